@@ -1,0 +1,12 @@
+//! rstmon: who reset which TCP connection, why, and what to do about it.
+//!
+//! The modules form a pipeline, imports run in one direction only (docs/architecture.md):
+//! `probe` -> `model` -> `attribute` -> `explain` -> `metrics` -> `serve` -> `command`.
+
+pub mod attribute;
+pub mod command;
+pub mod explain;
+pub mod metrics;
+pub mod model;
+pub mod probe;
+pub mod serve;
