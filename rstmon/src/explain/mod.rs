@@ -1,1 +1,4 @@
 //! placeholder
+pub mod catalogue;
+pub mod cause;
+pub mod severity;

@@ -1,0 +1,96 @@
+//! Causes in which a process or the host itself was in trouble.
+
+use super::settings::{DRAIN, KERNEL_MEMORY, RETRY};
+use super::{Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom};
+use crate::explain::cause::Cause;
+use crate::explain::severity::{Confidence, Severity};
+
+pub(super) static PROCESS_EXIT: Entry = Entry {
+    cause: Cause::ProcessExit,
+    title: "A process died with data unread",
+    directions: Directions::Sent,
+    // Requests in progress were lost together with the process.
+    severity: Severity::Harmful,
+    what_happened: "A process on this host ended, by crash, kill or normal exit, while data from a peer was still unread. \
+                    The kernel closed its sockets for it and reset each connection that had something waiting. Peers \
+                    whose data had all been read got a normal close instead; what they send later shows up as \
+                    `write_after_close`.",
+    how_known: Known {
+        evidence: "The reset was sent while its owner was executing its own exit. Whether a signal, the OOM killer or the \
+                   program itself ended it is in the journal at the same second.",
+        levels: &[Level { confidence: Confidence::Certain, when: "the owner was executing and marked as exiting" }],
+        older_kernels: Some(
+            "The exit flag of the process can be read on every kernel, so the version does not matter.",
+        ),
+    },
+    sees: Sees {
+        sender: &[Symptom::Nothing],
+        receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
+        note: Some(
+            "The dead process reports nothing. Many resets of one process within a second are one death, not many.",
+        ),
+    },
+    remedies: &[
+        Remedy::act(
+            "Find out why it ended: `journalctl` for the unit, `dmesg` for `Out of memory: Killed process`, a core dump, \
+             the restart count of the container, its exit code (137 means killed, 139 a segmentation fault).",
+        ),
+        Remedy::set(
+            "If it was a deploy or a restart: stop accepting, finish what is under way, then exit. \
+             Take the instance out of the load balancer first.",
+            &DRAIN,
+        ),
+        Remedy::act(
+            "If it was the OOM killer or a memory limit: raise the limit or lower the load per instance. For a JVM, leave \
+             room for more than the heap.",
+        ),
+        Remedy::set("Let clients retry idempotent requests on another instance.", &RETRY),
+    ],
+    classic: Some(Classic {
+        retry: "Good for idempotent requests, on another instance. The dead process may have finished part of the work.",
+        heartbeat: "Little help: it tells clients sooner that the instance has gone, it does not save the request.",
+        short: "Some help: draining is quicker when connections end by themselves.",
+    }),
+    see_also: &[Cause::ListenerClosed, Cause::ClosedWithUnreadData, Cause::Refused, Cause::MemoryPressure],
+};
+
+pub(super) static MEMORY_PRESSURE: Entry = Entry {
+    cause: Cause::MemoryPressure,
+    title: "The kernel ran out of memory for TCP",
+    directions: Directions::Sent,
+    // Undelivered data was thrown away, and every connection of the host is at risk.
+    severity: Severity::Harmful,
+    what_happened: "A connection was closed while the kernel was over its limit for TCP memory or for orphans, which are \
+                    connections that no process owns any more but that still have data to deliver. To save memory the \
+                    kernel reset it instead of delivering the rest.",
+    how_known: Known {
+        evidence: "The kernel gives the reason `tcp_abort_on_memory`. Its own log says which limit it was: \
+                   `out of memory -- consider tuning tcp_mem` or `too many orphaned sockets`.",
+        levels: &[Level { confidence: Confidence::Certain, when: "the reason is `tcp_abort_on_memory`" }],
+        older_kernels: Some(
+            "Before 6.12 the kernel gives no usable reason. `TCPAbortOnMemory` in `nstat -az` counts these, and the kernel \
+             log has the messages above.",
+        ),
+    },
+    sees: Sees {
+        sender: &[Symptom::Nothing],
+        receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        note: Some("The process here had already closed. Its peer misses the end of the answer."),
+    },
+    remedies: &[
+        Remedy::act(
+            "Look at what holds the memory: `cat /proc/net/sockstat`, then `ss -tmn` for sockets with full queues. Slow or \
+             dead receivers and processes that do not read are the usual holders.",
+        ),
+        Remedy::set("Raise the limit that was hit, if the host has the memory.", &KERNEL_MEMORY),
+        Remedy::act(
+            "Limit connections per client and the time that a slow client may take, before raising limits further.",
+        ),
+    ],
+    classic: Some(Classic {
+        retry: "With care: retries add load to a host that is short of memory. Idempotent requests only, with back-off.",
+        heartbeat: "Some help: it finds dead peers whose queues hold memory.",
+        short: "Makes it worse when peers are slow: each close with undelivered data becomes an orphan.",
+    }),
+    see_also: &[Cause::ProcessExit, Cause::ListenerOverflow],
+};

@@ -1,0 +1,226 @@
+//! The cause catalogue: what rstmon knows about each cause, as data.
+//!
+//! One [`Entry`] a [`Cause`], one file a family of causes. What several causes share is said once and referred to: the
+//! words in which programs report an errno are in [`symptom`], settings by product are in [`settings`]. `rstmon causes`,
+//! `rstmon why` and docs/causes.md are all derived from here.
+//!
+//! The texts are ASCII and mark code with backticks, as in Markdown. They say nothing about how a rule is evaluated; a
+//! rule that changes its evidence must change [`Entry::how_known`] with it.
+
+mod abort;
+mod close;
+pub mod field;
+mod host;
+mod listener;
+mod network;
+mod peer;
+mod protocol;
+pub mod settings;
+pub mod symptom;
+
+use serde::Serialize;
+
+use self::settings::SettingGroup;
+use self::symptom::Symptom;
+use super::cause::Cause;
+use super::severity::{Confidence, Severity};
+
+/// Everything that is known about one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The cause this entry is about; its id in JSON.
+    #[serde(rename = "id")]
+    pub cause: Cause,
+    /// One short line without a full stop: the heading, and the text next to the id in a list.
+    pub title: &'static str,
+    /// Whether a sent or a received reset can have this cause.
+    pub directions: Directions,
+    /// The severity unless the evidence of one reset says otherwise.
+    pub severity: Severity,
+    /// What happened, for somebody who was just woken up.
+    pub what_happened: &'static str,
+    /// The evidence behind the verdict.
+    pub how_known: Known,
+    /// What the application at each end is told.
+    pub sees: Sees,
+    /// What to do, the most useful first. Empty only where nothing needs doing.
+    pub remedies: &'static [Remedy],
+    /// The three classic remedies weighed for this cause; absent where none of them applies.
+    pub classic: Option<Classic>,
+    /// Causes that are easily confused with this one, or that are seen at the other end.
+    pub see_also: &'static [Cause],
+}
+
+/// The directions in which resets of one cause travel, seen from this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Directions {
+    /// Only resets that this host sent.
+    Sent,
+    /// Only resets that this host received.
+    Received,
+    /// Resets that this host sent or received.
+    Both,
+}
+
+impl Directions {
+    /// Whether a reset that this host sent can have the cause.
+    #[must_use]
+    pub const fn sent(self) -> bool {
+        matches!(self, Self::Sent | Self::Both)
+    }
+
+    /// Whether a reset that this host received can have the cause.
+    #[must_use]
+    pub const fn received(self) -> bool {
+        matches!(self, Self::Received | Self::Both)
+    }
+
+    /// The word for a column.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Received => "received",
+            Self::Both => "both",
+        }
+    }
+
+    /// The phrase that continues "a reset ...".
+    #[must_use]
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::Sent => "sent by this host",
+            Self::Received => "received by this host",
+            Self::Both => "sent or received by this host",
+        }
+    }
+}
+
+/// How a cause is recognised and how sure that makes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Known {
+    /// The facts that prove or suggest the cause.
+    pub evidence: &'static str,
+    /// When the verdict reaches which confidence, the surest first.
+    pub levels: &'static [Level],
+    /// What is known, or not, on kernels that give no reset reason; absent where the kernel version does not matter.
+    pub older_kernels: Option<&'static str>,
+}
+
+/// The condition for one degree of confidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Level {
+    /// The confidence reached.
+    pub confidence: Confidence,
+    /// The condition, as a clause that continues "when ...".
+    pub when: &'static str,
+}
+
+/// What the application at either end of the connection is told, most usual first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sees {
+    /// At the end whose kernel sent the reset.
+    pub sender: &'static [Symptom],
+    /// At the end whose kernel received the reset.
+    pub receiver: &'static [Symptom],
+    /// What is peculiar to this cause; absent where the symptoms say it all.
+    pub note: Option<&'static str>,
+}
+
+/// One thing to do about a cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remedy {
+    /// The action, in the imperative: one or two sentences.
+    pub action: &'static str,
+    /// The settings by product that carry it out, where it is a matter of settings.
+    pub settings: Option<&'static SettingGroup>,
+}
+
+impl Remedy {
+    /// An action that no setting carries out.
+    const fn act(action: &'static str) -> Self {
+        Self { action, settings: None }
+    }
+
+    /// An action that is carried out by `settings`.
+    const fn set(action: &'static str, settings: &'static SettingGroup) -> Self {
+        Self { action, settings: Some(settings) }
+    }
+}
+
+/// The three classic answers to connection resets, each weighed for one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Classic {
+    /// Retry, but only what is idempotent.
+    pub retry: &'static str,
+    /// Long connections with a heartbeat and aligned timeouts.
+    pub heartbeat: &'static str,
+    /// Short connections: one request each.
+    pub short: &'static str,
+}
+
+impl Classic {
+    /// Name and verdict of each classic remedy, in the order in which they should be considered.
+    #[must_use]
+    pub const fn weighed(&self) -> [(&'static str, &'static str); 3] {
+        [
+            ("Retry what is idempotent", self.retry),
+            ("Long connections with a heartbeat and aligned timeouts", self.heartbeat),
+            ("Short connections", self.short),
+        ]
+    }
+}
+
+impl Cause {
+    /// What the catalogue says about this cause.
+    #[must_use]
+    pub const fn entry(self) -> &'static Entry {
+        match self {
+            Self::Refused => &listener::REFUSED,
+            Self::ClosedWithUnreadData => &close::CLOSED_WITH_UNREAD_DATA,
+            Self::WriteAfterClose => &close::WRITE_AFTER_CLOSE,
+            Self::KeepaliveRace => &close::KEEPALIVE_RACE,
+            Self::PeerAborted => &peer::PEER_ABORTED,
+            Self::WroteToClosedPeer => &peer::WROTE_TO_CLOSED_PEER,
+            Self::PeerResetIdle => &network::PEER_RESET_IDLE,
+            Self::PeerReset => &peer::PEER_RESET,
+            Self::ResetWhileClosing => &peer::RESET_WHILE_CLOSING,
+            Self::UnknownConnection => &network::UNKNOWN_CONNECTION,
+            Self::IdleTimeout => &network::IDLE_TIMEOUT,
+            Self::LingerAbort => &abort::LINGER_ABORT,
+            Self::ProcessExit => &host::PROCESS_EXIT,
+            Self::ListenerOverflow => &listener::LISTENER_OVERFLOW,
+            Self::ListenerClosed => &listener::LISTENER_CLOSED,
+            Self::Disconnect => &abort::DISCONNECT,
+            Self::Killed => &abort::KILLED,
+            Self::MemoryPressure => &host::MEMORY_PRESSURE,
+            Self::ProtocolViolation => &protocol::PROTOCOL_VIOLATION,
+            Self::Mptcp => &protocol::MPTCP,
+            Self::Unexplained => &protocol::UNEXPLAINED,
+        }
+    }
+}
+
+/// Every entry, in the order of [`Cause::ALL`].
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    Cause::ALL.iter().map(|cause| cause.entry())
+}
+
+/// The whole catalogue as one serialisable document: `rstmon causes --json`.
+#[derive(Debug, Serialize)]
+pub struct Document {
+    /// Every cause.
+    pub causes: Vec<&'static Entry>,
+    /// Every symptom that the causes refer to by id.
+    pub symptoms: Vec<&'static symptom::Form>,
+}
+
+/// The whole catalogue.
+#[must_use]
+pub fn document() -> Document {
+    Document { causes: entries().collect(), symptoms: Symptom::ALL.iter().map(|symptom| symptom.form()).collect() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! Causes in which the path between the ends, or the memory of one end, lost the connection.
+
+use super::settings::{HEARTBEAT, PATH_IDLE};
+use super::{Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom};
+use crate::explain::cause::Cause;
+use crate::explain::severity::{Confidence, Severity};
+
+pub(super) static PEER_RESET_IDLE: Entry = Entry {
+    cause: Cause::PeerResetIdle,
+    title: "A reset after a long silence",
+    directions: Directions::Received,
+    // The first request after the pause fails, and it fails again after every pause until something is changed.
+    severity: Severity::Harmful,
+    what_happened: "A connection was silent for a long time and then turned out to be gone: the first segment after the \
+                    pause was answered with a reset, or the reset came out of the silence by itself. The peer, or a \
+                    firewall, NAT or load balancer in between, had forgotten the connection.",
+    how_known: Known {
+        evidence: "The reset ended a silence longer than the idle threshold, and nothing was in flight before our last \
+                   segment. Idle times that cluster at a round number (60 s, 240 s, 350 s, 600 s, 3600 s) are somebody's \
+                   limit.",
+        levels: &[
+            Level { confidence: Confidence::Likely, when: "the silence is measured and above the threshold" },
+            Level {
+                confidence: Confidence::Guess,
+                when: "the connection began before rstmon did, so that part of its history is missing",
+            },
+        ],
+        older_kernels: None,
+    },
+    sees: Sees {
+        sender: &[Symptom::Nothing],
+        receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        note: Some(
+            "When a middlebox sent the reset, the peer's application may get one too, or may keep a connection that no \
+             longer works until its own keep-alive gives up.",
+        ),
+    },
+    remedies: &[
+        Remedy::set(
+            "Send a heartbeat more often than the shortest idle limit on the path: TCP keep-alive, or better a ping of the \
+             protocol itself, which also proves that the peer's application is alive.",
+            &HEARTBEAT,
+        ),
+        Remedy::set("Find the shortest idle limit on the path and, where possible, raise it.", &PATH_IDLE),
+        Remedy::act("Retire pooled connections before that limit, or validate them before use."),
+    ],
+    classic: Some(Classic {
+        retry: "Good for idempotent requests: the forgotten connection delivered nothing, but the client cannot be sure of \
+                that.",
+        heartbeat: "The best answer: a heartbeat below the idle limit keeps the path's memory fresh.",
+        short: "Good where traffic is rare: a connection that is opened for each request never grows old.",
+    }),
+    see_also: &[Cause::IdleTimeout, Cause::UnknownConnection, Cause::KeepaliveRace],
+};
+
+pub(super) static UNKNOWN_CONNECTION: Entry = Entry {
+    cause: Cause::UnknownConnection,
+    title: "A segment for a connection unknown here",
+    directions: Directions::Sent,
+    // Single ones are stragglers and port scans. A burst after a failover or a reboot is the news, and it passes.
+    severity: Severity::Notice,
+    what_happened: "A segment arrived that belongs to no connection this host knows, and it was not an attempt to open \
+                    one. The peer believes in a connection that is not here: this host rebooted, a load balancer or an \
+                    address moved it here, or a firewall lost its state. The kernel can only answer with a reset.",
+    how_known: Known {
+        evidence: "The kernel gives the reason `no_socket` for a segment that is not a SYN. No tombstone matches, so no \
+                   process here has closed such a connection lately. The port has or had a listener.",
+        levels: &[
+            Level {
+                confidence: Confidence::Likely,
+                when: "rstmon has been watching long enough to remember any recent close",
+            },
+            Level { confidence: Confidence::Guess, when: "rstmon has just started, or tombstones were evicted" },
+        ],
+        older_kernels: Some(
+            "Before 6.10 the kernel has no event for a segment without a socket: this cause is not seen.",
+        ),
+    },
+    sees: Sees { sender: &[Symptom::Nothing], receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite], note: None },
+    remedies: &[
+        Remedy::act(
+            "Compare with the time of a reboot, a failover, a deploy of the load balancer or a move of an address. If it \
+             fits and has passed, nothing is left to do.",
+        ),
+        Remedy::act(
+            "If it goes on, look at the load balancer: segments of one connection must reach one backend. Check its \
+             stickiness, its draining time and, in Kubernetes, stale conntrack entries after pods were replaced.",
+        ),
+        Remedy::act(
+            "Check conntrack on this host and on the path: a full table (`nf_conntrack: table full, dropping packet` in \
+             the kernel log), or segments judged invalid and so passed on without address translation.",
+        ),
+        Remedy::set("Keep idle connections known to the path, or end them before it forgets them.", &PATH_IDLE),
+    ],
+    classic: Some(Classic {
+        retry: "Good for idempotent requests: a fresh connection reaches a host that knows it.",
+        heartbeat: "Good against forgetful middleboxes, and it finds a lost connection before a request does. No help \
+                    against failover.",
+        short: "Good: fewer open connections means fewer to lose at a failover.",
+    }),
+    see_also: &[Cause::PeerResetIdle, Cause::WriteAfterClose, Cause::Refused],
+};
+
+pub(super) static IDLE_TIMEOUT: Entry = Entry {
+    cause: Cause::IdleTimeout,
+    title: "Our keep-alive gave up on a silent peer",
+    directions: Directions::Sent,
+    // The keep-alive did its work: it found a dead connection. The loss happened earlier and elsewhere.
+    severity: Severity::Notice,
+    what_happened: "TCP keep-alive probes from this host went unanswered until the kernel gave the connection up. The \
+                    peer vanished without a word (power, sleep, network), or a firewall on the path forgot the \
+                    connection and drops its segments silently.",
+    how_known: Known {
+        evidence: "The kernel gives the reason `tcp_keepalive_timeout`. The evidence shows how long the peer had been \
+                   silent and how many probes it did not answer.",
+        levels: &[
+            Level { confidence: Confidence::Certain, when: "the reason is `tcp_keepalive_timeout`" },
+            Level {
+                confidence: Confidence::Likely,
+                when: "the kernel gives no reason, but the reset was sent by a timer and not by a process",
+            },
+        ],
+        older_kernels: Some(
+            "Before 6.12 the kernel gives no usable reason; the timer context decides. A connection that gives up on \
+             unacknowledged data (`TCP_USER_TIMEOUT`, `tcp_retries2`) sends no reset on any kernel and is not counted.",
+        ),
+    },
+    sees: Sees {
+        sender: &[Symptom::TimedOut],
+        receiver: &[Symptom::Nothing, Symptom::ResetOnRead],
+        note: Some("The peer usually never sees the reset, since it saw none of the probes either."),
+    },
+    remedies: &[
+        Remedy::set("Find the idle limit on the path: probes must be more frequent than that.", &PATH_IDLE),
+        Remedy::set(
+            "Start the probes earlier. With the default of two hours most firewalls have long forgotten the connection.",
+            &HEARTBEAT,
+        ),
+        Remedy::act("If the peers are laptops or phones, this is normal: they sleep and change networks."),
+        Remedy::act("Let the application treat this error as a lost connection, and connect again."),
+    ],
+    classic: Some(Classic {
+        retry: "Good for idempotent requests: a request that was waiting for its answer has probably not been answered, but \
+                may have been carried out.",
+        heartbeat: "The best answer, if probes are more frequent than the path's idle limit. It already found the dead \
+                    connection here; a shorter interval would have kept it alive.",
+        short: "Good where traffic is rare.",
+    }),
+    see_also: &[Cause::PeerResetIdle, Cause::UnknownConnection],
+};

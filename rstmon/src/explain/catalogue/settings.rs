@@ -1,0 +1,209 @@
+//! Settings by product, in groups that several remedies share.
+//!
+//! Defaults are named only where they explain the trouble and are stable; versions change them.
+
+use serde::Serialize;
+
+/// Settings of different products that do the same job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingGroup {
+    /// Stable name: the anchor in the documentation.
+    pub id: &'static str,
+    /// A heading.
+    pub title: &'static str,
+    /// One line a product.
+    pub settings: &'static [Setting],
+}
+
+/// What one product calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// The product, library or layer.
+    pub product: &'static str,
+    /// Names of the settings, with what must be known to use them.
+    pub how: &'static str,
+}
+
+const fn set(product: &'static str, how: &'static str) -> Setting {
+    Setting { product, how }
+}
+
+/// Every group, in the order of the documentation.
+pub static GROUPS: &[&SettingGroup] =
+    &[&SERVER_IDLE, &CLIENT_IDLE, &PATH_IDLE, &HEARTBEAT, &RETRY, &UNREAD_BODY, &DRAIN, &BACKLOG, &KERNEL_MEMORY];
+
+/// How long a server keeps an idle connection.
+pub static SERVER_IDLE: SettingGroup = SettingGroup {
+    id: "server-idle",
+    title: "How long a server keeps an idle connection",
+    settings: &[
+        set("nginx", "`keepalive_timeout`; `keepalive_requests` also closes, after a number of requests"),
+        set("Apache httpd", "`KeepAliveTimeout`, `MaxKeepAliveRequests`"),
+        set("Tomcat", "`keepAliveTimeout` of the connector (it falls back to `connectionTimeout`)"),
+        set("Node", "`server.keepAliveTimeout`; newer versions add `server.keepAliveTimeoutBuffer` on top"),
+        set("Go", "`http.Server.IdleTimeout` (it falls back to `ReadTimeout`)"),
+        set("gunicorn", "`--keep-alive`; the default sync worker does not keep connections at all"),
+        set("uvicorn", "`--timeout-keep-alive`"),
+        set("HAProxy", "`timeout http-keep-alive` and `timeout client` of the frontend"),
+        set("MySQL", "`wait_timeout`"),
+    ],
+};
+
+/// How long a client's pool keeps an idle connection.
+pub static CLIENT_IDLE: SettingGroup = SettingGroup {
+    id: "client-idle",
+    title: "How long a client's pool keeps an idle connection",
+    settings: &[
+        set("nginx as a proxy", "`keepalive_timeout` inside the `upstream` block"),
+        set("HAProxy", "`pool-purge-delay` of the server"),
+        set(
+            "Apache HttpClient",
+            "`evictIdleConnections`, `evictExpiredConnections`, `setValidateAfterInactivity`; \
+             a validated connection can still close a moment later",
+        ),
+        set("Java HttpClient", "`-Djdk.httpclient.keepalive.timeout=SECONDS`"),
+        set("OkHttp", "the keep-alive duration of `ConnectionPool`"),
+        set("Go", "`http.Transport.IdleConnTimeout`; a `Transport` made by hand has no limit unless it is set"),
+        set("Node", "`keepAliveTimeout` of undici's `Agent`; `freeSocketTimeout` of agentkeepalive"),
+        set("Python", "httpx `Limits(keepalive_expiry=...)`; aiohttp `TCPConnector(keepalive_timeout=...)`"),
+        set("HikariCP", "`maxLifetime` and `keepaliveTime`, both below the database's own limit"),
+        set("AWS ALB", "`idle_timeout.timeout_seconds`, 60 by default: targets must keep connections longer"),
+        set(
+            "Google Cloud ALB",
+            "keeps connections to backends for 600 s and cannot be told otherwise: backends must keep them longer",
+        ),
+    ],
+};
+
+/// How long the path remembers an idle connection.
+pub static PATH_IDLE: SettingGroup = SettingGroup {
+    id: "path-idle",
+    title: "How long firewalls, NAT and load balancers remember an idle connection",
+    settings: &[
+        set("AWS NLB", "`tcp.idle_timeout.seconds` of the listener, 350 by default; fixed at 350 for TLS listeners"),
+        set("AWS NAT gateway", "350 s, fixed"),
+        set(
+            "Azure Load Balancer",
+            "idle timeout of the rule, 4 minutes by default; it drops silently unless TCP reset is enabled",
+        ),
+        set("Google Cloud VPC", "firewall rules forget an idle connection after 10 minutes, fixed"),
+        set("Envoy, Istio", "`idle_timeout` of the TCP proxy, 1 h by default"),
+        set("HAProxy in TCP mode", "`timeout client`, `timeout server`, `timeout tunnel`"),
+        set("Linux conntrack", "`net.netfilter.nf_conntrack_tcp_timeout_established`, 5 days by default"),
+        set("kube-proxy", "`--conntrack-tcp-timeout-established`, 24 h by default"),
+    ],
+};
+
+/// Keep an idle connection alive and notice a dead one.
+pub static HEARTBEAT: SettingGroup = SettingGroup {
+    id: "heartbeat",
+    title: "Heartbeats: keep an idle connection alive and notice a dead one",
+    settings: &[
+        set(
+            "Linux",
+            "`net.ipv4.tcp_keepalive_time` (7200 s by default), `tcp_keepalive_intvl`, `tcp_keepalive_probes`; \
+             they act only on sockets with `SO_KEEPALIVE`",
+        ),
+        set("sockets", "`SO_KEEPALIVE`, `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`"),
+        set("Java", "`ExtendedSocketOptions.TCP_KEEPIDLE` and its siblings, JDK 11 and later"),
+        set("Go", "`net.Dialer.KeepAlive` and `net.ListenConfig.KeepAlive`: on by default, every 15 s"),
+        set("Node", "`socket.setKeepAlive(true, milliseconds)`"),
+        set("nginx", "`proxy_socket_keepalive on`; `listen ... so_keepalive=60s::`"),
+        set("HAProxy", "`option clitcpka`, `option srvtcpka`"),
+        set("PostgreSQL", "server `tcp_keepalives_idle`; libpq `keepalives_idle`"),
+        set("gRPC", "`GRPC_ARG_KEEPALIVE_TIME_MS`, Go `keepalive.ClientParameters`; the server must permit the rate"),
+        set("SSH", "`ServerAliveInterval`, `ClientAliveInterval`"),
+    ],
+};
+
+/// Retry without doing things twice.
+pub static RETRY: SettingGroup = SettingGroup {
+    id: "retry",
+    title: "Retries that do not do things twice",
+    settings: &[
+        set("nginx", "`proxy_next_upstream`; it retries no POST unless told `non_idempotent`, and should not be"),
+        set("HAProxy", "`retries`, `retry-on conn-failure empty-response`, `http-request disable-l7-retry` for POST"),
+        set("Envoy, Istio", "`retry_on: connect-failure,reset`, limited to idempotent routes"),
+        set(
+            "Go",
+            "`http.Transport` retries GET, HEAD, OPTIONS and TRACE by itself when a reused connection fails; \
+             other methods join in with an `Idempotency-Key` header",
+        ),
+        set("Apache HttpClient", "`HttpRequestRetryStrategy` (version 4: `HttpRequestRetryHandler`)"),
+        set("gRPC", "`retryPolicy` in the service config"),
+    ],
+};
+
+/// Deal with input that the application does not want to read.
+pub static UNREAD_BODY: SettingGroup = SettingGroup {
+    id: "unread-body",
+    title: "Input that the application does not want to read",
+    settings: &[
+        set("nginx", "`lingering_close`, `lingering_time`, `lingering_timeout`; `client_max_body_size` decides when"),
+        set("Tomcat", "`maxSwallowSize` of the connector, 2 MB by default, -1 for no limit"),
+        set("Spring Boot", "`server.tomcat.max-swallow-size`; `spring.servlet.multipart.max-file-size` decides when"),
+        set("Go", "server: read `r.Body` to the end; client: `io.Copy(io.Discard, resp.Body)` before `Close`"),
+        set("Node", "`request.resume()` to discard the rest of a body"),
+        set(
+            "sockets",
+            "`shutdown(fd, SHUT_WR)`, then read until the end of the stream or a deadline, then `close(fd)`",
+        ),
+    ],
+};
+
+/// Stop without cutting anybody off.
+pub static DRAIN: SettingGroup = SettingGroup {
+    id: "drain",
+    title: "Stop without cutting anybody off",
+    settings: &[
+        set(
+            "Kubernetes",
+            "a `preStop` hook that sleeps until the endpoints are withdrawn; `terminationGracePeriodSeconds` above \
+             `preStop` plus the longest request",
+        ),
+        set("systemd", "`TimeoutStopSec=` above the longest request; socket activation keeps the port open meanwhile"),
+        set("nginx", "`nginx -s quit`, `worker_shutdown_timeout`"),
+        set("HAProxy", "`set server BACKEND/SERVER state drain`; `hard-stop-after`"),
+        set("Spring Boot", "`server.shutdown=graceful`, `spring.lifecycle.timeout-per-shutdown-phase`"),
+        set("Go", "`http.Server.Shutdown`, then wait for it to return before `main` does"),
+        set("Node", "`server.close()` and `server.closeIdleConnections()` on `SIGTERM`"),
+        set("gunicorn", "`--graceful-timeout`"),
+    ],
+};
+
+/// Make the accept queue longer.
+pub static BACKLOG: SettingGroup = SettingGroup {
+    id: "backlog",
+    title: "The length of the accept queue",
+    settings: &[
+        set(
+            "Linux",
+            "`net.core.somaxconn` caps every listener: 4096 by default since 5.4, 128 before. \
+             A listener takes a new value when it calls `listen` again",
+        ),
+        set("nginx", "`listen ... backlog=`, 511 by default"),
+        set("Tomcat", "`acceptCount` of the connector, 100 by default"),
+        set("Java", "`new ServerSocket(port, backlog)`, 50 by default"),
+        set("Node", "`server.listen({ port, backlog })`, 511 by default"),
+        set("gunicorn, uvicorn", "`--backlog`"),
+        set("Python asyncio", "`create_server(..., backlog=)`, 100 by default"),
+        set("Go", "follows `net.core.somaxconn`; there is no setting"),
+        set("PHP-FPM", "`listen.backlog`"),
+        set("Redis", "`tcp-backlog`"),
+    ],
+};
+
+/// Limits of the kernel's TCP memory.
+pub static KERNEL_MEMORY: SettingGroup = SettingGroup {
+    id: "kernel-memory",
+    title: "The kernel's limits for TCP",
+    settings: &[
+        set(
+            "Linux",
+            "`net.ipv4.tcp_mem`: three thresholds in pages for all of TCP; compare `mem` in `/proc/net/sockstat`",
+        ),
+        set("Linux", "`net.ipv4.tcp_max_orphans`; compare `orphan` in `/proc/net/sockstat`"),
+        set("Linux", "`net.ipv4.tcp_orphan_retries` and `net.ipv4.tcp_fin_timeout`: how long an orphan lives"),
+        set("Linux", "`net.ipv4.tcp_rmem`, `net.ipv4.tcp_wmem`: the largest buffers of one socket"),
+    ],
+};

@@ -1,0 +1,218 @@
+//! What an application is told about a reset: the errno and the words in which programs report it.
+//!
+//! Causes refer to these by [`Symptom`], so that the words of each runtime are said once. The errnos of a received RST
+//! are those of `tcp_reset()` in `net/ipv4/tcp_input.c`:
+//! `ECONNREFUSED` in `SYN_SENT`, `EPIPE` in `CLOSE_WAIT`, else `ECONNRESET`.
+
+use serde::Serialize;
+
+/// One way in which a reset shows itself to an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Symptom {
+    /// ECONNRESET from a read.
+    ResetOnRead,
+    /// ECONNRESET from a write.
+    ResetOnWrite,
+    /// EPIPE from a write.
+    BrokenPipe,
+    /// A clean end of stream where a response should have been.
+    EndOfStream,
+    /// ECONNREFUSED from a connect.
+    Refused,
+    /// ETIMEDOUT.
+    TimedOut,
+    /// ECONNABORTED.
+    Aborted,
+    /// No error at all.
+    Nothing,
+}
+
+/// The particulars of a symptom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Form {
+    /// The symptom this describes.
+    #[serde(rename = "id")]
+    pub symptom: Symptom,
+    /// A heading: what happens, in the kernel's words where it has any.
+    pub title: &'static str,
+    /// The errno's name and its number on Linux; absent where the call does not fail.
+    pub errno: Option<Errno>,
+    /// What it tells the reader, in a sentence or two.
+    pub meaning: &'static str,
+    /// How it looks in logs.
+    pub words: &'static [Words],
+}
+
+/// An errno. The numbers are those of every Linux architecture but alpha, mips, parisc and sparc.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Errno {
+    /// `ECONNRESET` and so on.
+    pub name: &'static str,
+    /// The number that Python and nginx print.
+    pub number: u16,
+}
+
+/// One program's words for a symptom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Words {
+    /// The language runtime or the program.
+    pub speaker: &'static str,
+    /// What it logs; addresses are made up.
+    pub text: &'static str,
+}
+
+const fn says(speaker: &'static str, text: &'static str) -> Words {
+    Words { speaker, text }
+}
+
+impl Symptom {
+    /// Every symptom, in the order in which people look for them.
+    pub const ALL: &'static [Self] = &[
+        Self::ResetOnRead,
+        Self::ResetOnWrite,
+        Self::BrokenPipe,
+        Self::EndOfStream,
+        Self::Refused,
+        Self::TimedOut,
+        Self::Aborted,
+        Self::Nothing,
+    ];
+
+    /// The particulars.
+    #[must_use]
+    pub const fn form(self) -> &'static Form {
+        match self {
+            Self::ResetOnRead => &RESET_ON_READ,
+            Self::ResetOnWrite => &RESET_ON_WRITE,
+            Self::BrokenPipe => &BROKEN_PIPE,
+            Self::EndOfStream => &END_OF_STREAM,
+            Self::Refused => &REFUSED,
+            Self::TimedOut => &TIMED_OUT,
+            Self::Aborted => &ABORTED,
+            Self::Nothing => &NOTHING,
+        }
+    }
+}
+
+static RESET_ON_READ: Form = Form {
+    symptom: Symptom::ResetOnRead,
+    title: "Connection reset, while reading",
+    errno: Some(Errno { name: "ECONNRESET", number: 104 }),
+    meaning: "The reset arrived while the application waited for data, or before its next read. Data that had arrived \
+              before the reset is still handed out first.",
+    words: &[
+        says("Java", "java.net.SocketException: Connection reset"),
+        says("Java NIO, older JDKs", "java.io.IOException: Connection reset by peer"),
+        says("Netty, native epoll", "recvAddress(..) failed: Connection reset by peer"),
+        says("Go", "read tcp 10.0.0.1:40112->10.0.0.2:8080: read: connection reset by peer"),
+        says("Python", "ConnectionResetError: [Errno 104] Connection reset by peer"),
+        says("Node", "Error: read ECONNRESET"),
+        says("nginx", "recv() failed (104: Connection reset by peer) while reading response header from upstream"),
+        says("curl", "curl: (56) Recv failure: Connection reset by peer"),
+    ],
+};
+
+static RESET_ON_WRITE: Form = Form {
+    symptom: Symptom::ResetOnWrite,
+    title: "Connection reset by peer, while writing",
+    errno: Some(Errno { name: "ECONNRESET", number: 104 }),
+    meaning: "The reset arrived first and a write was the next call on the socket. Only one call gets this error: later \
+              writes get `EPIPE`, later reads the end of the stream.",
+    words: &[
+        says("Java", "java.net.SocketException: Connection reset by peer"),
+        says("Java NIO", "java.io.IOException: Connection reset by peer"),
+        says("Go", "write tcp 10.0.0.1:40112->10.0.0.2:8080: write: connection reset by peer"),
+        says("Python", "ConnectionResetError: [Errno 104] Connection reset by peer"),
+        says("Node", "Error: write ECONNRESET"),
+        says("nginx", "writev() failed (104: Connection reset by peer) while sending request to upstream"),
+    ],
+};
+
+static BROKEN_PIPE: Form = Form {
+    symptom: Symptom::BrokenPipe,
+    title: "Broken pipe, while writing",
+    errno: Some(Errno { name: "EPIPE", number: 32 }),
+    meaning: "The connection was over before this write: the peer had closed and then answered an earlier write with a \
+              reset, or an earlier call was already told of the reset. The write that provoked the reset itself \
+              succeeded. A program that does not handle `SIGPIPE` dies without a message.",
+    words: &[
+        says("Java", "java.net.SocketException: Broken pipe"),
+        says("Java 12 and older", "java.net.SocketException: Broken pipe (Write failed)"),
+        says("Java NIO", "java.io.IOException: Broken pipe"),
+        says("Tomcat", "org.apache.catalina.connector.ClientAbortException: java.io.IOException: Broken pipe"),
+        says("Go", "write tcp 10.0.0.1:8080->10.0.0.2:40112: write: broken pipe"),
+        says("Python", "BrokenPipeError: [Errno 32] Broken pipe"),
+        says("Node", "Error: write EPIPE"),
+        says("nginx", "writev() failed (32: Broken pipe) while sending request to upstream"),
+    ],
+};
+
+static END_OF_STREAM: Form = Form {
+    symptom: Symptom::EndOfStream,
+    title: "The stream ends early",
+    errno: None,
+    meaning: "The peer's FIN arrived before its reset, so a read reports the end of the stream and no error. Libraries \
+              turn that into an error of their own when a response was due.",
+    words: &[
+        says("Java, Apache HttpClient", "org.apache.http.NoHttpResponseException: 10.0.0.2:8080 failed to respond"),
+        says("Go", "EOF"),
+        says("Go net/http", "http: server closed idle connection"),
+        says("Python", "http.client.RemoteDisconnected: Remote end closed connection without response"),
+        says("Node", "Error: socket hang up"),
+        says("nginx", "upstream prematurely closed connection while reading response header from upstream"),
+        says("curl", "curl: (52) Empty reply from server"),
+    ],
+};
+
+static REFUSED: Form = Form {
+    symptom: Symptom::Refused,
+    title: "Connection refused",
+    errno: Some(Errno { name: "ECONNREFUSED", number: 111 }),
+    meaning: "The SYN was answered with a reset: no connection was made and no request was delivered.",
+    words: &[
+        says("Java", "java.net.ConnectException: Connection refused"),
+        says("Go", "dial tcp 10.0.0.2:8080: connect: connection refused"),
+        says("Python", "ConnectionRefusedError: [Errno 111] Connection refused"),
+        says("Node", "Error: connect ECONNREFUSED 10.0.0.2:8080"),
+        says("nginx", "connect() failed (111: Connection refused) while connecting to upstream"),
+    ],
+};
+
+static TIMED_OUT: Form = Form {
+    symptom: Symptom::TimedOut,
+    title: "Connection timed out",
+    errno: Some(Errno { name: "ETIMEDOUT", number: 110 }),
+    meaning: "The kernel gave the connection up because the peer had stopped answering. This is not the application's \
+              own read timeout, which most runtimes word differently.",
+    words: &[
+        says("Java", "java.net.SocketException: Connection timed out"),
+        says("Java NIO", "java.io.IOException: Connection timed out"),
+        says("Go", "read tcp 10.0.0.1:40112->10.0.0.2:8080: read: connection timed out"),
+        says("Python", "TimeoutError: [Errno 110] Connection timed out"),
+        says("Node", "Error: read ETIMEDOUT"),
+        says("nginx", "recv() failed (110: Connection timed out) while reading response header from upstream"),
+    ],
+};
+
+static ABORTED: Form = Form {
+    symptom: Symptom::Aborted,
+    title: "Software caused connection abort",
+    errno: Some(Errno { name: "ECONNABORTED", number: 103 }),
+    meaning: "Something on this host ended the connection while the application still used it.",
+    words: &[
+        says("Java", "java.net.SocketException: Software caused connection abort"),
+        says("Go", "read tcp 10.0.0.1:40112->10.0.0.2:8080: read: software caused connection abort"),
+        says("Python", "ConnectionAbortedError: [Errno 103] Software caused connection abort"),
+        says("Node", "Error: read ECONNABORTED"),
+        says("nginx", "recv() failed (103: Software caused connection abort)"),
+    ],
+};
+
+static NOTHING: Form = Form {
+    symptom: Symptom::Nothing,
+    title: "No error",
+    errno: None,
+    meaning: "No call fails: the application had already closed the socket, is gone, or never had it.",
+    words: &[],
+};

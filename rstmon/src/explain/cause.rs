@@ -1,0 +1,268 @@
+//! The closed set of causes: the ids of the `cause` label.
+//!
+//! An id is never renamed or reused once released; what is known about a cause is in [`super::catalogue`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+macro_rules! causes {
+    ($( $(#[$doc:meta])* $variant:ident = $id:literal, )+) => {
+        /// Why a connection was reset: one id out of the closed catalogue.
+        ///
+        /// The order of the variants is the order of the catalogue, not one of severity.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
+        pub enum Cause {
+            $( $(#[$doc])* $variant, )+
+        }
+
+        impl Cause {
+            /// Every cause, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$( Self::$variant, )+];
+
+            /// The stable id: the value of the `cause` label, of filters and of JSON.
+            #[must_use]
+            pub const fn id(self) -> &'static str {
+                match self {
+                    $( Self::$variant => $id, )+
+                }
+            }
+        }
+    };
+}
+
+causes! {
+    /// A SYN to a port that nobody listens on.
+    Refused = "refused",
+    /// A process closed while received data was still unread.
+    ClosedWithUnreadData = "closed_with_unread_data",
+    /// The peer went on writing to a connection that a process here had closed.
+    WriteAfterClose = "write_after_close",
+    /// A pooled connection was reused just as its idle timeout fired here.
+    KeepaliveRace = "keepalive_race",
+    /// The peer reset the connection while we were sending.
+    PeerAborted = "peer_aborted",
+    /// The peer had closed and we wrote on regardless.
+    WroteToClosedPeer = "wrote_to_closed_peer",
+    /// A reset came after a long silence.
+    PeerResetIdle = "peer_reset_idle",
+    /// The peer reset a live connection with nothing of ours in flight.
+    PeerReset = "peer_reset",
+    /// A reset came during a close that was under way anyway.
+    ResetWhileClosing = "reset_while_closing",
+    /// A segment for a connection that this host knows nothing of.
+    UnknownConnection = "unknown_connection",
+    /// Our own TCP keep-alive gave up on a silent peer.
+    IdleTimeout = "idle_timeout",
+    /// A deliberate abort: close with `SO_LINGER` 0, or a negative `TCP_LINGER2`.
+    LingerAbort = "linger_abort",
+    /// A process died or was killed with data unread.
+    ProcessExit = "process_exit",
+    /// The accept queue was full.
+    ListenerOverflow = "listener_overflow",
+    /// A listener closed with connections that nobody had accepted.
+    ListenerClosed = "listener_closed",
+    /// `connect(AF_UNSPEC)`, or a disconnect with data pending.
+    Disconnect = "disconnect",
+    /// An administrator or an agent destroyed the socket.
+    Killed = "killed",
+    /// The kernel ran out of TCP memory or of orphans.
+    MemoryPressure = "memory_pressure",
+    /// A segment broke the rules of TCP.
+    ProtocolViolation = "protocol_violation",
+    /// An MPTCP subflow was reset.
+    Mptcp = "mptcp",
+    /// None of the rules held.
+    Unexplained = "unexplained",
+}
+
+/// An id that is not in the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct UnknownCause {
+    /// What was given instead of an id.
+    pub given: String,
+    /// The cause whose id looks most like it, when one is close enough to be a slip of the pen.
+    pub nearest: Option<Cause>,
+}
+
+impl fmt::Display for UnknownCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { given, nearest } = self;
+        write!(f, "no cause is called {given:?}")?;
+        if let Some(nearest) = nearest {
+            write!(f, "; did you mean {nearest}?")?;
+        }
+        f.write_str(" (the causes are: ")?;
+        for (index, cause) in Cause::ALL.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{cause}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl FromStr for Cause {
+    type Err = UnknownCause;
+
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|cause| cause.id() == given)
+            .ok_or_else(|| UnknownCause { given: given.to_owned(), nearest: nearest(given) })
+    }
+}
+
+impl TryFrom<String> for Cause {
+    type Error = UnknownCause;
+
+    fn try_from(given: String) -> Result<Self, Self::Error> {
+        given.parse()
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+impl Serialize for Cause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}
+
+/// The cause whose id is at most a third of its length away from `given`, compared without case and with `-` as `_`.
+fn nearest(given: &str) -> Option<Cause> {
+    // No id is anywhere near this long; the bound keeps hostile input from costing anything.
+    const LONGEST_SLIP: usize = 64;
+    if given.len() > LONGEST_SLIP {
+        return None;
+    }
+    let given = given.to_ascii_lowercase().replace('-', "_");
+    Cause::ALL
+        .iter()
+        .copied()
+        .map(|cause| (edit_distance(&given, cause.id()), cause))
+        .filter(|(distance, cause)| *distance <= cause.id().len() / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, cause)| cause)
+}
+
+/// Levenshtein distance in characters.
+fn edit_distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut above: Vec<usize> = (0..=to.len()).collect();
+    for (row, left) in from.chars().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, right) in to.iter().enumerate() {
+            let replaced = above[column] + usize::from(left != *right);
+            current.push(replaced.min(above[column + 1] + 1).min(current[column] + 1));
+        }
+        above = current;
+    }
+    above[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The table of the design, written out: a released id can only change by changing this list too.
+    const RELEASED: [&str; 21] = [
+        "refused",
+        "closed_with_unread_data",
+        "write_after_close",
+        "keepalive_race",
+        "peer_aborted",
+        "wrote_to_closed_peer",
+        "peer_reset_idle",
+        "peer_reset",
+        "reset_while_closing",
+        "unknown_connection",
+        "idle_timeout",
+        "linger_abort",
+        "process_exit",
+        "listener_overflow",
+        "listener_closed",
+        "disconnect",
+        "killed",
+        "memory_pressure",
+        "protocol_violation",
+        "mptcp",
+        "unexplained",
+    ];
+
+    #[test]
+    fn ids_are_exactly_the_released_ones_in_order() {
+        let ids: Vec<&str> = Cause::ALL.iter().map(|cause| cause.id()).collect();
+        assert_eq!(ids, RELEASED);
+    }
+
+    #[test]
+    fn ids_are_unique_and_fit_to_be_label_values() {
+        let ids: BTreeSet<&str> = Cause::ALL.iter().map(|cause| cause.id()).collect();
+        assert_eq!(ids.len(), Cause::ALL.len());
+        for id in ids {
+            assert!(id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_id_survives_a_round_trip_through_text_and_json() -> Result<(), Box<dyn std::error::Error>> {
+        for &cause in Cause::ALL {
+            assert_eq!(cause.to_string().parse::<Cause>()?, cause);
+            let json = serde_json::to_string(&cause)?;
+            assert_eq!(json, format!("\"{}\"", cause.id()));
+            assert_eq!(serde_json::from_str::<Cause>(&json)?, cause);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_the_nearest_id_and_the_whole_list() {
+        for (slip, meant) in [
+            ("refuse", Cause::Refused),
+            ("peer-reset", Cause::PeerReset),
+            ("PEER_ABORTED", Cause::PeerAborted),
+            ("keepalive_rase", Cause::KeepaliveRace),
+            ("listener_overflown", Cause::ListenerOverflow),
+        ] {
+            let error = slip.parse::<Cause>().expect_err(slip);
+            assert_eq!(error.nearest, Some(meant), "{slip}");
+            let text = error.to_string();
+            assert!(text.contains(&format!("did you mean {meant}?")), "{text}");
+            for cause in Cause::ALL {
+                assert!(text.contains(cause.id()), "{text} does not list {cause}");
+            }
+        }
+    }
+
+    #[test]
+    fn nonsense_is_answered_without_a_suggestion() {
+        for nonsense in ["", "q", "completely different", &"refused".repeat(1000)] {
+            let error = nonsense.parse::<Cause>().expect_err("not an id");
+            assert_eq!(error.nearest, None, "{nonsense}");
+            assert!(!error.to_string().contains("did you mean"));
+        }
+    }
+
+    #[test]
+    fn control_characters_are_escaped_in_the_error() {
+        let error = "\u{1b}[31mred".parse::<Cause>().expect_err("not an id");
+        assert!(!error.to_string().contains('\u{1b}'));
+    }
+
+    #[test]
+    fn edit_distance_counts_insertions_deletions_and_replacements() {
+        assert_eq!(edit_distance("", "abc"), 3);
+        assert_eq!(edit_distance("abc", ""), 3);
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
+        assert_eq!(edit_distance("same", "same"), 0);
+    }
+}
