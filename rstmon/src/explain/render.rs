@@ -1,0 +1,23 @@
+//! The catalogue as text for a terminal and as Markdown for docs/causes.md.
+//!
+//! Pure functions from the catalogue to strings: nothing here prints, asks for the terminal's size or decides about
+//! colour. No output has trailing white space, and no line of terminal text is wider than the width asked for, down to
+//! [`MIN_WIDTH`].
+
+mod markdown;
+mod style;
+mod text;
+mod wrap;
+
+pub use self::markdown::markdown;
+pub use self::text::{list, page};
+
+use super::catalogue;
+
+/// The narrowest width that text is laid out for; a smaller one is taken for this.
+pub const MIN_WIDTH: usize = 60;
+
+/// The whole catalogue as indented JSON, without a newline at the end.
+pub fn json() -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&catalogue::document())
+}

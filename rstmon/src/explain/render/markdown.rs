@@ -1,0 +1,307 @@
+//! docs/causes.md, derived from the catalogue.
+
+use std::fmt::Write as _;
+
+use super::text::ends;
+use crate::explain::catalogue::field::FIELD_CAUSES;
+use crate::explain::catalogue::settings::{GROUPS, SettingGroup};
+use crate::explain::catalogue::symptom::{Form, Symptom};
+use crate::explain::catalogue::{self, Entry};
+use crate::explain::cause::Cause;
+
+const HEAD: &str = "\
+<!-- Generated from rstmon/src/explain/catalogue. Edit there, then run
+     UPDATE_DOCS=1 cargo test -p rstmon docs_causes_md_is_up_to_date -->
+
+# Why connections are reset
+
+rstmon gives each reset one of the causes below: the `cause` label of the metrics, the `cause=` filter of the commands, \
+and the headings of `rstmon why`. `rstmon causes ID` shows one section of this page in the terminal.
+
+The ids never change. A verdict comes with a confidence (certain, likely, guess) and the evidence behind it.
+";
+
+/// The whole of docs/causes.md.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::from(HEAD);
+    index_by_log(&mut out);
+    index_by_story(&mut out);
+    index_by_id(&mut out);
+    for entry in catalogue::entries() {
+        section(&mut out, entry);
+    }
+    words(&mut out);
+    settings(&mut out);
+    out
+}
+
+/// Appends formatted text. Writing to a `String` cannot fail.
+macro_rules! put {
+    ($out:expr, $($format:tt)*) => {
+        let _ = write!($out, $($format)*);
+    };
+}
+
+/// You see this in your log: look here.
+fn index_by_log(out: &mut String) {
+    put!(out, "\n## You see this in your log\n\n");
+    put!(
+        out,
+        "Look first at rstmon on the host that logged the error. If its verdict is that the peer did it, rstmon on the \
+         peer's host knows why.\n\n\
+         | In the log | rstmon on this host may say | rstmon on the other host may say |\n| --- | --- | --- |\n"
+    );
+    for form in Symptom::ALL.iter().map(|symptom| symptom.form()).filter(|form| !form.words.is_empty()) {
+        let mut texts: Vec<&str> = Vec::new();
+        for words in form.words {
+            if !texts.contains(&words.text) {
+                texts.push(words.text);
+            }
+        }
+        let texts = texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join("<br>");
+        let (here, there) = causes_showing(form.symptom);
+        let title = heading_of(form);
+        put!(out, "| **[{title}](#{})**<br>{texts} | {} | {} |\n", slug(&title), links(&here), links(&there));
+    }
+    put!(
+        out,
+        "\nA reset meets a program in one of two everyday forms: while it reads (`Connection reset`) or while it writes \
+         (`Connection reset by peer`, then `Broken pipe`). That depends mostly on what the program was about to do, so the \
+         words narrow the causes down but do not decide between them.\n"
+    );
+}
+
+/// The causes that rstmon may report on the host whose application shows `symptom`, and on the other host.
+fn causes_showing(symptom: Symptom) -> (Vec<Cause>, Vec<Cause>) {
+    let causes = |holds: fn(&Entry, Symptom) -> bool| {
+        // The last resort would stand in every row and lead nowhere.
+        let explained = catalogue::entries().filter(|entry| entry.cause != Cause::Unexplained);
+        explained.filter(|entry| holds(entry, symptom)).map(|entry| entry.cause).collect()
+    };
+    let here = causes(|Entry { directions, sees, .. }, symptom| {
+        directions.received() && sees.receiver.contains(&symptom) || directions.sent() && sees.sender.contains(&symptom)
+    });
+    let there = causes(|Entry { directions, sees, .. }, symptom| {
+        directions.sent() && sees.receiver.contains(&symptom) || directions.received() && sees.sender.contains(&symptom)
+    });
+    (here, there)
+}
+
+/// The five usual explanations.
+fn index_by_story(out: &mut String) {
+    put!(out, "\n## The five usual explanations\n\n| You are told | rstmon says, if it is true |\n| --- | --- |\n");
+    for field in &FIELD_CAUSES {
+        put!(out, "| {} | {} |\n", field.story, links(field.causes));
+    }
+    put!(
+        out,
+        "\nThree remedies are offered for all of them: retry, long connections with a heartbeat and aligned timeouts, \
+         short connections. None fits every cause. Each section below weighs them, and the rule for the first is always \
+         the same: retry only what is idempotent, because a reset does not tell whether the request was carried out.\n"
+    );
+}
+
+fn index_by_id(out: &mut String) {
+    put!(out, "\n## All causes\n\n| Cause | Reset | Severity | |\n| --- | --- | --- | --- |\n");
+    for Entry { cause, directions, severity, title, .. } in catalogue::entries() {
+        put!(out, "| [`{cause}`](#{cause}) | {} | {severity} | {title} |\n", directions.word());
+    }
+    put!(
+        out,
+        "\n\"Sent\" is a reset that this host sent, \"received\" one that it received. The severity is the usual one: \
+         *benign* needs no action, *notice* is worth a look when it grows, *harmful* means that wanted work was lost.\n"
+    );
+}
+
+fn section(out: &mut String, entry: &Entry) {
+    let Entry { cause, title, directions, severity, what_happened, how_known, sees, remedies, classic, see_also } =
+        entry;
+    put!(
+        out,
+        "\n## {cause}\n\n**{title}.** Severity: {severity}. A reset {}.\n\n{what_happened}\n",
+        directions.phrase()
+    );
+
+    put!(out, "\n### What the applications see\n\n");
+    for (end, symptoms) in ends(entry) {
+        let symptoms: Vec<String> = symptoms
+            .iter()
+            .map(|symptom| {
+                let title = heading_of(symptom.form());
+                format!("[{title}](#{})", slug(&title))
+            })
+            .collect();
+        put!(out, "- {end}: {}.\n", symptoms.join("; or "));
+    }
+    if let Some(note) = sees.note {
+        put!(out, "\n{note}\n");
+    }
+
+    put!(out, "\n### How it is known\n\n{}\n\n", how_known.evidence);
+    for level in how_known.levels {
+        put!(out, "- **{}** when {}.\n", level.confidence, level.when);
+    }
+    if let Some(older) = how_known.older_kernels {
+        put!(out, "\n{older}\n");
+    }
+
+    put!(out, "\n### What to do\n\n");
+    for (index, remedy) in remedies.iter().enumerate() {
+        put!(out, "{}. {}", index + 1, remedy.action);
+        if let Some(SettingGroup { title, .. }) = remedy.settings {
+            put!(out, " Settings: [{}](#{}).", title, slug(title));
+        }
+        out.push('\n');
+    }
+    if let Some(classic) = classic {
+        put!(out, "\nThe three classic remedies, weighed:\n\n");
+        for (remedy, verdict) in classic.weighed() {
+            put!(out, "- **{remedy}.** {verdict}\n");
+        }
+    }
+    put!(out, "\nSee also: {}.\n", links(see_also));
+}
+
+/// The symptoms with the words of each runtime.
+fn words(out: &mut String) {
+    put!(out, "\n## The words of each program\n");
+    for form in Symptom::ALL.iter().map(|symptom| symptom.form()) {
+        put!(out, "\n### {}\n\n{}\n", heading_of(form), form.meaning);
+        if form.words.is_empty() {
+            continue;
+        }
+        put!(out, "\n| Program | Words |\n| --- | --- |\n");
+        for words in form.words {
+            put!(out, "| {} | `{}` |\n", words.speaker, words.text);
+        }
+    }
+}
+
+/// The settings by product.
+fn settings(out: &mut String) {
+    put!(out, "\n## Settings by product\n");
+    for group in GROUPS {
+        put!(out, "\n### {}\n\n| Product | Setting |\n| --- | --- |\n", group.title);
+        for setting in group.settings {
+            put!(out, "| {} | {} |\n", setting.product, setting.how);
+        }
+    }
+}
+
+fn heading_of(form: &Form) -> String {
+    match form.errno {
+        Some(errno) => format!("{} ({})", form.title, errno.name),
+        None => form.title.to_owned(),
+    }
+}
+
+fn links(causes: &[Cause]) -> String {
+    if causes.is_empty() {
+        return "nothing: no reset has this effect there".to_owned();
+    }
+    causes.iter().map(|cause| format!("[`{cause}`](#{cause})")).collect::<Vec<_>>().join(", ")
+}
+
+/// The anchor that Markdown renderers make of a heading: lower case, spaces as hyphens, no punctuation.
+fn slug(heading: &str) -> String {
+    heading
+        .chars()
+        .filter(|character| character.is_ascii_alphanumeric() || [' ', '-', '_'].contains(character))
+        .map(|character| if character == ' ' { '-' } else { character.to_ascii_lowercase() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::{env, fs};
+
+    use super::*;
+
+    #[test]
+    fn docs_causes_md_is_up_to_date() -> std::io::Result<()> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/causes.md");
+        let expected = markdown();
+        if env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1") {
+            return fs::write(path, expected);
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        let line = found.lines().zip(expected.lines()).take_while(|(left, right)| left == right).count() + 1;
+        assert!(
+            found == expected,
+            "docs/causes.md differs from the catalogue at line {line}; regenerate it with\n    \
+             UPDATE_DOCS=1 cargo test -p rstmon docs_causes_md_is_up_to_date"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn every_cause_has_its_section_and_no_line_trails() {
+        let text = markdown();
+        for cause in Cause::ALL {
+            assert!(text.contains(&format!("\n## {cause}\n")), "{cause} has no section");
+        }
+        assert!(text.lines().all(|line| line == line.trim_end()));
+        assert!(text.ends_with('\n') && !text.contains("\n\n\n"));
+    }
+
+    #[test]
+    fn every_link_has_a_target_and_no_heading_that_is_linked_is_said_twice() {
+        let text = markdown();
+        let headings: Vec<String> = text
+            .lines()
+            .filter(|line| line.starts_with('#'))
+            .map(|line| slug(line.trim_start_matches('#').trim_start()))
+            .collect();
+        let targets: BTreeSet<&str> =
+            text.split("](#").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target).collect();
+        assert!(targets.len() > Cause::ALL.len(), "only {} targets", targets.len());
+        for target in targets {
+            let count = headings.iter().filter(|heading| *heading == target).count();
+            assert_eq!(count, 1, "#{target} has {count} headings");
+        }
+    }
+
+    #[test]
+    fn the_index_leads_to_the_end_that_rstmon_runs_on() {
+        let (here, there) = causes_showing(Symptom::TimedOut);
+        assert_eq!((here.as_slice(), there.as_slice()), ([Cause::IdleTimeout].as_slice(), [].as_slice()));
+        let (here, there) = causes_showing(Symptom::Refused);
+        assert_eq!((here.as_slice(), there.as_slice()), ([Cause::Refused].as_slice(), [Cause::Refused].as_slice()));
+        let (here, there) = causes_showing(Symptom::BrokenPipe);
+        assert!(here.contains(&Cause::WroteToClosedPeer) && there.contains(&Cause::WriteAfterClose));
+    }
+
+    #[test]
+    fn the_words_that_people_search_for_are_in_the_index() {
+        let text = markdown();
+        let index = text.split("\n## ").find(|part| part.starts_with("You see this")).expect("the index");
+        for words in [
+            "java.net.SocketException: Connection reset",
+            "java.io.IOException: Connection reset by peer",
+            "Broken pipe",
+            "Connection refused",
+            "read: connection reset by peer",
+            "write: broken pipe",
+            "[Errno 104]",
+            "[Errno 32]",
+            "read ECONNRESET",
+            "write EPIPE",
+            "socket hang up",
+            "recv() failed (104",
+            "writev() failed (32",
+            "upstream prematurely closed connection",
+            "connect() failed (111",
+        ] {
+            assert!(index.contains(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn anchors_are_made_as_renderers_make_them() {
+        assert_eq!(slug("Connection reset, while reading (ECONNRESET)"), "connection-reset-while-reading-econnreset");
+        assert_eq!(slug("peer_reset_idle"), "peer_reset_idle");
+    }
+}
