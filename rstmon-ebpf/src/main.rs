@@ -1,1 +1,45 @@
-fn main() {}
+//! The kernel half of rstmon: bounded, without allocation in the reset path, one concern a file.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `send`, `receive` | the two reset hooks: what to count and offer |
+//! | `state`, `used`, `accept`, `backfill` | the hooks that learn owners |
+//! | `reset` | evidence and owner of one reset -> the key it is counted under |
+//! | `count`, `event`, `pending` | the counting path, the event path, received resets that wait for a verdict |
+//! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
+//! | `note`, `listeners`, `maps` | socket-local storage, tombstones, ports with a listener, the maps |
+
+#![no_std]
+#![no_main]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+
+mod accept;
+mod atomic;
+mod backfill;
+mod count;
+mod event;
+mod listeners;
+mod layout;
+mod maps;
+mod note;
+mod pending;
+mod receive;
+mod reset;
+mod send;
+mod skb;
+mod sock;
+mod state;
+mod task;
+mod used;
+
+/// Licence of the kernel half as the kernel sees it: GPL-only helpers need a compatible one.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    // SAFETY: no code path of the kernel half panics; the verifier would refuse one that could loop here.
+    unsafe { core::hint::unreachable_unchecked() }
+}

@@ -1,1 +1,127 @@
-//! placeholder
+//! The kernel side of rstmon, and the only place that knows aya: BTF -> field offsets (`layout`), which hooks this
+//! kernel can have (`plan`), loading (`load`), reading counts (`counts`) and events (`ring`).
+
+pub mod btf;
+pub mod counts;
+pub mod error;
+pub mod layout;
+mod load;
+pub mod plan;
+pub mod privileges;
+mod ring;
+pub mod stats;
+mod sys;
+
+pub use counts::{CountReader, Counts};
+pub use error::ProbeError;
+pub use plan::{HookStatus, Outcome};
+pub use ring::EventReader;
+
+use crate::model::Reasons;
+use btf::Btf;
+use layout::Layout;
+use rstmon_common::ResetRecord;
+use std::{path::PathBuf, time::Duration};
+use tokio::sync::mpsc;
+
+/// How the probe is to work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Size of the ring buffer; a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Keys that a generation of counts holds.
+    pub count_entries: u32,
+    /// Closed connections remembered; 0 = none.
+    pub tombstones: u32,
+    /// Events a key may offer a second and CPU; 0 = unlimited.
+    pub events_per_second: u32,
+    /// Silence that counts as idle.
+    pub idle: Duration,
+    /// Idle time before a close that makes a late segment a keep-alive race.
+    pub keepalive_idle: Duration,
+    /// How long after a close a segment may have crossed it.
+    pub race_window: Duration,
+    /// Another BPF object than the one built in.
+    pub object: Option<PathBuf>,
+    /// Ask the verifier for its log.
+    pub verifier_log: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ring_bytes: 256 * 1024,
+            count_entries: 4096,
+            tombstones: 16384,
+            events_per_second: 100,
+            idle: Duration::from_secs(60),
+            keepalive_idle: Duration::from_millis(500),
+            race_window: Duration::from_secs(1),
+            object: None,
+            verifier_log: false,
+        }
+    }
+}
+
+/// The probe at work. Everything is detached when it is dropped, or when the process dies.
+pub struct Probe {
+    /// What became of each hook.
+    pub hooks: Vec<HookStatus>,
+    /// Names of the running kernel's reasons.
+    pub reasons: Reasons,
+    /// Fields that this kernel lacks.
+    pub missing_fields: Vec<&'static layout::Field>,
+    /// The v1 controller whose hierarchy stands in where a process is in the v2 root.
+    pub cgroup_v1: Option<&'static str>,
+    /// The counting path.
+    pub counts: CountReader,
+    /// The event path.
+    pub events: mpsc::Receiver<Vec<ResetRecord>>,
+    /// Keeps the reader's thread.
+    pub reader: EventReader,
+    /// Keeps the programs.
+    pub programs: Programs,
+}
+
+/// The attached programs.
+pub struct Programs(aya::Ebpf);
+
+impl Programs {
+    /// What they cost and missed.
+    #[must_use]
+    pub fn stats(&self) -> Vec<stats::ProgramStats> {
+        stats::read(&self.0)
+    }
+}
+
+impl Probe {
+    /// Checks the host, loads and attaches.
+    pub fn start(options: &Options) -> Result<Self, ProbeError> {
+        privileges::check_kernel()?;
+        let data = btf::read_kernel_btf()?;
+        let kernel = Btf::parse(&data)?;
+        let layout = Layout::resolve(&kernel);
+        let missing = layout.missing_required();
+        if !missing.is_empty() {
+            let names: Vec<String> =
+                missing.iter().map(|field| format!("{}.{}", field.aggregate, field.member)).collect();
+            return Err(ProbeError::MissingFields { fields: names.join(", ") });
+        }
+        privileges::check_capabilities()?;
+        let loaded = load::load(options, &layout, &kernel)?;
+        drop(kernel);
+        drop(data);
+        sys::trim_heap();
+        let (reader, events) = EventReader::start(loaded.ring, loaded.settle)?;
+        Ok(Self {
+            hooks: loaded.hooks,
+            missing_fields: layout.missing().collect(),
+            cgroup_v1: layout.cgroup_v1.map(|(_, controller)| controller),
+            reasons: layout.reasons,
+            counts: loaded.counts,
+            events,
+            reader,
+            programs: Programs(loaded.ebpf),
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! The counting path: one slot a key, exact under any load.
+
+use crate::{
+    atomic,
+    layout::{HOST_NETNS, RATE_PER_SECOND},
+    maps::{COUNTS_0, COUNTS_1, GENERATION, LOST, OVERFLOW, TALLY},
+};
+use rstmon_common::{
+    CountKey, CountSlot,
+    limits::{REASONS, lost, tally},
+};
+
+const BPF_NOEXIST: u64 = 1;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Counts one reset. Returns whether its event may be offered: the rate limit of its key allows it.
+#[inline(always)]
+pub fn reset(key: &CountKey, netns: u32, now_ns: u64) -> bool {
+    if netns == HOST_NETNS.load() {
+        let direction = if key.direction == 0 { tally::SENT } else { tally::RECEIVED };
+        if let Some(count) = TALLY.get_ptr_mut(direction) {
+            // SAFETY: a live map value; so below.
+            unsafe { atomic::add_one(count) };
+        }
+    }
+    let Some(slot) = slot(key) else { return false };
+    // SAFETY: a slot is a live per-CPU map value.
+    unsafe {
+        atomic::add_one(&raw mut (*slot).hits);
+        is_within_rate(slot, now_ns)
+    }
+}
+
+/// The slot of a key on this CPU: in the generation that counts or, where that is full, an overflow slot.
+#[inline(always)]
+fn slot(key: &CountKey) -> Option<*mut CountSlot> {
+    let map = if GENERATION.get(0) == Some(&0) { &COUNTS_0 } else { &COUNTS_1 };
+    if let Some(slot) = map.get_ptr_mut(key) {
+        return Some(slot);
+    }
+    // Another CPU may insert the same key first (EEXIST): either way it is there afterwards, unless the map is full
+    // or its bucket is locked by what this program interrupted (EBUSY).
+    let _ = map.insert(key, &CountSlot { hits: 0, window_ns: 0, offered: 0 }, BPF_NOEXIST);
+    if let Some(slot) = map.get_ptr_mut(key) {
+        return Some(slot);
+    }
+    lose(lost::COUNT_OVERFLOW);
+    OVERFLOW.get_ptr_mut(u32::from(key.direction & 1) * REASONS + (u32::from(key.reason) & (REASONS - 1)))
+}
+
+/// Takes part in a window of one second; the limit holds for each key and CPU.
+///
+/// # Safety
+/// `slot` must be a live map value.
+#[inline(always)]
+unsafe fn is_within_rate(slot: *mut CountSlot, now_ns: u64) -> bool {
+    let limit = u64::from(RATE_PER_SECOND.load());
+    if limit == 0 {
+        return true;
+    }
+    // SAFETY: by the caller's promise.
+    unsafe {
+        if now_ns.wrapping_sub((*slot).window_ns) >= SECOND_NS {
+            (*slot).window_ns = now_ns;
+            (*slot).offered = 0;
+        }
+        if (*slot).offered >= limit {
+            lose(lost::RATE_LIMITED);
+            return false;
+        }
+        (*slot).offered += 1;
+    }
+    true
+}
+
+/// Counts a loss (`limits::lost`).
+#[inline(always)]
+pub fn lose(why: u32) {
+    if let Some(count) = LOST.get_ptr_mut(why) {
+        // SAFETY: a live map value.
+        unsafe { atomic::add_one(count) };
+    }
+}

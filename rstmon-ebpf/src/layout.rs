@@ -1,0 +1,87 @@
+//! Where the kernel keeps its fields: offsets patched in at load, and the one way to read through them.
+//!
+//! Offsets live in `.rodata`, which is frozen before the load: the verifier sees constants, checks each access
+//! against the kernel's own types, and removes the reads of fields that the kernel lacks.
+
+use aya_ebpf::Global;
+use rstmon_common::limits::ABSENT_OFFSET;
+
+macro_rules! offsets {
+    ($($name:ident: $ty:ty = $strukt:literal, $member:literal;)*) => {
+        $(
+            #[doc = concat!("Offset of `", $strukt, ".", $member, "` in the running kernel.")]
+            #[unsafe(no_mangle)]
+            pub static $name: Global<u32> = Global::new(ABSENT_OFFSET);
+        )*
+    };
+}
+rstmon_common::kernel_fields!(offsets);
+
+/// Settings that user space patches in at load.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $ty:ty = $default:expr;)*) => {
+        $($(#[$doc])* #[unsafe(no_mangle)] pub static $name: Global<$ty> = Global::new($default);)*
+    };
+}
+settings! {
+    /// 1 where `tcp_send_reset` passes a reason (6.10 on).
+    SEND_HAS_REASON: u32 = 0;
+    /// Nanoseconds a jiffy lasts.
+    JIFFY_NS: u32 = 4_000_000;
+    /// Silence that counts as idle, in jiffies.
+    IDLE_JIFFIES: u32 = u32::MAX;
+    /// Idle time before a close that makes a late segment a keep-alive race, in milliseconds.
+    KEEPALIVE_IDLE_MS: u32 = u32::MAX;
+    /// How long after a close a segment may have crossed it, in nanoseconds.
+    RACE_WINDOW_NS: u64 = 0;
+    /// Events a key may offer a second and CPU; 0 = unlimited.
+    RATE_PER_SECOND: u32 = 0;
+    /// 1 where tombstones are kept.
+    TOMBSTONES_ON: u32 = 0;
+    /// Network namespace whose resets are tallied for reconciliation.
+    HOST_NETNS: u32 = 0;
+    /// Index into `css_set.subsys` of the v1 hierarchy used where a task is in the v2 root; `ABSENT_OFFSET` = none.
+    CGROUP_V1_SUBSYS: u32 = ABSENT_OFFSET;
+}
+
+/// Reads a field of a kernel object by a direct load, which the verifier checks against the object's type.
+/// `None` when the kernel has no such field.
+///
+/// # Safety
+/// `base` must be a typed kernel pointer that the verifier accepts loads from, or NULL on kernels whose
+/// prototype calls it non-NULL (the load then faults and reads 0).
+#[inline(always)]
+pub unsafe fn field<T: Copy>(base: *const u8, offset: &Global<u32>) -> Option<T> {
+    let offset = offset.load();
+    if offset == ABSENT_OFFSET {
+        return None;
+    }
+    // SAFETY: by the caller's promise the verifier has checked `base + offset` for this width.
+    Some(unsafe { core::ptr::read_volatile(base.add(offset as usize).cast::<T>()) })
+}
+
+/// Reads a field through a pointer that the verifier does not know, by `bpf_probe_read_kernel`.
+/// `None` when the kernel has no such field; the default when the address cannot be read.
+#[inline(always)]
+pub fn probe<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> Option<T> {
+    let offset = offset.load();
+    if offset == ABSENT_OFFSET {
+        return None;
+    }
+    Some(probe_or_default(base.wrapping_add(offset as usize)))
+}
+
+/// Reads a value at an arbitrary kernel address; the default when it cannot be read (the helper then writes zeros).
+#[inline(always)]
+pub fn probe_or_default<T: Copy + Default>(address: *const u8) -> T {
+    let mut value = T::default();
+    // SAFETY: the destination is a local of the size given; the helper checks the source address.
+    unsafe {
+        aya_ebpf::helpers::generated::bpf_probe_read_kernel(
+            core::ptr::from_mut(&mut value).cast(),
+            size_of::<T>() as u32,
+            address.cast(),
+        );
+    }
+    value
+}

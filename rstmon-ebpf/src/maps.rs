@@ -1,0 +1,101 @@
+//! The maps. Sizes are defaults; user space sets the configured ones at load.
+
+use aya_ebpf::{
+    bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE,
+    macros::map,
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
+};
+use rstmon_common::{
+    CountKey, CountSlot, Note, Owner, ResetRecord, Tombstone, Tuple,
+    key::direction,
+    limits::{PENDING_SLOTS, REASONS, lost, tally},
+};
+
+/// Counts, generation 0. Two generations let user space empty one while the other counts, losing nothing.
+#[map]
+pub static COUNTS_0: PerCpuHashMap<CountKey, CountSlot> = PerCpuHashMap::with_max_entries(4096, 0);
+/// Counts, generation 1.
+#[map]
+pub static COUNTS_1: PerCpuHashMap<CountKey, CountSlot> = PerCpuHashMap::with_max_entries(4096, 0);
+/// One entry: the generation that counts, 0 or 1.
+#[map]
+pub static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
+/// Where a reset is counted that found no room in the hash: `direction * REASONS + reason`.
+#[map]
+pub static OVERFLOW: PerCpuArray<CountSlot> = PerCpuArray::with_max_entries(direction::COUNT * REASONS, 0);
+/// Losses by cause (`limits::lost`).
+#[map]
+pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0);
+/// Resets in rstmon's own network namespace (`limits::tally`).
+#[map]
+pub static TALLY: PerCpuArray<u64> = PerCpuArray::with_max_entries(tally::COUNT, 0);
+/// The event path.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+/// Closed connections and listeners.
+#[map]
+pub static TOMBSTONES: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entries(16384, 0);
+
+/// Ports that have listeners (the key of a listener's tombstone), with the number of them.
+#[map]
+pub static LISTENERS: HashMap<Tuple, u32> = HashMap::with_max_entries(4096, 0);
+
+/// Room to put a reset together: more than the 512 bytes of a BPF stack.
+#[repr(C)]
+pub struct Work {
+    /// Its ends.
+    pub tuple: Tuple,
+    /// Its owner.
+    pub owner: Owner,
+    /// The event, of which the key is complete before it is counted.
+    pub record: ResetRecord,
+}
+/// How deep a hook may be interrupted by another: process, softirq, hardirq, NMI.
+pub const WORK_DEPTH: u32 = 4;
+/// Room for each nesting of hooks on this CPU.
+#[map]
+pub static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(WORK_DEPTH, 0);
+/// One entry: how many hooks are at work on this CPU.
+#[map]
+pub static DEPTH: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+
+/// A received reset that may prove to be none (see `pending`).
+#[repr(C)]
+pub struct Pending {
+    /// Address of the socket; 0 = the slot is free.
+    pub sk: u64,
+    /// When the reader was last nudged from this slot.
+    pub nudged_ns: u64,
+    /// The reset, complete.
+    pub record: ResetRecord,
+}
+/// Undecided received resets of this CPU.
+#[map]
+pub static PENDING: PerCpuArray<Pending> = PerCpuArray::with_max_entries(PENDING_SLOTS, 0);
+
+const BPF_F_NO_PREALLOC: usize = 1;
+/// Children of a listener start with a copy of its note.
+const BPF_F_CLONE: usize = 512;
+
+/// Definition of the socket-local storage; aya's own has no way to ask for `BPF_F_CLONE`.
+#[repr(C)]
+pub struct NotesDef {
+    r#type: *const [i32; BPF_MAP_TYPE_SK_STORAGE as usize],
+    key: *const i32,
+    value: *const Note,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; BPF_F_NO_PREALLOC | BPF_F_CLONE],
+}
+// SAFETY: only the map's address is used; the pointers are type descriptions that nothing dereferences.
+unsafe impl Sync for NotesDef {}
+
+/// What is known of each live socket.
+#[unsafe(link_section = ".maps")]
+#[unsafe(export_name = "NOTES")]
+pub static NOTES: NotesDef = NotesDef {
+    r#type: core::ptr::null(),
+    key: core::ptr::null(),
+    value: core::ptr::null(),
+    max_entries: core::ptr::null(),
+    map_flags: core::ptr::null(),
+};

@@ -1,0 +1,71 @@
+//! Socket-local storage and tombstones.
+
+use crate::{
+    layout::{RACE_WINDOW_NS, TOMBSTONES_ON},
+    maps::{NOTES, TOMBSTONES},
+    sock::Sock,
+};
+use aya_ebpf::helpers::generated::bpf_sk_storage_get;
+use rstmon_common::{Note, Tombstone, Tuple};
+
+const BPF_SK_STORAGE_GET_F_CREATE: u64 = 1;
+
+/// The note of a socket, if it has one. NULL and minisocks have none (the helper checks, 5.11 on).
+#[inline(always)]
+pub fn find(sock: Sock) -> Option<*mut Note> {
+    get(sock.as_ptr(), 0)
+}
+
+/// The note of a socket, made (all zero) where it has none. Allocates: never called in the reset path.
+#[inline(always)]
+pub fn find_or_create(sk: *const u8) -> Option<*mut Note> {
+    get(sk, BPF_SK_STORAGE_GET_F_CREATE)
+}
+
+#[inline(always)]
+fn get(sk: *const u8, flags: u64) -> Option<*mut Note> {
+    if sk.is_null() {
+        return None;
+    }
+    // SAFETY: the map is the socket-local storage, `sk` a typed socket pointer; no initial value is given.
+    let note = unsafe {
+        bpf_sk_storage_get(
+            core::ptr::from_ref(&NOTES).cast_mut().cast(),
+            sk.cast_mut().cast(),
+            core::ptr::null_mut(),
+            flags,
+        )
+    }
+    .cast::<Note>();
+    if note.is_null() { None } else { Some(note) }
+}
+
+/// What is remembered of the closed connection with these ends.
+#[inline(always)]
+pub fn tombstone(tuple: &Tuple) -> Option<&'static Tombstone> {
+    if TOMBSTONES_ON.load() == 0 {
+        return None;
+    }
+    // SAFETY: an entry that is evicted meanwhile may be overwritten with another's facts; its owner and times then
+    // belong to that other connection. The LRU recycles the least recently used first, so a fresh one is safe.
+    unsafe { TOMBSTONES.get(tuple) }
+}
+
+/// Key of the tombstone of the listener that a segment to `tuple`'s local port would have met.
+#[inline(always)]
+pub fn listener_key(tuple: &Tuple) -> Tuple {
+    Tuple { local: [0; 16], remote: [0; 16], netns: tuple.netns, local_port: tuple.local_port, remote_port: 0 }
+}
+
+/// Remembers a closed connection. Replaces the least recently used one when full: never fails the close.
+#[inline(always)]
+pub fn bury(tuple: &Tuple, tombstone: &Tombstone) {
+    // An LRU insert fails only when every entry is being evicted at once; forgetting this one is all it costs.
+    let _ = TOMBSTONES.insert(tuple, tombstone, 0);
+}
+
+/// Whether a segment that arrives now may have crossed a close at `closed_ns`.
+#[inline(always)]
+pub fn is_recent(now_ns: u64, closed_ns: u64) -> bool {
+    now_ns.wrapping_sub(closed_ns) <= RACE_WINDOW_NS.load()
+}

@@ -1,0 +1,35 @@
+//! `tcp_receive_reset`: the kernel accepted a RST, or so it says.
+//!
+//! Prototype: `(struct sock *sk)` (`include/trace/events/tcp.h`), called by `tcp_reset()`; always a full socket.
+//! It fires before the error and the state are set: queues and state are those of the connection.
+
+use crate::{
+    event, pending,
+    reset::{Reset, with_room},
+    sock::Sock,
+};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use rstmon_common::{key::direction, limits::REASON_UNSUPPORTED};
+
+/// Counts and offers one received reset, at once or when it is proved to be one.
+#[btf_tracepoint(function = "tcp_receive_reset")]
+pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the argument of this very tracepoint.
+    let sock = unsafe { Sock::from_btf(ctx.arg(0)) };
+    with_room(|work| {
+        let mut reset = Reset::new(work, sock, direction::RECEIVED);
+        pending::decide(0, reset.now_ns);
+        reset.set_reason(u32::from(REASON_UNSUPPORTED));
+        if let Some(tcp) = reset.tcp {
+            reset.add_socket(tcp);
+        }
+        reset.finish();
+        if pending::is_doubtful(&reset) {
+            pending::wait(&mut reset);
+        } else if reset.count() {
+            event::complete(&mut reset);
+            event::offer(&raw const reset.work.record);
+        }
+    });
+    0
+}

@@ -1,0 +1,292 @@
+//! One reset: its evidence, its owner, and the key that both make.
+//!
+//! The rules here name the owner (DESIGN: provenance). The task on the CPU is believed only where the call came
+//! from the owner itself: closing or disconnecting, which sets the socket to CLOSE first, in process context.
+
+use crate::{
+    count,
+    layout::{IDLE_JIFFIES, KEEPALIVE_IDLE_MS},
+    listeners,
+    maps::{DEPTH, WORK, WORK_DEPTH, Work},
+    note,
+    skb::{Segment, family},
+    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies},
+    task::Task,
+};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use rstmon_common::{
+    CountKey, Note, Owner, Tombstone, Tuple, evidence,
+    key::{provenance, role, socket, state},
+    limits::{ABSENT_U32, REASON_UNSUPPORTED, REASONS},
+    note::FIN_SEEN,
+};
+
+/// A reset being looked at. The key comes first; what only the event needs is read when it is offered.
+pub struct Reset {
+    pub work: &'static mut Work,
+    pub sock: Sock,
+    pub tcp: Option<Tcp>,
+    pub note: Option<*mut Note>,
+    pub tombstone: Option<&'static Tombstone>,
+    pub now_ns: u64,
+    pub now: u32,
+}
+
+/// Takes room for one reset, hands it to `look` and gives the room back.
+#[inline(always)]
+pub fn with_room(look: impl FnOnce(&'static mut Work)) {
+    let Some(depth) = DEPTH.get_ptr_mut(0) else { return };
+    // SAFETY: live map values of this CPU. Hooks nest strictly, as interrupts do: each gets the room of its depth.
+    unsafe {
+        let index = *depth & (WORK_DEPTH - 1);
+        *depth += 1;
+        if let Some(work) = WORK.get_ptr_mut(index) {
+            look(&mut *work);
+        }
+        *depth -= 1;
+    }
+}
+
+impl Reset {
+    /// Starts with what every reset has.
+    #[inline(always)]
+    pub fn new(work: &'static mut Work, sock: Sock, direction: u8) -> Self {
+        // SAFETY: takes nothing, returns a number.
+        let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+        let tcp = if sock.kind == socket::FULL { sock.tcp() } else { None };
+        let note = if tcp.is_some() { note::find(sock) } else { None };
+        work.tuple = Tuple::default();
+        work.owner = Owner::default();
+        work.record.key = CountKey { direction, socket: sock.kind, state: sock.state, ..CountKey::default() };
+        work.record.segment_bytes = ABSENT_U32;
+        work.record.role = role::UNKNOWN;
+        work.record.exit_signal = 0;
+        sock.endpoints(&mut work.tuple);
+        if let Some(tcp) = tcp {
+            work.tuple.local_port = tcp.local_port();
+        }
+        Self { work, sock, tcp, note, tombstone: None, now_ns, now: jiffies() }
+    }
+
+    /// The reason, kept within its range.
+    #[inline(always)]
+    pub fn set_reason(&mut self, reason: u32) {
+        self.work.record.key.reason = if reason < REASONS { reason as u8 } else { REASON_UNSUPPORTED };
+    }
+
+    #[inline(always)]
+    fn set(&mut self, bit: u32, on: bool) {
+        if on {
+            self.work.record.key.evidence |= bit;
+        }
+    }
+
+    /// Adds what the offending segment tells; without one the reset is an active one.
+    #[inline(always)]
+    pub fn add_segment(&mut self, segment: &Segment) {
+        if !segment.is_present() {
+            self.work.record.key.evidence |= evidence::ACTIVE;
+            return;
+        }
+        self.work.record.key.evidence |= segment.evidence();
+        self.work.record.segment_bytes = segment.payload();
+        // A socket that is one end of the connection knows its ends; a listener and no socket do not.
+        if self.sock.kind == socket::NONE || self.sock.kind == socket::REQUEST || self.sock.state == state::LISTEN {
+            segment.endpoints(&mut self.work.tuple);
+        }
+    }
+
+    /// Evidence and owner of a full socket.
+    #[inline(always)]
+    pub fn add_socket(&mut self, tcp: Tcp) {
+        let mut closed_ns = 0;
+        let mut idle_before_close_ms = ABSENT_U32;
+        let mut fin_seen = false;
+        if let Some(note) = self.note {
+            // SAFETY: socket-local storage lives as long as the socket, which the hook holds.
+            let note = unsafe { &*note };
+            closed_ns = note.closed_ns;
+            idle_before_close_ms = note.idle_before_close_ms;
+            fin_seen = note.flags & FIN_SEEN != 0;
+            self.work.record.role = note.role;
+            self.work.owner = note.owner;
+            self.work.record.key.provenance = note.provenance;
+            if self.sock.state == state::CLOSE {
+                self.work.record.key.state = note.state;
+            }
+            self.set(evidence::WROTE_AFTER_FIN, fin_seen && written_after_fin(note, tcp) > 0);
+        } else if self.sock.state == state::CLOSE {
+            self.work.record.key.state = 0;
+        }
+        self.guess_role(tcp);
+
+        self.set(evidence::ATTACHED, tcp.is_attached());
+        self.set(evidence::LOCKED, tcp.is_locked());
+        self.set(evidence::STATE_KEPT, self.sock.state != state::CLOSE);
+        self.set(evidence::MPTCP, tcp.is_mptcp());
+        self.set(evidence::LINGER_ZERO, tcp.lingers_zero());
+        self.set(evidence::LINGER2_NEGATIVE, tcp.linger2_negative());
+        self.set(evidence::SHUT_RECEIVE, tcp.shutdown() & RCV_SHUTDOWN != 0);
+        self.set(evidence::SHUT_SEND, tcp.shutdown() & SEND_SHUTDOWN != 0);
+        if self.sock.state == state::LISTEN {
+            self.set(evidence::LISTENER_FULL, tcp.backlog() > tcp.backlog_limit());
+        } else {
+            let (unsent, unacked) = outstanding(tcp, self.work.record.key.state);
+            self.set(evidence::UNREAD, is_some(tcp.unread(fin_seen)));
+            self.set(evidence::UNSENT, is_some(unsent));
+            self.set(evidence::UNACKED, is_some(unacked));
+            if let Some(silence) = tcp.silence(self.now) {
+                self.set(evidence::SILENT, silence >= IDLE_JIFFIES.load());
+            }
+            self.add_close(closed_ns, idle_before_close_ms);
+        }
+        if self.work.owner.cgroup == 0 {
+            self.work.owner.cgroup = tcp.cgroup();
+        }
+    }
+
+    /// A child that has not left its listener's hands, and sockets without a note, get their role from the socket.
+    #[inline(always)]
+    fn guess_role(&mut self, tcp: Tcp) {
+        if self.work.record.role == role::LISTENER && self.sock.state != state::LISTEN {
+            self.work.record.role = role::ACCEPTED;
+            self.work.record.key.provenance = provenance::INHERITED;
+        }
+        if self.work.record.role == role::UNKNOWN {
+            self.work.record.role = match self.sock.state {
+                state::LISTEN => role::LISTENER,
+                state::SYN_SENT => role::OPENED,
+                // A child keeps a copy of its listener's limit (sk_clone), connect() never sets one.
+                _ => match tcp.backlog_limit() {
+                    ABSENT_U32 => role::UNKNOWN,
+                    0 => role::OPENED,
+                    _ => role::ACCEPTED,
+                },
+            };
+        }
+    }
+
+    /// Evidence of an earlier close by a process here.
+    #[inline(always)]
+    fn add_close(&mut self, closed_ns: u64, idle_before_close_ms: u32) {
+        if closed_ns != 0 {
+            self.work.record.key.evidence |= evidence::CLOSED_HERE;
+            self.set(
+                evidence::CLOSED_IDLE,
+                idle_before_close_ms != ABSENT_U32 && idle_before_close_ms >= KEEPALIVE_IDLE_MS.load(),
+            );
+            self.set(evidence::CLOSED_RECENTLY, note::is_recent(self.now_ns, closed_ns));
+        }
+    }
+
+    /// The executing process, where it is the one that resets: see the module's header.
+    #[inline(always)]
+    pub fn add_current(&mut self) {
+        let task = Task::current();
+        let active = self.work.record.key.evidence & evidence::ACTIVE != 0;
+        if !active {
+            return;
+        }
+        if task.is_kernel_thread() {
+            self.work.record.key.evidence |= evidence::KERNEL_THREAD;
+            return;
+        }
+        let running = self.work.owner.tgid != 0 && self.work.owner.tgid == task.tgid();
+        let set_to_close = self.sock.state == state::CLOSE;
+        let attached = self.work.record.key.evidence & evidence::ATTACHED != 0;
+        let closed_before = self.work.record.key.evidence & evidence::CLOSED_HERE != 0;
+        if set_to_close && attached {
+            task.describe(&raw mut self.work.owner);
+            self.work.record.key.provenance = provenance::CURRENT;
+            self.work.record.key.evidence |= evidence::OWNER_RUNNING;
+        } else if set_to_close && running {
+            // TCP_LINGER2, orphan limit: the rest of a close() that has let go of the descriptor already.
+            if closed_before {
+                self.work.record.key.provenance = provenance::CURRENT;
+            }
+            self.work.record.key.evidence |= evidence::OWNER_RUNNING;
+        } else if running && self.work.record.key.evidence & evidence::LOCKED != 0 {
+            self.work.record.key.evidence |= evidence::OWNER_RUNNING;
+        }
+        if set_to_close && !attached && !closed_before && self.work.record.role == role::ACCEPTED {
+            self.work.record.key.evidence |= evidence::NEVER_ACCEPTED;
+        }
+        if self.work.record.key.evidence & evidence::OWNER_RUNNING != 0 && task.is_exiting() {
+            self.work.record.key.evidence |= evidence::OWNER_EXITING;
+            self.work.record.exit_signal = task.exit_signal();
+        }
+    }
+
+    /// What is remembered of a connection whose socket is gone (no socket, or a `TIME_WAIT` minisock).
+    #[inline(always)]
+    pub fn add_memory(&mut self) {
+        let syn = self.work.record.key.evidence & (evidence::SEGMENT_SYN | evidence::SEGMENT_ACK) == evidence::SEGMENT_SYN;
+        let listener = note::listener_key(&self.work.tuple);
+        if self.work.record.key.socket == socket::NONE && (syn || listeners::has(&listener)) {
+            self.work.record.role = role::ACCEPTED;
+        }
+        self.tombstone = note::tombstone(if syn { &listener } else { &self.work.tuple });
+        let Some(tombstone) = self.tombstone else { return };
+        self.work.owner = tombstone.owner;
+        if tombstone.owner.tgid != 0 {
+            self.work.record.key.provenance = provenance::TOMBSTONE;
+        }
+        self.work.record.key.evidence |= evidence::TOMBSTONE;
+        if !syn {
+            self.work.record.role = tombstone.role;
+            self.add_close(tombstone.closed_ns, tombstone.idle_before_close_ms);
+            self.set(
+                evidence::ENDED_BY_RESET,
+                tombstone.state == state::ESTABLISHED || tombstone.state == state::CLOSE_WAIT,
+            );
+        }
+    }
+
+    /// Counts it. Returns whether its event may be offered.
+    #[inline(always)]
+    pub fn count(&self) -> bool {
+        count::reset(&self.work.record.key, self.work.tuple.netns, self.now_ns)
+    }
+
+    /// Completes the key.
+    #[inline(always)]
+    pub fn finish(&mut self) {
+        self.work.record.key.cgroup = self.work.owner.cgroup;
+        self.work.record.key.comm = self.work.owner.comm;
+        self.work.record.key.family = family(&self.work.tuple.remote);
+        self.work.record.key.service_port = match self.work.record.role {
+            role::OPENED => self.work.tuple.remote_port,
+            role::LISTENER | role::ACCEPTED => self.work.tuple.local_port,
+            _ => 0,
+        };
+    }
+}
+
+#[inline(always)]
+fn is_some(number: u32) -> bool {
+    number != 0 && number != ABSENT_U32
+}
+
+/// Bytes written since the peer's FIN; our own FIN takes one sequence number.
+#[inline(always)]
+pub fn written_after_fin(note: &Note, tcp: Tcp) -> u32 {
+    let written = tcp.write_seq().wrapping_sub(note.fin_write_seq);
+    if note.closed_ns != 0 && written > 0 { written - 1 } else { written }
+}
+
+/// Unsent and unacknowledged bytes of payload: a SYN or FIN under way takes a sequence number and is none.
+#[inline(always)]
+pub fn outstanding(tcp: Tcp, before: u8) -> (u32, u32) {
+    let (unsent, unacked) = (tcp.unsent(), tcp.unacked());
+    match before {
+        state::SYN_SENT | state::SYN_RECV => (unsent, 0),
+        state::FIN_WAIT1 | state::CLOSING | state::LAST_ACK => match (unsent, unacked) {
+            (ABSENT_U32, _) | (_, ABSENT_U32) => (unsent, unacked),
+            (0, 0) => (0, 0),
+            (0, unacked) => (0, unacked - 1),
+            (unsent, unacked) => (unsent - 1, unacked),
+        },
+        _ => (unsent, unacked),
+    }
+}
+

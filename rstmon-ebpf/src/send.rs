@@ -1,0 +1,49 @@
+//! `tcp_send_reset`: the kernel sends a RST.
+//!
+//! Prototype: `(const struct sock *sk, const struct sk_buff *skb)`, and `enum sk_rst_reason reason` from 6.10 on
+//! (`include/trace/events/tcp.h`). `sk` may be NULL or a `TIME_WAIT` minisock from 6.10 on; `skb` is NULL for an
+//! active reset on every version.
+
+use crate::{
+    event,
+    layout::SEND_HAS_REASON,
+    pending,
+    reset::{Reset, with_room},
+    skb::Segment,
+    sock::Sock,
+};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use rstmon_common::{
+    key::{direction, socket},
+    limits::REASON_UNSUPPORTED,
+};
+
+/// Counts and offers one sent reset.
+#[btf_tracepoint(function = "tcp_send_reset")]
+pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    let skb: *const u8 = ctx.arg(1);
+    let reason = if SEND_HAS_REASON.load() != 0 { ctx.arg::<u32>(2) } else { u32::from(REASON_UNSUPPORTED) };
+
+    // SAFETY: the arguments of this very tracepoint.
+    let (sock, segment) = unsafe { (Sock::from_btf(sk), Segment::read(skb)) };
+    with_room(|work| {
+        let mut reset = Reset::new(work, sock, direction::SENT);
+        pending::decide(if segment.is_present() { sock.address() } else { 0 }, reset.now_ns);
+        reset.set_reason(reason);
+        reset.add_segment(&segment);
+        if let Some(tcp) = reset.tcp {
+            reset.add_socket(tcp);
+            reset.add_current();
+        }
+        if sock.kind == socket::NONE || sock.kind == socket::TIME_WAIT {
+            reset.add_memory();
+        }
+        reset.finish();
+        if reset.count() {
+            event::complete(&mut reset);
+            event::offer(&raw const reset.work.record);
+        }
+    });
+    0
+}

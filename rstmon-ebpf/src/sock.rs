@@ -1,0 +1,323 @@
+//! A socket at a hook: what may be read of it depends on what it is.
+//!
+//! `TIME_WAIT` and `NEW_SYN_RECV` sockets have only `sock_common`; nothing past it is ever read from them.
+
+use crate::{
+    layout::{
+        ICSK_LRCVTIME, ICSK_PROBES_OUT, INET_SPORT, JIFFY_NS, NET_INUM, SK_ACK_BACKLOG, SK_CGROUP, SK_LINGERTIME,
+        SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_SHUTDOWN, SK_SOCKET, SK_UID, SKC_DADDR, SKC_DPORT, SKC_FAMILY, SKC_FLAGS,
+        SKC_NET, SKC_NUM, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR, TCP_BYTES_RECEIVED, TCP_BYTES_SENT,
+        TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA,
+        TCP_SRTT_US, TCP_TOTAL_RETRANS, TCP_WRITE_SEQ, field, probe, probe_or_default,
+    },
+    skb::set_v4,
+    task::kernfs_id,
+};
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock};
+use rstmon_common::{
+    Tuple,
+    key::{socket, state},
+    limits::{ABSENT_U32, ABSENT_U64},
+};
+
+/// Bit of `sk_flags`: `SO_LINGER` is on (`enum sock_flags`, `include/net/sock.h`).
+const SOCK_LINGER: u64 = 1 << 4;
+const AF_INET6: u16 = 10;
+/// `RCV_SHUTDOWN` of `sk_shutdown` (`include/net/sock.h`).
+pub const RCV_SHUTDOWN: u8 = 1;
+/// `SEND_SHUTDOWN` of `sk_shutdown`.
+pub const SEND_SHUTDOWN: u8 = 2;
+
+/// The socket argument of a hook.
+#[derive(Clone, Copy)]
+pub struct Sock {
+    /// The argument: `struct sock *`, NULL, or a minisock.
+    sk: *const u8,
+    /// One of [`socket`].
+    pub kind: u8,
+    /// `skc_state` as it is now; 0 without a socket.
+    pub state: u8,
+}
+
+impl Sock {
+    /// # Safety
+    /// `sk` must be the `struct sock *` argument of a BTF-typed tracepoint.
+    #[inline(always)]
+    pub unsafe fn from_btf(sk: *const u8) -> Self {
+        if sk.is_null() {
+            return Self { sk, kind: socket::NONE, state: 0 };
+        }
+        // SAFETY: typed pointer. 6.10 and 6.11 call it non-NULL, so the verifier may drop the check above: the
+        // load then faults and reads 0, which is no TCP state.
+        let now = unsafe { field::<u8>(sk, &SKC_STATE) }.unwrap_or(0);
+        let kind = match now {
+            0 => socket::NONE,
+            state::TIME_WAIT => socket::TIME_WAIT,
+            state::NEW_SYN_RECV => socket::REQUEST,
+            _ => socket::FULL,
+        };
+        Self { sk, kind, state: now }
+    }
+
+    /// Address of the socket, as an identity only.
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        self.sk as u64
+    }
+
+    /// The typed pointer, for socket-local storage.
+    #[inline(always)]
+    pub fn as_ptr(self) -> *const u8 {
+        self.sk
+    }
+
+    /// The full TCP socket; `None` for anything else (the helper checks).
+    #[inline(always)]
+    pub fn tcp(self) -> Option<Tcp> {
+        if self.sk.is_null() {
+            return None;
+        }
+        // SAFETY: the helper accepts NULL, minisocks and other protocols, and returns NULL for them.
+        let tcp = unsafe { bpf_skc_to_tcp_sock(self.sk.cast_mut().cast()) }.cast::<u8>().cast_const();
+        if tcp.is_null() { None } else { Some(Tcp(tcp)) }
+    }
+
+    /// Both ends and the network namespace, of a socket that is one end of a connection.
+    ///
+    /// A listener's remote end is zero: take it from the segment.
+    #[inline(always)]
+    pub fn endpoints(self, tuple: &mut Tuple) {
+        if self.sk.is_null() {
+            return;
+        }
+        // SAFETY: typed pointer; only members of `sock_common`, which minisocks have too.
+        unsafe {
+            tuple.netns = self.netns();
+            tuple.remote_port = u16::from_be(field(self.sk, &SKC_DPORT).unwrap_or(0));
+            tuple.local_port = field(self.sk, &SKC_NUM).unwrap_or(0);
+            if field::<u16>(self.sk, &SKC_FAMILY) == Some(AF_INET6) {
+                read_v6(self.sk, &SKC_V6_RCV_SADDR, &mut tuple.local);
+                read_v6(self.sk, &SKC_V6_DADDR, &mut tuple.remote);
+            } else {
+                set_v4(&mut tuple.local, field(self.sk, &SKC_RCV_SADDR).unwrap_or(0));
+                set_v4(&mut tuple.remote, field(self.sk, &SKC_DADDR).unwrap_or(0));
+            }
+        }
+    }
+
+    /// Inode of the network namespace; 0 = unknown.
+    #[inline(always)]
+    fn netns(self) -> u32 {
+        // SAFETY: typed pointer; `skc_net` is in `sock_common`.
+        let net = unsafe { field::<u64>(self.sk, &SKC_NET) }.unwrap_or(0) as *const u8;
+        probe(net, &NET_INUM).unwrap_or(0)
+    }
+}
+
+/// Reads an IPv6 address in two direct loads.
+///
+/// # Safety
+/// As for [`field`].
+#[inline(always)]
+unsafe fn read_v6(sk: *const u8, offset: &aya_ebpf::Global<u32>, to: &mut [u8; 16]) {
+    *to = probe_or_default(sk.wrapping_add(offset.load() as usize));
+}
+
+/// A full TCP socket: every field of `sock`, `inet_sock`, `inet_connection_sock` and `tcp_sock` may be read.
+#[derive(Clone, Copy)]
+pub struct Tcp(*const u8);
+
+macro_rules! getters {
+    ($($(#[$doc:meta])* $name:ident: $ty:ty = $field:ident or $absent:expr;)*) => {
+        $($(#[$doc])* #[inline(always)] pub fn $name(self) -> $ty {
+            // SAFETY: a Tcp holds a non-NULL `struct tcp_sock *` from bpf_skc_to_tcp_sock.
+            unsafe { field::<$ty>(self.0, &$field) }.unwrap_or($absent)
+        })*
+    };
+}
+
+impl Tcp {
+    getters! {
+        /// `sk_shutdown`.
+        shutdown: u8 = SK_SHUTDOWN or 0;
+        /// `sk_uid`; absent on a kernel without it.
+        uid: u32 = SK_UID or ABSENT_U32;
+        /// Connections in the accept queue.
+        backlog: u32 = SK_ACK_BACKLOG or ABSENT_U32;
+        /// Limit of the accept queue. A child keeps its listener's, an opened socket has 0.
+        backlog_limit: u32 = SK_MAX_ACK_BACKLOG or ABSENT_U32;
+        /// `write_seq`: the next byte the application will write.
+        write_seq: u32 = TCP_WRITE_SEQ or 0;
+        /// Payload bytes sent, retransmissions included.
+        bytes_sent: u64 = TCP_BYTES_SENT or ABSENT_U64;
+        /// Payload bytes received in order.
+        bytes_received: u64 = TCP_BYTES_RECEIVED or ABSENT_U64;
+        /// Segments retransmitted.
+        retransmits: u32 = TCP_TOTAL_RETRANS or ABSENT_U32;
+        /// Unanswered probes.
+        probes: u8 = ICSK_PROBES_OUT or 0;
+    }
+
+    /// `sk->sk_socket` is set: some process has a descriptor (or is closing its last one).
+    #[inline(always)]
+    pub fn is_attached(self) -> bool {
+        // SAFETY: as for the getters.
+        let socket = unsafe { field::<u64>(self.0, &SK_SOCKET) };
+        socket != Some(0)
+    }
+
+    /// A process holds the socket lock. Timers and softirq take only the spinlock (`bh_lock_sock`).
+    #[inline(always)]
+    pub fn is_locked(self) -> bool {
+        // SAFETY: as for the getters.
+        let owned = unsafe { field::<u32>(self.0, &SK_LOCK_OWNED) };
+        owned.unwrap_or(0) != 0
+    }
+
+    /// `SO_LINGER` with a time of 0.
+    #[inline(always)]
+    pub fn lingers_zero(self) -> bool {
+        // SAFETY: as for the getters.
+        unsafe {
+            field::<u64>(self.0, &SKC_FLAGS).unwrap_or(0) & SOCK_LINGER != 0
+                && field::<u64>(self.0, &SK_LINGERTIME) == Some(0)
+        }
+    }
+
+    /// `TCP_LINGER2` below 0.
+    #[inline(always)]
+    pub fn linger2_negative(self) -> bool {
+        // SAFETY: as for the getters.
+        unsafe { field::<i32>(self.0, &TCP_LINGER2) }.unwrap_or(0) < 0
+    }
+
+    /// An MPTCP subflow.
+    #[inline(always)]
+    pub fn is_mptcp(self) -> bool {
+        // SAFETY: as for the getters.
+        unsafe { field::<u8>(self.0, &TCP_IS_MPTCP) }.unwrap_or(0) & 1 != 0
+    }
+
+    /// Local port in host order; `skc_num` is already 0 once the socket was set to CLOSE.
+    #[inline(always)]
+    pub fn local_port(self) -> u16 {
+        // SAFETY: as for the getters.
+        u16::from_be(unsafe { field(self.0, &INET_SPORT) }.unwrap_or(0))
+    }
+
+    /// Bytes received and not read: `rcv_nxt - copied_seq`, exact even when the queue was already emptied. A FIN
+    /// takes a sequence number of its own, hence `fin_seen`.
+    #[inline(always)]
+    pub fn unread(self, fin_seen: bool) -> u32 {
+        match self.difference(&TCP_RCV_NXT, &TCP_COPIED_SEQ) {
+            ABSENT_U32 => ABSENT_U32,
+            unread if fin_seen && unread > 0 => unread - 1,
+            unread => unread,
+        }
+    }
+
+    /// Bytes written and not sent.
+    #[inline(always)]
+    pub fn unsent(self) -> u32 {
+        self.difference(&TCP_WRITE_SEQ, &TCP_SND_NXT)
+    }
+
+    /// Bytes sent and not acknowledged.
+    #[inline(always)]
+    pub fn unacked(self) -> u32 {
+        self.difference(&TCP_SND_NXT, &TCP_SND_UNA)
+    }
+
+    /// Sequence distance; negative ones (a queue already purged) are 0.
+    #[inline(always)]
+    fn difference(self, high: &aya_ebpf::Global<u32>, low: &aya_ebpf::Global<u32>) -> u32 {
+        // SAFETY: as for the getters.
+        let pair = unsafe { (field::<u32>(self.0, high), field::<u32>(self.0, low)) };
+        match pair {
+            (Some(high), Some(low)) => {
+                let distance = high.wrapping_sub(low);
+                if distance > 0x7fff_ffff { 0 } else { distance }
+            }
+            _ => ABSENT_U32,
+        }
+    }
+
+    /// Smoothed round-trip time in microseconds (`srtt_us` is eight times it).
+    #[inline(always)]
+    pub fn rtt_us(self) -> u32 {
+        // SAFETY: as for the getters.
+        match unsafe { field::<u32>(self.0, &TCP_SRTT_US) } {
+            Some(eighth) if eighth != 0 => eighth >> 3,
+            _ => ABSENT_U32,
+        }
+    }
+
+    /// Jiffies since the last data segment was sent; `None` before the handshake.
+    #[inline(always)]
+    pub fn send_idle(self, now: u32) -> Option<u32> {
+        self.since(&TCP_LSNDTIME, now)
+    }
+
+    /// Jiffies since the last data segment was received.
+    #[inline(always)]
+    pub fn receive_idle(self, now: u32) -> Option<u32> {
+        self.since(&ICSK_LRCVTIME, now)
+    }
+
+    /// Jiffies since anything was heard from the peer, data or acknowledgement.
+    #[inline(always)]
+    pub fn silence(self, now: u32) -> Option<u32> {
+        smaller(self.since(&TCP_RCV_TSTAMP, now), self.since(&ICSK_LRCVTIME, now))
+    }
+
+    /// Jiffies without a byte in either direction.
+    #[inline(always)]
+    pub fn idle(self, now: u32) -> Option<u32> {
+        smaller(self.send_idle(now), self.receive_idle(now))
+    }
+
+    #[inline(always)]
+    fn since(self, stamp: &aya_ebpf::Global<u32>, now: u32) -> Option<u32> {
+        // SAFETY: as for the getters.
+        match unsafe { field::<u32>(self.0, stamp) } {
+            Some(0) | None => None,
+            // A stamp taken on another CPU may be one tick ahead.
+            Some(stamp) => Some(if now.wrapping_sub(stamp) > 0x7fff_ffff { 0 } else { now.wrapping_sub(stamp) }),
+        }
+    }
+
+    /// Cgroup that the socket was created in; 0 = unknown.
+    #[inline(always)]
+    pub fn cgroup(self) -> u64 {
+        // SAFETY: as for the getters.
+        match unsafe { field::<u64>(self.0, &SK_CGROUP) } {
+            Some(cgroup) if cgroup != 0 => kernfs_id(cgroup as *const u8),
+            _ => 0,
+        }
+    }
+}
+
+#[inline(always)]
+fn smaller(a: Option<u32>, b: Option<u32>) -> Option<u32> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a < b { a } else { b }),
+        (Some(one), None) | (None, Some(one)) => Some(one),
+        (None, None) => None,
+    }
+}
+
+/// The kernel's clock of `tcp_jiffies32`.
+#[inline(always)]
+pub fn jiffies() -> u32 {
+    // SAFETY: takes nothing, returns a number.
+    unsafe { bpf_jiffies64() as u32 }
+}
+
+/// Jiffies in milliseconds; `ABSENT_U32` for an unknown number.
+#[inline(always)]
+pub fn jiffies_to_ms(jiffies: Option<u32>) -> u32 {
+    match jiffies {
+        Some(jiffies) => (u64::from(jiffies) * u64::from(JIFFY_NS.load()) / 1_000_000) as u32,
+        None => ABSENT_U32,
+    }
+}

@@ -1,0 +1,154 @@
+//! `inet_sock_set_state`: who opened the socket, who closed it and how it ended.
+//!
+//! Prototype: `(const struct sock *sk, const int oldstate, const int newstate)` since 4.16
+//! (`include/trace/events/sock.h`). CLOSE -> `SYN_SENT` and -> LISTEN run in the owner's task, as do the moves to
+//! `FIN_WAIT1` and `LAST_ACK` (`tcp_close_state`); `SYN_RECV` -> ESTABLISHED and the rest in softirq.
+
+use crate::{
+    layout::TOMBSTONES_ON,
+    listeners, note,
+    sock::{Sock, Tcp, jiffies, jiffies_to_ms},
+    task::Task,
+};
+use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
+use rstmon_common::{
+    Note, Tombstone, Tuple,
+    key::{provenance, role, state},
+    limits::{ABSENT_U32, ABSENT_U64},
+    note::FIN_SEEN,
+};
+
+/// Keeps the socket's note.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    let (old, new) = (ctx.arg::<i32>(1) as u8, ctx.arg::<i32>(2) as u8);
+    // SAFETY: the argument of this very tracepoint. It fires for DCCP, SCTP and MPTCP too; `tcp()` drops those.
+    let sock = unsafe { Sock::from_btf(sk) };
+    let Some(tcp) = sock.tcp() else { return 0 };
+    match new {
+        state::SYN_SENT => opened(sk, role::OPENED),
+        state::LISTEN => {
+            opened(sk, role::LISTENER);
+            listeners::add(&listener(sock, tcp));
+        }
+        state::ESTABLISHED => established(sk),
+        state::CLOSE_WAIT => fin_arrived(sock, tcp),
+        state::FIN_WAIT1 | state::LAST_ACK => closed_here(sock, tcp),
+        state::CLOSE => ended(sock, tcp, old),
+        _ => {}
+    }
+    0
+}
+
+fn now_ns() -> u64 {
+    // SAFETY: takes nothing, returns a number.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// connect() or listen(), by the executing task.
+#[inline(always)]
+fn opened(sk: *const u8, role: u8) {
+    if let Some(note) = note::find_or_create(sk) {
+        // SAFETY: socket-local storage of a socket that the hook holds; so below.
+        unsafe {
+            *note = Note { provenance: provenance::OPENED, role, ..Note::default() };
+            Task::current().describe(&raw mut (*note).owner);
+        }
+    }
+}
+
+/// The handshake completed. A child starts with a copy of its listener's note.
+#[inline(always)]
+fn established(sk: *const u8) {
+    if let Some(note) = note::find_or_create(sk) {
+        // SAFETY: see `opened`.
+        unsafe {
+            (*note).established_ns = now_ns();
+            if (*note).role == role::LISTENER {
+                (*note).role = role::ACCEPTED;
+                (*note).provenance = provenance::INHERITED;
+            }
+        }
+    }
+}
+
+/// The peer's FIN: what is written from now on is written to a peer that has closed.
+#[inline(always)]
+fn fin_arrived(sock: Sock, tcp: Tcp) {
+    if let Some(note) = note::find(sock) {
+        // SAFETY: see `opened`.
+        unsafe {
+            (*note).flags |= FIN_SEEN;
+            (*note).fin_write_seq = tcp.write_seq();
+        }
+    }
+}
+
+/// close() or shutdown() of a connection, by the executing task: it held the last descriptor, so it is the owner.
+#[inline(always)]
+fn closed_here(sock: Sock, tcp: Tcp) {
+    let Some(note) = note::find(sock) else { return };
+    let task = Task::current();
+    // SAFETY: see `opened`.
+    unsafe {
+        (*note).closed_ns = now_ns();
+        (*note).idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
+        let known = matches!((*note).provenance, provenance::OPENED | provenance::ACCEPTED | provenance::USED);
+        if !task.is_kernel_thread() && !(known && (*note).owner.tgid == task.tgid()) {
+            task.describe(&raw mut (*note).owner);
+            (*note).provenance = provenance::USED;
+        }
+    }
+}
+
+/// The socket is set to CLOSE: remember what it was.
+#[inline(always)]
+fn ended(sock: Sock, tcp: Tcp, old: u8) {
+    if old == state::LISTEN {
+        listeners::remove(&listener(sock, tcp));
+    }
+    let Some(note) = note::find(sock) else { return };
+    // SAFETY: see `opened`.
+    let note = unsafe {
+        (*note).state = old;
+        &*note
+    };
+    if TOMBSTONES_ON.load() == 0 || matches!(old, state::SYN_SENT | state::SYN_RECV | state::CLOSE) {
+        return;
+    }
+    let mut tombstone = Tombstone {
+        owner: note.owner,
+        closed_ns: note.closed_ns,
+        established_ns: note.established_ns,
+        bytes_sent: tcp.bytes_sent(),
+        bytes_received: tcp.bytes_received(),
+        idle_before_close_ms: note.idle_before_close_ms,
+        role: note.role,
+        state: old,
+        zero: [0; 2],
+    };
+    if note.closed_ns == 0 {
+        tombstone.closed_ns = now_ns();
+        tombstone.idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
+    }
+    if old == state::LISTEN {
+        tombstone.bytes_sent = ABSENT_U64;
+        tombstone.bytes_received = ABSENT_U64;
+        tombstone.idle_before_close_ms = ABSENT_U32;
+        note::bury(&listener(sock, tcp), &tombstone);
+    } else {
+        let mut tuple = Tuple::default();
+        sock.endpoints(&mut tuple);
+        tuple.local_port = tcp.local_port();
+        note::bury(&tuple, &tombstone);
+    }
+}
+
+#[inline(always)]
+fn listener(sock: Sock, tcp: Tcp) -> Tuple {
+    let mut tuple = Tuple::default();
+    sock.endpoints(&mut tuple);
+    tuple.local_port = tcp.local_port();
+    note::listener_key(&tuple)
+}

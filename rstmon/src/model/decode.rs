@@ -1,0 +1,205 @@
+//! Record -> [`Reset`]. Nothing is invented: a sentinel becomes `None`.
+
+use super::{Bits, Direction, Evidence, Family, Owner, Provenance, Reasons, Reset, Role, SocketKind, State, text};
+use rstmon_common::{
+    ResetRecord,
+    limits::{ABSENT_U32, ABSENT_U64},
+};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    time::{Duration, SystemTime},
+};
+
+/// Turns the kernel's boot clock into wall-clock time.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    boot: SystemTime,
+}
+
+impl Clock {
+    /// From two readings taken together.
+    #[must_use]
+    pub fn new(wall: SystemTime, since_boot: Duration) -> Self {
+        Self { boot: wall.checked_sub(since_boot).unwrap_or(SystemTime::UNIX_EPOCH) }
+    }
+
+    /// Reads both clocks now: follows steps of the wall clock when taken anew for each batch.
+    #[must_use]
+    pub fn now() -> Self {
+        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let since_boot = Duration::new(boot.tv_sec.unsigned_abs(), u32::try_from(boot.tv_nsec).unwrap_or(0));
+        Self::new(SystemTime::now(), since_boot)
+    }
+
+    /// Wall-clock time of a moment on the boot clock.
+    #[must_use]
+    pub fn at(&self, boot_time: Duration) -> SystemTime {
+        self.boot.checked_add(boot_time).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+impl Reset {
+    /// Decodes a record.
+    #[must_use]
+    pub fn decode(record: &ResetRecord, reasons: &Reasons, clock: Clock) -> Self {
+        // Exhaustive, so that a new field must be decided about here.
+        let ResetRecord {
+            key,
+            time_ns,
+            owner_start_ns,
+            established_ns,
+            closed_ns,
+            bytes_sent,
+            bytes_received,
+            local,
+            remote,
+            netns,
+            tgid,
+            uid,
+            send_idle_ms,
+            receive_idle_ms,
+            silent_ms,
+            idle_before_close_ms,
+            unread_bytes,
+            unsent_bytes,
+            unacked_bytes,
+            after_fin_bytes,
+            segment_bytes,
+            backlog,
+            backlog_limit,
+            rtt_us,
+            retransmits,
+            local_port,
+            remote_port,
+            shutdown: _, // the bits SHUT_RECEIVE and SHUT_SEND say the same
+            role,
+            exit_signal,
+            probes,
+        } = *record;
+
+        let since = |past_ns: u64| (past_ns != 0).then(|| Duration::from_nanos(time_ns.saturating_sub(past_ns)));
+        let boot_time = Duration::from_nanos(time_ns);
+        Self {
+            time: clock.at(boot_time),
+            direction: Direction::from_record(key.direction).unwrap_or(Direction::Sent),
+            reason: reasons.get(key.reason).clone(),
+            state: State::from_record(key.state),
+            socket: SocketKind::from_record(key.socket).unwrap_or(SocketKind::None),
+            family: Family::from_record(key.family),
+            local: SocketAddr::new(address(local), local_port),
+            remote: SocketAddr::new(address(remote), remote_port),
+            service_port: (key.service_port != 0).then_some(key.service_port),
+            role: Role::from_record(role),
+            netns: (netns != 0).then_some(netns),
+            uid: known(uid),
+            owner: (tgid != 0).then(|| Owner {
+                pid: tgid,
+                start_ns: owner_start_ns,
+                process: text::comm(&key.comm).unwrap_or_default(),
+                provenance: Provenance::from_record(key.provenance),
+            }),
+            cgroup: key.cgroup,
+            bits: Bits(key.evidence),
+            evidence: Evidence {
+                age: since(established_ns),
+                send_idle: known(send_idle_ms).map(millis),
+                receive_idle: known(receive_idle_ms).map(millis),
+                silent: known(silent_ms).map(millis),
+                closed_ago: since(closed_ns),
+                idle_before_close: known(idle_before_close_ms).map(millis),
+                unread_bytes: known(unread_bytes),
+                unsent_bytes: known(unsent_bytes),
+                unacked_bytes: known(unacked_bytes),
+                after_fin_bytes: known(after_fin_bytes),
+                segment_bytes: known(segment_bytes),
+                sent_bytes: (bytes_sent != ABSENT_U64).then_some(bytes_sent),
+                received_bytes: (bytes_received != ABSENT_U64).then_some(bytes_received),
+                backlog: known(backlog),
+                backlog_limit: known(backlog_limit),
+                rtt: known(rtt_us).map(|us| Duration::from_micros(u64::from(us))),
+                retransmits: known(retransmits),
+                probes,
+                exit_signal: (exit_signal != 0).then_some(exit_signal),
+            },
+            boot_time,
+        }
+    }
+}
+
+fn known(number: u32) -> Option<u32> {
+    (number != ABSENT_U32).then_some(number)
+}
+
+fn millis(number: u32) -> Duration {
+    Duration::from_millis(u64::from(number))
+}
+
+fn address(bytes: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(bytes).to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, Reset};
+    use crate::model::{Direction, Family, Provenance, Reasons, State};
+    use rstmon_common::{ResetRecord, limits::ABSENT_U32};
+    use std::time::{Duration, SystemTime};
+    use zerocopy::FromZeros;
+
+    fn record() -> ResetRecord {
+        let mut record = ResetRecord::new_zeroed();
+        record.key.family = 4;
+        record.key.state = 8;
+        record.key.direction = 1;
+        record.key.provenance = 4;
+        record.key.comm[..4].copy_from_slice(b"java");
+        record.tgid = 4711;
+        record.time_ns = 5_000_000_000;
+        record.established_ns = 2_000_000_000;
+        record.local = *b"\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\x01";
+        record.local_port = 8080;
+        record.send_idle_ms = 1500;
+        record.unread_bytes = ABSENT_U32;
+        record
+    }
+
+    fn decode(record: &ResetRecord) -> Reset {
+        let clock = Clock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(100), Duration::from_secs(10));
+        Reset::decode(record, &Reasons::from_variants([]), clock)
+    }
+
+    #[test]
+    fn a_record_becomes_what_it_says() {
+        let reset = decode(&record());
+        assert_eq!(reset.direction, Direction::Received);
+        assert_eq!(reset.family, Some(Family::Ipv4));
+        assert_eq!(reset.state, Some(State::CloseWait));
+        assert_eq!(reset.local.to_string(), "127.0.0.1:8080");
+        assert_eq!(reset.time, SystemTime::UNIX_EPOCH + Duration::from_secs(95));
+        assert_eq!(reset.evidence.age, Some(Duration::from_secs(3)));
+        assert_eq!(reset.evidence.send_idle, Some(Duration::from_millis(1500)));
+        let owner = reset.owner.expect("an owner");
+        assert_eq!((owner.pid, owner.process.as_str(), owner.provenance), (4711, "java", Provenance::Used));
+    }
+
+    #[test]
+    fn what_is_not_known_is_absent() {
+        let mut unowned = record();
+        unowned.tgid = 0;
+        unowned.established_ns = 0;
+        let reset = decode(&unowned);
+        assert_eq!(reset.owner, None);
+        assert_eq!(reset.evidence.age, None);
+        assert_eq!(reset.evidence.unread_bytes, None);
+        assert_eq!(reset.evidence.closed_ago, None);
+        assert_eq!(reset.netns, None);
+    }
+
+    #[test]
+    fn a_record_of_garbage_still_decodes() {
+        let mut garbage = ResetRecord::new_zeroed();
+        zerocopy::IntoBytes::as_mut_bytes(&mut garbage).fill(0xff);
+        let reset = decode(&garbage);
+        assert_eq!((reset.state, reset.family, reset.role), (None, None, None));
+    }
+}

@@ -1,0 +1,155 @@
+//! One reset, decoded.
+
+use super::{Bits, Evidence, Owner, Reason};
+use rstmon_common::key::{direction, role, socket, state};
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+/// A closed set of words that are told apart by a number in the records.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident from $($(#[$variant_doc:meta])* $variant:ident = $number:expr, $word:literal;)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// From the records' number; `None` for a number that stands for nothing known.
+            #[must_use]
+            pub fn from_record(number: u8) -> Option<Self> {
+                $(if number == $number { return Some(Self::$variant); })*
+                None
+            }
+
+            /// The word for it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Which way the RST went.
+    Direction from
+    /// The kernel sent it.
+    Sent = direction::SENT, "sent";
+    /// The kernel accepted it.
+    Received = direction::RECEIVED, "received";
+}
+
+words! {
+    /// IP version on the wire; IPv4 on an IPv6 socket is IPv4.
+    Family from
+    /// IPv4
+    Ipv4 = 4, "ipv4";
+    /// IPv6
+    Ipv6 = 6, "ipv6";
+}
+
+words! {
+    /// TCP state before the reset.
+    State from
+    /// `TCP_ESTABLISHED`
+    Established = state::ESTABLISHED, "established";
+    /// `TCP_SYN_SENT`
+    SynSent = state::SYN_SENT, "syn_sent";
+    /// `TCP_SYN_RECV`
+    SynRecv = state::SYN_RECV, "syn_recv";
+    /// `TCP_FIN_WAIT1`
+    FinWait1 = state::FIN_WAIT1, "fin_wait1";
+    /// `TCP_FIN_WAIT2`
+    FinWait2 = state::FIN_WAIT2, "fin_wait2";
+    /// `TCP_TIME_WAIT`
+    TimeWait = state::TIME_WAIT, "time_wait";
+    /// `TCP_CLOSE`
+    Close = state::CLOSE, "close";
+    /// `TCP_CLOSE_WAIT`
+    CloseWait = state::CLOSE_WAIT, "close_wait";
+    /// `TCP_LAST_ACK`
+    LastAck = state::LAST_ACK, "last_ack";
+    /// `TCP_LISTEN`
+    Listen = state::LISTEN, "listen";
+    /// `TCP_CLOSING`
+    Closing = state::CLOSING, "closing";
+    /// `TCP_NEW_SYN_RECV`
+    NewSynRecv = state::NEW_SYN_RECV, "new_syn_recv";
+}
+
+words! {
+    /// What the kernel had at the hook.
+    SocketKind from
+    /// No socket at all.
+    None = socket::NONE, "none";
+    /// A full socket.
+    Full = socket::FULL, "full";
+    /// A `TIME_WAIT` minisock.
+    TimeWait = socket::TIME_WAIT, "time_wait";
+    /// A request minisock.
+    Request = socket::REQUEST, "request";
+}
+
+words! {
+    /// Which end of the connection this host's socket is.
+    Role from
+    /// `connect()` was called here.
+    Opened = role::OPENED, "opened";
+    /// A listener.
+    Listener = role::LISTENER, "listener";
+    /// Came out of a listener here.
+    Accepted = role::ACCEPTED, "accepted";
+}
+
+/// One RST that the kernel sent or accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// When.
+    pub time: SystemTime,
+    /// Which way.
+    pub direction: Direction,
+    /// The kernel's reason.
+    pub reason: Reason,
+    /// State before it; `None` without a socket.
+    pub state: Option<State>,
+    /// What the kernel had.
+    pub socket: SocketKind,
+    /// IP version on the wire.
+    pub family: Option<Family>,
+    /// The end on this host.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// The port that names the service.
+    pub service_port: Option<u16>,
+    /// Which end this is.
+    pub role: Option<Role>,
+    /// Inode of the network namespace.
+    pub netns: Option<u32>,
+    /// Uid of the socket.
+    pub uid: Option<u32>,
+    /// Who it belonged to.
+    pub owner: Option<Owner>,
+    /// Cgroup of the owner, or of the socket where no owner is known, as `rstmon_common::CountKey::cgroup`.
+    pub cgroup: u64,
+    /// What decides the cause.
+    pub bits: Bits,
+    /// The numbers behind it.
+    pub evidence: Evidence,
+    /// When, on the boot clock: orders events exactly.
+    pub boot_time: Duration,
+}

@@ -1,0 +1,47 @@
+//! Text that a process chose itself (comm) made fit for labels, lines and JSON.
+
+/// Turns a NUL-padded comm into text: invalid UTF-8 and control characters become `?`, so that no name can
+/// break a line, a terminal or a label. `None` when it is empty.
+///
+/// At most 16 bytes come in, hence the result is bounded.
+#[must_use]
+pub fn comm(bytes: &[u8; 16]) -> Option<String> {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let text = String::from_utf8_lossy(&bytes[..end]);
+    let safe: String = text.chars().map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '?' } else { c }).collect();
+    (!safe.is_empty()).then_some(safe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::comm;
+
+    fn padded(text: &[u8]) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..text.len()].copy_from_slice(text);
+        bytes
+    }
+
+    #[test]
+    fn a_plain_comm_is_kept() {
+        assert_eq!(comm(&padded(b"java")).as_deref(), Some("java"));
+        assert_eq!(comm(b"sixteen-bytes-xx").as_deref(), Some("sixteen-bytes-xx"));
+    }
+
+    #[test]
+    fn no_comm_is_no_name() {
+        assert_eq!(comm(&[0; 16]), None);
+    }
+
+    #[test]
+    fn a_hostile_comm_cannot_break_a_line() {
+        assert_eq!(comm(&padded(b"a\nb\x1b[31m")).as_deref(), Some("a?b?[31m"));
+        assert_eq!(comm(&padded(b"\xff\xfe")).as_deref(), Some("??"));
+        assert_eq!(comm(&padded("ü\u{9b}".as_bytes())).as_deref(), Some("ü?"));
+    }
+
+    #[test]
+    fn what_lies_behind_the_nul_is_not_read() {
+        assert_eq!(comm(&padded(b"sh\0leftover")).as_deref(), Some("sh"));
+    }
+}

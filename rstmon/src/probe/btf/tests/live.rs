@@ -1,0 +1,1 @@
+//! The running kernel. Skipped where it shows no BTF.

@@ -1,0 +1,131 @@
+//! Reading the counting path: both generations of the hash, the overflow slots, the losses.
+
+use super::{error::ProbeError, sys};
+use aya::maps::{Array, MapData, PerCpuArray};
+use rstmon_common::{
+    CountKey, CountSlot,
+    key::direction,
+    limits::{REASONS, lost, tally},
+};
+use std::{io, os::fd::AsFd};
+use zerocopy::FromBytes;
+
+/// A [`CountSlot`] that aya may copy out of the kernel.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(super) struct SlotPod(CountSlot);
+// SAFETY: CountSlot is plain integers without padding (it derives zerocopy's FromBytes and IntoBytes).
+unsafe impl aya::Pod for SlotPod {}
+
+/// Everything that was counted, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Counts of the generation that counts now. They grow until it changes.
+    pub live: Vec<(CountKey, u64)>,
+    /// Counts of the generation that was emptied by this reading; to be added once.
+    pub settled: Vec<(CountKey, u64)>,
+    /// Overflow counts: direction, reason, count. They only grow.
+    pub overflow: Vec<(u8, u8, u64)>,
+    /// Losses by `limits::lost`. They only grow.
+    pub lost: [u64; lost::COUNT as usize],
+    /// Resets in rstmon's own network namespace by `limits::tally`. They only grow.
+    pub tally: [u64; tally::COUNT as usize],
+}
+
+/// The counting maps.
+pub struct CountReader {
+    pub(super) generations: [MapData; 2],
+    pub(super) generation: Array<MapData, u32>,
+    pub(super) overflow: PerCpuArray<MapData, SlotPod>,
+    pub(super) lost: PerCpuArray<MapData, u64>,
+    pub(super) tally: PerCpuArray<MapData, u64>,
+    pub(super) max_entries: u32,
+    pub(super) cpus: usize,
+    /// Emptying a generation is possible; not on a kernel that refuses `membarrier`.
+    pub(super) recycles: bool,
+    pub(super) current: usize,
+}
+
+impl CountReader {
+    /// Reads everything. When the hash is more than half full, the other generation takes over and this one is
+    /// emptied, after every program that may still write to it has ended: no count is lost or read twice.
+    pub fn read(&mut self) -> Result<Counts, ProbeError> {
+        let mut counts = Counts { live: self.read_generation(self.current, false)?, ..Counts::default() };
+        if self.recycles && counts.live.len() * 2 > self.max_entries as usize {
+            self.recycle(&mut counts)?;
+        }
+        counts.overflow = self.read_overflow()?;
+        counts.lost = sums(&self.lost)?;
+        counts.tally = sums(&self.tally)?;
+        Ok(counts)
+    }
+
+    /// Whether full hashes are emptied.
+    #[must_use]
+    pub fn recycles(&self) -> bool {
+        self.recycles
+    }
+
+    fn recycle(&mut self, counts: &mut Counts) -> Result<(), ProbeError> {
+        let next = 1 - self.current;
+        let number = u32::try_from(next).unwrap_or(0);
+        self.generation.set(0, number, 0).map_err(ProbeError::map("GENERATION"))?;
+        // On an error the next reading tries again: nothing was emptied yet.
+        sys::wait_for_running_programs().map_err(|source| ProbeError::ReadCounts { source })?;
+        counts.settled = self.read_generation(self.current, true)?;
+        self.current = next;
+        counts.live = self.read_generation(self.current, false)?;
+        Ok(())
+    }
+
+    fn read_generation(&self, index: usize, delete: bool) -> Result<Vec<(CountKey, u64)>, ProbeError> {
+        let map = &self.generations[index];
+        let slot_bytes = size_of::<CountSlot>().next_multiple_of(8);
+        let mut counts = Vec::new();
+        sys::read_hash(
+            map.fd().as_fd(),
+            size_of::<CountKey>(),
+            slot_bytes * self.cpus,
+            self.max_entries,
+            delete,
+            |key, slots| {
+                if let Ok(key) = CountKey::read_from_bytes(key) {
+                    let hits = slots
+                        .chunks_exact(slot_bytes)
+                        .filter_map(|slot| CountSlot::read_from_prefix(slot).ok())
+                        .map(|(slot, _)| slot.hits)
+                        .sum();
+                    counts.push((key, hits));
+                }
+            },
+        )
+        .map_err(|source| ProbeError::ReadCounts { source })?;
+        Ok(counts)
+    }
+
+    fn read_overflow(&self) -> Result<Vec<(u8, u8, u64)>, ProbeError> {
+        let mut overflow = Vec::new();
+        for index in 0..direction::COUNT * REASONS {
+            let slots = self.overflow.get(&index, 0).map_err(ProbeError::map("OVERFLOW"))?;
+            let hits: u64 = slots.iter().map(|slot| slot.0.hits).sum();
+            if hits > 0 {
+                let (direction, reason) = (index / REASONS, index % REASONS);
+                overflow.push((u8::try_from(direction).unwrap_or(0), u8::try_from(reason).unwrap_or(0), hits));
+            }
+        }
+        Ok(overflow)
+    }
+}
+
+fn sums<const N: usize>(map: &PerCpuArray<MapData, u64>) -> Result<[u64; N], ProbeError> {
+    let mut sums = [0; N];
+    for (index, sum) in (0u32..).zip(&mut sums) {
+        *sum = map.get(&index, 0).map_err(ProbeError::map("counter"))?.iter().sum();
+    }
+    Ok(sums)
+}
+
+/// Number of CPUs that a per-CPU value has slots for.
+pub(super) fn possible_cpus() -> Result<usize, ProbeError> {
+    aya::util::nr_cpus().map_err(|(file, source)| ProbeError::Cpus { file, source: io::Error::other(source) })
+}

@@ -1,0 +1,249 @@
+//! Loading the kernel half: constants in, programs attached, degradation noted.
+
+use super::{
+    Options,
+    btf::Btf,
+    counts::{CountReader, SlotPod, possible_cpus},
+    error::ProbeError,
+    layout::Layout,
+    plan::{HOOKS, Hook, HookStatus, Kind, Outcome, exists, is_needed},
+    sys,
+};
+use aya::{
+    Ebpf, EbpfLoader, VerifierLogLevel,
+    maps::{Array, MapData, PerCpuArray, RingBuf},
+    programs::{BtfTracePoint, FExit, Iter, Program, ProgramError, RawTracePoint},
+};
+use rstmon_common::limits::ABSENT_OFFSET;
+use std::{
+    io::{self, Read as _},
+    os::fd::{AsFd, OwnedFd},
+};
+
+/// The object built from `rstmon-ebpf`, aligned for the ELF reader.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/rstmon.bpf.o"));
+
+/// Programs, maps and what became of the hooks.
+pub(super) struct Loaded {
+    pub(super) ebpf: Ebpf,
+    pub(super) hooks: Vec<HookStatus>,
+    pub(super) counts: CountReader,
+    pub(super) ring: RingBuf<MapData>,
+    pub(super) settle: OwnedFd,
+}
+
+/// Loads and attaches everything that this kernel allows.
+pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>) -> Result<Loaded, ProbeError> {
+    let object = match &options.object {
+        None => OBJECT.into(),
+        Some(path) => std::fs::read(path)
+            .map(std::borrow::Cow::Owned)
+            .map_err(|source| ProbeError::ReadObject { path: path.clone(), source })?,
+    };
+    let kernel_types = aya::Btf::from_sys_fs().map_err(|error| ProbeError::Load { reason: error.to_string() })?;
+    let mut ebpf = load_object(options, layout, &object, &kernel_types)?;
+    let settle = load_settle(&mut ebpf)?;
+    let hooks = attach_all(&mut ebpf, btf, &kernel_types)?;
+    drop(kernel_types);
+    let (counts, ring) = open_maps(&mut ebpf, options)?;
+    Ok(Loaded { ebpf, hooks, counts, ring, settle })
+}
+
+fn load_object(
+    options: &Options,
+    layout: &Layout,
+    object: &[u8],
+    kernel_types: &aya::Btf,
+) -> Result<Ebpf, ProbeError> {
+    let settings = settings(options, layout);
+    let mut loader = EbpfLoader::new();
+    loader.btf(Some(kernel_types)).verifier_log_level(if options.verifier_log {
+        VerifierLogLevel::VERBOSE | VerifierLogLevel::STATS
+    } else {
+        VerifierLogLevel::DISABLE
+    });
+    for (name, offset) in &layout.offsets {
+        loader.override_global(name, offset, true);
+    }
+    for (name, value) in &settings.words {
+        loader.override_global(name, value, true);
+    }
+    loader.override_global("RACE_WINDOW_NS", &settings.race_window_ns, true);
+    loader
+        .map_max_entries("COUNTS_0", options.count_entries)
+        .map_max_entries("COUNTS_1", options.count_entries)
+        .map_max_entries("EVENTS", options.ring_bytes)
+        .map_max_entries("TOMBSTONES", options.tombstones.max(1));
+    loader.load(object).map_err(|error| match error {
+        aya::EbpfError::MapError(_) | aya::EbpfError::BtfError(_) => ProbeError::Load { reason: chain(&error) },
+        aya::EbpfError::ParseError(_) => ProbeError::Object { reason: chain(&error) },
+        other => ProbeError::Object { reason: chain(&other) },
+    })
+}
+
+/// Values of the kernel half's settings.
+struct Settings {
+    words: Vec<(&'static str, u32)>,
+    race_window_ns: u64,
+}
+
+fn settings(options: &Options, layout: &Layout) -> Settings {
+    let jiffy = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
+    // The coarse clock ticks once a jiffy.
+    let jiffy_ns = u32::try_from(jiffy.tv_nsec).unwrap_or(4_000_000).max(1);
+    let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX - 1);
+    let idle_jiffies = u64::from(millis(options.idle)) * 1_000_000 / u64::from(jiffy_ns);
+    Settings {
+        words: vec![
+            ("SEND_HAS_REASON", u32::from(layout.send_has_reason)),
+            ("JIFFY_NS", jiffy_ns),
+            ("IDLE_JIFFIES", u32::try_from(idle_jiffies).unwrap_or(u32::MAX)),
+            ("KEEPALIVE_IDLE_MS", millis(options.keepalive_idle)),
+            ("RATE_PER_SECOND", options.events_per_second),
+            ("TOMBSTONES_ON", u32::from(options.tombstones > 0)),
+            ("HOST_NETNS", own_netns().unwrap_or(0)),
+            ("CGROUP_V1_SUBSYS", layout.cgroup_v1.map_or(ABSENT_OFFSET, |(index, _)| index)),
+        ],
+        race_window_ns: u64::try_from(options.race_window.as_nanos()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Inode of the network namespace that this process is in.
+pub(super) fn own_netns() -> Option<u32> {
+    let stat = rustix::fs::stat("/proc/self/ns/net").ok()?;
+    u32::try_from(stat.st_ino).ok()
+}
+
+fn attach_all(ebpf: &mut Ebpf, btf: &Btf<'_>, kernel_types: &aya::Btf) -> Result<Vec<HookStatus>, ProbeError> {
+    let mut statuses: Vec<HookStatus> = Vec::with_capacity(HOOKS.len());
+    for hook in HOOKS {
+        let outcome = if !exists(hook, btf) {
+            Outcome::Absent
+        } else if !is_needed(hook, &statuses) {
+            Outcome::NotNeeded
+        } else {
+            attach(ebpf, hook, kernel_types)?
+        };
+        if hook.required && outcome != Outcome::Attached {
+            let reason = match outcome {
+                Outcome::Refused { reason, .. } => reason,
+                _ => "this kernel does not have it".into(),
+            };
+            return Err(ProbeError::RequiredHook { hook: hook.name, reason, hides: hook.hides });
+        }
+        tracing::debug!(hook = hook.name, ?outcome, "hook");
+        statuses.push(HookStatus { hook: *hook, outcome });
+    }
+    Ok(statuses)
+}
+
+/// Loads and attaches one program. An error is a wrong object; a refusal by the kernel is an outcome.
+fn attach(ebpf: &mut Ebpf, hook: &Hook, kernel_types: &aya::Btf) -> Result<Outcome, ProbeError> {
+    let program = program(ebpf, hook.name)?;
+    let result = match hook.kind {
+        Kind::Tracepoint => attach_tracepoint(program, hook.name, kernel_types),
+        Kind::FunctionExit => attach_function_exit(program, hook.name, kernel_types),
+        Kind::FileIterator => run_iterator(program, kernel_types),
+    };
+    Ok(match result {
+        Ok(()) => Outcome::Attached,
+        Err(error) => refused(&error),
+    })
+}
+
+fn attach_tracepoint(program: &mut Program, name: &str, kernel_types: &aya::Btf) -> Result<(), ProgramError> {
+    let program: &mut BtfTracePoint = program.try_into()?;
+    program.load(name, kernel_types)?;
+    program.attach().map(drop)
+}
+
+fn attach_function_exit(program: &mut Program, name: &str, kernel_types: &aya::Btf) -> Result<(), ProgramError> {
+    let program: &mut FExit = program.try_into()?;
+    program.load(name, kernel_types)?;
+    program.attach().map(drop)
+}
+
+/// Runs the iterator to its end: reading its file drives it. The link goes with the file.
+fn run_iterator(program: &mut Program, kernel_types: &aya::Btf) -> Result<(), ProgramError> {
+    let program: &mut Iter = program.try_into()?;
+    program.load("task_file", kernel_types)?;
+    let link = program.attach()?;
+    let link = program.take_link(link)?;
+    let read = link.into_file().map_err(io::Error::other).and_then(|mut file| file.read_to_end(&mut Vec::new()));
+    read.map_err(|io_error| aya::sys::SyscallError { call: "read(iter/task_file)", io_error })?;
+    program.unload()
+}
+
+fn refused(error: &ProgramError) -> Outcome {
+    let errno = io_error(error).and_then(io::Error::raw_os_error);
+    if let ProgramError::LoadError { verifier_log, .. } = error {
+        tracing::debug!(%verifier_log, "verifier"); if std::env::var_os("VLOG").is_some() { eprintln!("{verifier_log}"); }
+    }
+    let reason = match errno {
+        Some(libc::EPERM) => "not permitted: kernel lockdown or a missing capability".into(),
+        Some(code) => io::Error::from_raw_os_error(code).to_string(),
+        None => error.to_string(),
+    };
+    Outcome::Refused { errno, reason }
+}
+
+fn io_error(error: &ProgramError) -> Option<&io::Error> {
+    match error {
+        ProgramError::LoadError { io_error, .. } => Some(io_error),
+        ProgramError::SyscallError(error) => Some(&error.io_error),
+        _ => None,
+    }
+}
+
+fn load_settle(ebpf: &mut Ebpf) -> Result<OwnedFd, ProbeError> {
+    let program = program(ebpf, "settle")?;
+    let settle: &mut RawTracePoint =
+        program.try_into().map_err(|error: ProgramError| ProbeError::Object { reason: error.to_string() })?;
+    settle.load().map_err(|error| match io_error(&error).map(io::Error::kind) {
+        Some(io::ErrorKind::PermissionDenied) => ProbeError::Capability { missing: "CAP_BPF or CAP_PERFMON".into() },
+        _ => ProbeError::Load { reason: chain(&error) },
+    })?;
+    let fd = settle.fd().map_err(|error| ProbeError::Load { reason: error.to_string() })?;
+    fd.as_fd().try_clone_to_owned().map_err(|source| ProbeError::Reader { source })
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, ProbeError> {
+    ebpf.program_mut(name).ok_or_else(|| ProbeError::Object { reason: format!("it has no program {name}") })
+}
+
+fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<(CountReader, RingBuf<MapData>), ProbeError> {
+    let mut take =
+        |name: &str| ebpf.take_map(name).ok_or_else(|| ProbeError::Object { reason: format!("it has no map {name}") });
+    let data = |map: aya::maps::Map| match map {
+        aya::maps::Map::PerCpuHashMap(data) => Ok(data),
+        _ => Err(ProbeError::Object { reason: "a count map is no per-CPU hash".into() }),
+    };
+    let counts = CountReader {
+        generations: [data(take("COUNTS_0")?)?, data(take("COUNTS_1")?)?],
+        generation: Array::try_from(take("GENERATION")?).map_err(ProbeError::map("GENERATION"))?,
+        overflow: PerCpuArray::<_, SlotPod>::try_from(take("OVERFLOW")?).map_err(ProbeError::map("OVERFLOW"))?,
+        lost: PerCpuArray::try_from(take("LOST")?).map_err(ProbeError::map("LOST"))?,
+        tally: PerCpuArray::try_from(take("TALLY")?).map_err(ProbeError::map("TALLY"))?,
+        max_entries: options.count_entries,
+        cpus: possible_cpus()?,
+        recycles: sys::can_wait_for_running_programs(),
+        current: 0,
+    };
+    let ring = RingBuf::try_from(take("EVENTS")?).map_err(ProbeError::map("EVENTS"))?;
+    Ok((counts, ring))
+}
+
+/// An error with its sources, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        source = error.source();
+    }
+    text.replace('\n', " ")
+}
+

@@ -1,0 +1,197 @@
+//! Which hooks this kernel can have, and what becomes of them. Pure.
+
+use super::btf::Btf;
+use serde::{Deserialize, Serialize};
+
+/// How a hook's program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// BTF-typed raw tracepoint.
+    Tracepoint,
+    /// Trampoline at a function's exit.
+    FunctionExit,
+    /// Iterator over open files, run once.
+    FileIterator,
+}
+
+/// What a hook is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Counts resets.
+    Count,
+    /// Learns owners.
+    Owner,
+    /// Finds owners of sockets that were there before.
+    Backfill,
+}
+
+impl Task {
+    /// The word for it, as the `role` label says it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Owner => "owner",
+            Self::Backfill => "backfill",
+        }
+    }
+}
+
+/// A hook of the kernel half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Name of the program, and of what it attaches to.
+    pub name: &'static str,
+    /// How it is attached.
+    pub kind: Kind,
+    /// What it is for.
+    pub task: Task,
+    /// Without it there is no use in running.
+    pub required: bool,
+    /// What stays hidden without it.
+    pub hides: &'static str,
+}
+
+/// Kernel function that accepts connections; needs a trampoline.
+pub const ACCEPT: &str = "inet_accept";
+/// Tracepoint that stands in for [`ACCEPT`].
+pub const USED: &str = "tcp_rcv_space_adjust";
+/// The iterator's program.
+pub const BACKFILL: &str = "backfill";
+
+/// Every hook, in the order in which they are attached: owners are learnt before the first reset is counted.
+pub const HOOKS: &[Hook] = &[
+    Hook {
+        name: "inet_sock_set_state",
+        kind: Kind::Tracepoint,
+        task: Task::Owner,
+        required: false,
+        hides: "owners of connections, states before a close, tombstones",
+    },
+    Hook {
+        name: ACCEPT,
+        kind: Kind::FunctionExit,
+        task: Task::Owner,
+        required: false,
+        hides: "the accepting worker until it reads from the connection",
+    },
+    Hook {
+        name: USED,
+        kind: Kind::Tracepoint,
+        task: Task::Owner,
+        required: false,
+        hides: "the worker that serves an accepted connection: its listener's owner is named instead",
+    },
+    Hook {
+        name: BACKFILL,
+        kind: Kind::FileIterator,
+        task: Task::Backfill,
+        required: false,
+        hides: "owners of sockets opened before rstmon started",
+    },
+    Hook {
+        name: "tcp_receive_reset",
+        kind: Kind::Tracepoint,
+        task: Task::Count,
+        required: true,
+        hides: "received resets",
+    },
+    Hook {
+        name: "tcp_send_reset",
+        kind: Kind::Tracepoint,
+        task: Task::Count,
+        required: true,
+        hides: "sent resets",
+    },
+];
+
+/// What became of a hook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Outcome {
+    /// At work (an iterator: has run).
+    Attached,
+    /// The kernel refused it.
+    Refused {
+        /// The error number.
+        errno: Option<i32>,
+        /// In words.
+        reason: String,
+    },
+    /// The kernel has nothing of that name.
+    Absent,
+    /// Another hook does its work.
+    NotNeeded,
+}
+
+/// A hook and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookStatus {
+    /// The hook.
+    pub hook: Hook,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl HookStatus {
+    /// What stays hidden because of it; `None` when nothing does.
+    #[must_use]
+    pub fn hides(&self) -> Option<&'static str> {
+        match self.outcome {
+            Outcome::Attached | Outcome::NotNeeded => None,
+            Outcome::Refused { .. } | Outcome::Absent => Some(self.hook.hides),
+        }
+    }
+}
+
+/// Whether the running kernel has what a hook attaches to.
+#[must_use]
+pub fn exists(hook: &Hook, btf: &Btf<'_>) -> bool {
+    match hook.kind {
+        Kind::Tracepoint => btf.tracepoint_parameters(hook.name).is_some(),
+        Kind::FunctionExit => btf.has_function(hook.name),
+        Kind::FileIterator => btf.has_function("bpf_iter_task_file"),
+    }
+}
+
+/// Whether a hook is to be tried, given what became of those before it: the reader's hook costs a little at each
+/// read, so it is attached only where the accept hook is not.
+#[must_use]
+pub fn is_needed(hook: &Hook, before: &[HookStatus]) -> bool {
+    hook.name != USED
+        || !before.iter().any(|status| status.hook.name == ACCEPT && status.outcome == Outcome::Attached)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ACCEPT, HOOKS, Hook, HookStatus, Outcome, USED, is_needed};
+
+    fn hook(name: &str) -> Hook {
+        *HOOKS.iter().find(|hook| hook.name == name).expect("a hook of that name")
+    }
+
+    fn accept(outcome: Outcome) -> [HookStatus; 1] {
+        [HookStatus { hook: hook(ACCEPT), outcome }]
+    }
+
+    #[test]
+    fn the_readers_hook_stands_in_for_a_refused_accept_hook() {
+        let refused = Outcome::Refused { errno: Some(libc::EPERM), reason: "lockdown".into() };
+        assert!(is_needed(&hook(USED), &accept(refused)));
+        assert!(is_needed(&hook(USED), &accept(Outcome::Absent)));
+        assert!(!is_needed(&hook(USED), &accept(Outcome::Attached)));
+    }
+
+    #[test]
+    fn nothing_hidden_is_reported_for_a_hook_that_is_not_needed() {
+        assert_eq!(HookStatus { hook: hook(USED), outcome: Outcome::NotNeeded }.hides(), None);
+        assert_eq!(HookStatus { hook: hook(USED), outcome: Outcome::Absent }.hides(), Some(hook(USED).hides));
+    }
+
+    #[test]
+    fn resets_are_counted_only_once_owners_are_learnt() {
+        let first_count = HOOKS.iter().position(|hook| hook.task == super::Task::Count).expect("a counting hook");
+        assert!(HOOKS[first_count..].iter().all(|hook| hook.task == super::Task::Count));
+    }
+}

@@ -1,0 +1,134 @@
+//! The event path's reader: one thread that sleeps in poll(2) until the kernel has something, and hands batches to
+//! a bounded channel. When the channel is full it waits, the ring fills, and the kernel half counts what it loses:
+//! a slow consumer costs neither memory nor the runtime.
+
+use super::{error::ProbeError, sys};
+use aya::maps::{MapData, RingBuf};
+use rstmon_common::{Nudge, ResetRecord};
+use rustix::{
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    fd::OwnedFd,
+};
+use std::{
+    os::fd::AsFd,
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::sync::mpsc;
+use zerocopy::FromBytes;
+
+/// Records handed over at once, at most: bounds a drain.
+const BATCH_RECORDS: usize = 512;
+/// Batches that may wait for the consumer.
+const WAITING_BATCHES: usize = 16;
+/// How long after a nudge the undecided reset of that CPU is settled; a little over `PENDING_SETTLE_NS`.
+const SETTLE_AFTER: Duration = Duration::from_millis(12);
+/// CPUs that may wait to be settled at once; further ones are settled by the reset that follows there.
+const WAITING_CPUS: usize = 1024;
+
+/// The reader; ends with its thread when dropped.
+pub struct EventReader {
+    stop: OwnedFd,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EventReader {
+    /// Starts the thread. `settle` is the program that decides what waits on a CPU.
+    pub(super) fn start(
+        ring: RingBuf<MapData>,
+        settle: OwnedFd,
+    ) -> Result<(Self, mpsc::Receiver<Vec<ResetRecord>>), ProbeError> {
+        let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
+        let reader = |source: std::io::Error| ProbeError::Reader { source };
+        let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| reader(error.into()))?;
+        let stopped = stop.try_clone().map_err(reader)?;
+        let thread = std::thread::Builder::new()
+            .name("rstmon-events".into())
+            .spawn(move || Drain { ring, settle, sender, waiting: Vec::new() }.run(&stopped))
+            .map_err(reader)?;
+        Ok((Self { stop, thread: Some(thread) }, receiver))
+    }
+}
+
+impl Drop for EventReader {
+    fn drop(&mut self) {
+        // Fails only when the counter is full, i.e. when the thread has been told already.
+        let _ = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
+        if let Some(thread) = self.thread.take() {
+            // It only ends by returning; a panic in it has been reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Drain {
+    ring: RingBuf<MapData>,
+    settle: OwnedFd,
+    sender: mpsc::Sender<Vec<ResetRecord>>,
+    /// CPUs with an undecided reset.
+    waiting: Vec<u32>,
+}
+
+impl Drain {
+    fn run(mut self, stop: &OwnedFd) {
+        loop {
+            // What came in before the stop is still handed over.
+            let stopping = !self.wait(stop);
+            if !self.drain() || stopping {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do; `false` = stop.
+    fn wait(&mut self, stop: &OwnedFd) -> bool {
+        let timeout = (!self.waiting.is_empty())
+            .then(|| Timespec { tv_sec: 0, tv_nsec: i64::from(SETTLE_AFTER.subsec_nanos()) });
+        let (stopped, timed_out) = {
+            let mut fds =
+                [PollFd::from_borrowed_fd(self.ring.as_fd(), PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
+            // An interrupted poll is a spurious wake-up: the drain below finds nothing.
+            let ready = poll(&mut fds, timeout.as_ref()).unwrap_or(1);
+            (!fds[1].revents().is_empty(), ready == 0)
+        };
+        if timed_out || stopped {
+            self.settle();
+        }
+        !stopped
+    }
+
+    /// Decides what has waited; a CPU whose reset is too young waits on.
+    fn settle(&mut self) {
+        let program = &self.settle;
+        self.waiting.retain(|&cpu| match sys::run_on_cpu(program.as_fd(), cpu) {
+            Ok(still_waiting) => still_waiting > 0,
+            // The CPU went offline: its next reset, if any, decides.
+            Err(_) => false,
+        });
+    }
+
+    /// Hands over everything that is in the ring; `false` when nobody wants it any more.
+    fn drain(&mut self) -> bool {
+        loop {
+            let mut batch = Vec::new();
+            while batch.len() < BATCH_RECORDS
+                && let Some(item) = self.ring.next()
+            {
+                if let Ok(record) = ResetRecord::read_from_bytes(&item) {
+                    batch.push(record);
+                } else if let Ok(nudge) = Nudge::read_from_bytes(&item)
+                    && self.waiting.len() < WAITING_CPUS
+                    && !self.waiting.contains(&nudge.cpu)
+                {
+                    self.waiting.push(nudge.cpu);
+                }
+            }
+            if batch.is_empty() {
+                return true;
+            }
+            if self.sender.blocking_send(batch).is_err() {
+                return false;
+            }
+        }
+    }
+}
