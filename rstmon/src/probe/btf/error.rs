@@ -1,0 +1,99 @@
+//! Why a BTF blob was refused. Offsets are bytes from the start of the blob unless a field says otherwise.
+
+/// A part of the blob that the header points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// The type records.
+    Types,
+    /// The NUL-terminated names.
+    Strings,
+    /// The record sizes of all kinds the producer knew (since Linux 7.1).
+    Layout,
+}
+
+impl std::fmt::Display for Section {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Types => "type",
+            Self::Strings => "string",
+            Self::Layout => "layout",
+        })
+    }
+}
+
+/// Why a blob is not BTF that this reader can use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BtfError {
+    /// The blob ends inside its header.
+    #[error("BTF header needs {needed} bytes, there are {available}")]
+    HeaderTruncated {
+        /// Bytes that the header takes.
+        needed: u32,
+        /// Bytes that the blob has.
+        available: usize,
+    },
+    /// The header claims to be shorter than the first version of the format had it.
+    #[error("BTF header length {length} is below the minimum of {minimum}")]
+    HeaderTooShort {
+        /// The claimed length.
+        length: u32,
+        /// The smallest length of any version.
+        minimum: u32,
+    },
+    /// The first two bytes are not the BTF magic in either byte order.
+    #[error("not BTF: magic is {magic:#06x}, expected 0xeb9f")]
+    BadMagic {
+        /// The first two bytes in this machine's byte order.
+        magic: u16,
+    },
+    /// BTF of a machine with the other byte order; it cannot describe the running kernel.
+    #[error("BTF has the other byte order than this machine: it does not belong to the running kernel")]
+    ForeignEndian,
+    /// A format version other than 1.
+    #[error("BTF version {version} is not supported, only version 1 is")]
+    UnsupportedVersion {
+        /// The header's version.
+        version: u8,
+    },
+    /// Header flags are set; none has a meaning that this reader knows.
+    #[error("BTF header flags {flags:#04x} are not supported")]
+    UnsupportedFlags {
+        /// The header's flags.
+        flags: u8,
+    },
+    /// A section lies, partly at least, outside the blob.
+    #[error(
+        "BTF {section} section ({length} bytes at {offset} after the header) is outside the blob of {available} bytes"
+    )]
+    SectionOutOfBounds {
+        /// Which one.
+        section: Section,
+        /// Where the header puts it, from the end of the header.
+        offset: u32,
+        /// How long the header says it is.
+        length: u32,
+        /// Bytes after the header.
+        available: usize,
+    },
+    /// The string section does not begin with the empty name or does not end with a NUL.
+    #[error("BTF string section does not begin and end with NUL")]
+    StringsUnterminated,
+    /// A type record runs past the end of the type section.
+    #[error("BTF type {id} at offset {offset} runs past the end of the type section")]
+    TypeTruncated {
+        /// The record's type id.
+        id: u32,
+        /// Where it begins, from the start of the type section.
+        offset: usize,
+    },
+    /// A kind that this reader does not know and whose size the blob does not tell, so that nothing after it can be
+    /// read.
+    #[error("BTF type {id} has unknown kind {kind} and the blob does not say how long it is")]
+    UnknownKind {
+        /// The record's type id.
+        id: u32,
+        /// The kind's number.
+        kind: u8,
+    },
+}

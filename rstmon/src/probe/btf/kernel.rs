@@ -1,0 +1,72 @@
+//! Getting at the running kernel's BTF.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// Where the kernel shows its own BTF (world-readable, since Linux 5.4).
+pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// More than any kernel has by a factor of 20: whatever is larger is not what it claims to be.
+pub const MAX_KERNEL_BTF_BYTES: u64 = 256 << 20;
+
+/// Why the kernel's BTF could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KernelBtfError {
+    /// There is a sysfs, but no BTF in it.
+    #[error("{} does not exist: the kernel was built without CONFIG_DEBUG_INFO_BTF", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// Not even the directory `/sys/kernel` is there: this says nothing about the kernel.
+    #[error("{} does not exist: sysfs is not mounted on /sys here", path.display())]
+    NoSysfs {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// It exists but cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What open or read said.
+        source: io::Error,
+    },
+    /// It is larger than [`MAX_KERNEL_BTF_BYTES`].
+    #[error("{} is larger than {limit} bytes: it cannot be a kernel's BTF", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+}
+
+/// The bytes of the running kernel's BTF, for [`Btf::parse`](super::Btf::parse). Needs no privilege.
+///
+/// # Errors
+/// When this kernel has none, or it cannot be read.
+pub fn read_kernel_btf() -> Result<Vec<u8>, KernelBtfError> {
+    read(Path::new(KERNEL_BTF), Path::new("/sys/kernel"), MAX_KERNEL_BTF_BYTES)
+}
+
+/// Read `path`, which a mounted `sysfs` may lack, up to `limit` bytes.
+pub(super) fn read(path: &Path, sysfs: &Path, limit: u64) -> Result<Vec<u8>, KernelBtfError> {
+    let unreadable = |source| KernelBtfError::Unreadable { path: path.into(), source };
+    let file = File::open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound if sysfs.is_dir() => KernelBtfError::Missing { path: path.into() },
+        io::ErrorKind::NotFound => KernelBtfError::NoSysfs { path: path.into() },
+        _ => unreadable(source),
+    })?;
+    let too_large = || KernelBtfError::TooLarge { path: path.into(), limit };
+    let claimed = file.metadata().map_err(unreadable)?.len();
+    if claimed > limit {
+        return Err(too_large());
+    }
+    let mut data = Vec::with_capacity(usize::try_from(claimed).map_err(|_| too_large())?);
+    // One byte past the limit tells a file that is larger than it claims.
+    file.take(limit.saturating_add(1)).read_to_end(&mut data).map_err(unreadable)?;
+    if data.len() as u64 > limit { Err(too_large()) } else { Ok(data) }
+}
