@@ -1,8 +1,10 @@
-//! The reader against blobs of a second, independent encoder.
+//! The reader against blobs of a second, independent encoder; against damaged blobs; and against the running kernel.
 
 mod builder;
+mod damage;
 mod file;
 mod header;
+mod live;
 mod member;
 mod names;
 mod prototype;
