@@ -1,1 +1,17 @@
-//! placeholder
+//! From what the kernel half recorded about a reset's owner to names that an operator knows.
+//!
+//! Contract: a cgroup id becomes a [`Placement`] (systemd unit and container), a process id with its start time becomes
+//! [`ProcessDir`] (leader's comm, executable). Nothing here knows eBPF or resets. Every name that comes out is text that
+//! somebody else chose: it has been cut and made printable ([`text`]), but must never be taken for a statement of trust.
+//! A process that may create cgroups below its own may choose the unit that it appears in.
+//!
+//! All calls block on procfs and cgroupfs, which do no disk I/O. Answers are cached, so a call costs a hash look-up except
+//! for a cgroup that is seen for the first time.
+
+pub mod container;
+pub mod parse;
+pub mod text;
+pub mod unit;
+
+pub use container::{ContainerId, Runtime};
+pub use parse::Placement;
