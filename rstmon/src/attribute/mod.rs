@@ -8,10 +8,17 @@
 //! All calls block on procfs and cgroupfs, which do no disk I/O. Answers are cached, so a call costs a hash look-up except
 //! for a cgroup that is seen for the first time.
 
+pub mod cgroupfs;
 pub mod container;
+pub mod membership;
+pub mod mountinfo;
 pub mod parse;
+pub mod process;
 pub mod text;
 pub mod unit;
+pub mod walk;
 
+pub use cgroupfs::{Controller, Hierarchy, Mounts};
 pub use container::{ContainerId, Runtime};
 pub use parse::Placement;
+pub use process::{ProcessDir, ProcessError, ProcessRef, Procfs};
