@@ -19,7 +19,7 @@ macro_rules! kernel_fields {
             SKC_RCV_SADDR: u32 = "sock_common", "skc_rcv_saddr";
             SKC_V6_DADDR: [u8; 16] = "sock_common", "skc_v6_daddr";
             SKC_V6_RCV_SADDR: [u8; 16] = "sock_common", "skc_v6_rcv_saddr";
-            SKC_NET: u64 = "sock_common", "skc_net";
+            SKC_NET: u64 = "sock_common", "skc_net.net";
             SKC_FLAGS: u64 = "sock_common", "skc_flags";
             SK_LINGERTIME: u64 = "sock", "sk_lingertime";
             SK_LOCK_OWNED: u32 = "sock", "sk_lock.owned";
@@ -50,7 +50,7 @@ macro_rules! kernel_fields {
             SKB_TRANSPORT_HEADER: u16 = "sk_buff", "transport_header";
             SKB_NETWORK_HEADER: u16 = "sk_buff", "network_header";
             SKB_DEV: u64 = "sk_buff", "dev";
-            DEV_NET: u64 = "net_device", "nd_net";
+            DEV_NET: u64 = "net_device", "nd_net.net";
             NET_INUM: u32 = "net", "ns.inum";
             TASK_FLAGS: u32 = "task_struct", "flags";
             TASK_GROUP_LEADER: u64 = "task_struct", "group_leader";

@@ -53,7 +53,6 @@ pub fn complete(reset: &mut Reset) {
         r.local_port = tuple.local_port;
         r.remote_port = tuple.remote_port;
 
-        let mut fin_seen = false;
         r.established_ns = 0;
         r.closed_ns = 0;
         r.idle_before_close_ms = ABSENT_U32;
@@ -65,13 +64,13 @@ pub fn complete(reset: &mut Reset) {
             if note.closed_ns != 0 {
                 r.idle_before_close_ms = note.idle_before_close_ms;
             }
-            fin_seen = note.flags & FIN_SEEN != 0;
             if let Some(tcp) = reset.tcp
-                && fin_seen
+                && note.flags & FIN_SEEN != 0
             {
                 r.after_fin_bytes = written_after_fin(note, tcp);
             }
-        } else if let Some(tombstone) = reset.tombstone {
+        }
+        if let Some(tombstone) = reset.tombstone {
             r.established_ns = tombstone.established_ns;
             r.closed_ns = tombstone.closed_ns;
             r.idle_before_close_ms = tombstone.idle_before_close_ms;
@@ -82,7 +81,7 @@ pub fn complete(reset: &mut Reset) {
                 let (unsent, unacked) = outstanding(tcp, r.key.state);
                 r.bytes_sent = tcp.bytes_sent();
                 r.bytes_received = tcp.bytes_received();
-                r.unread_bytes = tcp.unread(fin_seen);
+                r.unread_bytes = tcp.unread();
                 r.unsent_bytes = unsent;
                 r.unacked_bytes = unacked;
                 r.send_idle_ms = jiffies_to_ms(tcp.send_idle(reset.now));

@@ -101,20 +101,18 @@ impl Reset {
     pub fn add_socket(&mut self, tcp: Tcp) {
         let mut closed_ns = 0;
         let mut idle_before_close_ms = ABSENT_U32;
-        let mut fin_seen = false;
         if let Some(note) = self.note {
             // SAFETY: socket-local storage lives as long as the socket, which the hook holds.
             let note = unsafe { &*note };
             closed_ns = note.closed_ns;
             idle_before_close_ms = note.idle_before_close_ms;
-            fin_seen = note.flags & FIN_SEEN != 0;
             self.work.record.role = note.role;
             self.work.owner = note.owner;
             self.work.record.key.provenance = note.provenance;
             if self.sock.state == state::CLOSE {
                 self.work.record.key.state = note.state;
             }
-            self.set(evidence::WROTE_AFTER_FIN, fin_seen && written_after_fin(note, tcp) > 0);
+            self.set(evidence::WROTE_AFTER_FIN, note.flags & FIN_SEEN != 0 && written_after_fin(note, tcp) > 0);
         } else if self.sock.state == state::CLOSE {
             self.work.record.key.state = 0;
         }
@@ -132,7 +130,7 @@ impl Reset {
             self.set(evidence::LISTENER_FULL, tcp.backlog() > tcp.backlog_limit());
         } else {
             let (unsent, unacked) = outstanding(tcp, self.work.record.key.state);
-            self.set(evidence::UNREAD, is_some(tcp.unread(fin_seen)));
+            self.set(evidence::UNREAD, is_some(tcp.unread()));
             self.set(evidence::UNSENT, is_some(unsent));
             self.set(evidence::UNACKED, is_some(unacked));
             if let Some(silence) = tcp.silence(self.now) {
@@ -217,7 +215,17 @@ impl Reset {
         }
     }
 
-    /// What is remembered of a connection whose socket is gone (no socket, or a `TIME_WAIT` minisock).
+    /// Whether the segment may belong to a connection whose socket is gone.
+    #[inline(always)]
+    pub fn may_be_remembered(&self) -> bool {
+        let stray = self.work.record.key.evidence & evidence::SEGMENT_SYN == 0;
+        self.sock.kind == socket::NONE
+            || self.sock.kind == socket::TIME_WAIT
+            || (self.sock.state == state::LISTEN && stray)
+    }
+
+    /// What is remembered of a connection whose socket is gone: the segment met no socket, a `TIME_WAIT` minisock, or
+    /// the listener that made the connection (which answers what is no SYN).
     #[inline(always)]
     pub fn add_memory(&mut self) {
         let syn = self.work.record.key.evidence & (evidence::SEGMENT_SYN | evidence::SEGMENT_ACK) == evidence::SEGMENT_SYN;

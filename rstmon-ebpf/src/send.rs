@@ -14,7 +14,7 @@ use crate::{
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use rstmon_common::{
-    key::{direction, socket},
+    key::direction,
     limits::REASON_UNSUPPORTED,
 };
 
@@ -36,7 +36,7 @@ pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
             reset.add_socket(tcp);
             reset.add_current();
         }
-        if sock.kind == socket::NONE || sock.kind == socket::TIME_WAIT {
+        if reset.may_be_remembered() {
             reset.add_memory();
         }
         reset.finish();

@@ -20,7 +20,9 @@ use rstmon_common::{
     limits::{ABSENT_U32, ABSENT_U64},
 };
 
-/// Bit of `sk_flags`: `SO_LINGER` is on (`enum sock_flags`, `include/net/sock.h`).
+/// Bits of `sk_flags` (`enum sock_flags`, `include/net/sock.h`): the peer's FIN arrived (set by `tcp_fin`);
+/// `SO_LINGER` is on.
+const SOCK_DONE: u64 = 1 << 1;
 const SOCK_LINGER: u64 = 1 << 4;
 const AF_INET6: u16 = 10;
 /// `RCV_SHUTDOWN` of `sk_shutdown` (`include/net/sock.h`).
@@ -150,12 +152,33 @@ impl Tcp {
         write_seq: u32 = TCP_WRITE_SEQ or 0;
         /// Payload bytes sent, retransmissions included.
         bytes_sent: u64 = TCP_BYTES_SENT or ABSENT_U64;
-        /// Payload bytes received in order.
-        bytes_received: u64 = TCP_BYTES_RECEIVED or ABSENT_U64;
         /// Segments retransmitted.
         retransmits: u32 = TCP_TOTAL_RETRANS or ABSENT_U32;
         /// Unanswered probes.
         probes: u8 = ICSK_PROBES_OUT or 0;
+    }
+
+    #[inline(always)]
+    fn flags(self) -> u64 {
+        // SAFETY: as for the getters.
+        unsafe { field(self.0, &SKC_FLAGS) }.unwrap_or(0)
+    }
+
+    /// The peer's FIN has arrived.
+    #[inline(always)]
+    pub fn fin_received(self) -> bool {
+        self.flags() & SOCK_DONE != 0
+    }
+
+    /// Payload bytes received in order; the kernel counts the FIN as one.
+    #[inline(always)]
+    pub fn bytes_received(self) -> u64 {
+        // SAFETY: as for the getters.
+        match unsafe { field::<u64>(self.0, &TCP_BYTES_RECEIVED) } {
+            None => ABSENT_U64,
+            Some(bytes) if bytes > 0 && self.fin_received() => bytes - 1,
+            Some(bytes) => bytes,
+        }
     }
 
     /// `sk->sk_socket` is set: some process has a descriptor (or is closing its last one).
@@ -178,10 +201,7 @@ impl Tcp {
     #[inline(always)]
     pub fn lingers_zero(self) -> bool {
         // SAFETY: as for the getters.
-        unsafe {
-            field::<u64>(self.0, &SKC_FLAGS).unwrap_or(0) & SOCK_LINGER != 0
-                && field::<u64>(self.0, &SK_LINGERTIME) == Some(0)
-        }
+        self.flags() & SOCK_LINGER != 0 && unsafe { field::<u64>(self.0, &SK_LINGERTIME) } == Some(0)
     }
 
     /// `TCP_LINGER2` below 0.
@@ -206,12 +226,12 @@ impl Tcp {
     }
 
     /// Bytes received and not read: `rcv_nxt - copied_seq`, exact even when the queue was already emptied. A FIN
-    /// takes a sequence number of its own, hence `fin_seen`.
+    /// takes a sequence number of its own until it is read.
     #[inline(always)]
-    pub fn unread(self, fin_seen: bool) -> u32 {
+    pub fn unread(self) -> u32 {
         match self.difference(&TCP_RCV_NXT, &TCP_COPIED_SEQ) {
             ABSENT_U32 => ABSENT_U32,
-            unread if fin_seen && unread > 0 => unread - 1,
+            unread if unread > 0 && self.fin_received() => unread - 1,
             unread => unread,
         }
     }

@@ -1,1 +1,12 @@
-//! placeholder
+//! Counts and events -> Prometheus series.
+
+pub mod coverage;
+pub mod exposition;
+pub mod fold;
+pub mod histograms;
+pub mod kernel;
+pub mod series;
+
+pub use exposition::{Exporter, Health};
+pub use fold::Fold;
+pub use series::{LabelSet, Series};

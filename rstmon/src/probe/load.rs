@@ -177,7 +177,7 @@ fn run_iterator(program: &mut Program, kernel_types: &aya::Btf) -> Result<(), Pr
 fn refused(error: &ProgramError) -> Outcome {
     let errno = io_error(error).and_then(io::Error::raw_os_error);
     if let ProgramError::LoadError { verifier_log, .. } = error {
-        tracing::debug!(%verifier_log, "verifier"); if std::env::var_os("VLOG").is_some() { eprintln!("{verifier_log}"); }
+        tracing::debug!(%verifier_log, "verifier");
     }
     let reason = match errno {
         Some(libc::EPERM) => "not permitted: kernel lockdown or a missing capability".into(),

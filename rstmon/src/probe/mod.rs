@@ -21,8 +21,12 @@ use crate::model::Reasons;
 use btf::Btf;
 use layout::Layout;
 use rstmon_common::ResetRecord;
-use std::{path::PathBuf, time::Duration};
-use tokio::sync::mpsc;
+use std::{
+    os::fd::OwnedFd,
+    path::PathBuf,
+    sync::mpsc::Receiver,
+    time::Duration,
+};
 
 /// How the probe is to work.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +67,7 @@ impl Default for Options {
     }
 }
 
-/// The probe at work. Everything is detached when it is dropped, or when the process dies.
+/// The probe, attached. Everything is detached when it is dropped, or when the process dies.
 pub struct Probe {
     /// What became of each hook.
     pub hooks: Vec<HookStatus>,
@@ -75,12 +79,23 @@ pub struct Probe {
     pub cgroup_v1: Option<&'static str>,
     /// The counting path.
     pub counts: CountReader,
-    /// The event path.
-    pub events: mpsc::Receiver<Vec<ResetRecord>>,
-    /// Keeps the reader's thread.
-    pub reader: EventReader,
+    /// The event path, not started yet.
+    pub events: EventSource,
     /// Keeps the programs.
     pub programs: Programs,
+}
+
+/// The ring buffer before its reader is started.
+pub struct EventSource {
+    ring: aya::maps::RingBuf<aya::maps::MapData>,
+    settle: OwnedFd,
+}
+
+impl EventSource {
+    /// Starts the reader's thread. Threads keep the privileges they were started with: reduce them before.
+    pub fn start(self) -> Result<(EventReader, Receiver<Vec<ResetRecord>>), ProbeError> {
+        EventReader::start(self.ring, self.settle)
+    }
 }
 
 /// The attached programs.
@@ -95,8 +110,8 @@ impl Programs {
 }
 
 impl Probe {
-    /// Checks the host, loads and attaches.
-    pub fn start(options: &Options) -> Result<Self, ProbeError> {
+    /// Checks the host, loads and attaches. Starts no thread.
+    pub fn attach(options: &Options) -> Result<Self, ProbeError> {
         privileges::check_kernel()?;
         let data = btf::read_kernel_btf()?;
         let kernel = Btf::parse(&data)?;
@@ -112,15 +127,13 @@ impl Probe {
         drop(kernel);
         drop(data);
         sys::trim_heap();
-        let (reader, events) = EventReader::start(loaded.ring, loaded.settle)?;
         Ok(Self {
             hooks: loaded.hooks,
             missing_fields: layout.missing().collect(),
             cgroup_v1: layout.cgroup_v1.map(|(_, controller)| controller),
             reasons: layout.reasons,
             counts: loaded.counts,
-            events,
-            reader,
+            events: EventSource { ring: loaded.ring, settle: loaded.settle },
             programs: Programs(loaded.ebpf),
         })
     }

@@ -1,5 +1,5 @@
 //! The event path's reader: one thread that sleeps in poll(2) until the kernel has something, and hands batches to
-//! a bounded channel. When the channel is full it waits, the ring fills, and the kernel half counts what it loses:
+//! a bounded channel. Neither it nor its consumer runs on the async runtime. When the channel is full it waits, the ring fills, and the kernel half counts what it loses:
 //! a slow consumer costs neither memory nor the runtime.
 
 use super::{error::ProbeError, sys};
@@ -9,12 +9,7 @@ use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     fd::OwnedFd,
 };
-use std::{
-    os::fd::AsFd,
-    thread::JoinHandle,
-    time::Duration,
-};
-use tokio::sync::mpsc;
+use std::{os::fd::AsFd, sync::mpsc, thread::JoinHandle, time::Duration};
 use zerocopy::FromBytes;
 
 /// Records handed over at once, at most: bounds a drain.
@@ -38,7 +33,7 @@ impl EventReader {
         ring: RingBuf<MapData>,
         settle: OwnedFd,
     ) -> Result<(Self, mpsc::Receiver<Vec<ResetRecord>>), ProbeError> {
-        let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
+        let (sender, receiver) = mpsc::sync_channel(WAITING_BATCHES);
         let reader = |source: std::io::Error| ProbeError::Reader { source };
         let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| reader(error.into()))?;
         let stopped = stop.try_clone().map_err(reader)?;
@@ -64,7 +59,7 @@ impl Drop for EventReader {
 struct Drain {
     ring: RingBuf<MapData>,
     settle: OwnedFd,
-    sender: mpsc::Sender<Vec<ResetRecord>>,
+    sender: mpsc::SyncSender<Vec<ResetRecord>>,
     /// CPUs with an undecided reset.
     waiting: Vec<u32>,
 }
@@ -126,7 +121,7 @@ impl Drain {
             if batch.is_empty() {
                 return true;
             }
-            if self.sender.blocking_send(batch).is_err() {
+            if self.sender.send(batch).is_err() {
                 return false;
             }
         }

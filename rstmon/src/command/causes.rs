@@ -1,0 +1,26 @@
+//! `rstmon causes`: the catalogue.
+
+use super::{Failure, cli::CausesArguments, failure::UsageError, stream};
+use crate::explain::{Cause, render};
+
+/// Prints the list, one cause, JSON or Markdown.
+pub fn run(arguments: &CausesArguments) -> Result<(), Failure> {
+    let (colour, width) = (stream::colour(), stream::width());
+    let cause: Option<Cause> =
+        arguments.id.as_ref().map(|id| id.parse()).transpose().map_err(UsageError::Cause)?;
+    let text = if arguments.markdown {
+        render::markdown()
+    } else if arguments.json {
+        let json = match cause {
+            Some(cause) => serde_json::to_string_pretty(cause.entry()),
+            None => render::json(),
+        };
+        json.map_err(|error| Failure::Io { what: "cannot write JSON", source: error.into() })?
+    } else {
+        match cause {
+            Some(cause) => render::page(cause, colour, width),
+            None => render::list(colour, width),
+        }
+    };
+    stream::print(&text)
+}

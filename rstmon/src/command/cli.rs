@@ -1,0 +1,157 @@
+//! Words, flags and help of the command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Who reset which TCP connection, why, and what to do about it.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  rstmon tail                         one line for each reset on this host, as it happens
+  rstmon tail process=java severity=harmful
+  rstmon why --since 1h               what reset connections in the last hour, why, and what to do
+  rstmon why --for 30s port=8080      the same without a daemon, watching for half a minute
+  rstmon causes keepalive_race        one cause, with its remedies
+  rstmon doctor                       what this host's kernel can show rstmon
+  rstmon run --check                  validate the configuration and exit";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The daemon: counts resets, serves /metrics and the Unix socket
+    Run(RunArguments),
+    /// One line for each reset as it happens
+    Tail(TailArguments),
+    /// The diagnosis: resets grouped by cause and owner, with evidence and remedies
+    Why(WhyArguments),
+    /// What this host's kernel can and cannot show rstmon, with the fix
+    Doctor(DoctorArguments),
+    /// The catalogue of causes; with an ID, one cause and its remedies
+    Causes(CausesArguments),
+}
+
+/// Where the configuration comes from, and what may override it on any command that loads the probe.
+#[derive(Debug, Default, Args)]
+pub struct ConfigArguments {
+    /// Configuration file [default: /etc/rstmon/rstmon.toml, if it exists]
+    #[arg(long, env = "RSTMON_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Unix socket of the daemon [default: /run/rstmon/rstmon.sock]
+    #[arg(long, env = "RSTMON_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Another BPF object than the one built in (for development)
+    #[arg(long, env = "RSTMON_BPF_OBJECT_FILE", value_name = "FILE", hide = true)]
+    pub bpf_object: Option<PathBuf>,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rstmon run
+  rstmon run --web.listen-address=0.0.0.0:9956 --web.config.file=/etc/rstmon/web.yml
+  rstmon run --check --config ./rstmon.toml")]
+pub struct RunArguments {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// Validate configuration and exit: 0 = valid, 2 = not
+    #[arg(long)]
+    pub check: bool,
+    /// Address to serve /metrics on; may be given several times
+    #[arg(long = "web.listen-address", env = "RSTMON_WEB_LISTEN_ADDRESS", value_name = "HOST:PORT", value_delimiter = ',')]
+    pub listen_address: Vec<String>,
+    /// Path of the metrics
+    #[arg(long = "web.telemetry-path", env = "RSTMON_WEB_TELEMETRY_PATH", value_name = "PATH")]
+    pub telemetry_path: Option<String>,
+    /// TLS and basic authentication, in the format of Prometheus' exporter-toolkit
+    #[arg(long = "web.config.file", env = "RSTMON_WEB_CONFIG_FILE", value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
+    /// Least severe level to log: error, warn, info, debug or trace
+    #[arg(long = "log.level", env = "RSTMON_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// Format of the log: text or json
+    #[arg(long = "log.format", env = "RSTMON_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+/// Where events come from.
+#[derive(Debug, Args)]
+pub struct SourceArguments {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// Load the probe in this process even if a daemon runs
+    #[arg(long)]
+    pub standalone: bool,
+}
+
+const FILTER_HELP: &str = "Filter: words field=value are ANDed; field!=value negates; several values with commas.
+Fields: process unit container port cause reason direction family local remote severity
+  (local and remote take an address or a network, such as 10.0.0.0/8)";
+
+/// Flags of `tail`.
+#[derive(Debug, Args)]
+#[command(after_help = FILTER_HELP)]
+pub struct TailArguments {
+    /// Where events come from.
+    #[command(flatten)]
+    pub source: SourceArguments,
+    /// One JSON object a line (schema: docs/events.md)
+    #[arg(long)]
+    pub json: bool,
+    /// Which resets to show
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+}
+
+/// Flags of `why`.
+#[derive(Debug, Args)]
+#[command(after_help = FILTER_HELP)]
+pub struct WhyArguments {
+    /// Where events come from.
+    #[command(flatten)]
+    pub source: SourceArguments,
+    /// How far back to look in the daemon's memory, such as 90s, 10m or 2h
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub since: String,
+    /// Watch for this long without a daemon, then report
+    #[arg(long = "for", value_name = "DURATION", conflicts_with = "since")]
+    pub watch_for: Option<String>,
+    /// One JSON document (schema: docs/events.md)
+    #[arg(long)]
+    pub json: bool,
+    /// Which resets to look at
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+}
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `causes`.
+#[derive(Debug, Args)]
+pub struct CausesArguments {
+    /// A cause's id; without one, the list
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Markdown, as in docs/causes.md
+    #[arg(long, conflicts_with_all = ["id", "json"])]
+    pub markdown: bool,
+}

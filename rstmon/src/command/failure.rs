@@ -1,0 +1,88 @@
+//! Why a command failed, and the exit code that says so.
+
+use super::{config::ConfigError, filter::FilterError};
+use crate::{probe::ProbeError, serve};
+use std::{io, process::ExitCode};
+
+/// Why a command failed. Each prints as one line: the cause and the fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Wrong configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Wrong filter.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// Wrong argument.
+    #[error("{0}")]
+    Usage(#[from] UsageError),
+    /// Wrong web configuration or address.
+    #[error(transparent)]
+    Web(#[from] serve::WebError),
+    /// The probe.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] serve::listen::ListenError),
+    /// The Unix socket cannot be made.
+    #[error(transparent)]
+    Socket(#[from] serve::unix::SocketError),
+    /// The daemon does not answer.
+    #[error(transparent)]
+    Client(#[from] serve::client::ClientError),
+    /// A metric could not be registered.
+    #[error("cannot set up the metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// Privileges could not be given up.
+    #[error("cannot give up privileges: {0}; run rstmon with CAP_BPF and CAP_PERFMON only")]
+    Privileges(#[from] caps::errors::CapsError),
+    /// Something of the operating system.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// This host cannot be monitored; doctor has said why.
+    #[error("this host cannot be monitored: {reason}")]
+    Host {
+        /// The first thing that is missing.
+        reason: String,
+    },
+}
+
+/// An argument that makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// Not a duration.
+    #[error("{text:?} is no duration; write it like 30s, 10m or 2h")]
+    Duration {
+        /// As given.
+        text: String,
+    },
+    /// Not a cause.
+    #[error(transparent)]
+    Cause(#[from] crate::explain::cause::UnknownCause),
+}
+
+impl Failure {
+    /// A failed operation of the operating system.
+    pub fn io(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+
+    /// 1 failed at run time, 2 wrong usage or configuration, 3 this host cannot be monitored.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Config(_) | Self::Filter(_) | Self::Usage(_) | Self::Web(_) => 2,
+            Self::Listen(error) if error.is_usage() => 2,
+            Self::Host { .. } => 3,
+            Self::Probe(error) if error.is_host() => 3,
+            _ => 1,
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! One event as one aligned line of text.
+
+use crate::{explain::{Confidence, Severity}, serve::event::{Event, EventEvidence}};
+use jiff::tz::TimeZone;
+use std::fmt::Write as _;
+
+const RESET: &str = "\x1b[0m";
+
+/// Column headings, aligned with [`line`].
+#[must_use]
+pub fn heading() -> String {
+    format!(
+        "{:<15} {:<8} {:<22} {:<20} {:<47} {:<11} {:<24} {:<24} EVIDENCE",
+        "TIME", "RESET", "PROCESS[PID]", "UNIT", "LOCAL -> REMOTE", "STATE", "REASON", "CAUSE"
+    )
+}
+
+/// Time, direction, owner, unit, ends, state, reason, cause, and the evidence that is not zero.
+#[must_use]
+pub fn line(event: &Event, zone: &TimeZone, colour: bool) -> String {
+    let owner = match event.owner.as_ref() {
+        Some(owner) if owner.pid.is_some() => {
+            format!("{}[{}]", owner.process.as_deref().unwrap_or("?"), owner.pid.unwrap_or(0))
+        }
+        _ => "-".to_owned(),
+    };
+    let time = event.time.to_zoned(zone.clone()).strftime("%H:%M:%S%.6f").to_string();
+    let ends = format!("{} -> {}", event.local, event.remote);
+    let sure = if event.confidence == Confidence::Guess { "?" } else { "" };
+    let (on, off) = match (colour, event.severity) {
+        (false, _) => ("", ""),
+        (true, Severity::Harmful) => ("\x1b[31m", RESET),
+        (true, Severity::Notice) => ("\x1b[33m", RESET),
+        (true, Severity::Benign) => ("\x1b[32m", RESET),
+    };
+    let cause = format!("{}{sure}", event.cause);
+    format!(
+        "{time:<15} {:<8} {owner:<22} {:<20} {ends:<47} {:<11} {:<24} {on}{cause:<24}{off} {}",
+        event.direction.as_str(),
+        event.unit().unwrap_or("-"),
+        event.state.map_or("-", |state| state.as_str()),
+        event.reason.as_str(),
+        evidence(&event.evidence),
+    )
+    .trim_end()
+    .to_owned()
+}
+
+/// What is known and not zero, as `name=value`.
+fn evidence(evidence: &EventEvidence) -> String {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(evidence) else { return String::new() };
+    let mut text = String::new();
+    for (name, value) in fields {
+        let Some(number) = value.as_f64().filter(|number| *number != 0.0) else { continue };
+        let space = if text.is_empty() { "" } else { " " };
+        // Writing to a String does not fail.
+        let _ = write!(text, "{space}{name}={number}");
+    }
+    if !evidence.facts.is_empty() {
+        let space = if text.is_empty() { "" } else { " " };
+        let _ = write!(text, "{space}{}", evidence.facts.join("+"));
+    }
+    text
+}

@@ -1,0 +1,280 @@
+//! The rules: facts -> cause and confidence. Pure, tried in order, the first that holds decides.
+//!
+//! Where the kernel gives a reason (6.10 on) it leads; on older kernels (`unsupported`, or 0 = `not_specified` for
+//! active resets of 6.10 and 6.11) the same verdict is drawn from the socket, mostly less sure.
+
+use super::{Cause, Confidence, Facts};
+use crate::model::{Direction, Reason, SocketKind, State};
+use Confidence::{Certain, Guess, Likely};
+use rstmon_common::evidence as bit;
+
+/// A rule's outcome.
+type Outcome = Option<(Cause, Confidence)>;
+
+/// A named rule.
+pub struct Rule {
+    /// For tests and documentation.
+    pub name: &'static str,
+    judge: fn(&Facts) -> Outcome,
+}
+
+macro_rules! rules {
+    ($($name:ident),* $(,)?) => { &[$(Rule { name: stringify!($name), judge: $name },)*] };
+}
+
+const SENT: &[Rule] = rules![
+    multipath,
+    refused_here,
+    full_listener,
+    late_segment,
+    stray_segment,
+    closed_unread,
+    memory,
+    linger,
+    keepalive_gave_up,
+    never_accepted,
+    disconnected,
+    destroyed,
+    older_timer,
+    violation,
+];
+
+const RECEIVED: &[Rule] = rules![refused_by_peer, multipath_peer, while_closing, after_peers_fin, established];
+
+/// The cause of a reset, and how it follows.
+#[must_use]
+pub fn judge(facts: &Facts) -> (Cause, Confidence) {
+    let rules = match facts.direction {
+        Direction::Sent => SENT,
+        Direction::Received => RECEIVED,
+    };
+    rules.iter().find_map(|rule| (rule.judge)(facts)).unwrap_or((Cause::Unexplained, Guess))
+}
+
+impl Facts {
+    fn is(&self, reason: &str) -> bool {
+        self.reason.as_str() == reason
+    }
+
+    /// The kernel names no reason.
+    fn is_unnamed(&self) -> bool {
+        self.is(Reason::UNSUPPORTED) || self.is("not_specified")
+    }
+
+    /// `tcp_state` is what the kernel says when it has nothing better to say.
+    fn is_vague(&self) -> bool {
+        self.is("tcp_state") || self.is_unnamed()
+    }
+
+    fn is_active(&self) -> bool {
+        self.bits.has(bit::ACTIVE)
+    }
+
+    /// Sent by a process that set the socket to CLOSE first: `close()` and its kin.
+    fn is_set_to_close(&self) -> bool {
+        self.is_active() && !self.bits.has(bit::STATE_KEPT)
+    }
+
+    /// `__tcp_close` shuts both directions down before anything else; `connect(AF_UNSPEC)` does not.
+    fn is_closing(&self) -> bool {
+        self.bits.has(bit::SHUT_RECEIVE | bit::SHUT_SEND)
+    }
+
+    fn sure_if(sure: bool) -> Confidence {
+        if sure { Certain } else { Likely }
+    }
+}
+
+/// MPTCP's own reasons; a fastclose resets its subflows with the reason of a close but leaves their state.
+fn multipath(f: &Facts) -> Outcome {
+    if f.reason.as_str().starts_with("mptcp_") {
+        return Some((Cause::Mptcp, Certain));
+    }
+    let kept = f.is_active() && f.bits.has(bit::STATE_KEPT);
+    if kept && f.is("tcp_abort_on_close") {
+        return Some((Cause::Mptcp, Certain));
+    }
+    (kept && f.bits.has(bit::MPTCP) && f.is_vague()).then_some((Cause::Mptcp, Likely))
+}
+
+fn refused_here(f: &Facts) -> Outcome {
+    (f.socket == SocketKind::None && f.bits.is_connect()).then_some((Cause::Refused, Certain))
+}
+
+/// The accept queue is full. With `tcp_abort_on_overflow` the final ACK is answered at once (`invalid_syn`); without,
+/// what the client sends later meets the listener (`tcp_flags`), and the queue may have moved on by then.
+fn full_listener(f: &Facts) -> Outcome {
+    let stray = f.state == Some(State::Listen) && !f.is_active() && !f.bits.has(bit::SEGMENT_SYN);
+    if !stray {
+        return None;
+    }
+    if f.bits.has(bit::LISTENER_FULL) {
+        return Some((Cause::ListenerOverflow, Facts::sure_if(f.is("invalid_syn"))));
+    }
+    f.is("invalid_syn").then_some((Cause::ListenerOverflow, Likely))
+}
+
+/// A segment for a connection that a process here had closed.
+fn late_segment(f: &Facts) -> Outcome {
+    if f.is_active() || f.bits.has(bit::SEGMENT_SYN) {
+        return None;
+    }
+    let closing = matches!(
+        f.state,
+        Some(State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait)
+    );
+    let aborted = f.is("tcp_abort_on_data") || (f.socket == SocketKind::Full && f.is_unnamed() && closing);
+    // TCP_LINGER2 below 0: the acknowledgement of our FIN is answered with a RST, data or not.
+    if aborted && f.bits.has(bit::LINGER2_NEGATIVE) && f.state == Some(State::FinWait1) {
+        return Some((Cause::LingerAbort, Facts::sure_if(!f.bits.has(bit::SEGMENT_DATA))));
+    }
+    let minisock = f.socket == SocketKind::TimeWait;
+    let remembered = f.bits.has(bit::TOMBSTONE | bit::CLOSED_HERE);
+    if !(aborted || minisock || remembered) {
+        return None;
+    }
+    let data = f.bits.has(bit::SEGMENT_DATA);
+    if data && f.bits.has(bit::CLOSED_IDLE | bit::CLOSED_RECENTLY) && !f.bits.has(bit::ENDED_BY_RESET) {
+        return Some((Cause::KeepaliveRace, Likely));
+    }
+    Some((Cause::WriteAfterClose, Facts::sure_if(data && !f.bits.has(bit::ENDED_BY_RESET))))
+}
+
+/// A segment that belongs to no connection: it met no socket, or the listener of its port.
+fn stray_segment(f: &Facts) -> Outcome {
+    if f.is_active() {
+        return None;
+    }
+    if f.socket == SocketKind::None {
+        return Some((Cause::UnknownConnection, Likely));
+    }
+    let at_listener = f.state == Some(State::Listen) && !f.bits.has(bit::SEGMENT_SYN);
+    (at_listener && (f.is("tcp_flags") || f.is_unnamed())).then_some((Cause::UnknownConnection, Likely))
+}
+
+/// Closed, or exited, with data unread. Older kernels: the unread bytes themselves are what `__tcp_close` tests.
+fn closed_unread(f: &Facts) -> Outcome {
+    let named = f.is("tcp_abort_on_close");
+    let unnamed =
+        f.is_unnamed() && f.is_set_to_close() && f.bits.has(bit::ATTACHED | bit::UNREAD) && f.is_closing();
+    if !(named || unnamed) {
+        return None;
+    }
+    let cause = if f.bits.has(bit::OWNER_EXITING) { Cause::ProcessExit } else { Cause::ClosedWithUnreadData };
+    Some((cause, Certain))
+}
+
+fn memory(f: &Facts) -> Outcome {
+    if f.is("tcp_abort_on_memory") {
+        return Some((Cause::MemoryPressure, Certain));
+    }
+    // What else resets an orphan that a process had closed, and has no TCP_LINGER2?
+    let orphan = f.is_active() && f.is_unnamed() && f.bits.has(bit::CLOSED_HERE) && !f.bits.has(bit::ATTACHED);
+    (orphan && !f.bits.has(bit::LINGER2_NEGATIVE)).then_some((Cause::MemoryPressure, Likely))
+}
+
+fn linger(f: &Facts) -> Outcome {
+    if f.is("tcp_abort_on_linger") {
+        return Some((Cause::LingerAbort, Certain));
+    }
+    if !f.is_active() || !f.is_vague() {
+        return None;
+    }
+    if f.is_set_to_close() && f.bits.has(bit::ATTACHED | bit::LINGER_ZERO) && f.is_closing() {
+        return Some((Cause::LingerAbort, Certain));
+    }
+    let second = f.bits.has(bit::LINGER2_NEGATIVE | bit::CLOSED_HERE) && !f.bits.has(bit::ATTACHED);
+    second.then_some((Cause::LingerAbort, Likely))
+}
+
+fn keepalive_gave_up(f: &Facts) -> Outcome {
+    f.is("tcp_keepalive_timeout").then_some((Cause::IdleTimeout, Certain))
+}
+
+fn never_accepted(f: &Facts) -> Outcome {
+    (f.is_set_to_close() && f.is_vague() && f.bits.has(bit::NEVER_ACCEPTED))
+        .then_some((Cause::ListenerClosed, Facts::sure_if(f.is("tcp_state"))))
+}
+
+fn disconnected(f: &Facts) -> Outcome {
+    if f.is("tcp_disconnect_with_data") {
+        return Some((Cause::Disconnect, Certain));
+    }
+    (f.is_set_to_close() && f.is_vague() && f.bits.has(bit::ATTACHED))
+        .then_some((Cause::Disconnect, Facts::sure_if(f.is("tcp_state") && !f.is_closing())))
+}
+
+/// `SOCK_DESTROY` takes the socket lock and leaves the state; timers do not take it.
+fn destroyed(f: &Facts) -> Outcome {
+    (f.is_active() && f.is_vague() && f.bits.has(bit::STATE_KEPT | bit::LOCKED)).then_some((
+        Cause::Killed,
+        Facts::sure_if(f.is("tcp_state") && !f.bits.has(bit::OWNER_RUNNING)),
+    ))
+}
+
+/// Kernels that do not name the keep-alive timer: an active reset outside of any process.
+fn older_timer(f: &Facts) -> Outcome {
+    let timer = f.is_active() && f.bits.has(bit::STATE_KEPT) && !f.bits.has(bit::LOCKED);
+    (timer && f.is_vague() && f.bits.has(bit::ATTACHED)).then_some((Cause::IdleTimeout, Likely))
+}
+
+/// The remaining protocol reasons, and a SYN where none belongs.
+fn violation(f: &Facts) -> Outcome {
+    let named = matches!(
+        f.reason.as_str(),
+        "tcp_invalid_ack_sequence"
+            | "tcp_rfc7323_paws"
+            | "tcp_too_old_ack"
+            | "tcp_ack_unsent_data"
+            | "tcp_flags"
+            | "tcp_old_ack"
+            | "invalid_syn"
+            | "tcp_timewait_socket"
+    );
+    if named {
+        return Some((Cause::ProtocolViolation, Certain));
+    }
+    let handshake = matches!(f.state, Some(State::SynSent | State::SynRecv | State::NewSynRecv | State::Listen));
+    (!f.is_active() && f.is_unnamed() && handshake).then_some((Cause::ProtocolViolation, Likely))
+}
+
+fn refused_by_peer(f: &Facts) -> Outcome {
+    (f.state == Some(State::SynSent)).then_some((Cause::Refused, Certain))
+}
+
+fn multipath_peer(f: &Facts) -> Outcome {
+    f.bits.has(bit::MPTCP).then_some((Cause::Mptcp, Likely))
+}
+
+fn while_closing(f: &Facts) -> Outcome {
+    matches!(f.state, Some(State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait))
+        .then_some((Cause::ResetWhileClosing, Certain))
+}
+
+fn after_peers_fin(f: &Facts) -> Outcome {
+    if f.state != Some(State::CloseWait) {
+        return None;
+    }
+    if f.bits.has(bit::WROTE_AFTER_FIN) {
+        return Some((Cause::WroteToClosedPeer, Certain));
+    }
+    established_like(f)
+}
+
+fn established(f: &Facts) -> Outcome {
+    if matches!(f.state, Some(State::Established | State::SynRecv)) { established_like(f) } else { None }
+}
+
+/// A reset of a connection in use: after a long silence, while we were sending, or neither.
+fn established_like(f: &Facts) -> Outcome {
+    if f.bits.has(bit::SILENT) {
+        return Some((Cause::PeerResetIdle, Likely));
+    }
+    if f.bits.any(bit::UNACKED | bit::UNSENT) {
+        return Some((Cause::PeerAborted, Likely));
+    }
+    Some((Cause::PeerReset, Likely))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! The verdict on one reset.
+
+use super::{Cause, Confidence, Facts, Severity, rules, sentence};
+use crate::model::Reset;
+
+/// Cause, how sure, how bad, and the evidence in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What happened.
+    pub cause: Cause,
+    /// How it follows from the evidence.
+    pub confidence: Confidence,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The evidence with its numbers.
+    pub sentence: String,
+}
+
+impl Verdict {
+    /// Judges a reset.
+    #[must_use]
+    pub fn on(reset: &Reset) -> Self {
+        let (cause, confidence) = rules::judge(&Facts::from_reset(reset));
+        let severity = cause.entry().severity;
+        Self { cause, confidence, severity, sentence: sentence::evidence(reset, cause) }
+    }
+}

@@ -1,0 +1,235 @@
+//! Everything that `/metrics` shows, in Prometheus' text format.
+
+use super::{Fold, LabelSet, Series, histograms::Histograms};
+use crate::{
+    explain::{Cause, Facts, rules},
+    model::{Direction, Family, Reasons, Reset, text},
+    probe::{Counts, HookStatus, Outcome, stats::ProgramStats},
+};
+use prometheus::{
+    Encoder, Registry, TextEncoder,
+    process_collector::ProcessCollector,
+    proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
+};
+use rstmon_common::{CountKey, limits::lost};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What the probe says of itself at a scrape.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// The kernel's own statistics.
+    pub kernel: BTreeMap<&'static str, u64>,
+    /// Resets that they count and rstmon does not; absent where the kernel cannot tell.
+    pub uncounted: Option<i64>,
+    /// What the programs cost and missed.
+    pub programs: Vec<ProgramStats>,
+    /// Events that slow subscribers lost.
+    pub slow_subscriber_lost: u64,
+}
+
+/// Keeps the sums and renders them.
+pub struct Exporter {
+    registry: Registry,
+    histograms: Histograms,
+    fold: Fold,
+    labels: LabelSet,
+    reasons: Reasons,
+    hooks: Vec<HookStatus>,
+    lost: [u64; lost::COUNT as usize],
+}
+
+const NO_LABELS: [(&str, &str); 0] = [];
+
+/// Where an owner's cgroup belongs: unit and container, empty where it is in none.
+pub type Place = (Arc<str>, Arc<str>);
+
+impl Exporter {
+    /// Starts at zero.
+    pub fn new(
+        max_series: usize,
+        labels: LabelSet,
+        reasons: Reasons,
+        hooks: Vec<HookStatus>,
+    ) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let histograms = Histograms::register(&registry)?;
+        Ok(Self { registry, histograms, fold: Fold::new(max_series), labels, reasons, hooks, lost: [0; 3] })
+    }
+
+    /// Takes in one event, for the histograms.
+    pub fn observe(&self, reset: &Reset, cause: Cause) {
+        self.histograms.observe(reset, cause);
+    }
+
+    /// Takes in a reading of the counts. `place` resolves a cgroup.
+    pub fn absorb(&mut self, counts: &Counts, mut place: impl FnMut(u64) -> Place) {
+        let Self { fold, labels, reasons, lost, .. } = self;
+        fold.absorb(counts, reasons, |key| labels.apply(series(key, reasons, &mut place)));
+        *lost = counts.lost;
+    }
+
+    /// The sums of `rstmon_resets_total`.
+    pub fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
+        self.fold.sums()
+    }
+
+    /// Renders everything.
+    pub fn render(&self, health: &Health) -> Result<String, prometheus::Error> {
+        let mut families = vec![self.resets()];
+        families.extend(self.own(health));
+        families.extend(self.registry.gather());
+        families.retain(|family| !family.get_metric().is_empty());
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text)?;
+        // The encoder writes UTF-8: all its input is.
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn resets(&self) -> MetricFamily {
+        let metrics = self.fold.sums().map(|(series, sum)| counter(sum, labels_of(series)));
+        family("rstmon_resets_total", "TCP resets, each counted once.", MetricType::COUNTER, metrics)
+    }
+
+    fn own(&self, health: &Health) -> Vec<MetricFamily> {
+        let lost = [
+            ("ring_full", self.lost[lost::RING_FULL as usize]),
+            ("rate_limited", self.lost[lost::RATE_LIMITED as usize]),
+            ("slow_subscriber", health.slow_subscriber_lost),
+        ];
+        let build = [("version", env!("CARGO_PKG_VERSION"))];
+        vec![
+            family(
+                "rstmon_events_lost_total",
+                "Events that nobody saw, by cause; the resets themselves are counted all the same.",
+                MetricType::COUNTER,
+                lost.map(|(why, count)| counter(count, [("why", why)])),
+            ),
+            family(
+                "rstmon_count_overflow_total",
+                "Resets counted by direction and reason only, because the count map was full.",
+                MetricType::COUNTER,
+                [counter(self.lost[lost::COUNT_OVERFLOW as usize], NO_LABELS)],
+            ),
+            family(
+                "rstmon_hook_attached",
+                "1 where a hook of the kernel half is attached (or has run, if it runs once).",
+                MetricType::GAUGE,
+                self.hooks.iter().filter(|status| status.outcome != Outcome::NotNeeded).map(|status| {
+                    let attached = i64::from(status.outcome == Outcome::Attached);
+                    gauge(attached, [("hook", status.hook.name), ("role", status.hook.task.as_str())])
+                }),
+            ),
+            family(
+                "rstmon_kernel_resets_total",
+                "The kernel's own statistics on resets in rstmon's network namespace, since boot.",
+                MetricType::COUNTER,
+                health.kernel.iter().map(|(name, count)| counter(*count, [("counter", *name)])),
+            ),
+            family(
+                "rstmon_uncounted_resets",
+                "Resets sent in rstmon's network namespace that OutRsts counts and rstmon does not; 0 when all is well.",
+                MetricType::GAUGE,
+                health.uncounted.map(|difference| gauge(difference, NO_LABELS)),
+            ),
+            family(
+                "rstmon_probe_missed_runs_total",
+                "Runs of a hook that the kernel left out because the hook interrupted itself.",
+                MetricType::COUNTER,
+                health.programs.iter().map(|program| counter(program.missed, [("hook", program.hook.as_str())])),
+            ),
+            family(
+                "rstmon_probe_runs_total",
+                "Runs of a hook, where the kernel keeps BPF statistics (sysctl kernel.bpf_stats_enabled).",
+                MetricType::COUNTER,
+                health.programs.iter().filter(|program| program.runs > 0).map(|program| {
+                    counter(program.runs, [("hook", program.hook.as_str())])
+                }),
+            ),
+            family(
+                "rstmon_probe_runtime_seconds_total",
+                "Time spent in a hook, where the kernel keeps BPF statistics (sysctl kernel.bpf_stats_enabled).",
+                MetricType::COUNTER,
+                health.programs.iter().filter(|program| program.runs > 0).map(|program| {
+                    #[expect(clippy::cast_precision_loss, reason = "nanoseconds as seconds need no more than 52 bits")]
+                    let seconds = program.run_time_ns as f64 / 1e9;
+                    counter_of(seconds, [("hook", program.hook.as_str())])
+                }),
+            ),
+            family("rstmon_build_info", "1; the version in a label.", MetricType::GAUGE, [gauge(1, build)]),
+        ]
+    }
+}
+
+/// The series of a key, before labels are left out.
+fn series(key: &CountKey, reasons: &Reasons, place: &mut impl FnMut(u64) -> Place) -> Series {
+    let (cause, _) = rules::judge(&Facts::from_key(key, reasons));
+    let (unit, container) = place(key.cgroup);
+    Series {
+        direction: Direction::from_record(key.direction).unwrap_or(Direction::Sent),
+        cause: cause.id(),
+        reason: reasons.get(key.reason).as_str().into(),
+        process: text::comm(&key.comm).unwrap_or_default().into(),
+        unit,
+        container,
+        port: (key.service_port != 0).then_some(key.service_port),
+        family: Family::from_record(key.family),
+    }
+}
+
+fn labels_of(series: &Series) -> Vec<(&'static str, String)> {
+    let Series { direction, cause, reason, process, unit, container, port, family } = series;
+    let labels = [
+        ("direction", direction.as_str().to_owned()),
+        ("cause", (*cause).to_owned()),
+        ("reason", reason.to_string()),
+        ("process", process.to_string()),
+        ("unit", unit.to_string()),
+        ("container", container.to_string()),
+        ("port", port.map(|port| port.to_string()).unwrap_or_default()),
+        ("family", family.map_or("", Family::as_str).to_owned()),
+    ];
+    // An empty label is no label.
+    labels.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+fn family(name: &str, help: &str, kind: MetricType, metrics: impl IntoIterator<Item = Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics.into_iter().collect());
+    family
+}
+
+fn labelled<N: Into<String>, V: Into<String>>(labels: impl IntoIterator<Item = (N, V)>) -> Metric {
+    let pairs = labels.into_iter().map(|(name, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.into());
+        pair.set_value(value.into());
+        pair
+    });
+    Metric::from_label(pairs.collect())
+}
+
+fn counter<N: Into<String>, V: Into<String>, L: IntoIterator<Item = (N, V)>>(count: u64, labels: L) -> Metric {
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus' values are doubles, exact up to 2^53")]
+    counter_of(count as f64, labels)
+}
+
+fn counter_of<N: Into<String>, V: Into<String>>(value: f64, labels: impl IntoIterator<Item = (N, V)>) -> Metric {
+    let mut metric = labelled(labels);
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    metric.set_counter(counter);
+    metric
+}
+
+fn gauge<N: Into<String>, V: Into<String>>(value: i64, labels: impl IntoIterator<Item = (N, V)>) -> Metric {
+    let mut metric = labelled(labels);
+    let mut gauge = Gauge::default();
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus' values are doubles, exact up to 2^53")]
+    gauge.set_value(value as f64);
+    metric.set_gauge(gauge);
+    metric
+}

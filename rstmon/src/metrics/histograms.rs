@@ -1,0 +1,48 @@
+//! How idle and how old reset connections were. Made from events, so they cover the events that were offered and not
+//! lost (`rstmon_events_lost_total`), and of those the ones whose number is known.
+
+use crate::{explain::Cause, model::{Direction, Reset}};
+use prometheus::{HistogramOpts, HistogramVec, Registry};
+
+/// From a millisecond to a day: keep-alive and firewall limits lie in between.
+const BUCKETS_SECONDS: &[f64] =
+    &[0.001, 0.01, 0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
+
+/// The two histograms.
+pub struct Histograms {
+    idle: HistogramVec,
+    age: HistogramVec,
+}
+
+impl Histograms {
+    /// Makes and registers them.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let make = |name: &str, help: &str| {
+            let options = HistogramOpts::new(name, help).buckets(BUCKETS_SECONDS.to_vec());
+            let histogram = HistogramVec::new(options, &["direction", "cause"])?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, prometheus::Error>(histogram)
+        };
+        Ok(Self {
+            idle: make(
+                "rstmon_reset_idle_seconds",
+                "Time without a byte in either direction before a reset, of delivered events where it is known.",
+            )?,
+            age: make(
+                "rstmon_reset_age_seconds",
+                "Age of the connection at its reset, of delivered events where it is known.",
+            )?,
+        })
+    }
+
+    /// Takes in one event.
+    pub fn observe(&self, reset: &Reset, cause: Cause) {
+        let labels = [Direction::as_str(reset.direction), cause.id()];
+        if let Some(idle) = reset.evidence.idle_before_close.or_else(|| reset.evidence.idle()) {
+            self.idle.with_label_values(&labels).observe(idle.as_secs_f64());
+        }
+        if let Some(age) = reset.evidence.age {
+            self.age.with_label_values(&labels).observe(age.as_secs_f64());
+        }
+    }
+}

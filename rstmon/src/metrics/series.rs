@@ -1,0 +1,181 @@
+//! The labels of `rstmon_resets_total`.
+
+use crate::model::{Direction, Family};
+use std::sync::Arc;
+
+/// Label value of what was folded away.
+pub const OTHER: &str = "_other";
+
+/// One series of `rstmon_resets_total`. An empty value is no label, as Prometheus has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Series {
+    /// Which way.
+    pub direction: Direction,
+    /// Cause id, or [`OTHER`] for counts that kept only direction and reason.
+    pub cause: &'static str,
+    /// The kernel's reason.
+    pub reason: Arc<str>,
+    /// Comm of the owner.
+    pub process: Arc<str>,
+    /// systemd unit.
+    pub unit: Arc<str>,
+    /// Container id, short form.
+    pub container: Arc<str>,
+    /// Service port.
+    pub port: Option<u16>,
+    /// IP version.
+    pub family: Option<Family>,
+}
+
+impl Series {
+    /// What is left of it when there are too many series: direction, cause and reason.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        Self {
+            direction: self.direction,
+            cause: self.cause,
+            reason: Arc::clone(&self.reason),
+            process: OTHER.into(),
+            unit: "".into(),
+            container: "".into(),
+            port: None,
+            family: None,
+        }
+    }
+
+    /// A count that kept only its direction and reason.
+    #[must_use]
+    pub fn overflow(direction: Direction, reason: Arc<str>) -> Self {
+        Self {
+            direction,
+            cause: OTHER,
+            reason,
+            process: OTHER.into(),
+            unit: "".into(),
+            container: "".into(),
+            port: None,
+            family: None,
+        }
+    }
+
+    /// Nobody on this host chose its process or port: a port scan could make any number of these.
+    #[must_use]
+    pub fn is_unowned(&self) -> bool {
+        self.process.is_empty()
+    }
+}
+
+/// Which labels `rstmon_resets_total` carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of independent switches, one a label")]
+pub struct LabelSet {
+    cause: bool,
+    reason: bool,
+    process: bool,
+    unit: bool,
+    container: bool,
+    port: bool,
+    family: bool,
+}
+
+/// A label that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown label {name:?}; the labels are {}", LabelSet::NAMES.join(", "))]
+pub struct UnknownLabel {
+    name: String,
+}
+
+impl LabelSet {
+    /// Every label.
+    pub const NAMES: &'static [&'static str] =
+        &["direction", "cause", "reason", "process", "unit", "container", "port", "family"];
+
+    /// From names; `direction` is always there.
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownLabel> {
+        let mut set =
+            Self { cause: false, reason: false, process: false, unit: false, container: false, port: false, family: false };
+        for name in names {
+            match name {
+                "direction" => {}
+                "cause" => set.cause = true,
+                "reason" => set.reason = true,
+                "process" => set.process = true,
+                "unit" => set.unit = true,
+                "container" => set.container = true,
+                "port" => set.port = true,
+                "family" => set.family = true,
+                _ => return Err(UnknownLabel { name: name.to_owned() }),
+            }
+        }
+        Ok(set)
+    }
+
+    /// Takes away the labels that are not in the set.
+    #[must_use]
+    pub fn apply(&self, mut series: Series) -> Series {
+        if !self.cause {
+            series.cause = "";
+        }
+        let texts = [
+            (self.reason, &mut series.reason),
+            (self.process, &mut series.process),
+            (self.unit, &mut series.unit),
+            (self.container, &mut series.container),
+        ];
+        for (kept, text) in texts {
+            if !kept {
+                *text = "".into();
+            }
+        }
+        if !self.port {
+            series.port = None;
+        }
+        if !self.family {
+            series.family = None;
+        }
+        series
+    }
+}
+
+impl Default for LabelSet {
+    fn default() -> Self {
+        Self { cause: true, reason: true, process: true, unit: true, container: true, port: true, family: true }
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::{LabelSet, Series};
+    use crate::model::{Direction, Family};
+
+    fn series() -> Series {
+        Series {
+            direction: Direction::Sent,
+            cause: "refused",
+            reason: "no_socket".into(),
+            process: "java".into(),
+            unit: "tomcat.service".into(),
+            container: "".into(),
+            port: Some(8080),
+            family: Some(Family::Ipv4),
+        }
+    }
+
+    #[test]
+    fn labels_can_be_left_out() {
+        let set = LabelSet::from_names(["direction", "cause", "port"]).expect("known labels");
+        let left = set.apply(series());
+        assert_eq!((&*left.process, &*left.unit, &*left.reason), ("", "", ""));
+        assert_eq!((left.cause, left.port, left.family), ("refused", Some(8080), None));
+    }
+
+    #[test]
+    fn an_unknown_label_is_an_error_that_lists_the_known() {
+        let error = LabelSet::from_names(["proces"]).expect_err("a typo");
+        assert_eq!(
+            error.to_string(),
+            "unknown label \"proces\"; the labels are direction, cause, reason, process, unit, container, port, family"
+        );
+    }
+}

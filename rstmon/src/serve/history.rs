@@ -1,0 +1,40 @@
+//! The last events, for `why` and for those who come late. Bounded by number.
+
+use super::event::Event;
+use jiff::Timestamp;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+/// The last events, oldest first.
+pub struct History {
+    events: VecDeque<Arc<Event>>,
+    capacity: usize,
+}
+
+impl History {
+    /// Holds at most `capacity` events.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { events: VecDeque::new(), capacity }
+    }
+
+    /// Adds an event; the oldest makes room.
+    pub fn push(&mut self, event: Arc<Event>) {
+        if self.capacity == 0 {
+            return;
+        }
+        if self.events.len() >= self.capacity {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    /// Events no older than `since`, oldest first.
+    #[must_use]
+    pub fn since(&self, since: Duration, now: Timestamp) -> Vec<Arc<Event>> {
+        let earliest = jiff::SignedDuration::try_from(since)
+            .ok()
+            .and_then(|since| now.checked_sub(since).ok())
+            .unwrap_or(Timestamp::MIN);
+        self.events.iter().filter(|event| event.time >= earliest).cloned().collect()
+    }
+}
