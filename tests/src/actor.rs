@@ -8,6 +8,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -81,7 +82,7 @@ impl Actor {
     /// When it succeeds.
     pub fn refused(&mut self, command: &str) -> Result<i32> {
         self.begin(command)?;
-        match self.hear()? {
+        match self.hear(LATER)? {
             Reply::Failed { errno, .. } => Ok(errno),
             Reply::Done(fields) => bail!("{}[{}]: {command} worked: {fields:?}", self.comm, self.pid()),
         }
@@ -101,7 +102,15 @@ impl Actor {
     /// # Errors
     /// When it fails.
     pub fn finish(&mut self) -> Result<Fields> {
-        match self.hear()? {
+        self.finish_within(LATER)
+    }
+
+    /// Awaits the end of what was begun, if it may take long.
+    ///
+    /// # Errors
+    /// When it fails or takes longer.
+    pub fn finish_within(&mut self, deadline: Duration) -> Result<Fields> {
+        match self.hear(deadline)? {
             Reply::Done(fields) => Ok(fields),
             Reply::Failed { call, errno } => {
                 bail!("{call}: {}", std::io::Error::from_raw_os_error(errno))
@@ -152,8 +161,8 @@ impl Actor {
         Ok(())
     }
 
-    fn hear(&mut self) -> Result<Reply> {
-        match self.replies.recv_timeout(LATER) {
+    fn hear(&mut self, deadline: Duration) -> Result<Reply> {
+        match self.replies.recv_timeout(deadline) {
             Ok(line) => line.parse(),
             Err(error) => bail!("{}[{}] does not answer: {error}; its stderr is above", self.comm, self.pid()),
         }

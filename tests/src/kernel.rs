@@ -42,6 +42,15 @@ impl Counters {
     }
 }
 
+/// One counter of `/proc/net/mptcp`'s group in netstat (`MPTcpExt`), 0 where the kernel has no MPTCP.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn mptcp(place: &Place, name: &str) -> Result<u64> {
+    let text = place.run(|| fs::read_to_string("/proc/thread-self/net/netstat"))?.context("reading netstat")?;
+    Ok(parse(&text, "MPTcpExt:")?.get(name).copied().unwrap_or(0))
+}
+
 /// The counters of one group of the table: a line of names followed by a line of values, both with the group's prefix.
 fn parse(text: &str, group: &str) -> Result<BTreeMap<String, u64>> {
     let mut lines = text.lines().filter(|line| line.starts_with(group));

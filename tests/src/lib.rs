@@ -22,6 +22,7 @@ pub mod protocol;
 pub mod scenario;
 pub mod scene;
 pub mod skip;
+pub mod sockets;
 pub mod stage;
 pub mod sysctl;
 pub mod tail;

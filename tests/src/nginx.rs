@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::{
     daemon::Said,
     netns::Place,
-    skip,
+    skip, sockets,
     wait::{self, SOON},
 };
 
@@ -104,6 +104,23 @@ impl Nginx {
     #[must_use]
     pub fn workers(&self) -> &[u32] {
         &self.workers
+    }
+
+    /// The worker that has the connection between two addresses, once one has.
+    ///
+    /// # Errors
+    /// When the kernel's socket table cannot be read.
+    pub fn owner(&self, place: &Place, local: SocketAddr, remote: SocketAddr) -> Result<Option<u32>> {
+        let Some(socket) = sockets::find(place, local, remote)? else { return Ok(None) };
+        Ok(self.workers.iter().copied().find(|pid| sockets::has(*pid, socket.inode)))
+    }
+
+    /// How many bytes of a client's response wait in nginx' socket.
+    ///
+    /// # Errors
+    /// When the kernel's socket table cannot be read.
+    pub fn unsent(&self, place: &Place, client: SocketAddr) -> Result<Option<u64>> {
+        Ok(sockets::find(place, self.address, client)?.map(|socket| socket.send_queue))
     }
 
     /// Where it listens.

@@ -144,8 +144,8 @@ pub struct Scene {
     pub false_receives: usize,
     /// What each namespace's counters have grown by, exactly.
     pub growth: Vec<Growth>,
-    /// Error numbers that the applications saw, in order.
-    pub errnos: Vec<i32>,
+    /// Error numbers that the applications saw: claimed and found.
+    pub errnos: Vec<(i32, i32)>,
     kept: Vec<Box<dyn Any + Send>>,
 }
 
@@ -163,10 +163,10 @@ impl Scene {
         self
     }
 
-    /// Notes what an application saw.
+    /// Notes what an application must have seen, and what it saw.
     #[must_use]
-    pub fn saw(mut self, errno: i32) -> Self {
-        self.errnos.push(errno);
+    pub fn saw(mut self, claimed: i32, found: i32) -> Self {
+        self.errnos.push((claimed, found));
         self
     }
 

@@ -47,6 +47,11 @@ impl Actor {
                 self.slots.insert(slot.to_owned(), accepted);
                 Ok(found)
             }
+            ["get", slot, path] => {
+                let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+                net::send(self.slot(slot)?, request.as_bytes(), SendFlags::NOSIGNAL).during("send")?;
+                Ok(done)
+            }
             ["send", slot, bytes] => send(self.slot(slot)?, bytes.parse()?),
             ["fill", slot] => fill(self.slot(slot)?),
             ["recv", slot, bytes] => receive(self.slot(slot)?, bytes.parse()?),
