@@ -129,6 +129,15 @@ impl Actor {
         })
     }
 
+    /// Everything written to a slot's socket has been acknowledged.
+    ///
+    /// # Errors
+    /// When it is not in time.
+    pub fn await_acknowledged(&mut self, slot: &str) -> Result<()> {
+        let look = format!("look {slot}");
+        crate::wait::until_true("the acknowledgement", SOON, || Ok(self.ask(&look)?.get::<u64>("unacked")? == 0))
+    }
+
     /// A slot's connection reaches a state, named as in the kernel's enum.
     ///
     /// # Errors

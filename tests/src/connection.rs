@@ -76,22 +76,24 @@ impl Connection {
         End::of(&self.client, self.client_address, self.server_address)
     }
 
-    /// Has the client write `bytes` and waits until they lie unread at the server.
+    /// Has the client write `bytes` and waits until they lie unread and acknowledged at the server.
     ///
     /// # Errors
     /// When they do not arrive.
     pub fn client_writes(&mut self, bytes: u64) -> Result<()> {
         self.client.ask(&format!("send c {bytes}"))?;
-        self.server.await_unread("c", bytes)
+        self.server.await_unread("c", bytes)?;
+        self.client.await_acknowledged("c")
     }
 
-    /// Has the server write `bytes` and waits until they lie unread at the client.
+    /// Has the server write `bytes` and waits until they lie unread and acknowledged at the client.
     ///
     /// # Errors
     /// When they do not arrive.
     pub fn server_writes(&mut self, bytes: u64) -> Result<()> {
         self.server.ask(&format!("send c {bytes}"))?;
-        self.client.await_unread("c", bytes)
+        self.client.await_unread("c", bytes)?;
+        self.server.await_acknowledged("c")
     }
 }
 

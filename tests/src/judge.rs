@@ -14,7 +14,8 @@ pub fn is_of(reset: &Expected, event: &Value) -> bool {
         && is_address(&event["remote"], reset.remote)
 }
 
-/// What differs between an event and what is expected of it, apart from the verdict, one line each; empty when all is well.
+/// What differs between an event and what is expected of it, apart from the verdict; one line each, none when all is
+/// well.
 #[must_use]
 pub fn facts(reset: &Expected, event: &Value) -> String {
     let mut found = String::new();

@@ -28,6 +28,7 @@ pub mod sysctl;
 pub mod tail;
 pub mod trace;
 pub mod wait;
+pub mod watched;
 
 /// Whether `name` is `prefix`, a process id and whatever a dash or dot sets apart, and that process is gone.
 pub(crate) fn stale(name: &str, prefix: &str) -> bool {

@@ -115,12 +115,12 @@ impl Nginx {
         Ok(self.workers.iter().copied().find(|pid| sockets::has(*pid, socket.inode)))
     }
 
-    /// How many bytes of a client's response wait in nginx' socket.
+    /// Whether a client's response has come to a halt because the client has no room for more of it.
     ///
     /// # Errors
     /// When the kernel's socket table cannot be read.
-    pub fn unsent(&self, place: &Place, client: SocketAddr) -> Result<Option<u64>> {
-        Ok(sockets::find(place, self.address, client)?.map(|socket| socket.send_queue))
+    pub fn is_stuck(&self, place: &Place, client: SocketAddr) -> Result<bool> {
+        Ok(sockets::find(place, self.address, client)?.is_some_and(|socket| socket.stuck))
     }
 
     /// Where it listens.

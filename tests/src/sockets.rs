@@ -16,6 +16,8 @@ pub struct Socket {
     pub inode: u64,
     /// Bytes written and not acknowledged.
     pub send_queue: u64,
+    /// The peer has no room: there is unsent data, and the zero-window probe's timer runs.
+    pub stuck: bool,
 }
 
 /// What has become of a closed connection's socket.
@@ -82,7 +84,9 @@ fn parse(line: &str, local: SocketAddr, remote: SocketAddr) -> Option<Socket> {
     }
     let (send_queue, _) = fields.get(4)?.split_once(':')?;
     let inode = fields.get(9)?.parse().ok().filter(|inode| *inode != 0)?;
-    Some(Socket { inode, send_queue: u64::from_str_radix(send_queue, 16).ok()? })
+    // The timer's kind; 4 is the zero-window probe's.
+    let stuck = fields.get(5)?.starts_with("04:");
+    Some(Socket { inode, send_queue: u64::from_str_radix(send_queue, 16).ok()?, stuck })
 }
 
 /// `0100007F:1F90`: the address as the machine holds it in memory, the port as a number.
@@ -102,7 +106,7 @@ mod tests {
         let line =
             "   1: 0100007F:1F90 0100007F:9C40 01 0000002A:00000000 00:00000000 00000000     0        0 4711 1 x";
         let (local, remote) = (SocketAddr::from(([127, 0, 0, 1], 8080)), SocketAddr::from(([127, 0, 0, 1], 40000)));
-        assert_eq!(parse(line, local, remote), Some(Socket { inode: 4711, send_queue: 42 }));
+        assert_eq!(parse(line, local, remote), Some(Socket { inode: 4711, send_queue: 42, stuck: false }));
         assert_eq!(parse(line, remote, local), None);
         assert_eq!(parse_orphan(line, 8080, 40000), Some(Orphan::Full(1)));
         assert_eq!(parse_orphan(&line.replace(" 00:", " 03:"), 8080, 40000), Some(Orphan::Mini));

@@ -36,7 +36,7 @@ impl Stage {
     /// # Errors
     /// When the machine cannot be locked.
     pub fn host(family: Family) -> Result<Self> {
-        Self::alone(Place::Host, family, Machine::shared()?)
+        Ok(Self::alone(Place::Host, family, Machine::shared()?))
     }
 
     /// Loopback of a namespace of its own, so that its counters and sysctls are this scenario's.
@@ -44,7 +44,7 @@ impl Stage {
     /// # Errors
     /// When the namespace cannot be made.
     pub fn loopback(family: Family) -> Result<Self> {
-        Self::alone(Place::In(NetNs::new()?), family, Machine::shared()?)
+        Ok(Self::alone(Place::In(NetNs::new()?), family, Machine::shared()?))
     }
 
     /// Loopback of a namespace of its own, with nobody else at work on the machine.
@@ -53,7 +53,7 @@ impl Stage {
     /// When the namespace cannot be made.
     pub fn undisturbed(family: Family) -> Result<Self> {
         let machine = Machine::exclusive()?;
-        Self::alone(Place::In(NetNs::new()?), family, machine)
+        Ok(Self::alone(Place::In(NetNs::new()?), family, machine))
     }
 
     /// Two namespaces joined by a veth pair.
@@ -74,12 +74,12 @@ impl Stage {
         })
     }
 
-    fn alone(place: Place, family: Family, machine: Machine) -> Result<Self> {
+    fn alone(place: Place, family: Family, machine: Machine) -> Self {
         let address = match family {
             Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
             Family::V4 | Family::Mapped => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        Ok(Self { server: (place.clone(), address), client: (place, address), family, _machine: machine })
+        Self { server: (place.clone(), address), client: (place, address), family, _machine: machine }
     }
 
     /// The server's namespace.

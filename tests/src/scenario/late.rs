@@ -1,7 +1,7 @@
 //! Writing to a connection that the other side has closed.
 //!
-//! A closed connection lives on as an orphan in `FIN_WAIT1`, as an orphan or a mini socket in `FIN_WAIT2`, and as a mini
-//! socket in `TIME_WAIT`; the kernel answers late data differently in each (net/ipv4/tcp_input.c, tcp_minisocks.c).
+//! A closed connection lives on as an orphan in `FIN_WAIT1`, as an orphan or a mini socket in `FIN_WAIT2`, and as a
+//! mini socket in `TIME_WAIT`; the kernel answers late data differently in each (`tcp_input.c`, `tcp_minisocks.c`).
 
 use std::net::SocketAddr;
 
@@ -93,8 +93,8 @@ pub fn after_exit(stage: &Stage) -> Result<Scene> {
         .keep(pair))
 }
 
-/// The kernel keeps nothing of the connection at all (no `TIME_WAIT` left) and nobody listens any more: to it the late data
-/// is a stranger's. That a process here closed the connection is known from what is remembered alone.
+/// The kernel keeps nothing of the connection at all (no `TIME_WAIT` left) and nobody listens any more: to it the late
+/// data is a stranger's. That a process here closed the connection is known from what is remembered alone.
 ///
 /// # Errors
 /// When a step fails.
@@ -121,7 +121,7 @@ fn forgotten(stage: &Stage, meanwhile: fn(&mut Actor) -> Result<()>, answer: fn(
     meanwhile(&mut pair.server)?;
     close_and_be_noticed(stage, &mut pair, Orphan::Gone)?;
     pair.client.ask(&format!("send c {LATE}"))?;
-    let reset = answer(&pair.server_end()).because("write_after_close", "likely");
+    let reset = answer(&pair.server_end()).because("write_after_close", "certain");
     Ok(Scene::new(vec![reset, wrote_to_closed_peer(&pair)])
         .grew(watch, &[("OutRsts", 1), ("TCPTimeWaitOverflow", 1), ("EstabResets", 1)])
         .saw(libc::EPIPE, pair.client.refused("send c 1")?)

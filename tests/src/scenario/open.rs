@@ -30,7 +30,8 @@ pub fn refused(stage: &Stage) -> Result<Scene> {
     .keep(client))
 }
 
-/// Many refused connections at full speed from several processes; returns how many each had refused.
+/// `each` refused connections from every one of several processes at full speed; returns the port they were sent to and
+/// the processes.
 ///
 /// # Errors
 /// When a connection ended otherwise than refused.

@@ -65,8 +65,8 @@ pub fn overflow_with_abort(stage: &Stage) -> Result<Scene> {
     .keep((full.pair, abort)))
 }
 
-/// The same with `tcp_abort_on_overflow` unset, the default: no reset at once. The client believes it is connected; when
-/// the half-open connection has been forgotten, its next segment meets the listener without a handshake.
+/// The same with `tcp_abort_on_overflow` unset, the default: no reset at once. The client believes it is connected;
+/// when the half-open connection has been forgotten, its next segment meets the listener without a handshake.
 ///
 /// # Errors
 /// When a step fails.

@@ -27,7 +27,7 @@ pub fn established(stage: &Stage) -> Result<Scene> {
     meet(
         stage,
         |_| Ok(()),
-        Meeting {
+        &Meeting {
             state: "established",
             sent: ("tcp_state", "established"),
             sent_because: "linger_abort",
@@ -50,7 +50,7 @@ pub fn close_wait(stage: &Stage) -> Result<Scene> {
     meet(
         stage,
         before,
-        Meeting {
+        &Meeting {
             state: "close_wait",
             sent: ("tcp_state", "fin_wait2"),
             sent_because: "linger_abort",
@@ -73,7 +73,7 @@ pub fn fin_wait1(stage: &Stage) -> Result<Scene> {
     meet(
         stage,
         before,
-        Meeting {
+        &Meeting {
             state: "fin_wait1",
             sent: ("tcp_abort_on_close", "established"),
             sent_because: "closed_with_unread_data",
@@ -95,7 +95,7 @@ pub fn fin_wait2(stage: &Stage) -> Result<Scene> {
     meet(
         stage,
         before,
-        Meeting {
+        &Meeting {
             state: "fin_wait2",
             sent: ("tcp_state", "close_wait"),
             sent_because: "linger_abort",
@@ -120,7 +120,7 @@ pub fn closing(stage: &Stage) -> Result<Scene> {
     meet(
         stage,
         before,
-        Meeting {
+        &Meeting {
             state: "closing",
             sent: ("tcp_abort_on_close", "fin_wait2"),
             sent_because: "closed_with_unread_data",
@@ -145,7 +145,7 @@ pub fn last_ack(stage: &Stage) -> Result<Scene> {
     meet(
         stage,
         before,
-        Meeting {
+        &Meeting {
             state: "last_ack",
             sent: ("tcp_abort_on_close", "fin_wait2"),
             sent_because: "closed_with_unread_data",
@@ -155,7 +155,7 @@ pub fn last_ack(stage: &Stage) -> Result<Scene> {
     )
 }
 
-fn meet(stage: &Stage, before: fn(&mut Connection) -> Result<()>, meeting: Meeting) -> Result<Scene> {
+fn meet(stage: &Stage, before: fn(&mut Connection) -> Result<()>, meeting: &Meeting) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::open(stage)?;
     before(&mut pair)?;

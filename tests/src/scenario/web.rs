@@ -10,7 +10,7 @@ use crate::{
     connection,
     nginx::{Nginx, Setup},
     scene::{End, Expected, Number, Scene, Watch},
-    sockets::Orphan,
+    sockets::{self, Orphan},
     stage::Stage,
     wait::{self, SOON},
 };
@@ -79,6 +79,9 @@ pub fn backend_aborts_behind_proxy(stage: &Stage) -> Result<Scene> {
     browser.ask("get c /proxy/")?;
     let upstream: SocketAddr = backend.ask("accept l c")?.get("peer")?;
     wait::until_true("the request", SOON, || Ok(backend.ask("look c")?.get::<u64>("unread")? > 0))?;
+    wait::until_true("the acknowledgement", SOON, || {
+        Ok(sockets::find(stage.server(), upstream, service)?.is_some_and(|socket| socket.send_queue == 0))
+    })?;
     let worker = nginx.owner(stage.server(), upstream, service)?.context("no worker has the upstream connection")?;
     backend.ask("close c")?;
     let proxy = End { pid: worker, comm: "nginx".to_owned(), local: upstream, remote: service };
@@ -114,8 +117,6 @@ pub fn downloading(stage: &Stage, nginx: &Nginx) -> Result<(Actor, End)> {
     let local = connection::dial(stage, &mut browser, None, "c", nginx.address())?;
     browser.ask("get c /big")?;
     let worker = worker_end(stage, nginx, local)?;
-    wait::until_true("nginx to have unsent data", SOON, || {
-        Ok(nginx.unsent(stage.server(), local)?.is_some_and(|n| n > 0))
-    })?;
+    wait::until_true("the response to halt", SOON, || nginx.is_stuck(stage.server(), local))?;
     Ok((browser, worker))
 }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, os::fd::OwnedFd};
 use anyhow::{Context as _, Result, bail};
 use rstmon_tests::protocol::Fields;
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, ipproto},
 };
@@ -62,6 +63,7 @@ impl Actor {
                 drop(self.slots.remove(slot).with_context(|| format!("slot {slot} is empty"))?);
                 Ok(done)
             }
+            ["ready", slot] => ready(self.slot(slot)?),
             ["look", slot] => look(self.slot(slot)?),
             ["flood", address, count] => flood(address.parse()?, count.parse()?),
             _ => bail!("unknown command"),
@@ -122,12 +124,19 @@ fn receive(fd: &OwnedFd, bytes: usize) -> Result<Fields> {
     Ok(Fields::default().with("received", received))
 }
 
+/// Whether a listener has a connection to accept.
+fn ready(fd: &OwnedFd) -> Result<Fields> {
+    let mut polled = [PollFd::new(fd, PollFlags::IN)];
+    let count = poll(&mut polled, Some(&Timespec::default())).during("poll")?;
+    Ok(Fields::default().with("ready", count > 0))
+}
+
 /// What the kernel knows of a connection.
 fn look(fd: &OwnedFd) -> Result<Fields> {
     let info = options::tcp_info(fd)?;
     Ok(Fields::default()
         .with("unread", options::queued(fd, Queue::Receive)?)
-        .with("unsent", options::queued(fd, Queue::Send)?)
+        .with("unacked", options::queued(fd, Queue::Send)?)
         .with("state", info.tcpi_state)
         .with("last_received_ms", info.tcpi_last_data_recv)
         .with("last_sent_ms", info.tcpi_last_data_sent)
