@@ -1,0 +1,153 @@
+//! A process that does with sockets what a test tells it, line by line.
+//!
+//! Each actor is a process of its own with a name (comm) of its own, because who owned a socket is what the tests are
+//! about. It reads commands from stdin and answers on stdout (`rstmon_tests::protocol`); end of input ends it.
+//! Descriptors live in named slots.
+
+mod family;
+mod inject;
+mod options;
+mod socket;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{self, BufRead as _, Write as _},
+    os::fd::{FromRawFd as _, OwnedFd, RawFd},
+    thread,
+};
+
+use anyhow::{Context as _, Result, bail};
+use rstmon_tests::protocol::{Fields, Reply};
+use rustix::io::Errno;
+
+/// A command that did not work: the system call's name and the kernel's answer.
+#[derive(Debug)]
+pub(crate) struct Failed(&'static str, Errno);
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.0, self.1)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// Names the system call that a failure came from.
+pub(crate) trait During<T> {
+    /// Keeps the error number and notes `call`.
+    fn during(self, call: &'static str) -> Result<T, Failed>;
+}
+
+impl<T> During<T> for rustix::io::Result<T> {
+    fn during(self, call: &'static str) -> Result<T, Failed> {
+        self.map_err(|errno| Failed(call, errno))
+    }
+}
+
+/// What an actor has: its descriptors and its children.
+#[derive(Default)]
+pub(crate) struct Actor {
+    slots: BTreeMap<String, OwnedFd>,
+    children: BTreeMap<String, family::Child>,
+}
+
+impl Actor {
+    pub(crate) fn slot(&self, name: &str) -> Result<&OwnedFd> {
+        self.slots.get(name).with_context(|| format!("slot {name} is empty"))
+    }
+
+    /// Carries out one command.
+    fn obey(&mut self, line: &str) -> Result<Fields> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["comm", name] => family::set_comm(name),
+            ["thread", name, ..] => self.on_thread(name, rest(line, 2)),
+            ["fork", name] => self.fork(name),
+            ["child", name, ..] => self.relay(name, rest(line, 2)),
+            ["reexec", comm] => self.reexec(comm),
+            ["inbox", path] => self.inbox(path),
+            ["take", slot] => self.take(slot),
+            ["pass", slot, path] => self.pass(slot, path),
+            ["inject", from, to, flags, seq, ack, len] => {
+                inject::segment(from.parse()?, to.parse()?, flags, seq.parse()?, ack.parse()?, len.parse()?)
+            }
+            ["exit", code] => std::process::exit(code.parse()?),
+            _ => self.socket_command(&words),
+        }
+    }
+
+    /// Carries out a command on a thread of another name than the process.
+    fn on_thread(&mut self, name: &str, line: &str) -> Result<Fields> {
+        thread::scope(|scope| {
+            let done = scope.spawn(|| {
+                family::set_comm(name)?;
+                self.obey(line)
+            });
+            done.join().unwrap_or_else(|_| bail!("thread {name} panicked"))
+        })
+    }
+}
+
+/// The line without its first `count` words.
+fn rest(line: &str, count: usize) -> &str {
+    let mut rest = line.trim_start();
+    for _ in 0..count {
+        rest = rest.split_once(char::is_whitespace).map_or("", |(_, after)| after.trim_start());
+    }
+    rest
+}
+
+fn reply(result: Result<Fields>) -> Result<Reply> {
+    match result {
+        Ok(fields) => Ok(Reply::Done(fields)),
+        Err(error) => match error.downcast::<Failed>() {
+            Ok(Failed(call, errno)) => Ok(Reply::Failed { call: call.to_owned(), errno: errno.raw_os_error() }),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// `--comm NAME`, and after an exec of itself `--slots name=fd,...`.
+fn arguments() -> Result<Actor> {
+    let mut actor = Actor::default();
+    let mut words = env::args().skip(1);
+    while let Some(word) = words.next() {
+        let value = words.next().with_context(|| format!("{word} needs a value"))?;
+        match word.as_str() {
+            "--comm" => drop(family::set_comm(&value)?),
+            "--slots" => {
+                for slot in value.split(',').filter(|slot| !slot.is_empty()) {
+                    let (name, fd) = slot.split_once('=').context("--slots name=fd")?;
+                    let fd: RawFd = fd.parse()?;
+                    // SAFETY: the exec'ing actor left this descriptor open for us and nobody else here knows it.
+                    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+                    actor.slots.insert(name.to_owned(), fd);
+                }
+            }
+            _ => bail!("unknown argument {word}"),
+        }
+    }
+    Ok(actor)
+}
+
+fn main() -> Result<()> {
+    let mut actor = arguments()?;
+    say(&Reply::Done(family::identity()))?;
+    let mut line = String::new();
+    while {
+        line.clear();
+        io::stdin().lock().read_line(&mut line)?
+    } > 0
+    {
+        let result = actor.obey(line.trim()).with_context(|| line.trim().to_owned());
+        say(&reply(result)?)?;
+    }
+    Ok(())
+}
+
+fn say(reply: &Reply) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{reply}")?;
+    out.flush()
+}

@@ -1,0 +1,157 @@
+//! The commands on sockets: one system call each, so that a test says exactly what happens when.
+
+use std::{net::SocketAddr, os::fd::OwnedFd};
+
+use anyhow::{Context as _, Result, bail};
+use rstmon_tests::protocol::Fields;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, ipproto},
+};
+
+use crate::{
+    Actor, During as _, Failed,
+    options::{self, Queue},
+};
+
+/// One write's worth of data.
+const CHUNK: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+
+impl Actor {
+    /// Carries out a command whose first operand is a slot.
+    pub(crate) fn socket_command(&mut self, words: &[&str]) -> Result<Fields> {
+        let done = Fields::default();
+        match *words {
+            ["socket", slot, kind] => {
+                let fd = open(kind)?;
+                self.slots.insert(slot.to_owned(), fd);
+                Ok(done)
+            }
+            ["set", slot, ref option @ ..] => options::set(self.slot(slot)?, option).map(|()| done),
+            ["bind", slot, address] => {
+                net::bind(self.slot(slot)?, &address.parse::<SocketAddr>()?).during("bind")?;
+                ends(self.slot(slot)?)
+            }
+            ["listen", slot, backlog] => {
+                net::listen(self.slot(slot)?, backlog.parse()?).during("listen")?;
+                ends(self.slot(slot)?)
+            }
+            ["connect", slot, address] => {
+                net::connect(self.slot(slot)?, &address.parse::<SocketAddr>()?).during("connect")?;
+                ends(self.slot(slot)?)
+            }
+            ["disconnect", slot] => Ok(net::connect_unspec(self.slot(slot)?).during("connect").map(|()| done)?),
+            ["accept", listener, slot] => {
+                let accepted = net::accept_with(self.slot(listener)?, SocketFlags::CLOEXEC).during("accept")?;
+                let found = ends(&accepted)?;
+                self.slots.insert(slot.to_owned(), accepted);
+                Ok(found)
+            }
+            ["get", slot, path] => {
+                let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+                net::send(self.slot(slot)?, request.as_bytes(), SendFlags::NOSIGNAL).during("send")?;
+                Ok(done)
+            }
+            ["send", slot, bytes] => send(self.slot(slot)?, bytes.parse()?),
+            ["fill", slot] => fill(self.slot(slot)?),
+            ["recv", slot, bytes] => receive(self.slot(slot)?, bytes.parse()?),
+            ["shutdown", slot] => {
+                Ok(net::shutdown(self.slot(slot)?, Shutdown::Write).during("shutdown").map(|()| done)?)
+            }
+            ["close", slot] => {
+                drop(self.slots.remove(slot).with_context(|| format!("slot {slot} is empty"))?);
+                Ok(done)
+            }
+            ["ready", slot] => ready(self.slot(slot)?),
+            ["look", slot] => look(self.slot(slot)?),
+            ["flood", address, count] => flood(address.parse()?, count.parse()?),
+            _ => bail!("unknown command"),
+        }
+    }
+}
+
+fn open(kind: &str) -> Result<OwnedFd, Failed> {
+    let (family, protocol) = match kind {
+        "v6" => (AddressFamily::INET6, None),
+        "mptcp" => (AddressFamily::INET, Some(ipproto::MPTCP)),
+        _ => (AddressFamily::INET, None),
+    };
+    net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, protocol).during("socket")
+}
+
+/// The two addresses of a socket; a socket without a peer has one.
+fn ends(fd: &OwnedFd) -> Result<Fields> {
+    let local = SocketAddr::try_from(net::getsockname(fd).during("getsockname")?)?;
+    let found = Fields::default().with("local", local);
+    match net::getpeername(fd) {
+        Ok(Some(peer)) => Ok(found.with("peer", SocketAddr::try_from(peer)?)),
+        Ok(None) | Err(_) => Ok(found),
+    }
+}
+
+fn send(fd: &OwnedFd, bytes: usize) -> Result<Fields> {
+    let mut sent = 0;
+    while sent < bytes {
+        let chunk = &CHUNK[..CHUNK.len().min(bytes - sent)];
+        sent += net::send(fd, chunk, SendFlags::NOSIGNAL).during("send")?;
+    }
+    Ok(Fields::default().with("sent", sent))
+}
+
+/// Writes until neither the peer's window nor our buffer takes more.
+fn fill(fd: &OwnedFd) -> Result<Fields> {
+    let mut sent = 0;
+    loop {
+        match net::send(fd, &CHUNK, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(bytes) => sent += bytes,
+            Err(Errno::WOULDBLOCK) => return Ok(Fields::default().with("sent", sent)),
+            Err(errno) => return Err(Failed("send", errno).into()),
+        }
+    }
+}
+
+/// Reads exactly `bytes`, or up to the end of stream.
+fn receive(fd: &OwnedFd, bytes: usize) -> Result<Fields> {
+    let mut buffer = vec![0u8; bytes];
+    let mut received = 0;
+    while received < bytes {
+        match net::recv(fd, &mut buffer[received..], RecvFlags::empty()).during("recv")?.1 {
+            0 => break,
+            more => received += more,
+        }
+    }
+    Ok(Fields::default().with("received", received))
+}
+
+/// Whether a listener has a connection to accept.
+fn ready(fd: &OwnedFd) -> Result<Fields> {
+    let mut polled = [PollFd::new(fd, PollFlags::IN)];
+    let count = poll(&mut polled, Some(&Timespec::default())).during("poll")?;
+    Ok(Fields::default().with("ready", count > 0))
+}
+
+/// What the kernel knows of a connection.
+fn look(fd: &OwnedFd) -> Result<Fields> {
+    let info = options::tcp_info(fd)?;
+    Ok(Fields::default()
+        .with("unread", options::queued(fd, Queue::Receive)?)
+        .with("unacked", options::queued(fd, Queue::Send)?)
+        .with("state", info.tcpi_state)
+        .with("last_received_ms", info.tcpi_last_data_recv)
+        .with("last_sent_ms", info.tcpi_last_data_sent)
+        .with("probes", info.tcpi_probes))
+}
+
+/// Connects again and again to a port where nobody listens, as fast as it goes, and counts the answers.
+fn flood(address: SocketAddr, count: u64) -> Result<Fields> {
+    let kind = if address.is_ipv4() { "v4" } else { "v6" };
+    let (mut refused, mut other) = (0u64, 0u64);
+    for _ in 0..count {
+        match net::connect(open(kind)?, &address) {
+            Err(Errno::CONNREFUSED) => refused += 1,
+            _ => other += 1,
+        }
+    }
+    Ok(Fields::default().with("refused", refused).with("other", other))
+}

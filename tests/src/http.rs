@@ -1,0 +1,50 @@
+//! The least of HTTP that a scrape needs, written out so that the tests share no code with what they test.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::wait::SOON;
+
+/// An answer: status and body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Everything after the empty line.
+    pub body: String,
+}
+
+/// Gets `path`. HTTP/1.0 is spoken, so that the body comes in one piece and ends with the connection.
+///
+/// # Errors
+/// When the server cannot be reached or does not speak HTTP.
+pub fn get(server: SocketAddr, path: &str) -> Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&server, SOON).with_context(|| format!("connecting to {server}"))?;
+    stream.set_read_timeout(Some(SOON))?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).with_context(|| format!("reading http://{server}{path}"))?;
+    parse(&text).with_context(|| format!("http://{server}{path} answered {text:?}"))
+}
+
+fn parse(text: &str) -> Result<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n").context("no end of headers")?;
+    let status = head.split(' ').nth(1).context("no status")?.parse().context("status")?;
+    Ok(Answer { status, body: body.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_an_answer_apart() {
+        let answer = parse("HTTP/1.0 200 OK\r\nA: b\r\n\r\nx\r\n\r\ny").expect("well-formed");
+        assert_eq!(answer, Answer { status: 200, body: "x\r\n\r\ny".to_owned() });
+        assert!(parse("HTTP/1.0 200 OK").is_err());
+    }
+}

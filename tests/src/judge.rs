@@ -1,0 +1,119 @@
+//! Holding an event of `rstmon tail --json` against what a scenario expects.
+
+use std::{fmt::Write as _, net::SocketAddr};
+
+use serde_json::Value;
+
+use crate::scene::Expected;
+
+/// Whether an event tells of this reset: the same direction and the same two ends.
+#[must_use]
+pub fn is_of(reset: &Expected, event: &Value) -> bool {
+    event["direction"] == reset.direction.word()
+        && is_address(&event["local"], reset.local)
+        && is_address(&event["remote"], reset.remote)
+}
+
+/// What differs between an event and what is expected of it, apart from the verdict; one line each, none when all is
+/// well.
+#[must_use]
+pub fn facts(reset: &Expected, event: &Value) -> String {
+    let mut found = String::new();
+    let mut hold = |what: &str, expected: Value, actual: &Value| {
+        if expected != *actual {
+            let _ = writeln!(found, "{what}: expected {expected}, found {actual}");
+        }
+    };
+    hold("schema", 1.into(), &event["schema"]);
+    hold("family", if reset.local.is_ipv4() { "ipv4" } else { "ipv6" }.into(), &event["family"]);
+    if let Some(reason) = reset.reason {
+        hold("reason", reason.into(), &event["reason"]);
+    }
+    if let Some(state) = reset.state {
+        hold("state", state.into(), &event["state"]);
+    }
+    match &reset.owner {
+        Some((comm, pid)) => {
+            hold("owner.process", comm.as_str().into(), &event["owner"]["process"]);
+            hold("owner.pid", (*pid).into(), &event["owner"]["pid"]);
+        }
+        None => hold("owner", Value::Null, &event["owner"]),
+    }
+    for (name, number) in &reset.evidence {
+        if !event["evidence"][*name].as_u64().is_some_and(|value| number.holds(value)) {
+            let _ = writeln!(found, "evidence.{name}: expected {number:?}, found {}", event["evidence"][*name]);
+        }
+    }
+    found
+}
+
+/// What differs between an event's verdict and the expected one.
+#[must_use]
+pub fn verdict(reset: &Expected, event: &Value) -> String {
+    let (cause, confidence) = reset.verdict;
+    let mut found = String::new();
+    for (what, expected) in [("cause", cause), ("confidence", confidence)] {
+        if event[what] != expected {
+            let _ = writeln!(found, "{what}: expected {expected:?}, found {}", event[what]);
+        }
+    }
+    found
+}
+
+fn is_address(value: &Value, address: SocketAddr) -> bool {
+    value["port"] == address.port() && value["address"] == address.ip().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scene::{End, Number};
+
+    fn reset() -> Expected {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let end = End { pid: 7, comm: "web".to_owned(), local: address(80), remote: address(4000) };
+        Expected::sent(&end, "tcp_abort_on_close", "established")
+            .because("closed_with_unread_data", "certain")
+            .with("unread_bytes", Number::Exactly(9))
+    }
+
+    fn event() -> Value {
+        json!({
+            "schema": 1, "direction": "sent", "reason": "tcp_abort_on_close", "state": "established", "family": "ipv4",
+            "local": {"address": "127.0.0.1", "port": 80}, "remote": {"address": "127.0.0.1", "port": 4000},
+            "owner": {"process": "web", "pid": 7}, "evidence": {"unread_bytes": 9},
+            "cause": "closed_with_unread_data", "confidence": "certain",
+        })
+    }
+
+    #[test]
+    fn finds_nothing_wrong_with_the_right_event() {
+        assert!(is_of(&reset(), &event()));
+        assert_eq!(facts(&reset(), &event()), "");
+        assert_eq!(verdict(&reset(), &event()), "");
+    }
+
+    #[test]
+    fn names_each_difference() {
+        for (pointer, wrong) in [
+            ("/reason", json!("tcp_state")),
+            ("/state", json!("close")),
+            ("/family", json!("ipv6")),
+            ("/owner/pid", json!(8)),
+            ("/owner", json!(null)),
+            ("/evidence/unread_bytes", json!(8)),
+            ("/evidence", json!({})),
+        ] {
+            let mut event = event();
+            *event.pointer_mut(pointer).expect("exists") = wrong;
+            assert_ne!(facts(&reset(), &event), "", "{pointer} was not noticed");
+        }
+        let mut event = event();
+        event["confidence"] = json!("guess");
+        assert_ne!(verdict(&reset(), &event), "");
+        event["remote"]["port"] = json!(1);
+        assert!(!is_of(&reset(), &event));
+    }
+}

@@ -1,0 +1,100 @@
+//! The kernel's own TCP counters, per network namespace: the oracle that rstmon is held against (KERNEL.md section 4).
+
+use std::{collections::BTreeMap, fs};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::netns::Place;
+
+/// One reading of `/proc/net/snmp` and `/proc/net/netstat`, keyed by the counter's bare name (`OutRsts`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters(BTreeMap<String, u64>);
+
+impl Counters {
+    /// Reads the counters of a namespace.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is not in the kernel's two-line table format.
+    pub fn read(place: &Place) -> Result<Self> {
+        place.run(|| {
+            let mut counters = BTreeMap::new();
+            // `/proc/net` is the thread-group leader's; only `thread-self` follows a thread into a namespace.
+            for (file, group) in [("snmp", "Tcp:"), ("netstat", "TcpExt:")] {
+                let path = format!("/proc/thread-self/net/{file}");
+                let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+                counters.extend(parse(&text, group).with_context(|| format!("parsing {path}"))?);
+            }
+            Ok(Self(counters))
+        })?
+    }
+
+    /// One counter's value, 0 where this kernel has none of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+
+    /// How much each counter has grown since `earlier`; counters that stood still are left out.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let grown = self.0.iter().map(|(name, now)| (name.clone(), now.saturating_sub(earlier.get(name))));
+        Self(grown.filter(|(_, by)| *by > 0).collect())
+    }
+}
+
+/// One counter of `/proc/net/mptcp`'s group in netstat (`MPTcpExt`), 0 where the kernel has no MPTCP.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn mptcp(place: &Place, name: &str) -> Result<u64> {
+    let text = place.run(|| fs::read_to_string("/proc/thread-self/net/netstat"))?.context("reading netstat")?;
+    Ok(parse(&text, "MPTcpExt:")?.get(name).copied().unwrap_or(0))
+}
+
+/// The counters of one group of the table: a line of names followed by a line of values, both with the group's prefix.
+fn parse(text: &str, group: &str) -> Result<BTreeMap<String, u64>> {
+    let mut lines = text.lines().filter(|line| line.starts_with(group));
+    let names = lines.next().with_context(|| format!("no line {group}"))?.split_whitespace().skip(1);
+    let values = lines.next().with_context(|| format!("no second line {group}"))?.split_whitespace().skip(1);
+    let table: BTreeMap<String, u64> = names
+        .clone()
+        .zip(values.clone())
+        // MaxConn is -1: not a counter.
+        .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+        .collect();
+    ensure!(names.count() == values.count(), "{group}: more names than values");
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "Ip: Forwarding\nIp: 1\nTcp: MaxConn OutRsts\nTcp: -1 75\n";
+
+    #[test]
+    fn reads_the_group_asked_for() {
+        let table = parse(TEXT, "Tcp:").expect("well-formed");
+        assert_eq!(table, BTreeMap::from([("OutRsts".to_owned(), 75)]));
+    }
+
+    #[test]
+    fn refuses_a_table_whose_lines_disagree() {
+        assert!(parse("Tcp: A B\nTcp: 1\n", "Tcp:").is_err());
+        assert!(parse("Tcp: A B\n", "Tcp:").is_err());
+    }
+
+    #[test]
+    fn growth_leaves_out_what_stood_still() {
+        let counters = |out| Counters(BTreeMap::from([("OutRsts".to_owned(), out), ("InSegs".to_owned(), 4)]));
+        assert_eq!(counters(9).since(&counters(7)), Counters(BTreeMap::from([("OutRsts".to_owned(), 2)])));
+    }
+
+    #[test]
+    fn the_host_has_the_counters_the_tests_rely_on() {
+        let counters = Counters::read(&Place::Host).expect("readable");
+        for name in ["OutRsts", "EstabResets", "AttemptFails", "TCPAbortOnClose", "EmbryonicRsts", "ListenOverflows"] {
+            assert!(counters.0.contains_key(name), "no counter {name}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Network namespaces that vanish with the test, and code and children that run inside them.
+
+use std::{
+    fs::{self, File},
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc, Once,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// What every namespace of this crate is called, followed by the test process' id and a number.
+const PREFIX: &str = "rstmon-test-";
+
+/// Where a piece of the traffic happens.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// The network namespace that the tests were started in.
+    Host,
+    /// A namespace made for the test.
+    In(NetNs),
+}
+
+impl Place {
+    /// Runs `work` on a thread inside the namespace. A child process started by it lives there, too.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered.
+    ///
+    /// # Panics
+    /// When `work` does.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        let Self::In(netns) = self else { return Ok(work()) };
+        let file = File::open(netns.path()).with_context(|| format!("opening {}", netns.path().display()))?;
+        thread::scope(|scope| {
+            let inside = scope.spawn(move || {
+                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+                    .context("entering a network namespace")?;
+                Ok(work())
+            });
+            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Runs a tool inside the namespace to its successful end and returns what it printed.
+    ///
+    /// # Errors
+    /// When it cannot be started or fails; its stderr is in the message.
+    pub fn tool(&self, words: &str) -> Result<String> {
+        self.run(|| tool(words))?
+    }
+
+    /// The inode number of the namespace, which is how the kernel and rstmon name it.
+    ///
+    /// # Errors
+    /// When the namespace's file cannot be read.
+    pub fn inode(&self) -> Result<u64> {
+        let path = match self {
+            Self::Host => PathBuf::from("/proc/self/ns/net"),
+            Self::In(netns) => netns.path(),
+        };
+        Ok(fs::metadata(&path).with_context(|| format!("reading {}", path.display()))?.ino())
+    }
+}
+
+/// A network namespace with its loopback device up; the last clone to be dropped removes it.
+#[derive(Clone, Debug)]
+pub struct NetNs(Arc<Named>);
+
+#[derive(Debug)]
+struct Named(String);
+
+impl NetNs {
+    /// Makes a namespace of a name that no other test has.
+    ///
+    /// # Errors
+    /// When `ip netns` fails (not root, no iproute2).
+    pub fn new() -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        static SWEEP: Once = Once::new();
+        SWEEP.call_once(remove_stale);
+        let name = format!("{PREFIX}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        tool(&format!("ip netns add {name}"))?;
+        let netns = Self(Arc::new(Named(name)));
+        tool(&format!("ip -n {} link set lo up", netns.name()))?;
+        Ok(netns)
+    }
+
+    /// The name that `ip netns` knows it by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.0
+    }
+
+    fn path(&self) -> PathBuf {
+        Path::new("/run/netns").join(self.name())
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let _ = tool(&format!("ip netns del {}", self.0));
+    }
+}
+
+/// Two namespaces whose `eth0` are joined by a veth pair.
+///
+/// # Errors
+/// When the namespaces or devices cannot be made.
+pub fn joined(near: &[&str], far: &[&str]) -> Result<(NetNs, NetNs)> {
+    let (a, b) = (NetNs::new()?, NetNs::new()?);
+    tool(&format!("ip -n {} link add eth0 type veth peer name eth0 netns {}", a.name(), b.name()))?;
+    for (netns, addresses) in [(&a, near), (&b, far)] {
+        for address in addresses {
+            // Without duplicate address detection an IPv6 address serves at once.
+            let nodad = if address.contains(':') { "nodad" } else { "" };
+            tool(&format!("ip -n {} addr add {address} dev eth0 {nodad}", netns.name()))?;
+        }
+        tool(&format!("ip -n {} link set eth0 up", netns.name()))?;
+    }
+    Ok((a, b))
+}
+
+/// Runs a command line of words without blanks inside.
+fn tool(words: &str) -> Result<String> {
+    let mut words = words.split_whitespace();
+    let name = words.next().context("no tool named")?;
+    let program = crate::skip::find(name).with_context(|| format!("{name} is not installed"))?;
+    let arguments: Vec<&str> = words.collect();
+    let output = Command::new(program).args(&arguments).output().with_context(|| format!("starting {name}"))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("{name} {}: {}: {}", arguments.join(" "), output.status, stderr.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Removes the namespaces of test processes that were killed before they could.
+fn remove_stale() {
+    let Ok(entries) = fs::read_dir("/run/netns") else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if crate::stale(&name, PREFIX) {
+            let _ = tool(&format!("ip netns del {name}"));
+        }
+    }
+}

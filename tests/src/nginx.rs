@@ -1,0 +1,171 @@
+//! A real nginx, Debian's package, with a configuration, directory and port of the test's own.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+use crate::{
+    daemon::Said,
+    netns::Place,
+    skip, sockets,
+    wait::{self, SOON},
+};
+
+/// Bytes of the file `/big`: more than both sockets' buffers together hold.
+pub const BIG_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How to set nginx up.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Number of worker processes.
+    pub workers: usize,
+    /// Seconds after which an idle client connection is closed.
+    pub keepalive_seconds: u32,
+    /// Where `/proxy/` is passed on to.
+    pub backend: Option<SocketAddr>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { workers: 2, keepalive_seconds: 75, backend: None }
+    }
+}
+
+/// A running nginx; stopped on drop.
+#[derive(Debug)]
+pub struct Nginx {
+    master: Child,
+    workers: Vec<u32>,
+    address: SocketAddr,
+    said: Said,
+    _directory: TempDir,
+}
+
+impl Nginx {
+    /// Starts nginx at an address and waits until it serves there.
+    ///
+    /// # Errors
+    /// When it is not installed or ends; its stderr is in the message.
+    pub fn start(place: &Place, address: SocketAddr, setup: Setup) -> Result<Self> {
+        let program = skip::find("nginx").context("nginx is not installed")?;
+        let directory = TempDir::with_prefix("rstmon-nginx-")?;
+        let root = directory.path();
+        // Workers run as an unprivileged user, who has to get through to the files.
+        fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        fs::create_dir(root.join("html"))?;
+        fs::write(root.join("html/small"), "small\n")?;
+        fs::File::create(root.join("html/big"))?.set_len(BIG_BYTES)?;
+        fs::write(root.join("nginx.conf"), config(address, setup)?)?;
+        let mut master = place
+            .run(|| {
+                Command::new(&program)
+                    .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
+                    .arg(root)
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::piped())
+                    .spawn()
+            })?
+            .context("starting nginx")?;
+        let said = Said::listen(master.stderr.take().context("no stderr")?);
+        let mut nginx = Self { master, workers: Vec::new(), address, said, _directory: directory };
+        nginx.await_workers(place, setup.workers)?;
+        Ok(nginx)
+    }
+
+    fn await_workers(&mut self, place: &Place, count: usize) -> Result<()> {
+        let pid = self.master.id();
+        let ready = wait::until("nginx's workers", SOON, || {
+            if let Some(status) = self.master.try_wait()? {
+                bail!("nginx ended with {status}");
+            }
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            let workers: Vec<u32> = children.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+            let serves = workers.len() == count && place.run(|| TcpStream::connect(self.address).is_ok())?;
+            Ok(serves.then_some(workers))
+        });
+        self.workers = ready.with_context(|| format!("nginx said:\n{}", self.said.text()))?;
+        Ok(())
+    }
+
+    /// The master's process id: it opened the listener, but serves nobody.
+    #[must_use]
+    pub fn master(&self) -> u32 {
+        self.master.id()
+    }
+
+    /// The workers' process ids.
+    #[must_use]
+    pub fn workers(&self) -> &[u32] {
+        &self.workers
+    }
+
+    /// The worker that has the connection between two addresses, once one has.
+    ///
+    /// # Errors
+    /// When the kernel's socket table cannot be read.
+    pub fn owner(&self, place: &Place, local: SocketAddr, remote: SocketAddr) -> Result<Option<u32>> {
+        let Some(socket) = sockets::find(place, local, remote)? else { return Ok(None) };
+        Ok(self.workers.iter().copied().find(|pid| sockets::has(*pid, socket.inode)))
+    }
+
+    /// Whether a client's response has come to a halt because the client has no room for more of it.
+    ///
+    /// # Errors
+    /// When the kernel's socket table cannot be read.
+    pub fn is_stuck(&self, place: &Place, client: SocketAddr) -> Result<bool> {
+        Ok(sockets::find(place, self.address, client)?.is_some_and(|socket| socket.stuck))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // The master takes its workers along only if it is asked to end, not if it is killed.
+        let _ = crate::daemon::signal_and_wait(&mut self.master, rustix::process::Signal::TERM);
+        let _ = self.master.kill();
+        let _ = self.master.wait();
+    }
+}
+
+fn config(address: SocketAddr, setup: Setup) -> Result<String> {
+    let mut proxy = String::new();
+    if let Some(backend) = setup.backend {
+        write!(proxy, "location /proxy/ {{ proxy_pass http://{backend}; proxy_request_buffering off; }}")?;
+    }
+    Ok(format!(
+        "daemon off;
+worker_processes {workers};
+pid nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    keepalive_timeout {keepalive};
+    server {{
+        listen {address};
+        root html;
+        {proxy}
+    }}
+}}
+",
+        workers = setup.workers,
+        keepalive = setup.keepalive_seconds,
+    ))
+}

@@ -1,0 +1,43 @@
+//! Processes that end with received data unread: the kernel closes for them.
+
+use anyhow::Result;
+
+use super::abort::UNREAD;
+use crate::{
+    connection::Connection,
+    scene::{Expected, Number, Scene, Watch},
+    stage::Stage,
+};
+
+/// SIGKILL, as the OOM killer or an impatient supervisor sends it.
+///
+/// # Errors
+/// When a step fails.
+pub fn killed_with_unread_data(stage: &Stage) -> Result<Scene> {
+    ended(stage, |pair| pair.server.kill())
+}
+
+/// A process that ends itself.
+///
+/// # Errors
+/// When a step fails.
+pub fn exited_with_unread_data(stage: &Stage) -> Result<Scene> {
+    ended(stage, |pair| pair.server.exit(3))
+}
+
+fn ended(stage: &Stage, end: fn(&mut Connection) -> Result<()>) -> Result<Scene> {
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::open(stage)?;
+    pair.client_writes(UNREAD)?;
+    let dying = pair.server_end();
+    end(&mut pair)?;
+    Ok(Scene::new(vec![
+        Expected::sent(&dying, "tcp_abort_on_close", "established")
+            .because("process_exit", "certain")
+            .with("unread_bytes", Number::Exactly(UNREAD)),
+        Expected::received(&pair.client_end(), "established").because("peer_reset", "likely"),
+    ])
+    .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("EstabResets", 2)])
+    .saw(libc::ECONNRESET, pair.client.refused("recv c 1")?)
+    .keep(pair))
+}

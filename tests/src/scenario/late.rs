@@ -1,0 +1,158 @@
+//! Writing to a connection that the other side has closed.
+//!
+//! A closed connection lives on as an orphan in `FIN_WAIT1`, as an orphan or a mini socket in `FIN_WAIT2`, and as a
+//! mini socket in `TIME_WAIT`; the kernel answers late data differently in each (`tcp_input.c`, `tcp_minisocks.c`).
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+
+use crate::{
+    actor::{Actor, TcpState},
+    connection::Connection,
+    scene::{End, Expected, Number, Scene, Watch},
+    sockets::{self, Orphan},
+    stage::Stage,
+    sysctl::Sysctl,
+    wait::{self, SOON},
+};
+
+/// Bytes of the late write.
+const LATE: u64 = 312;
+
+/// The orphan still has data to send that the peer has no room for. The kernel runs `tcp_reset` for the late data, so
+/// that `tcp_receive_reset` fires though no reset was received.
+///
+/// # Errors
+/// When a step fails.
+pub fn in_fin_wait1(stage: &Stage) -> Result<Scene> {
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::open(stage)?;
+    pair.server.ask("fill c")?;
+    pair.server.ask("close c")?;
+    pair.client.ask(&format!("send c {LATE}"))?;
+    Ok(Scene::new(vec![
+        Expected::sent(&pair.server_end(), "tcp_abort_on_data", "fin_wait1").because("write_after_close", "certain"),
+        Expected::received(&pair.client_end(), "established").because("peer_aborted", "likely"),
+    ])
+    .with_false_receive()
+    .grew(watch, &[("OutRsts", 1), ("TCPAbortOnData", 1), ("EstabResets", 1)])
+    .saw(libc::ECONNRESET, pair.client.refused("send c 1")?)
+    .keep(pair))
+}
+
+/// A full socket in `FIN_WAIT2`: only where `tcp_fin_timeout` or `TCP_LINGER2` is longer than `TIME_WAIT` lasts (60 s).
+///
+/// # Errors
+/// When a step fails.
+pub fn in_fin_wait2(stage: &Stage) -> Result<Scene> {
+    let timeout = Sysctl::set(stage.server(), "ipv4/tcp_fin_timeout", "120")?;
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::open(stage)?;
+    close_and_be_noticed(stage, &mut pair, Orphan::Full(TcpState::FinWait2 as u8))?;
+    pair.client.ask(&format!("send c {LATE}"))?;
+    Ok(Scene::new(vec![
+        Expected::sent(&pair.server_end(), "tcp_abort_on_data", "fin_wait2").because("write_after_close", "certain"),
+        wrote_to_closed_peer(&pair),
+    ])
+    .with_false_receive()
+    .grew(watch, &[("OutRsts", 1), ("TCPAbortOnData", 1), ("EstabResets", 1)])
+    .saw(libc::EPIPE, pair.client.refused("send c 1")?)
+    .keep((pair, timeout)))
+}
+
+/// The usual case: a mini socket.
+///
+/// # Errors
+/// When a step fails.
+pub fn in_time_wait(stage: &Stage) -> Result<Scene> {
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::open(stage)?;
+    close_and_be_noticed(stage, &mut pair, Orphan::Mini)?;
+    pair.client.ask(&format!("send c {LATE}"))?;
+    Ok(Scene::new(vec![answered_by_mini_socket(&pair), wrote_to_closed_peer(&pair)])
+        .grew(watch, &[("OutRsts", 1), ("TCPAbortOnData", 0), ("EstabResets", 1)])
+        .saw(libc::EPIPE, pair.client.refused("send c 1")?)
+        .keep(pair))
+}
+
+/// The same after the process that closed has ended: only what is remembered can tell who it was.
+///
+/// # Errors
+/// When a step fails.
+pub fn after_exit(stage: &Stage) -> Result<Scene> {
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::open(stage)?;
+    close_and_be_noticed(stage, &mut pair, Orphan::Mini)?;
+    let reset = answered_by_mini_socket(&pair);
+    pair.server.exit(0)?;
+    pair.client.ask(&format!("send c {LATE}"))?;
+    Ok(Scene::new(vec![reset, wrote_to_closed_peer(&pair)])
+        .grew(watch, &[("OutRsts", 1), ("EstabResets", 1)])
+        .saw(libc::EPIPE, pair.client.refused("send c 1")?)
+        .keep(pair))
+}
+
+/// The kernel keeps nothing of the connection at all (no `TIME_WAIT` left) and nobody listens any more: to it the late
+/// data is a stranger's. That a process here closed the connection is known from what is remembered alone.
+///
+/// # Errors
+/// When a step fails.
+pub fn after_the_kernel_forgot(stage: &Stage) -> Result<Scene> {
+    forgotten(
+        stage,
+        |server| server.ask("close l").map(drop),
+        |end| Expected { state: None, ..Expected::sent(end, "no_socket", "") },
+    )
+}
+
+/// The same with the listener still there: it gets the late data, without a handshake.
+///
+/// # Errors
+/// When a step fails.
+pub fn after_the_kernel_forgot_but_listens(stage: &Stage) -> Result<Scene> {
+    forgotten(stage, |_| Ok(()), |end| Expected::sent(end, "tcp_flags", "listen"))
+}
+
+fn forgotten(stage: &Stage, meanwhile: fn(&mut Actor) -> Result<()>, answer: fn(&End) -> Expected) -> Result<Scene> {
+    let buckets = Sysctl::set(stage.server(), "ipv4/tcp_max_tw_buckets", "0")?;
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::open(stage)?;
+    meanwhile(&mut pair.server)?;
+    close_and_be_noticed(stage, &mut pair, Orphan::Gone)?;
+    pair.client.ask(&format!("send c {LATE}"))?;
+    let reset = answer(&pair.server_end()).because("write_after_close", "certain");
+    Ok(Scene::new(vec![reset, wrote_to_closed_peer(&pair)])
+        .grew(watch, &[("OutRsts", 1), ("TCPTimeWaitOverflow", 1), ("EstabResets", 1)])
+        .saw(libc::EPIPE, pair.client.refused("send c 1")?)
+        .keep((pair, buckets)))
+}
+
+/// The server closes; the client's kernel has acknowledged the FIN, but its process has not looked. Until the
+/// acknowledgement (delayed up to 200 ms) has arrived, the server's socket is in `FIN_WAIT1` and would answer differently.
+fn close_and_be_noticed(stage: &Stage, pair: &mut Connection, leaves: Orphan) -> Result<()> {
+    pair.server.ask("close c")?;
+    pair.client.await_state("c", TcpState::CloseWait)?;
+    await_orphan(stage, pair.server_address, pair.client_address, leaves)
+}
+
+/// Waits until the socket that was closed at the server has come down to what is claimed.
+///
+/// # Errors
+/// When it does not.
+pub fn await_orphan(stage: &Stage, local: SocketAddr, remote: SocketAddr, leaves: Orphan) -> Result<()> {
+    wait::until_true(&format!("the closed socket to be {leaves:?}"), SOON, || {
+        Ok(sockets::orphan(stage.server(), local.port(), remote.port())? == leaves)
+    })
+}
+
+fn answered_by_mini_socket(pair: &Connection) -> Expected {
+    let reset = Expected::sent(&pair.server_end(), "tcp_timewait_socket", "time_wait");
+    reset.because("write_after_close", "certain").with("closed_ms_ago", Number::Between(0, 10_000))
+}
+
+fn wrote_to_closed_peer(pair: &Connection) -> Expected {
+    Expected::received(&pair.client_end(), "close_wait")
+        .because("wrote_to_closed_peer", "certain")
+        .with("unacked_bytes", Number::AtLeast(LATE))
+}

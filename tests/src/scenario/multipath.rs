@@ -1,0 +1,30 @@
+//! Multipath TCP.
+
+use anyhow::{Result, ensure};
+
+use super::abort::UNREAD;
+use crate::{
+    connection::{Connection, Recipe},
+    scene::{Expected, Scene, Watch},
+    stage::Stage,
+};
+
+/// An MPTCP socket is closed with data unread: MPTCP's own fast close.
+///
+/// # Errors
+/// When a step fails or the two ends did not agree on MPTCP.
+pub fn fastclose(stage: &Stage) -> Result<Scene> {
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::make(stage, Recipe { kind: Some("mptcp"), ..Recipe::default() })?;
+    let negotiated = crate::kernel::mptcp(stage.server(), "MPCapableSYNRX")?;
+    ensure!(negotiated > 0, "the kernel fell back to TCP");
+    pair.server_writes(UNREAD)?;
+    pair.client.ask("close c")?;
+    Ok(Scene::new(vec![
+        Expected::sent(&pair.client_end(), "tcp_abort_on_close", "established").because("mptcp", "certain"),
+        Expected::received(&pair.server_end(), "established").because("mptcp", "likely"),
+    ])
+    .grew(watch, &[("OutRsts", 1)])
+    .saw(libc::ECONNRESET, pair.server.refused("recv c 1")?)
+    .keep(pair))
+}

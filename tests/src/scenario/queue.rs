@@ -1,0 +1,122 @@
+//! Connections that nobody has accepted: the listener goes, or its queue is full.
+
+use anyhow::Result;
+
+use crate::{
+    connection::{self, Connection, Recipe},
+    scene::{End, Expected, Number, Scene, Watch},
+    stage::Stage,
+    sysctl::Sysctl,
+    wait::{self, LATER},
+};
+
+/// A listener is closed with an established connection in its accept queue.
+///
+/// # Errors
+/// When a step fails.
+pub fn listener_closed(stage: &Stage) -> Result<Scene> {
+    unaccepted(stage, |pair| pair.server.ask("close l").map(drop))
+}
+
+/// The same because the server is killed.
+///
+/// # Errors
+/// When a step fails.
+pub fn listener_died(stage: &Stage) -> Result<Scene> {
+    unaccepted(stage, |pair| pair.server.kill())
+}
+
+fn unaccepted(stage: &Stage, end: fn(&mut Connection) -> Result<()>) -> Result<Scene> {
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::make(stage, Recipe { accept: false, ..Recipe::default() })?;
+    end(&mut pair)?;
+    Ok(Scene::new(vec![
+        Expected::sent(&pair.server_end(), "tcp_state", "established").because("listener_closed", "certain"),
+        Expected::received(&pair.client_end(), "established").because("peer_reset", "likely"),
+    ])
+    .grew(watch, &[("OutRsts", 1), ("TCPAbortOnData", 0), ("EstabResets", 2)])
+    .saw(libc::ECONNRESET, pair.client.refused("recv c 1")?)
+    .keep(pair))
+}
+
+/// The accept queue is full when a handshake completes, and `tcp_abort_on_overflow` is set.
+///
+/// # Errors
+/// When a step fails.
+pub fn overflow_with_abort(stage: &Stage) -> Result<Scene> {
+    let abort = Sysctl::set(stage.server(), "ipv4/tcp_abort_on_overflow", "1")?;
+    let watch = Watch::on(stage.server())?;
+    let mut full = FullQueue::prepare(stage, 30)?;
+    full.pair.client.ask("send late 9")?;
+    let server = full.server_end();
+    Ok(Scene::new(vec![
+        // The listener's socket stands for the connection that did not come to be.
+        Expected::sent(&server, "invalid_syn", "listen")
+            .because("listener_overflow", "certain")
+            .with("backlog", Number::Exactly(2))
+            .with("backlog_limit", Number::Exactly(1)),
+        Expected::received(&full.client_end(), "established").because("peer_aborted", "likely"),
+    ])
+    .grew(
+        watch,
+        &[("OutRsts", 1), ("ListenOverflows", 1), ("ListenDrops", 1), ("EmbryonicRsts", 1), ("EstabResets", 1)],
+    )
+    .saw(libc::ECONNRESET, full.pair.client.refused("recv late 1")?)
+    .keep((full.pair, abort)))
+}
+
+/// The same with `tcp_abort_on_overflow` unset, the default: no reset at once. The client believes it is connected;
+/// when the half-open connection has been forgotten, its next segment meets the listener without a handshake.
+///
+/// # Errors
+/// When a step fails.
+pub fn overflow_without_abort(stage: &Stage) -> Result<Scene> {
+    // So that the half-open connection is forgotten after 1 s + 2 s.
+    let retries = Sysctl::set(stage.server(), "ipv4/tcp_synack_retries", "1")?;
+    let watch = Watch::on(stage.server())?;
+    let mut full = FullQueue::prepare(stage, 1)?;
+    full.pair.client.ask("send late 9")?;
+    wait::until_true("the listener to answer with a reset", LATER, || Ok(watch.growth()?.get("OutRsts") > 0))?;
+    Ok(Scene::new(vec![
+        Expected::sent(&full.server_end(), "tcp_flags", "listen")
+            .because("listener_overflow", "likely")
+            .with("backlog", Number::Exactly(2))
+            .with("backlog_limit", Number::Exactly(1)),
+        Expected::received(&full.client_end(), "established").because("peer_aborted", "likely"),
+    ])
+    .grew(watch, &[("OutRsts", 1), ("EmbryonicRsts", 0), ("EstabResets", 1)])
+    .saw(libc::ECONNRESET, full.pair.client.refused("recv late 1")?)
+    .keep((full.pair, retries)))
+}
+
+/// A listener whose queue is full, with one more client halfway through: its handshake is complete on its side only,
+/// because the listener waits for data (`TCP_DEFER_ACCEPT`). A backlog of 1 makes room for two.
+struct FullQueue {
+    pair: Connection,
+    late: std::net::SocketAddr,
+}
+
+impl FullQueue {
+    /// `patience` is how many seconds the listener waits for data.
+    fn prepare(stage: &Stage, patience: u32) -> Result<Self> {
+        let mut server = stage.server_actor("web")?;
+        let mut client = stage.client_actor("caller")?;
+        let service = connection::listen(stage, &mut server, None, 1)?;
+        server.ask(&format!("set l defer-accept {patience}"))?;
+        let late = connection::dial(stage, &mut client, None, "late", service)?;
+        let first = connection::dial(stage, &mut client, None, "c", service)?;
+        client.ask("send c 1")?;
+        connection::dial(stage, &mut client, None, "second", service)?;
+        client.ask("send second 1")?;
+        let pair = Connection { server, client, server_address: service, client_address: first };
+        Ok(Self { pair, late })
+    }
+
+    fn server_end(&self) -> End {
+        End { remote: self.late, ..self.pair.server_end() }
+    }
+
+    fn client_end(&self) -> End {
+        End { local: self.late, ..self.pair.client_end() }
+    }
+}

@@ -1,0 +1,68 @@
+//! Segments that fit no connection, injected from an address that no host has.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Result;
+
+use crate::{
+    actor::Actor,
+    connection,
+    scene::{End, Expected, Scene, Watch},
+    stage::Stage,
+};
+
+/// The stranger's address (TEST-NET-2); answers to it are routed into the void.
+const STRANGER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 4000);
+
+/// A data segment to a port that had a listener a moment ago, of a connection that this host never had.
+///
+/// # Errors
+/// When a step fails.
+pub fn unknown_connection(stage: &Stage) -> Result<Scene> {
+    let (mut server, service, watch) = set_up(stage)?;
+    server.ask("close l")?;
+    inject(&mut server, service, "PA", 5000, 7000, 20)?;
+    Ok(Scene::new(vec![
+        Expected::sent_by_nobody(service, STRANGER, "no_socket").because("unknown_connection", "likely"),
+    ])
+    .grew(watch, &[("OutRsts", 1), ("EstabResets", 0)])
+    .keep(server))
+}
+
+/// The same to a port that has a listener, which has room: no handshake came before.
+///
+/// # Errors
+/// When a step fails.
+pub fn ack_to_listener(stage: &Stage) -> Result<Scene> {
+    let (mut server, service, watch) = set_up(stage)?;
+    inject(&mut server, service, "PA", 5000, 7000, 20)?;
+    let listener = End::of(&server, service, STRANGER);
+    Ok(Scene::new(vec![Expected::sent(&listener, "tcp_flags", "listen").because("unknown_connection", "likely")])
+        .grew(watch, &[("OutRsts", 1), ("EmbryonicRsts", 0), ("ListenOverflows", 0)])
+        .keep(server))
+}
+
+/// A second SYN in the window of a half-open connection.
+///
+/// # Errors
+/// When a step fails.
+pub fn bad_syn(stage: &Stage) -> Result<Scene> {
+    let (mut server, service, watch) = set_up(stage)?;
+    inject(&mut server, service, "S", 5000, 0, 0)?;
+    inject(&mut server, service, "S", 5010, 0, 0)?;
+    let listener = End::of(&server, service, STRANGER);
+    Ok(Scene::new(vec![Expected::sent(&listener, "invalid_syn", "listen").because("protocol_violation", "certain")])
+        .grew(watch, &[("OutRsts", 1), ("EmbryonicRsts", 1), ("AttemptFails", 1), ("ListenOverflows", 0)])
+        .keep(server))
+}
+
+fn set_up(stage: &Stage) -> Result<(Actor, SocketAddr, Watch)> {
+    stage.server().tool(&format!("ip route add {} dev lo", STRANGER.ip()))?;
+    let mut server = stage.server_actor("web")?;
+    let service = connection::listen(stage, &mut server, None, 16)?;
+    Ok((server, service, Watch::on(stage.server())?))
+}
+
+fn inject(actor: &mut Actor, to: SocketAddr, flags: &str, seq: u32, ack: u32, payload: u16) -> Result<()> {
+    actor.ask(&format!("inject {STRANGER} {to} {flags} {seq} {ack} {payload}")).map(drop)
+}

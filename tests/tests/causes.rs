@@ -1,0 +1,51 @@
+//! Every scenario's verdict: cause, confidence, owner and the numbers of the evidence, in events; the cause in counters.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use anyhow::{Result, ensure};
+use rstmon_tests::{
+    daemon, judge,
+    scenario::{self, Scenario},
+    skip,
+    stage::Stage,
+    watched::{RESETS, Watched},
+};
+
+/// Thresholds short enough for a test: nginx' keep-alive of 1 s is idle, and so is a silence of 1.5 s.
+const CONFIG: &str = "[events]
+rate_per_second = 0
+[thresholds]
+idle_seconds = 1.2
+keepalive_idle_seconds = 0.8
+";
+
+#[test]
+fn every_scenario_has_its_cause() {
+    if !daemon::unless_ready("causes") {
+        return;
+    }
+    let watched = Watched::configured(CONFIG).unwrap();
+    let mut failed = Vec::new();
+    for scenario in scenario::ALL {
+        if !skip::unless_installed(scenario.name, scenario.tools) {
+            continue;
+        }
+        let result = scenario.ground.stage().and_then(|stage| check(&watched, scenario, &stage));
+        failed.extend(result.err().map(|error| format!("{}: {error:#}", scenario.name)));
+    }
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+fn check(watched: &Watched, scenario: &Scenario, stage: &Stage) -> Result<()> {
+    let scene = (scenario.play)(stage)?;
+    for reset in &scene.resets {
+        let event = watched.facts(reset)?;
+        let wrong = judge::verdict(reset, &event);
+        ensure!(wrong.is_empty(), "{}: {wrong}in {event:#}", reset.direction.word());
+        let port = event["service_port"].to_string();
+        let labels = [("direction", reset.direction.word()), ("cause", reset.verdict.0), ("port", port.as_str())];
+        let counted = watched.daemon.scrape()?.count(RESETS, &labels);
+        ensure!(counted >= 1, "nothing counted under {labels:?}");
+    }
+    Ok(())
+}

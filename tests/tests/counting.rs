@@ -1,0 +1,146 @@
+//! Every reset is counted once, and nothing else is.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use rstmon_tests::{
+    connection::{Connection, Recipe},
+    daemon,
+    kernel::Counters,
+    machine::Machine,
+    metrics::Metrics,
+    netns::Place,
+    scenario,
+    scene::Watch,
+    skip,
+    stage::{Family, Stage},
+    wait::{self, LATER, SOON},
+    watched::{RESETS, Watched},
+};
+
+/// Connections of each of the two processes of the flood.
+const EACH: u64 = 100_000;
+
+#[test]
+fn two_hundred_thousand_refused_connections_are_counted_to_the_last() {
+    if !daemon::unless_ready("flood") {
+        return;
+    }
+    let stage = Stage::undisturbed(Family::V4).unwrap();
+    let watched = Watched::configured("[events]\nring_bytes = 4096\nrate_per_second = 0\n").unwrap();
+    let host_before = Counters::read(&Place::Host).unwrap();
+    let before = watched.daemon.scrape().unwrap();
+    let watch = Watch::on(stage.server()).unwrap();
+
+    let (port, ends) = scenario::open::flood(&stage, &["flood-a", "flood-b"], EACH).unwrap();
+
+    let after = watched.daemon.scrape().unwrap();
+    // Every namespace counts for itself; rstmon counts them all.
+    let host = Counters::read(&Place::Host).unwrap().since(&host_before).get("OutRsts");
+    let kernel = watch.growth().unwrap().get("OutRsts") + host;
+    let grown = |labels: &[(&str, &str)]| after.count(RESETS, labels) - before.count(RESETS, labels);
+    assert_eq!(grown(&[("direction", "sent")]), kernel, "sent, against the kernel's OutRsts");
+
+    let port = port.to_string();
+    for end in &ends {
+        let labels = [("direction", "received"), ("process", end.comm.as_str()), ("port", port.as_str())];
+        assert_eq!(grown(&labels), EACH, "received by {}", end.comm);
+    }
+    for direction in ["sent", "received"] {
+        assert_eq!(grown(&[("direction", direction), ("port", port.as_str())]), 2 * EACH, "{direction} at port {port}");
+    }
+    assert_eq!(after.count("rstmon_count_overflow_total", &[]), 0, "a handful of keys cannot overflow the map");
+
+    // What the reader did not get is counted as lost, what it got was handed on: nothing is missing, nothing invented.
+    let balance = || -> anyhow::Result<(u64, u64, u64)> {
+        let metrics = watched.daemon.scrape()?;
+        let lost = |metrics: &Metrics| metrics.count("rstmon_events_lost_total", &[]);
+        let counted = metrics.count(RESETS, &[]) - before.count(RESETS, &[]);
+        Ok((watched.tail.count() as u64, lost(&metrics) - lost(&before), counted))
+    };
+    let added_up = wait::until_true("seen and lost events to add up", LATER, || {
+        let (seen, lost, counted) = balance()?;
+        Ok(seen + lost >= counted)
+    });
+    let (seen, lost, counted) = balance().unwrap();
+    assert!(added_up.is_ok() && seen + lost == counted, "{seen} events seen, {lost} lost, {counted} resets counted");
+    let metrics = watched.daemon.scrape().unwrap();
+    assert!(metrics.count("rstmon_events_lost_total", &[("why", "ring_full")]) > 0, "a ring of one page held all");
+    assert_eq!(metrics.count("rstmon_events_lost_total", &[("why", "rate_limited")]), 0, "no limit was set");
+}
+
+#[test]
+fn a_rate_limit_loses_events_but_no_counts() {
+    if !daemon::unless_ready("rate limit") {
+        return;
+    }
+    let stage = Stage::undisturbed(Family::V4).unwrap();
+    let watched = Watched::configured("[events]\nrate_per_second = 10\n").unwrap();
+    let before = watched.daemon.scrape().unwrap();
+    let watch = Watch::on(stage.server()).unwrap();
+    scenario::open::flood(&stage, &["flood"], 10_000).unwrap();
+    let after = watched.daemon.scrape().unwrap();
+    let sent = [("direction", "sent"), ("reason", "no_socket")];
+    assert_eq!(watch.growth().unwrap().get("OutRsts"), 10_000);
+    assert!(after.count(RESETS, &sent) - before.count(RESETS, &sent) >= 10_000);
+    let limited = after.count("rstmon_events_lost_total", &[("why", "rate_limited")]);
+    assert!(limited > 0, "20000 resets within a few seconds did not exceed 10 a second");
+}
+
+#[test]
+fn each_scenario_counts_what_it_provokes_and_no_more() {
+    if !daemon::unless_ready("exact counts") {
+        return;
+    }
+    let _alone = Machine::exclusive().unwrap();
+    let watched = Watched::start().unwrap();
+    let mut failed = Vec::new();
+    for scenario in scenario::ALL {
+        if !skip::unless_installed(scenario.name, scenario.tools) {
+            continue;
+        }
+        let result = scenario.ground.stage().and_then(|stage| {
+            let before = watched.daemon.scrape()?;
+            let scene = (scenario.play)(&stage)?;
+            watched.counted(&scene, &before)
+        });
+        failed.extend(result.err().map(|error| format!("{}: {error:#}", scenario.name)));
+    }
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+#[test]
+fn the_kernels_own_counters_agree() {
+    if !daemon::unless_ready("reconciliation") {
+        return;
+    }
+    // On the host's own loopback: these are the counters that rstmon can see.
+    let _alone = Machine::exclusive().unwrap();
+    let stage = Stage::host(Family::V4).unwrap();
+    let watched = Watched::start().unwrap();
+    for play in [scenario::open::refused, scenario::close::with_unread_data, scenario::late::in_time_wait] {
+        play(&stage).unwrap();
+    }
+    wait::until_true("rstmon_uncounted_resets to be 0", SOON, || {
+        let metrics = watched.daemon.scrape()?;
+        Ok(metrics.select("rstmon_uncounted_resets", &[]).any(|sample| sample.value == 0.0))
+    })
+    .unwrap();
+    let told = watched.daemon.scrape().unwrap().count("rstmon_kernel_resets_total", &[("counter", "OutRsts")]);
+    let known = Counters::read(&Place::Host).unwrap().get("OutRsts");
+    assert_eq!(told, known, "rstmon_kernel_resets_total is the kernel's OutRsts");
+}
+
+#[test]
+fn a_name_full_of_tricks_is_a_label_like_any_other() {
+    if !daemon::unless_ready("hostile name") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let watched = Watched::start().unwrap();
+    let name = "a\"}b\\n{c=\"1";
+    let mut pair = Connection::make(&stage, Recipe { server: name, ..Recipe::default() }).unwrap();
+    pair.client.ask("set c linger 0").unwrap();
+    pair.client.ask("close c").unwrap();
+    let counted = watched.daemon.scrape().unwrap().count(RESETS, &[("process", name), ("direction", "received")]);
+    assert_eq!(counted, 1, "resets of the process {name:?}");
+}

@@ -1,0 +1,172 @@
+//! From start to end: what the daemon serves, what it costs, and that nothing of it is left.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, process::Command, time::Duration};
+
+use rstmon_tests::{
+    daemon::{self, Daemon},
+    machine::Machine,
+    scenario::{open, victim},
+    skip,
+    stage::{Family, Stage},
+    wait::{self, SOON},
+    watched::Watched,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// From start to ready, all hooks attached.
+const START: Duration = Duration::from_millis(300);
+
+/// Resident memory once attached, in KiB.
+const RESIDENT_KIB: u64 = 25 * 1024;
+
+#[test]
+fn it_serves_its_pages() {
+    if !daemon::unless_ready("pages") {
+        return;
+    }
+    let daemon = Daemon::start().unwrap();
+    for (path, status) in [("/-/ready", 200), ("/-/healthy", 200), ("/", 200), ("/metrics", 200), ("/nothing", 404)] {
+        assert_eq!(daemon.get(path).unwrap().status, status, "{path}");
+    }
+    assert!(daemon.get("/").unwrap().body.contains("/metrics"), "the landing page leads to the metrics");
+    daemon.stop().unwrap();
+}
+
+#[test]
+fn it_exports_what_the_design_promises() {
+    if !daemon::unless_ready("families") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let watched = Watched::start().unwrap();
+    let scene = open::refused(&stage).unwrap();
+    watched.all_facts(&scene).unwrap();
+    let metrics = watched.daemon.scrape().unwrap();
+    for (name, kind) in [
+        ("rstmon_resets_total", "counter"),
+        ("rstmon_events_lost_total", "counter"),
+        ("rstmon_count_overflow_total", "counter"),
+        ("rstmon_hook_attached", "gauge"),
+        ("rstmon_kernel_resets_total", "counter"),
+        ("rstmon_uncounted_resets", "gauge"),
+        ("rstmon_build_info", "gauge"),
+        ("process_resident_memory_bytes", "gauge"),
+    ] {
+        assert_eq!(metrics.types.get(name).map(String::as_str), Some(kind), "type of {name}");
+        assert!(metrics.select(name, &[]).next().is_some(), "{name} has no sample");
+    }
+    for why in ["ring_full", "rate_limited", "slow_subscriber"] {
+        let labels = [("why", why)];
+        assert!(metrics.select("rstmon_events_lost_total", &labels).next().is_some(), "nothing told of {why}");
+    }
+    for hook in ["tcp_send_reset", "tcp_receive_reset", "inet_sock_set_state"] {
+        assert!(watched.has_hook(hook).unwrap(), "{hook} is not attached:\n{}", watched.daemon.said());
+    }
+}
+
+#[test]
+fn nothing_is_left_attached_after_a_graceful_stop() {
+    nothing_is_left("graceful stop", |daemon| daemon.stop().unwrap());
+}
+
+#[test]
+fn nothing_is_left_attached_after_an_interrupt() {
+    nothing_is_left("interrupt", |daemon| {
+        assert_eq!(daemon.end_by(Signal::INT).unwrap().code(), Some(0), "SIGINT is a graceful stop, too");
+    });
+}
+
+#[test]
+fn nothing_is_left_attached_after_kill_9() {
+    nothing_is_left("kill -9", |daemon| {
+        assert_eq!(daemon.end_by(Signal::KILL).unwrap().code(), None);
+    });
+}
+
+fn nothing_is_left(name: &str, end: fn(Daemon)) {
+    if !daemon::unless_ready(name) || !skip::unless_installed(name, &["bpftool"]) {
+        return;
+    }
+    let daemon = Daemon::start().unwrap();
+    let pid = daemon.pid();
+    let ours: Vec<(&str, Vec<u64>)> = ["link", "prog", "map"].map(|kind| (kind, held_by(kind, pid))).to_vec();
+    for (kind, ids) in &ours {
+        assert!(!ids.is_empty(), "bpftool shows no {kind} of rstmon[{pid}]");
+    }
+    end(daemon);
+    for (kind, ids) in &ours {
+        // The kernel frees programs and maps after a grace period.
+        wait::until_true(&format!("every {kind} of {ids:?} to be gone"), SOON, || {
+            let left = all(kind);
+            Ok(ids.iter().all(|id| !left.iter().any(|entry| entry["id"] == *id)))
+        })
+        .unwrap();
+    }
+}
+
+/// Everything of a kind that the kernel has.
+fn all(kind: &str) -> Vec<Value> {
+    let bpftool = skip::find("bpftool").unwrap();
+    let output = Command::new(bpftool).args(["--json", kind, "show"]).output().unwrap();
+    assert!(output.status.success(), "bpftool: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The ids of those that a process holds.
+fn held_by(kind: &str, pid: u32) -> Vec<u64> {
+    let holds = |entry: &Value| entry["pids"].as_array().is_some_and(|pids| pids.iter().any(|held| held["pid"] == pid));
+    all(kind).iter().filter(|entry| holds(entry)).filter_map(|entry| entry["id"].as_u64()).collect()
+}
+
+#[test]
+fn it_starts_fast_and_stays_small() {
+    if !daemon::unless_ready("cost") {
+        return;
+    }
+    let _alone = Machine::exclusive().unwrap();
+    // The best of three: what the machine does besides is not rstmon's cost.
+    let daemons: Vec<Daemon> = (0..3).map(|_| Daemon::start().unwrap()).collect();
+    let start = daemons.iter().map(|daemon| daemon.start_time).min().unwrap();
+    assert!(start < START, "ready after {start:?}, allowed are {START:?}");
+    let status = fs::read_to_string(format!("/proc/{}/status", daemons[0].pid())).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).unwrap();
+    let resident: u64 = resident.parse().unwrap();
+    assert!(resident < RESIDENT_KIB, "resident are {resident} KiB, allowed are {RESIDENT_KIB}");
+}
+
+#[test]
+fn two_daemons_see_the_same() {
+    if !daemon::unless_ready("two daemons") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let daemons = [Watched::start().unwrap(), Watched::start().unwrap()];
+    let scene = victim::established(&stage).unwrap();
+    for watched in &daemons {
+        watched.all_facts(&scene).unwrap();
+    }
+}
+
+#[test]
+fn counts_only_grow_from_scrape_to_scrape() {
+    if !daemon::unless_ready("monotonic counters") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let watched = Watched::start().unwrap();
+    let mut before = watched.daemon.scrape().unwrap();
+    for _ in 0..3 {
+        victim::established(&stage).unwrap();
+        let now = watched.daemon.scrape().unwrap();
+        for sample in before.samples.iter().filter(|sample| sample.name == "rstmon_resets_total") {
+            let labels: Vec<(&str, &str)> = sample.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let later = now.count(&sample.name, &labels);
+            let earlier = before.count(&sample.name, &labels);
+            assert!(later >= earlier, "{sample:?} fell to {later}");
+        }
+        before = now;
+    }
+}

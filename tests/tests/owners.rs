@@ -1,0 +1,323 @@
+//! Every way in which the owner of a reset socket is known, with the real process id.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rstmon_tests::{
+    actor::Actor,
+    cgroup::Cgroup,
+    connection::{self, Connection, Recipe},
+    daemon,
+    nginx::{Nginx, Setup},
+    scenario::{abort, close, death, late, open, queue, victim, web},
+    scene::{Direction, End, Expected, Scene},
+    skip,
+    stage::{Family, Stage},
+    wait::{self, SOON},
+    watched::{RESETS, Watched},
+};
+
+/// The hook that tells the accepting process; lockdown kernels have none.
+const ACCEPT_HOOK: &str = "inet_accept";
+
+/// Runs a test with a daemon and a namespace of its own.
+fn watched(name: &str, test: impl FnOnce(&Watched, &Stage) -> Result<()>) {
+    if daemon::unless_ready(name) {
+        let watched = Watched::start().unwrap();
+        test(&watched, &Stage::loopback(Family::V4).unwrap()).unwrap();
+    }
+}
+
+fn the(direction: Direction, scene: &Scene) -> Result<&Expected> {
+    scene.resets.iter().find(|reset| reset.direction == direction).context("no such reset in the scene")
+}
+
+/// The client's socket is closed with a reset; the server's must be attributed to `end`.
+fn reset_by(client: &mut Actor, end: &End) -> Result<Expected> {
+    client.ask("set c linger 0")?;
+    client.ask("close c")?;
+    Ok(Expected::received(end, "established"))
+}
+
+#[test]
+fn a_process_that_closes_owns_what_it_closes() {
+    watched("current", |watched, stage| {
+        for play in [close::with_unread_data, abort::linger_zero, death::killed_with_unread_data] {
+            let scene = play(stage)?;
+            watched.owned(the(Direction::Sent, &scene)?, &["current"])?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_client_owns_what_it_connected() {
+    watched("opened", |watched, stage| {
+        for play in [close::with_unread_data, open::refused] {
+            let scene = play(stage)?;
+            watched.owned(the(Direction::Received, &scene)?, &["opened"])?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn nobody_owns_a_closed_port() {
+    watched("none", |watched, stage| {
+        let scene = open::refused(stage)?;
+        let event = watched.facts(the(Direction::Sent, &scene)?)?;
+        ensure!(event["owner"].is_null(), "expected no owner, found {}", event["owner"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_server_owns_what_it_accepted() {
+    watched("accepted", |watched, stage| {
+        let known = if watched.has_hook(ACCEPT_HOOK)? { "accepted" } else { "inherited" };
+        let scene = victim::established(stage)?;
+        watched.owned(the(Direction::Received, &scene)?, &[known])?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_pre_forked_worker_owns_what_it_accepted_and_its_master_does_not() {
+    watched("pre-fork", |watched, stage| {
+        let mut master = stage.server_actor("master")?;
+        let service = connection::listen(stage, &mut master, None, 16)?;
+        let worker: u32 = master.ask("fork w")?.get("pid")?;
+        master.ask("child w comm worker")?;
+
+        // Never read from: without the hook only the listener's owner is known.
+        let mut client = stage.client_actor("caller")?;
+        let remote = connection::dial(stage, &mut client, None, "c", service)?;
+        master.ask("child w accept l c")?;
+        let end = |pid, comm: &str, remote| End { pid, comm: comm.to_owned(), local: service, remote };
+        if watched.has_hook(ACCEPT_HOOK)? {
+            let reset = reset_by(&mut client, &end(worker, "worker", remote))?;
+            watched.owned(&reset, &["accepted"])?;
+        } else {
+            let reset = reset_by(&mut client, &end(master.pid(), "master", remote))?;
+            watched.owned(&reset, &["inherited"])?;
+        }
+
+        // Read from: the worker is known on every kernel.
+        let remote = connection::dial(stage, &mut client, None, "c", service)?;
+        master.ask("child w accept l c")?;
+        client.ask("send c 10")?;
+        master.ask("child w recv c 10")?;
+        let reset = reset_by(&mut client, &end(worker, "worker", remote))?;
+        watched.owned(&reset, &["accepted", "used"])?;
+        Ok(())
+    });
+}
+
+#[test]
+fn of_workers_with_a_listener_each_the_one_that_serves_is_the_owner() {
+    watched("SO_REUSEPORT", |watched, stage| {
+        let mut workers = [stage.server_actor("worker-a")?, stage.server_actor("worker-b")?];
+        let mut service = stage.server_address(0);
+        for worker in &mut workers {
+            worker.ask("socket l v4")?;
+            worker.ask("set l reuseport 1")?;
+            service = worker.ask(&format!("bind l {service}"))?.get("local")?;
+            worker.ask("listen l 16")?;
+        }
+        let mut served = [false; 2];
+        // The kernel picks by hash; that all of 64 go to one of two happens once in 2^63 times.
+        for _ in 0..64 {
+            let mut client = stage.client_actor("caller")?;
+            let remote = connection::dial(stage, &mut client, None, "c", service)?;
+            let chosen = wait::until("a listener to be chosen", SOON, || {
+                for (index, worker) in workers.iter_mut().enumerate() {
+                    if worker.ask("ready l")?.get("ready")? {
+                        return Ok(Some(index));
+                    }
+                }
+                Ok(None)
+            })?;
+            let worker = &mut workers[chosen];
+            worker.ask("accept l c")?;
+            let reset = reset_by(&mut client, &End::of(worker, service, remote))?;
+            watched.owned(&reset, &["accepted", "inherited"])?;
+            served[chosen] = true;
+            if served == [true; 2] {
+                return Ok(());
+            }
+        }
+        bail!("one worker got every connection")
+    });
+}
+
+#[test]
+fn a_passed_descriptor_belongs_to_who_reads_from_it() {
+    watched("SCM_RIGHTS", |watched, stage| {
+        let directory = tempfile::tempdir()?;
+        let inbox = directory.path().join("inbox").display().to_string();
+        let mut keeper = stage.server_actor("keeper")?;
+        keeper.ask(&format!("inbox {inbox}"))?;
+        let mut pair = Connection::open(stage)?;
+        pair.server.ask(&format!("pass c {inbox}"))?;
+        pair.server.ask("close c")?;
+        keeper.ask("take c")?;
+        pair.client.ask("send c 10")?;
+        keeper.ask("recv c 10")?;
+        let end = End { pid: keeper.pid(), comm: "keeper".to_owned(), ..pair.server_end() };
+        let reset = reset_by(&mut pair.client, &end)?;
+        watched.owned(&reset, &["used"])?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_service_owns_what_it_accepts_from_its_supervisors_listener() {
+    watched("socket activation", |watched, stage| {
+        let mut supervisor = stage.server_actor("supervisor")?;
+        let service = connection::listen(stage, &mut supervisor, None, 16)?;
+        let pid: u32 = supervisor.ask("fork s")?.get("pid")?;
+        let same: u32 = supervisor.ask("child s reexec service")?.get("pid")?;
+        ensure!(pid == same, "exec changed the pid from {pid} to {same}");
+        let mut client = stage.client_actor("caller")?;
+        let remote = connection::dial(stage, &mut client, None, "c", service)?;
+        supervisor.ask("child s accept l c")?;
+        client.ask("send c 10")?;
+        supervisor.ask("child s recv c 10")?;
+        let reset = reset_by(&mut client, &End { pid, comm: "service".to_owned(), local: service, remote })?;
+        watched.owned(&reset, &["accepted", "used"])?;
+        Ok(())
+    });
+}
+
+#[test]
+fn what_nobody_accepted_belongs_to_the_listener() {
+    watched("inherited", |watched, stage| {
+        let mut pair = Connection::make(stage, Recipe { accept: false, ..Recipe::default() })?;
+        let end = pair.server_end();
+        let reset = reset_by(&mut pair.client, &end)?;
+        watched.owned(&reset, &["inherited"])?;
+        let scene = queue::listener_closed(stage)?;
+        watched.owned(the(Direction::Sent, &scene)?, &["current", "inherited"])?;
+        Ok(())
+    });
+}
+
+#[test]
+fn sockets_opened_before_the_start_have_owners() {
+    if !daemon::unless_ready("backfilled") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let mut early = Connection::open(&stage).unwrap();
+    let mut server_dies = Connection::open(&stage).unwrap();
+    let watched = Watched::start().unwrap();
+
+    let end = early.server_end();
+    let reset = reset_by(&mut early.client, &end).unwrap();
+    watched.owned(&reset, &["backfilled"]).unwrap();
+
+    server_dies.server.ask("set c linger 0").unwrap();
+    server_dies.server.ask("close c").unwrap();
+    watched.owned(&Expected::received(&server_dies.client_end(), "established"), &["backfilled"]).unwrap();
+
+    // A connection of today out of a listener of yesterday.
+    let service = early.server_address;
+    early.client_address = connection::dial(&stage, &mut early.client, None, "c", service).unwrap();
+    let end = early.server_end();
+    let reset = reset_by(&mut early.client, &end).unwrap();
+    watched.owned(&reset, &["inherited"]).unwrap();
+}
+
+#[test]
+fn a_process_that_has_just_died_is_remembered() {
+    watched("tombstone", |watched, stage| {
+        let scene = late::after_exit(stage)?;
+        watched.owned(the(Direction::Sent, &scene)?, &["tombstone"])?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_process_is_named_after_its_leader_whichever_thread_works() {
+    watched("threads", |watched, stage| {
+        let mut java = stage.server_actor("java")?;
+        let service = connection::listen(stage, &mut java, None, 16)?;
+        let mut client = stage.client_actor("caller")?;
+        let remote = connection::dial(stage, &mut client, None, "c", service)?;
+        java.ask("thread http-acceptor accept l c")?;
+        client.ask("send c 10")?;
+        java.ask("thread http-nio-8080-e recv c 10")?;
+        let end = End::of(&java, service, remote);
+        let received = reset_by(&mut client, &end)?;
+        watched.owned(&received, &["accepted", "used"])?;
+
+        let remote = connection::dial(stage, &mut client, None, "c", service)?;
+        java.ask("thread http-acceptor accept l c")?;
+        java.ask("set c linger 0")?;
+        java.ask("thread http-nio-8080-e close c")?;
+        let sent = Expected::sent(&End::of(&java, service, remote), "tcp_state", "established");
+        watched.owned(&sent, &["current"])?;
+
+        // What a thread opened is the process' as well.
+        java.ask("socket up v4")?;
+        let upstream = stage.server_address(stage.closed_port()?);
+        let local: SocketAddr = java.ask(&format!("bind up {}", stage.client_address(0)))?.get("local")?;
+        java.ask("set up nodelay 1")?;
+        let errno = java.refused(&format!("thread pool-7 connect up {upstream}"))?;
+        ensure!(errno == libc::ECONNREFUSED, "connect failed with {errno}");
+        let refused = Expected::received(&End::of(&java, local, upstream), "syn_sent");
+        watched.owned(&refused, &["opened"])?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_reset_is_attributed_to_the_systemd_unit() {
+    watched("unit", |watched, stage| {
+        let unit = format!("web-{}.service", std::process::id());
+        let Some(group) = Cgroup::new(&unit)? else {
+            skip::note("unit", "no cgroup v2 hierarchy");
+            return Ok(());
+        };
+        let mut server = stage.server_actor("web")?;
+        group.add(server.pid())?;
+        let service = connection::listen(stage, &mut server, None, 16)?;
+        let mut client = stage.client_actor("caller")?;
+        let remote = connection::dial(stage, &mut client, None, "c", service)?;
+        server.ask("accept l c")?;
+        let reset = reset_by(&mut client, &End::of(&server, service, remote))?;
+        let event = watched.facts(&reset)?;
+        ensure!(event["owner"]["unit"] == unit, "owner.unit: expected {unit}, found {}", event["owner"]["unit"]);
+        let counted = watched.daemon.scrape()?.count(RESETS, &[("unit", &unit), ("direction", "received")]);
+        ensure!(counted == 1, "resets counted for {unit}: expected 1, found {counted}");
+        drop(server);
+        Ok(())
+    });
+}
+
+#[test]
+fn nginx_resets_belong_to_the_worker_that_served() {
+    if !skip::unless_installed("nginx", &["nginx"]) {
+        return;
+    }
+    watched("nginx", |watched, stage| {
+        let setup = Setup { workers: 2, ..Setup::default() };
+        let nginx = Nginx::start(stage.server(), stage.server_address(stage.closed_port()?), setup)?;
+        let before = watched.daemon.scrape()?;
+        let mut visits = (0..8).map(|_| web::downloading(stage, &nginx)).collect::<Result<Vec<_>>>()?;
+        for (browser, worker) in &mut visits {
+            ensure!(worker.pid != nginx.master(), "the master serves");
+            browser.ask("close c")?;
+            let reset = Expected::received(worker, "established");
+            watched.owned(&reset, &["accepted", "used"])?;
+        }
+        let after = watched.daemon.scrape()?;
+        let port = nginx.address().port().to_string();
+        let labels = [("process", "nginx"), ("port", port.as_str()), ("direction", "received")];
+        let grown = after.count(RESETS, &labels) - before.count(RESETS, &labels);
+        ensure!(grown == 8, "resets counted for nginx: expected 8, found {grown}");
+        Ok(())
+    });
+}

@@ -1,0 +1,136 @@
+//! Every scenario held against the kernel itself, without rstmon: its counters, its tracepoints, its error numbers.
+//!
+//! What passes here is known to provoke exactly the resets it claims; the tests of rstmon build on that.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rstmon_tests::{
+    scenario::{self, Ground, Scenario},
+    scene::{Direction, Expected, Scene},
+    skip,
+    stage::{Family, Stage},
+    trace::{Hit, Trace},
+    wait::{self, SOON},
+};
+
+#[test]
+fn every_scenario_provokes_what_it_claims() {
+    let mut failed = Vec::new();
+    let only = std::env::var("RSTMON_SCENARIO").ok();
+    for scenario in scenario::ALL.iter().filter(|scenario| only.as_deref().is_none_or(|only| only == scenario.name)) {
+        if !skip::unless_root(scenario.name)
+            || !skip::unless_installed(scenario.name, &[&["ip"], scenario.tools].concat())
+        {
+            continue;
+        }
+        let result = scenario.ground.stage().and_then(|stage| check(scenario, &stage));
+        failed.extend(result.err().map(|error| format!("{}: {error:#}", scenario.name)));
+    }
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+#[test]
+fn loopback_scenarios_play_in_ipv6_and_mapped_ipv4_alike() {
+    let mut failed = Vec::new();
+    for scenario in scenario::ALL.iter().filter(|scenario| scenario.ground == Ground::Loopback) {
+        for family in [Family::V6, Family::Mapped] {
+            if !skip::unless_root(scenario.name) {
+                continue;
+            }
+            let result = Stage::loopback(family).and_then(|stage| check(scenario, &stage));
+            failed.extend(result.err().map(|error| format!("{} over {family:?}: {error:#}", scenario.name)));
+        }
+    }
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+#[test]
+fn resets_cross_from_one_namespace_to_the_other() {
+    for family in [Family::V4, Family::V6] {
+        if skip::unless_root("joined namespaces") {
+            let stage = Stage::joined(family).unwrap();
+            let scenario = Scenario {
+                name: "joined",
+                ground: Ground::JoinedV4,
+                tools: &[],
+                play: scenario::close::with_unread_data,
+            };
+            check(&scenario, &stage).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_flood_is_refused_to_the_last_connection() {
+    if skip::unless_root("flood") {
+        let stage = Stage::undisturbed(Family::V4).unwrap();
+        let watch = rstmon_tests::scene::Watch::on(stage.server()).unwrap();
+        scenario::open::flood(&stage, &["flood-a", "flood-b"], 10_000).unwrap();
+        let growth = watch.growth().unwrap();
+        assert_eq!((growth.get("OutRsts"), growth.get("AttemptFails")), (20_000, 20_000));
+    }
+}
+
+fn check(scenario: &Scenario, stage: &Stage) -> Result<()> {
+    let trace = Trace::start()?;
+    let scene = (scenario.play)(stage)?;
+    for (claimed, found) in &scene.errnos {
+        ensure!(claimed == found, "the application saw errno {found}, claimed was {claimed}");
+    }
+    let counted = check_counters(&scene);
+    let traced = trace.map_or(Ok(()), |trace| check_trace(&scene, &trace));
+    counted.and(traced)
+}
+
+/// The counters grow to what is claimed, and stay there.
+fn check_counters(scene: &Scene) -> Result<()> {
+    for growth in &scene.growth {
+        let mut found = Vec::new();
+        let reached = wait::until_true("the counters", SOON, || {
+            let now = growth.watch.growth()?;
+            found = growth.counters.iter().map(|(name, _)| (*name, now.get(name))).collect();
+            Ok(found.iter().zip(&growth.counters).all(|((_, found), (_, claimed))| found >= claimed))
+        });
+        if reached.is_err() || found != growth.counters {
+            bail!("counters grew by {found:?}, claimed was {:?}", growth.counters);
+        }
+    }
+    Ok(())
+}
+
+/// The ports that the kernel traces for a reset: of a listener it knows no peer.
+fn traced_ports(reset: &Expected) -> (u16, u16) {
+    let remote = if reset.state == Some("listen") { 0 } else { reset.remote.port() };
+    (reset.local.port(), remote)
+}
+
+/// Each reset is traced once, with its reason, and no other between the same ports.
+fn check_trace(scene: &Scene, trace: &Trace) -> Result<()> {
+    let pairs: BTreeSet<(u16, u16)> = scene
+        .resets
+        .iter()
+        .flat_map(|reset| [traced_ports(reset), (reset.remote.port(), reset.local.port())])
+        .collect();
+    let hits = || -> Result<Vec<Hit>> {
+        let hits = trace.hits()?.into_iter();
+        Ok(hits.filter(|hit| pairs.contains(&(hit.local_port, hit.remote_port))).collect())
+    };
+    let claimed = scene.resets.len() + scene.false_receives;
+    wait::until_true("the trace", SOON, || Ok(hits()?.len() >= claimed))
+        .with_context(|| format!("traced were {:?}", hits()))?;
+    let hits = hits()?;
+    ensure!(hits.len() == claimed, "traced were {hits:#?}");
+    for reset in &scene.resets {
+        let hit = hits
+            .iter()
+            .find(|hit| hit.direction == reset.direction && (hit.local_port, hit.remote_port) == traced_ports(reset));
+        let hit = hit.with_context(|| format!("{reset:?} is not among {hits:?}"))?;
+        if let (Direction::Sent, Some(reason), Some(traced)) = (reset.direction, reset.reason, &hit.reason) {
+            ensure!(traced == reason, "the kernel's reason is {traced}, claimed was {reason}");
+        }
+    }
+    Ok(())
+}

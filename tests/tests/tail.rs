@@ -1,0 +1,159 @@
+//! `rstmon tail --json`: through the daemon and alone, with and without filters.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use rstmon_tests::{
+    daemon::{self, Daemon},
+    scenario::{close, open},
+    stage::{Family, Stage},
+    tail::Tail,
+    wait::SOON,
+};
+use serde_json::Value;
+
+/// Fields that every event has, whatever their value.
+const FIELDS: &[&str] = &[
+    "schema",
+    "time",
+    "direction",
+    "reason",
+    "state",
+    "family",
+    "local",
+    "remote",
+    "service_port",
+    "netns",
+    "owner",
+    "evidence",
+];
+
+/// Whether a filter should let an event through; the number is the port of the filters that name one.
+type Fits = fn(&Value, u16) -> bool;
+
+fn check_schema(event: &Value) {
+    for field in FIELDS {
+        assert!(event.get(field).is_some(), "no {field} in {event:#}");
+    }
+    let time = event["time"].as_str().unwrap();
+    let shape: String = time.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
+    assert!(shape.starts_with("0000-00-00T00:00:00"), "time is not RFC 3339: {time}");
+    assert!(shape.ends_with('Z') || shape.ends_with("00:00"), "time has no zone: {time}");
+    let evidence = event["evidence"].as_object().unwrap();
+    assert!(evidence.values().all(|value| !value.is_null()), "evidence holds only what is known: {evidence:?}");
+}
+
+#[test]
+fn alone_it_sees_what_the_daemon_sees() {
+    if !daemon::unless_ready("tail alone") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let daemon = Daemon::start().unwrap();
+    let tails = [Tail::through(&daemon.socket(), &[]).unwrap(), Tail::standalone(&[]).unwrap()];
+    let scene = close::with_unread_data(&stage).unwrap();
+    for reset in &scene.resets {
+        let [mut through, mut alone] = [&tails[0], &tails[1]].map(|tail| tail.expect(reset).unwrap());
+        check_schema(&through);
+        check_schema(&alone);
+        // Two probes read the clock one after the other; ages and idle times differ by as much.
+        for event in [&mut through, &mut alone] {
+            let event = event.as_object_mut().unwrap();
+            event.remove("time");
+            event.remove("evidence");
+        }
+        assert_eq!(through, alone);
+    }
+}
+
+#[test]
+fn a_filter_lets_through_what_it_names_and_nothing_else() {
+    if !daemon::unless_ready("tail filters") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let daemon = Daemon::configured("[events]\nrate_per_second = 0\n").unwrap();
+    let tail = |filters: &[&str]| Tail::through(&daemon.socket(), filters).unwrap();
+    let first = close::with_unread_data(&stage).unwrap();
+    let port = first.resets[0].local.port();
+    let (port_is, port_is_not) = (format!("port={port}"), format!("port!={port}"));
+
+    let cases: [(Vec<&str>, Fits); 6] = [
+        (vec!["direction=received"], |event, _| event["direction"] == "received"),
+        (vec!["process=web"], |event, _| event["owner"]["process"] == "web"),
+        (vec!["process=web,caller", "direction=sent"], |event, _| {
+            event["direction"] == "sent" && ["web", "caller"].iter().any(|comm| event["owner"]["process"] == *comm)
+        }),
+        (vec!["reason!=no_socket"], |event, _| event["reason"] != "no_socket"),
+        (vec![&port_is_not], |event, port| event["service_port"] != port),
+        (vec!["remote=127.0.0.0/8"], |event, _| event["remote"]["address"].as_str().unwrap().starts_with("127.")),
+    ];
+    let watching: Vec<Tail> = cases.iter().map(|(filters, _)| tail(filters)).collect();
+    let silent = tail(&[port_is.as_str(), "process=nobody-is-called-so"]);
+
+    open::refused(&stage).unwrap();
+    // Comes last, and every filter lets one of its two ends through: when it is there, all before it has been decided.
+    let last = close::with_unread_data(&stage).unwrap();
+    for (tail, (filters, fits)) in watching.iter().zip(&cases) {
+        let marker = last.resets.iter().filter(|reset| {
+            let probe = serde_json::json!({
+                "direction": reset.direction.word(), "reason": reset.reason, "service_port": 0,
+                "owner": {"process": reset.owner.as_ref().map(|(comm, _)| comm)},
+                "remote": {"address": reset.remote.ip().to_string()},
+            });
+            fits(&probe, port)
+        });
+        for reset in marker {
+            tail.expect(reset).unwrap();
+        }
+        for event in tail.events().unwrap() {
+            assert!(fits(&event, port), "{filters:?} let through {event:#}");
+        }
+    }
+    assert_eq!(silent.count(), 0, "{:?}", silent.events());
+}
+
+#[test]
+fn events_come_in_the_order_of_their_time() {
+    if !daemon::unless_ready("tail order") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let daemon = Daemon::configured("[events]\nrate_per_second = 0\n").unwrap();
+    let tail = Tail::through(&daemon.socket(), &["local=127.0.0.1/32"]).unwrap();
+    for _ in 0..5 {
+        open::refused(&stage).unwrap();
+    }
+    let last = open::refused(&stage).unwrap();
+    for reset in &last.resets {
+        tail.expect(reset).unwrap();
+    }
+    // Seconds and their fraction, so that the number of digits does not matter.
+    let time = |event: &Value| {
+        let text = event["time"].as_str().unwrap();
+        let (seconds, fraction) = text.trim_end_matches('Z').split_once('.').unwrap_or((text, ""));
+        (seconds.to_owned(), format!("{fraction:0<9}"))
+    };
+    let times: Vec<(String, String)> = tail.events().unwrap().iter().map(time).collect();
+    assert!(times.len() >= 12, "{times:?}");
+    let mut sorted = times.clone();
+    sorted.sort();
+    assert_eq!(times, sorted);
+}
+
+#[test]
+fn a_barrier_is_passed() {
+    if !daemon::unless_ready("tail barrier") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V6).unwrap();
+    let daemon = Daemon::start().unwrap();
+    let tail = Tail::through(&daemon.socket(), &[]).unwrap();
+    let scene = open::refused(&stage).unwrap();
+    tail.barrier(stage.server()).unwrap();
+    for reset in &scene.resets {
+        let seen = tail.events().unwrap();
+        let count = seen.iter().filter(|event| rstmon_tests::judge::is_of(reset, event)).count();
+        assert_eq!(count, 1, "{reset:?} was reported {count} times");
+    }
+    tail.wait_for("an IPv6 event", SOON, |event| event["family"] == "ipv6").unwrap();
+}
