@@ -1,7 +1,10 @@
 //! Why a command failed, and the exit code that says so.
 
 use super::{config::ConfigError, filter::FilterError};
-use crate::{probe::ProbeError, serve};
+use crate::{
+    probe::ProbeError,
+    serve::{self, ServeError},
+};
 use std::{io, process::ExitCode};
 
 /// Why a command failed. Each prints as one line: the cause and the fix.
@@ -17,21 +20,24 @@ pub enum Failure {
     /// Wrong argument.
     #[error("{0}")]
     Usage(#[from] UsageError),
-    /// Wrong web configuration or address.
+    /// Wrong address to listen on.
+    #[error("web.listen_address: {0}")]
+    Listen(#[from] serve::ListenError),
+    /// Wrong path of the metrics.
+    #[error("web.telemetry_path: {0}")]
+    TelemetryPath(#[from] serve::TelemetryPathError),
+    /// Wrong web configuration.
     #[error(transparent)]
-    Web(#[from] serve::WebError),
+    WebConfig(#[from] serve::web_config::WebConfigError),
     /// The probe.
     #[error(transparent)]
     Probe(#[from] ProbeError),
-    /// An address cannot be listened on.
+    /// The server cannot start.
     #[error(transparent)]
-    Listen(#[from] serve::listen::ListenError),
-    /// The Unix socket cannot be made.
-    #[error(transparent)]
-    Socket(#[from] serve::unix::SocketError),
+    Serve(#[from] serve::ServeError),
     /// The daemon does not answer.
     #[error(transparent)]
-    Client(#[from] serve::client::ClientError),
+    Client(#[from] serve::ClientError),
     /// A metric could not be registered.
     #[error("cannot set up the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -78,8 +84,13 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Config(_) | Self::Filter(_) | Self::Usage(_) | Self::Web(_) => 2,
-            Self::Listen(error) if error.is_usage() => 2,
+            Self::Config(_)
+            | Self::Filter(_)
+            | Self::Usage(_)
+            | Self::Listen(_)
+            | Self::TelemetryPath(_)
+            | Self::WebConfig(_)
+            | Self::Serve(ServeError::WebConfig(_)) => 2,
             Self::Host { .. } => 3,
             Self::Probe(error) if error.is_host() => 3,
             _ => 1,

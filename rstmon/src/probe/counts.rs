@@ -103,6 +103,11 @@ impl CountReader {
         Ok(counts)
     }
 
+    /// Only the resets in rstmon's own network namespace.
+    pub fn read_tally(&self) -> Result<[u64; tally::COUNT as usize], ProbeError> {
+        sums(&self.tally)
+    }
+
     fn read_overflow(&self) -> Result<Vec<(u8, u8, u64)>, ProbeError> {
         let mut overflow = Vec::new();
         for index in 0..direction::COUNT * REASONS {
