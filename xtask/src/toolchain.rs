@@ -100,8 +100,12 @@ impl Versions {
     /// The tools that differ, each as `tool: recorded -> here`.
     pub(crate) fn differences(&self, here: &Self) -> Vec<String> {
         let Self { rustc, cargo, bpf_linker, llvm } = self;
+        let only_in = |a: &[String], b: &[String]| {
+            let lines: Vec<&str> = a.iter().filter(|line| !b.contains(line)).map(String::as_str).collect();
+            lines.join(", ")
+        };
         let pairs = [
-            ("rustc", rustc.join(", "), here.rustc.join(", ")),
+            ("rustc", only_in(rustc, &here.rustc), only_in(&here.rustc, rustc)),
             ("cargo", cargo.clone(), here.cargo.clone()),
             ("bpf-linker", bpf_linker.clone(), here.bpf_linker.clone()),
             ("LLVM", llvm.clone(), here.llvm.clone()),
@@ -220,6 +224,13 @@ mod tests {
     fn a_difference_names_the_tool_and_both_versions() {
         let here = Versions { bpf_linker: "bpf-linker 0.14.0".into(), ..versions() };
         assert_eq!(versions().differences(&here), ["bpf-linker: bpf-linker 0.13.0 -> bpf-linker 0.14.0"]);
+    }
+
+    #[test]
+    fn of_rustc_only_the_lines_that_differ_are_told() {
+        let mut here = versions();
+        here.rustc[4] = "LLVM version: 23.1.0".into();
+        assert_eq!(versions().differences(&here), ["rustc: LLVM version: 22.1.8 -> LLVM version: 23.1.0"]);
     }
 
     #[test]

@@ -70,6 +70,20 @@ impl Variant {
 pub(super) fn compile(workspace: &Workspace, toolchain: &Toolchain, variant: Variant) -> anyhow::Result<PathBuf> {
     let target = workspace.target.join("bpf");
     let registries = registries(workspace, toolchain)?;
+    // Cargo sees when rustc changes and does not see when bpf-linker or its LLVM does: always link anew.
+    let mut clean = cargo(workspace, toolchain);
+    clean.args([
+        "clean",
+        "--quiet",
+        "--locked",
+        "--release",
+        "--package=rstmon-ebpf",
+        "--target",
+        TARGET,
+        "--target-dir",
+    ]);
+    process::run(clean.arg(&target))?;
+
     let mut command = cargo(workspace, toolchain);
     command
         // --locked: two versions of cargo work on this Cargo.lock, and neither may touch it here.

@@ -58,7 +58,7 @@ fn installed(packages: &[Package]) -> anyhow::Result<String> {
 
 fn apt_get(args: &[&str]) -> anyhow::Result<()> {
     let mut command = Privilege::detect()?.command("env");
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]).args(args);
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "-o=Dpkg::Use-Pty=0"]).args(args);
     Ok(process::run(&mut command)?)
 }
 
