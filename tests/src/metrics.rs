@@ -63,7 +63,8 @@ impl Metrics {
     /// When the sum is no whole number that an `f64` can hold exactly.
     #[must_use]
     pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        let sum = self.sum(name, labels);
+        // The sum of no samples is -0.
+        let sum = self.sum(name, labels).abs();
         format!("{sum:.0}").parse().ok().filter(|_| sum.fract() == 0.0).unwrap_or_else(|| panic!("{name}: {sum}"))
     }
 

@@ -155,6 +155,12 @@ impl Stage {
     /// When no socket can be bound.
     pub fn closed_port(&self) -> Result<u16> {
         let address = self.server_address(0);
-        self.server().run(|| Ok(std::net::TcpListener::bind(address)?.local_addr()?.port()))?
+        // Bound only: a port that had a listener would have a last owner.
+        self.server().run(|| {
+            let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+            let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+            rustix::net::bind(&socket, &address)?;
+            Ok(SocketAddr::try_from(rustix::net::getsockname(&socket)?)?.port())
+        })?
     }
 }

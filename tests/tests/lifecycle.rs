@@ -115,10 +115,19 @@ fn all(kind: &str) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The ids of those that a process holds.
+/// The ids of those that a process holds, as its descriptors tell: bpftool names holders only on kernels where it can
+/// load programs of its own.
 fn held_by(kind: &str, pid: u32) -> Vec<u64> {
-    let holds = |entry: &Value| entry["pids"].as_array().is_some_and(|pids| pids.iter().any(|held| held["pid"] == pid));
-    all(kind).iter().filter(|entry| holds(entry)).filter_map(|entry| entry["id"].as_u64()).collect()
+    let field = format!("{kind}_id:");
+    let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
+    let held: BTreeSet<u64> = infos
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
+        // A link's descriptor tells its program, too.
+        .filter(|info| kind == "link" || !info.contains("link_id:"))
+        .filter_map(|info| info.lines().find_map(|line| line.strip_prefix(&field)?.trim().parse().ok()))
+        .collect();
+    let known = all(kind);
+    held.into_iter().filter(|id| known.iter().any(|entry| entry["id"] == *id)).collect()
 }
 
 #[test]

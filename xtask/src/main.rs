@@ -1,1 +1,134 @@
-fn main() {}
+//! `cargo xtask`: the development tasks of rstmon, one file or folder each.
+//!
+//! Whatever the tasks have to say goes to standard error: standard output belongs to what they run.
+
+mod bpf;
+mod elevate;
+mod lookup;
+mod process;
+mod run;
+mod say;
+mod setup;
+mod test;
+mod toolchain;
+mod workspace;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Development tasks of rstmon.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask run                     watch resets as they happen (rstmon tail)
+  cargo xtask run -- why --since 10m  any other rstmon command line
+  cargo xtask test                    everything that CI runs
+  cargo xtask bpf                     rebuild the kernel half after changing it";
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build rstmon in release mode and run it as root (through sudo if need be).
+    ///
+    /// Needs stable Rust and a C linker only: the kernel half is in the repository, compiled.
+    #[command(after_help = "\
+Examples:
+  cargo xtask run                      rstmon tail
+  cargo xtask run -- top
+  cargo xtask run -- tail --json port=8080")]
+    Run {
+        /// rstmon's command line; `tail` when there is none.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Install what the tests and the kernel half's build need, from Debian's packages.
+    ///
+    /// Does nothing, quickly, when everything is there.
+    Setup,
+    /// Build the kernel half into rstmon/bpf/rstmon.bpf.o, or check the one that is there.
+    #[command(after_help = "\
+Examples:
+  cargo xtask bpf           after a change to rstmon-ebpf or rstmon-common
+  cargo xtask bpf --check   is the committed object what the sources say?
+  cargo xtask bpf --debug   an object that logs, in target/bpf; the committed one stays as it is
+
+Environment:
+  RSTMON_BPF_TOOLCHAIN   sysroot of a rustc that has a prebuilt core for bpfel-unknown-none (default /usr)
+  LLVM_PREFIX            where that rustc's major version of LLVM is installed (default /usr/lib/llvm-N)")]
+    Bpf {
+        /// Write nothing: fail if the committed object is stale, altered, or not what the sources compile to.
+        #[arg(long, conflicts_with = "debug")]
+        check: bool,
+        /// Build with the feature `debug` (log lines from the kernel half) into the target directory.
+        #[arg(long)]
+        debug: bool,
+    },
+    /// Run everything that CI runs, in order, and stop at the first failure.
+    #[command(after_help = "\
+Examples:
+  cargo xtask test              installs what is missing, then tests
+  cargo xtask test --no-setup   installs nothing
+
+With CI=true an end-to-end test that had to be skipped is a failure; otherwise it is reported.")]
+    Test {
+        /// Do not install missing packages first.
+        #[arg(long)]
+        no_setup: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match perform(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::line(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> anyhow::Result<()> {
+    let workspace = Workspace::discover()?;
+    match task {
+        Task::Run { args } => match run::run(&workspace, args)? {},
+        Task::Setup => setup::setup(&workspace)?,
+        Task::Bpf { check: true, .. } => drop(bpf::check(&workspace)?),
+        Task::Bpf { debug: true, .. } => bpf::build_debug(&workspace)?,
+        Task::Bpf { .. } => bpf::build(&workspace)?,
+        Task::Test { no_setup } => test::test(&workspace, !no_setup)?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_passes_everything_after_the_dashes_on() {
+        let cli = Cli::try_parse_from(["cargo xtask", "run", "--", "tail", "--json", "port=80"]).expect("valid");
+        let Task::Run { args } = cli.task else { panic!("expected run, found {:?}", cli.task) };
+        assert_eq!(args, ["tail", "--json", "port=80"]);
+    }
+
+    #[test]
+    fn a_check_never_builds_the_debug_object() {
+        let found = Cli::try_parse_from(["cargo xtask", "bpf", "--check", "--debug"]);
+        assert!(found.is_err(), "expected a usage error, found {found:?}");
+    }
+}

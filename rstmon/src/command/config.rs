@@ -27,12 +27,14 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file does not parse.
-    #[error("{}:{line}: {message}; see packaging/rstmon.toml for every key", path.display())]
+    #[error("{}:{line}: {message} (in `{content}`); packaging/rstmon.toml has every key", path.display())]
     Parse {
         /// Which file.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
+        /// That line.
+        content: String,
         /// What is wrong there.
         message: String,
     },
@@ -226,7 +228,9 @@ impl Config {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
-            ConfigError::Parse { path: path.into(), line, message: error.message().replace('\n', " ") }
+            // The parser's message does not name the key: the line does.
+            let content: String = text.lines().nth(line - 1).unwrap_or("").trim().chars().take(80).collect();
+            ConfigError::Parse { path: path.into(), line, content, message: error.message().replace('\n', " ") }
         })
     }
 

@@ -142,7 +142,7 @@ macro_rules! evidence {
 }
 evidence! {
     /// Milliseconds since the handshake.
-    age_ms: f64;
+    age_ms: u64;
     /// Milliseconds since the last data segment was sent.
     send_idle_ms: u64;
     /// Milliseconds since the last data segment was received.
@@ -150,7 +150,7 @@ evidence! {
     /// Milliseconds since anything was heard from the peer.
     silent_ms: u64;
     /// Milliseconds since a process here closed the connection.
-    closed_ms_ago: f64;
+    closed_ms_ago: u64;
     /// Milliseconds without a byte before that close.
     idle_before_close_ms: u64;
     /// Bytes received and not read.
@@ -292,13 +292,12 @@ impl EventEvidence {
             exit_signal,
         } = reset.evidence.clone();
         let whole = |duration: Option<Duration>| duration.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-        let exact = |duration: Option<Duration>| duration.map(|d| (d.as_secs_f64() * 1e6).round() / 1e3);
         Self {
-            age_ms: exact(age),
+            age_ms: whole(age),
             send_idle_ms: whole(send_idle),
             receive_idle_ms: whole(receive_idle),
             silent_ms: whole(silent),
-            closed_ms_ago: exact(closed_ago),
+            closed_ms_ago: whole(closed_ago),
             idle_before_close_ms: whole(idle_before_close),
             unread_bytes,
             unsent_bytes,

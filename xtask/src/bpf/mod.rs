@@ -1,0 +1,91 @@
+//! `cargo xtask bpf`: the kernel half as an object file that is committed, so that building rstmon needs stable Rust
+//! only, and `cargo xtask bpf --check`: the proof that the committed object is what the sources say.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `compile` | sources -> object, the same bytes in every checkout |
+//! | `sources`, `lock`, `digest` | the hash of everything that determines the object |
+//! | `record` | the file beside the object that says what it was built from and with |
+//! | `shape` | what the loader sees in an object: programs, maps, globals |
+//! | `verdict` | from facts to a verdict, without effects |
+
+mod compile;
+mod digest;
+mod lock;
+mod record;
+mod shape;
+mod sources;
+mod verdict;
+
+use std::path::PathBuf;
+
+use self::{compile::Variant, record::Record, shape::Shape};
+use crate::{
+    say,
+    toolchain::Toolchain,
+    workspace::{self, Workspace},
+};
+
+/// The committed object and its record, relative to the workspace.
+const OBJECT: &str = "rstmon/bpf/rstmon.bpf.o";
+const RECORD: &str = "rstmon/bpf/rstmon.bpf.json";
+
+/// What a check has found, when it has found nothing wrong.
+#[derive(Debug)]
+pub(crate) enum Checked {
+    /// Rebuilding yields the committed bytes.
+    Identical,
+    /// The toolchain has moved on since. Rebuilding yields the same programs, maps and globals in other bytes: both
+    /// objects have to pass the end-to-end tests. This is where the rebuilt one is.
+    Rebuilt(PathBuf),
+}
+
+/// Builds the kernel half and puts it, with its record, where the user half embeds it.
+pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<()> {
+    let toolchain = Toolchain::find()?;
+    // Hashed before compiling: whoever saves a file meanwhile gets a stale object, not one that claims to be fresh.
+    let source_sha256 = sources::hash(&workspace.root)?;
+    let built = compile::compile(workspace, &toolchain, Variant::Release)?;
+    let object = workspace::read(&built)?;
+    Shape::parse(&object)?;
+    let record = Record {
+        source_sha256,
+        object_sha256: digest::sha256(&object)?,
+        flags: compile::FLAGS.map(str::to_owned).to_vec(),
+        toolchain: toolchain.versions,
+    };
+    workspace::write(&workspace.root.join(OBJECT), &object)?;
+    record.write(&workspace.root.join(RECORD))?;
+    say::line(format_args!("bpf: wrote {OBJECT} ({} bytes) and {RECORD}; commit both", object.len()));
+    Ok(())
+}
+
+/// Builds the kernel half with its log lines, beside the committed object.
+pub(crate) fn build_debug(workspace: &Workspace) -> anyhow::Result<()> {
+    let built = compile::compile(workspace, &Toolchain::find()?, Variant::Debug)?;
+    say::line(format_args!(
+        "bpf: wrote {0}; use it with `RSTMON_BPF_OBJECT={0} cargo build -p rstmon --features debug`",
+        built.display()
+    ));
+    Ok(())
+}
+
+/// Checks the committed object: fresh, unaltered, and what its sources compile to. One line says how it went.
+pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Checked> {
+    let committed = workspace::read(&workspace.root.join(OBJECT)).ok();
+    let record = Record::read(&workspace.root.join(RECORD))?;
+    let (committed, record) = verdict::both(committed, record)?;
+    // Cheap questions first: a stale object need not be rebuilt to be refused.
+    verdict::unaltered(&record, &digest::sha256(&committed)?)?;
+    verdict::fresh(&record, &sources::hash(&workspace.root)?)?;
+
+    let toolchain = Toolchain::find()?;
+    let built = compile::compile(workspace, &toolchain, Variant::Release)?;
+    let rebuilt = workspace::read(&built)?;
+    let drift = record.toolchain.differences(&toolchain.versions);
+    let differences =
+        if rebuilt == committed { vec![] } else { Shape::parse(&committed)?.differences(&Shape::parse(&rebuilt)?) };
+    let verdict = verdict::judge(rebuilt == committed, drift, differences)?;
+    say::line(format_args!("bpf: {verdict}"));
+    Ok(if verdict.needs_tests() { Checked::Rebuilt(built) } else { Checked::Identical })
+}

@@ -1,0 +1,45 @@
+//! `cargo xtask run`: build rstmon, then become it.
+
+use std::{convert::Infallible, ffi::OsString, os::unix::process::CommandExt};
+
+use anyhow::{Context as _, bail};
+
+use crate::{elevate::Privilege, lookup, process, workspace::Workspace};
+
+/// Builds rstmon and replaces this process with it, so that signals and the exit code are rstmon's own.
+pub(crate) fn run(workspace: &Workspace, args: Vec<OsString>) -> anyhow::Result<Infallible> {
+    // Asked first: nobody wants to learn after a long build that they cannot run the result.
+    let privilege = Privilege::detect()?;
+    if lookup::find("cc").is_none() {
+        bail!("Rust needs a C linker (`cc`) and there is none: `apt-get install gcc libc6-dev`");
+    }
+    process::run(workspace.cargo().args(["build", "--release", "--locked", "--package", "rstmon"]))?;
+
+    let binary = workspace.release_binary();
+    let mut command = privilege.command(&binary);
+    command.args(or_tail(args));
+    // Cargo points it at its own libraries for the sake of `cargo run`; rstmon has no use for them.
+    command.env_remove("LD_LIBRARY_PATH");
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot execute `{}`", process::describe(&command)))
+}
+
+/// What to run when nothing was asked for: the command that shows most soonest.
+fn or_tail(args: Vec<OsString>) -> Vec<OsString> {
+    if args.is_empty() { vec!["tail".into()] } else { args }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tail_is_the_default() {
+        assert_eq!(or_tail(vec![]), ["tail"]);
+    }
+
+    #[test]
+    fn arguments_are_passed_on_untouched() {
+        assert_eq!(or_tail(vec!["why".into(), "--json".into()]), ["why", "--json"]);
+    }
+}

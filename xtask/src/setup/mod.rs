@@ -1,0 +1,78 @@
+//! `cargo xtask setup`: install what the tests and the kernel half's build need, and only what is missing.
+
+mod linker;
+mod packages;
+
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use self::packages::Package;
+use crate::{
+    elevate::Privilege,
+    lookup, process, say,
+    toolchain::{self, Rustc},
+    workspace::Workspace,
+};
+
+/// Brings this machine to where `cargo xtask test` can run. Does nothing when it is there already.
+pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {
+    if lookup::find("apt-get").is_none() || lookup::find("dpkg-query").is_none() {
+        bail!("{}", packages::by_hand());
+    }
+    let mut lists_are_fresh = false;
+    // In two rounds: which LLVM is wanted is known only once rustc is there.
+    install(&packages::base(), &mut lists_are_fresh)?;
+    let rustc = Rustc::ask(&toolchain::sysroot().join("bin/rustc"))?;
+    install(&packages::llvm(rustc.llvm), &mut lists_are_fresh)?;
+    linker::ensure(workspace, rustc.llvm)?;
+    rustup_components(workspace)
+}
+
+fn install(wanted: &[Package], lists_are_fresh: &mut bool) -> anyhow::Result<()> {
+    let missing = packages::missing(wanted, &installed(wanted)?);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for package in &missing {
+        say::line(format_args!("setup: installing {} ({})", package.name, package.why));
+    }
+    if !*lists_are_fresh {
+        apt_get(&["update"])?;
+        *lists_are_fresh = true;
+    }
+    let mut args = vec!["install", "--yes", "--no-install-recommends"];
+    args.extend(missing.iter().map(|package| package.name.as_str()));
+    apt_get(&args).context("if a package is unknown here: it is in Debian 12 and later with their security updates")
+}
+
+/// The output of dpkg-query, which fails when it knows nothing of one of the packages and still answers for the rest.
+fn installed(packages: &[Package]) -> anyhow::Result<String> {
+    let output = Command::new("dpkg-query")
+        .args(["--show", "--showformat", packages::FORMAT])
+        .args(packages.iter().map(|package| &package.name))
+        .output()
+        .context("cannot start dpkg-query")?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn apt_get(args: &[&str]) -> anyhow::Result<()> {
+    let mut command = Privilege::detect()?.command("env");
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "-o=Dpkg::Use-Pty=0"]).args(args);
+    Ok(process::run(&mut command)?)
+}
+
+/// rustfmt and clippy, which a minimal rustup lacks.
+fn rustup_components(workspace: &Workspace) -> anyhow::Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if process::output(workspace.cargo().args([subcommand, "--version"])).is_ok() {
+            continue;
+        }
+        if lookup::find("rustup").is_none() {
+            bail!("`cargo {subcommand}` is missing: install {component} from where your Rust is from");
+        }
+        say::line(format_args!("setup: installing {component} (cargo xtask test runs `cargo {subcommand}`)"));
+        process::run(Command::new("rustup").args(["component", "add", component]))?;
+    }
+    Ok(())
+}

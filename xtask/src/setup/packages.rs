@@ -1,0 +1,102 @@
+//! Which Debian packages are needed, and for what.
+
+/// Format of dpkg-query's answers that [`missing`] reads.
+pub(super) const FORMAT: &str = "${Package} ${db:Status-Status}\n";
+
+/// One Debian package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Package {
+    /// Its name.
+    pub(super) name: String,
+    /// What of ours needs it.
+    pub(super) why: &'static str,
+}
+
+const BASE: [(&str, &str); 12] = [
+    ("rustc-web", "compiles the kernel half"),
+    ("cargo-web", "compiles the kernel half"),
+    ("libstd-rust-web-dev-bpf", "core for the kernel half"),
+    ("gcc", "Rust's linker"),
+    ("g++", "links bpf-linker"),
+    ("bpftool", "end-to-end tests: what the kernel has loaded"),
+    ("iproute2", "end-to-end tests: network namespaces, ss"),
+    ("iptables", "end-to-end tests: a firewall that drops or resets"),
+    ("libcap2-bin", "end-to-end tests: running with few capabilities"),
+    ("nginx-light", "end-to-end tests: a real server"),
+    ("python3", "end-to-end tests: a real client"),
+    ("util-linux", "end-to-end tests: unshare, nsenter, setpriv"),
+];
+
+/// What is needed whatever rustc turns out to be.
+pub(super) fn base() -> Vec<Package> {
+    BASE.into_iter().map(|(name, why)| Package { name: name.to_owned(), why }).collect()
+}
+
+/// What is needed of LLVM `major`, the one inside the kernel half's rustc.
+pub(super) fn llvm(major: u32) -> Vec<Package> {
+    let package = |name: String, why| Package { name, why };
+    vec![
+        package(format!("llvm-{major}"), "llvm-strip for the kernel half"),
+        package(format!("llvm-{major}-dev"), "bpf-linker is built on it"),
+        package(format!("libpolly-{major}-dev"), "bpf-linker is built on it"),
+        package("libzstd-dev".to_owned(), "bpf-linker is built on it"),
+    ]
+}
+
+/// Those of `wanted` that dpkg-query's answer does not call installed.
+pub(super) fn missing(wanted: &[Package], answer: &str) -> Vec<Package> {
+    let installed: Vec<&str> = answer.lines().filter_map(|line| line.strip_suffix(" installed")).collect();
+    wanted.iter().filter(|package| !installed.contains(&package.name.as_str())).cloned().collect()
+}
+
+/// What to tell somebody whose distribution has no apt-get.
+pub(super) fn by_hand() -> String {
+    let mut text = String::from(
+        "setup installs Debian's packages and there is no apt-get here. Please install what these hold, \
+         with N the LLVM version of that rustc, then run `cargo xtask test --no-setup`:",
+    );
+    for (name, why) in BASE {
+        text.push_str(&format_line(name, why));
+    }
+    text.push_str(&format_line("llvm-N llvm-N-dev libpolly-N-dev libzstd-dev", "bpf-linker is built on them"));
+    text.push_str(&format_line(
+        &format!("bpf-linker {}", crate::toolchain::LINKER_VERSION),
+        "from crates.io, --no-default-features --features llvm-N",
+    ));
+    text
+}
+
+fn format_line(name: &str, why: &str) -> String {
+    format!("\n  {name}: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(packages: &[Package]) -> Vec<&str> {
+        packages.iter().map(|package| package.name.as_str()).collect()
+    }
+
+    #[test]
+    fn nothing_is_missing_where_all_is_installed() {
+        let answer: Vec<String> = base().iter().map(|package| format!("{} installed", package.name)).collect();
+        assert_eq!(missing(&base(), &answer.join("\n")), []);
+    }
+
+    #[test]
+    fn removed_and_unknown_packages_are_missing() {
+        let wanted = llvm(22);
+        let answer = "llvm-22 installed\nllvm-22-dev config-files\nlibzstd-dev installed\n";
+        assert_eq!(names(&missing(&wanted, answer)), ["llvm-22-dev", "libpolly-22-dev"]);
+    }
+
+    #[test]
+    fn advice_for_other_distributions_names_everything() {
+        let text = by_hand();
+        for package in base() {
+            assert!(text.contains(&package.name), "{} is missing from `{text}`", package.name);
+        }
+        assert!(text.contains("bpf-linker 0.13.0"), "found `{text}`");
+    }
+}

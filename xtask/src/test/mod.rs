@@ -1,0 +1,104 @@
+//! `cargo xtask test`: everything CI runs, in order. `steps` says what, this runs it, `skips` judges what was left out.
+
+mod skips;
+mod steps;
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+
+use self::steps::{Action, Plan, Step};
+use crate::{
+    bpf::{self, Checked},
+    elevate::Privilege,
+    process, say, setup, toolchain,
+    workspace::{FileError, Workspace},
+};
+
+/// Runs all steps and stops at the first that fails.
+pub(crate) fn test(workspace: &Workspace, with_setup: bool) -> anyhow::Result<()> {
+    let plan = Plan {
+        setup: with_setup,
+        host: host(workspace)?,
+        target: workspace.target.clone(),
+        binary: workspace.release_binary(),
+        privilege: Privilege::detect()?,
+    };
+    let mut runner = Runner { workspace, rebuilt: None, passed: Vec::new() };
+    runner.run(&plan.steps())?;
+    if let Some(object) = runner.rebuilt.take() {
+        runner.run(&plan.steps_with_object(&object))?;
+    }
+    say::line(steps::summary(&runner.passed));
+    Ok(())
+}
+
+fn host(workspace: &Workspace) -> anyhow::Result<String> {
+    let mut command = workspace.cargo();
+    let verbose = process::output(command.arg("-vV"))?;
+    let host = toolchain::field(&verbose, "host").context("`cargo -vV` does not name its host")?;
+    Ok(host.to_owned())
+}
+
+struct Runner<'a> {
+    workspace: &'a Workspace,
+    /// The rebuilt object, if the check of the committed one has left another to be tested.
+    rebuilt: Option<PathBuf>,
+    passed: Vec<(&'static str, Duration)>,
+}
+
+impl Runner<'_> {
+    fn run(&mut self, steps: &[Step]) -> anyhow::Result<()> {
+        for step in steps {
+            say::line(format_args!("==> {}", step.name));
+            let start = Instant::now();
+            let outcome = self.perform(&step.action);
+            let duration = start.elapsed();
+            let (name, seconds) = (step.name, duration.as_secs_f64());
+            outcome.with_context(|| format!("step `{name}` failed after {seconds:.1} s"))?;
+            say::line(format_args!("==> {name}: passed in {seconds:.1} s"));
+            self.passed.push((name, duration));
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, action: &Action) -> anyhow::Result<()> {
+        match action {
+            Action::Setup => setup::setup(self.workspace)?,
+            Action::CheckObject => {
+                if let Checked::Rebuilt(object) = bpf::check(self.workspace)? {
+                    self.rebuilt = Some(object);
+                }
+            }
+            Action::Cargo { args, env } => {
+                process::run(self.workspace.cargo().args(args).envs(env.iter().cloned()))?;
+            }
+            Action::EndToEnd { args, env, skip_log } => {
+                remove_if_there(skip_log).map_err(FileError::on("remove", skip_log))?;
+                process::run(self.workspace.cargo().args(args).envs(env.iter().cloned()))?;
+                let log = fs::read_to_string(skip_log).or_else(none_if_absent);
+                let log = log.map_err(FileError::on("read", skip_log))?;
+                if let Some(report) = skips::judge(&log, is_ci())? {
+                    say::line(report);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+fn none_if_absent(error: io::Error) -> io::Result<String> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(String::new()) } else { Err(error) }
+}
+
+fn is_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| value == "true")
+}
