@@ -11,6 +11,7 @@
 
 #![no_std]
 #![no_main]
+#![expect(unreachable_pub, reason = "one binary of many small modules: `pub` means shared between them")]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod accept;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Result;
+use rustix::net::{AddressFamily, SocketType};
 
 use crate::{
     actor::Actor,
