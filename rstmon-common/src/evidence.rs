@@ -30,7 +30,8 @@ pub const LINGER_ZERO: u32 = 1 << 12;
 pub const LINGER2_NEGATIVE: u32 = 1 << 13;
 /// The listener's accept queue was over its limit.
 pub const LISTENER_FULL: u32 = 1 << 14;
-/// Nothing was heard from the peer for at least the idle threshold.
+/// Nothing was heard from the peer for at least the idle threshold, and what is in flight was sent only once: the
+/// silence is idleness, not a path that lost segments.
 pub const SILENT: u32 = 1 << 15;
 /// A process here had closed the connection before.
 pub const CLOSED_HERE: u32 = 1 << 16;

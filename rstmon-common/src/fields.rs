@@ -30,6 +30,7 @@ macro_rules! kernel_fields {
             SK_UID: u32 = "sock", "sk_uid";
             SK_CGROUP: u64 = "sock", "sk_cgrp_data.cgroup";
             INET_SPORT: u16 = "inet_sock", "inet_sport";
+            ICSK_RETRANSMITS: u8 = "inet_connection_sock", "icsk_retransmits";
             ICSK_PROBES_OUT: u8 = "inet_connection_sock", "icsk_probes_out";
             ICSK_LRCVTIME: u32 = "inet_connection_sock", "icsk_ack.lrcvtime";
             TCP_RCV_NXT: u32 = "tcp_sock", "rcv_nxt";

@@ -40,7 +40,7 @@ fn slot(key: &CountKey) -> Option<*mut CountSlot> {
     }
     // Another CPU may insert the same key first (EEXIST): either way it is there afterwards, unless the map is full
     // or its bucket is locked by what this program interrupted (EBUSY).
-    let _ = map.insert(key, &CountSlot { hits: 0, window_ns: 0, offered: 0 }, BPF_NOEXIST);
+    let _ = map.insert(key, CountSlot { hits: 0, window_ns: 0, offered: 0 }, BPF_NOEXIST);
     if let Some(slot) = map.get_ptr_mut(key) {
         return Some(slot);
     }

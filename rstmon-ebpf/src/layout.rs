@@ -71,6 +71,12 @@ pub fn probe<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> Option
     Some(probe_or_default(base.wrapping_add(offset as usize)))
 }
 
+/// Width of a field as helpers want it.
+#[expect(clippy::cast_possible_truncation, reason = "a field is at most 16 bytes wide")]
+const fn width_of<T>() -> u32 {
+    size_of::<T>() as u32
+}
+
 /// Reads a value at an arbitrary kernel address; the default when it cannot be read (the helper then writes zeros).
 #[inline(always)]
 pub fn probe_or_default<T: Copy + Default>(address: *const u8) -> T {
@@ -79,7 +85,7 @@ pub fn probe_or_default<T: Copy + Default>(address: *const u8) -> T {
     unsafe {
         aya_ebpf::helpers::generated::bpf_probe_read_kernel(
             core::ptr::from_mut(&mut value).cast(),
-            size_of::<T>() as u32,
+            width_of::<T>(),
             address.cast(),
         );
     }

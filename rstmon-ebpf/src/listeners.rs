@@ -11,7 +11,7 @@ pub fn add(key: &Tuple) {
         unsafe { *count += 1 };
     } else {
         // A full map forgets this listener: an unknown connection to its port then has no service port.
-        let _ = LISTENERS.insert(key, &1, 0);
+        let _ = LISTENERS.insert(key, 1, 0);
     }
 }
 

@@ -11,6 +11,8 @@
 
 #![no_std]
 #![no_main]
+#![expect(clippy::inline_always, reason = "kernel pointers keep their types only within one program: calls lose them")]
+#![expect(clippy::needless_pass_by_value, reason = "the signature of a program is given by its macro")]
 #![expect(unreachable_pub, reason = "one binary of many small modules: `pub` means shared between them")]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
@@ -19,8 +21,8 @@ mod atomic;
 mod backfill;
 mod count;
 mod event;
-mod listeners;
 mod layout;
+mod listeners;
 mod maps;
 mod note;
 mod pending;

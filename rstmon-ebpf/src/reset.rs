@@ -71,7 +71,9 @@ impl Reset {
     /// The reason, kept within its range.
     #[inline(always)]
     pub fn set_reason(&mut self, reason: u32) {
-        self.work.record.key.reason = if reason < REASONS { reason as u8 } else { REASON_UNSUPPORTED };
+        #[expect(clippy::cast_possible_truncation, reason = "REASONS is below 256")]
+        let known = reason as u8;
+        self.work.record.key.reason = if reason < REASONS { known } else { REASON_UNSUPPORTED };
     }
 
     #[inline(always)]
@@ -134,7 +136,7 @@ impl Reset {
             self.set(evidence::UNSENT, is_some(unsent));
             self.set(evidence::UNACKED, is_some(unacked));
             if let Some(silence) = tcp.silence(self.now) {
-                self.set(evidence::SILENT, silence >= IDLE_JIFFIES.load());
+                self.set(evidence::SILENT, silence >= IDLE_JIFFIES.load() && tcp.retransmitting() == 0);
             }
             self.add_close(closed_ns, idle_before_close_ms);
         }
@@ -228,7 +230,8 @@ impl Reset {
     /// the listener that made the connection (which answers what is no SYN).
     #[inline(always)]
     pub fn add_memory(&mut self) {
-        let syn = self.work.record.key.evidence & (evidence::SEGMENT_SYN | evidence::SEGMENT_ACK) == evidence::SEGMENT_SYN;
+        let syn =
+            self.work.record.key.evidence & (evidence::SEGMENT_SYN | evidence::SEGMENT_ACK) == evidence::SEGMENT_SYN;
         let listener = note::listener_key(&self.work.tuple);
         if self.work.record.key.socket == socket::NONE && (syn || listeners::has(&listener)) {
             self.work.record.role = role::ACCEPTED;
@@ -297,4 +300,3 @@ pub fn outstanding(tcp: Tcp, before: u8) -> (u32, u32) {
         _ => (unsent, unacked),
     }
 }
-

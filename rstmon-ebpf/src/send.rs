@@ -13,10 +13,7 @@ use crate::{
     sock::Sock,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use rstmon_common::{
-    key::direction,
-    limits::REASON_UNSUPPORTED,
-};
+use rstmon_common::{key::direction, limits::REASON_UNSUPPORTED};
 
 /// Counts and offers one sent reset.
 #[btf_tracepoint(function = "tcp_send_reset")]

@@ -4,11 +4,12 @@
 
 use crate::{
     layout::{
-        ICSK_LRCVTIME, ICSK_PROBES_OUT, INET_SPORT, JIFFY_NS, NET_INUM, SK_ACK_BACKLOG, SK_CGROUP, SK_LINGERTIME,
-        SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_SHUTDOWN, SK_SOCKET, SK_UID, SKC_DADDR, SKC_DPORT, SKC_FAMILY, SKC_FLAGS,
-        SKC_NET, SKC_NUM, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR, TCP_BYTES_RECEIVED, TCP_BYTES_SENT,
-        TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA,
-        TCP_SRTT_US, TCP_TOTAL_RETRANS, TCP_WRITE_SEQ, field, probe, probe_or_default,
+        ICSK_LRCVTIME, ICSK_PROBES_OUT, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, NET_INUM, SK_ACK_BACKLOG, SK_CGROUP,
+        SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_SHUTDOWN, SK_SOCKET, SK_UID, SKC_DADDR, SKC_DPORT,
+        SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_NUM, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
+        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT,
+        TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_SRTT_US, TCP_TOTAL_RETRANS, TCP_WRITE_SEQ, field, probe,
+        probe_or_default,
     },
     skb::set_v4,
     task::kernfs_id,
@@ -154,6 +155,8 @@ impl Tcp {
         bytes_sent: u64 = TCP_BYTES_SENT or ABSENT_U64;
         /// Segments retransmitted.
         retransmits: u32 = TCP_TOTAL_RETRANS or ABSENT_U32;
+        /// Retransmissions of what is in flight.
+        retransmitting: u8 = ICSK_RETRANSMITS or 0;
         /// Unanswered probes.
         probes: u8 = ICSK_PROBES_OUT or 0;
     }
@@ -328,6 +331,7 @@ fn smaller(a: Option<u32>, b: Option<u32>) -> Option<u32> {
 
 /// The kernel's clock of `tcp_jiffies32`.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "tcp_jiffies32 is the low half of the jiffies")]
 pub fn jiffies() -> u32 {
     // SAFETY: takes nothing, returns a number.
     unsafe { bpf_jiffies64() as u32 }
@@ -335,6 +339,7 @@ pub fn jiffies() -> u32 {
 
 /// Jiffies in milliseconds; `ABSENT_U32` for an unknown number.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "half the range of 32 bit jiffies is 99 days at HZ=250")]
 pub fn jiffies_to_ms(jiffies: Option<u32>) -> u32 {
     match jiffies {
         Some(jiffies) => (u64::from(jiffies) * u64::from(JIFFY_NS.load()) / 1_000_000) as u32,

@@ -22,6 +22,7 @@ use rstmon_common::{
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "TCP states are from 1 to 13")]
     let (old, new) = (ctx.arg::<i32>(1) as u8, ctx.arg::<i32>(2) as u8);
     // SAFETY: the argument of this very tracepoint. It fires for DCCP, SCTP and MPTCP too; `tcp()` drops those.
     let sock = unsafe { Sock::from_btf(sk) };
@@ -46,7 +47,7 @@ fn now_ns() -> u64 {
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
-/// connect() or listen(), by the executing task.
+/// `connect()` or `listen()`, by the executing task.
 #[inline(always)]
 fn opened(sk: *const u8, role: u8) {
     if let Some(note) = note::find_or_create(sk) {
@@ -85,7 +86,7 @@ fn fin_arrived(sock: Sock, tcp: Tcp) {
     }
 }
 
-/// close() or shutdown() of a connection, by the executing task: it held the last descriptor, so it is the owner.
+/// `close()` or `shutdown()` of a connection, by the executing task: it held the last descriptor, so it is the owner.
 #[inline(always)]
 fn closed_here(sock: Sock, tcp: Tcp) {
     let Some(note) = note::find(sock) else { return };
@@ -95,7 +96,7 @@ fn closed_here(sock: Sock, tcp: Tcp) {
         (*note).closed_ns = now_ns();
         (*note).idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
         let known = matches!((*note).provenance, provenance::OPENED | provenance::ACCEPTED | provenance::USED);
-        if !task.is_kernel_thread() && !(known && (*note).owner.tgid == task.tgid()) {
+        if !(task.is_kernel_thread() || known && (*note).owner.tgid == task.tgid()) {
             task.describe(&raw mut (*note).owner);
             (*note).provenance = provenance::USED;
         }

@@ -2,7 +2,8 @@
 
 use crate::layout::{
     CGROUP_KN, CGROUP_LEVEL, CGROUP_V1_SUBSYS, CSS_CGROUP, CSS_SET_DFL_CGROUP, CSS_SET_SUBSYS, KERNFS_ID, TASK_CGROUPS,
-    TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_TGID, field, probe, probe_or_default,
+    TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_TGID, field, probe,
+    probe_or_default,
 };
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel_str};
 use rstmon_common::{
@@ -82,7 +83,11 @@ impl Task {
             (*owner).comm = [0; 16];
             let offset = TASK_COMM.load();
             if offset != ABSENT_OFFSET {
-                bpf_probe_read_kernel_str((*owner).comm.as_mut_ptr().cast(), 16, leader.wrapping_add(offset as usize).cast());
+                bpf_probe_read_kernel_str(
+                    (*owner).comm.as_mut_ptr().cast(),
+                    16,
+                    leader.wrapping_add(offset as usize).cast(),
+                );
             }
         }
     }

@@ -6,8 +6,7 @@ use crate::explain::{Cause, render};
 /// Prints the list, one cause, JSON or Markdown.
 pub fn run(arguments: &CausesArguments) -> Result<(), Failure> {
     let (colour, width) = (stream::colour(), stream::width());
-    let cause: Option<Cause> =
-        arguments.id.as_ref().map(|id| id.parse()).transpose().map_err(UsageError::Cause)?;
+    let cause: Option<Cause> = arguments.id.as_ref().map(|id| id.parse()).transpose().map_err(UsageError::Cause)?;
     let text = if arguments.markdown {
         render::markdown()
     } else if arguments.json {

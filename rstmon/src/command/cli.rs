@@ -64,7 +64,12 @@ pub struct RunArguments {
     #[arg(long)]
     pub check: bool,
     /// Address to serve /metrics on; may be given several times
-    #[arg(long = "web.listen-address", env = "RSTMON_WEB_LISTEN_ADDRESS", value_name = "HOST:PORT", value_delimiter = ',')]
+    #[arg(
+        long = "web.listen-address",
+        env = "RSTMON_WEB_LISTEN_ADDRESS",
+        value_name = "HOST:PORT",
+        value_delimiter = ','
+    )]
     pub listen_address: Vec<String>,
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", env = "RSTMON_WEB_TELEMETRY_PATH", value_name = "PATH")]

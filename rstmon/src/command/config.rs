@@ -227,7 +227,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let line = text.as_bytes()[..start].split(|&byte| byte == b'\n').count();
             // The parser's message does not name the key: the line does.
             let content: String = text.lines().nth(line - 1).unwrap_or("").trim().chars().take(80).collect();
             ConfigError::Parse { path: path.into(), line, content, message: error.message().replace('\n', " ") }
@@ -239,7 +239,11 @@ impl Config {
         let page = u32::try_from(rustix::param::page_size()).unwrap_or(4096);
         let ring = self.events.ring_bytes;
         if !ring.is_power_of_two() || ring < page || ring > 1 << 30 {
-            return value("events.ring_bytes", &ring, "it must be a power of two, at least a page (4096) and at most 1 GiB");
+            return value(
+                "events.ring_bytes",
+                &ring,
+                "it must be a power of two, at least a page (4096) and at most 1 GiB",
+            );
         }
         if self.counts.entries == 0 || self.counts.entries > 1 << 20 {
             return value("counts.entries", &self.counts.entries, "it must be from 1 to 1048576");
@@ -304,7 +308,9 @@ mod tests {
     fn error(text: &str) -> String {
         match Config::parse(text, Path::new("rstmon.toml")).and_then(|config| config.validate()) {
             Ok(()) => panic!("{text:?} was accepted"),
-            Err(error @ (ConfigError::Parse { .. } | ConfigError::Value { .. } | ConfigError::Invalid { .. })) => error.to_string(),
+            Err(error @ (ConfigError::Parse { .. } | ConfigError::Value { .. } | ConfigError::Invalid { .. })) => {
+                error.to_string()
+            }
             Err(other) => panic!("{other:?}"),
         }
     }

@@ -94,7 +94,10 @@ impl Report {
                 Ok(probe) => {
                     checks.extend(probe.hooks.iter().map(hook));
                     checks.extend(
-                        probe.missing_fields.iter().map(|missing| field(&format!("{}.{}", missing.aggregate, missing.member))),
+                        probe
+                            .missing_fields
+                            .iter()
+                            .map(|missing| field(&format!("{}.{}", missing.aggregate, missing.member))),
                     );
                     checks.push(recycling(probe.counts.recycles()));
                     checks.push(reasons());

@@ -1,4 +1,4 @@
-//! The filter grammar of tail, why and top: words `field=value`, ANDed; `!=` negates; several values with commas.
+//! The filter grammar of tail, why and top: words `field=value`, joined by AND; `!=` negates; several values with commas.
 
 use crate::{
     explain::{Cause, Severity},
@@ -94,8 +94,10 @@ impl FromStr for Word {
             "process" => Test::Process(texts()),
             "unit" => Test::Unit(texts()),
             "container" => Test::Container(texts()),
-            "port" => Test::Port(each("port", &values, |value| value.parse().ok(), || "a number from 1 to 65535".into())?),
-            "cause" => Test::Cause(each("cause", &values, |value| value.parse().ok(), || list(Cause::ALL, |cause| cause.id()))?),
+            "port" => {
+                Test::Port(each("port", &values, |value| value.parse().ok(), || "a number from 1 to 65535".into())?)
+            }
+            "cause" => Test::Cause(each("cause", &values, |value| value.parse().ok(), || list(Cause::ALL, Cause::id))?),
             "reason" => Test::Reason(each("reason", &values, reason, || {
                 "a name of the kernel's enum sk_rst_reason in lower case, such as tcp_abort_on_close or no_socket, or unsupported".into()
             })?),
@@ -103,15 +105,20 @@ impl FromStr for Word {
                 "direction",
                 &values,
                 |value| Direction::ALL.iter().copied().find(|known| known.as_str() == value),
-                || list(Direction::ALL, |known| known.as_str()),
+                || list(Direction::ALL, Direction::as_str),
             )?),
             "family" => Test::Family(each(
                 "family",
                 &values,
                 |value| Family::ALL.iter().copied().find(|known| known.as_str() == value),
-                || list(Family::ALL, |known| known.as_str()),
+                || list(Family::ALL, Family::as_str),
             )?),
-            "severity" => Test::Severity(each("severity", &values, |value| value.parse().ok(), || list(Severity::ALL, |known| known.word()))?),
+            "severity" => Test::Severity(each(
+                "severity",
+                &values,
+                |value| value.parse().ok(),
+                || list(Severity::ALL, Severity::word),
+            )?),
             "local" => Test::Local(each("local", &values, network, network_help)?),
             "remote" => Test::Remote(each("remote", &values, network, network_help)?),
             _ => return Err(FilterError::Field { field: field.to_owned() }),
@@ -153,14 +160,15 @@ fn network_help() -> String {
 
 impl Test {
     fn matches(&self, event: &Event) -> bool {
-        let text = |values: &[String], value: Option<&str>| value.is_some_and(|value| values.iter().any(|v| v == value));
+        let text =
+            |values: &[String], value: Option<&str>| value.is_some_and(|value| values.iter().any(|v| v == value));
         match self {
             Self::Process(values) => text(values, event.process()),
             Self::Unit(values) => text(values, event.unit()),
             // A prefix of at least a short id will do.
-            Self::Container(values) => event
-                .container()
-                .is_some_and(|id| values.iter().any(|value| id == value || (value.len() >= 12 && id.starts_with(value.as_str())))),
+            Self::Container(values) => event.container().is_some_and(|id| {
+                values.iter().any(|value| id == value || (value.len() >= 12 && id.starts_with(value.as_str())))
+            }),
             Self::Port(values) => event.service_port.is_some_and(|port| values.contains(&port)),
             Self::Cause(values) => values.contains(&event.cause),
             Self::Reason(values) => text(values, Some(event.reason.as_str())),

@@ -1,6 +1,9 @@
 //! One event as one aligned line of text.
 
-use crate::{explain::{Confidence, Severity}, serve::event::{Event, EventEvidence}};
+use crate::{
+    explain::{Confidence, Severity},
+    serve::event::{Event, EventEvidence},
+};
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
 

@@ -71,8 +71,7 @@ impl Monitor {
             }
             _ => None,
         };
-        let exporter =
-            Exporter::new(config.metrics.max_series, config.labels()?, reasons.clone(), hooks.clone())?;
+        let exporter = Exporter::new(config.metrics.max_series, config.labels()?, reasons.clone(), hooks.clone())?;
         let monitor = Self {
             hooks,
             counts: Mutex::new(counts),
@@ -81,7 +80,10 @@ impl Monitor {
             reasons,
             programs,
             coverage,
-            missing_fields: missing_fields.iter().map(|field| format!("{}.{}", field.aggregate, field.member)).collect(),
+            missing_fields: missing_fields
+                .iter()
+                .map(|field| format!("{}.{}", field.aggregate, field.member))
+                .collect(),
         };
         Ok((monitor, events))
     }
@@ -128,8 +130,7 @@ impl Monitor {
 
     fn explain(&self, record: &ResetRecord, clock: Clock, now: Instant) -> Event {
         let reset = Reset::decode(record, &self.reasons, clock);
-        let owner =
-            reset.owner.as_ref().map(|owner| ProcessRef { pid: owner.pid, start_ns: owner.start_ns });
+        let owner = reset.owner.as_ref().map(|owner| ProcessRef { pid: owner.pid, start_ns: owner.start_ns });
         let placement = lock(&self.resolver).resolve(reset.cgroup, owner, now);
         let verdict = Verdict::on(&reset);
         lock(&self.exporter).observe(&reset, verdict.cause);
@@ -178,8 +179,10 @@ impl Monitor {
 fn resolver(cgroup_v1: Option<&'static str>) -> Result<Resolver, Failure> {
     let controller =
         cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name));
-    let mut resolver = Resolver::discover(Procfs::default(), controller, crate::attribute::Limits::default())
-        .map_err(|source| Failure::Io { what: "cannot find the cgroup file systems", source: std::io::Error::other(source) })?;
+    let mut resolver =
+        Resolver::discover(Procfs::default(), controller, crate::attribute::Limits::default()).map_err(|source| {
+            Failure::Io { what: "cannot find the cgroup file systems", source: std::io::Error::other(source) }
+        })?;
     if let Err(error) = resolver.prime(Instant::now()) {
         tracing::warn!(%error, "cannot read the cgroups: units and containers may be missing");
     }

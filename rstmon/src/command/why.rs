@@ -1,4 +1,6 @@
 //! placeholder
 use super::{Failure, cli::WhyArguments};
 /// x
-pub fn run(_: &WhyArguments) -> Result<(), Failure> { Ok(()) }
+pub fn run(_: &WhyArguments) -> Result<(), Failure> {
+    Ok(())
+}

@@ -119,10 +119,8 @@ fn late_segment(f: &Facts) -> Outcome {
     if f.is_active() || f.bits.has(bit::SEGMENT_SYN) {
         return None;
     }
-    let closing = matches!(
-        f.state,
-        Some(State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait)
-    );
+    let closing =
+        matches!(f.state, Some(State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait));
     let aborted = f.is("tcp_abort_on_data") || (f.socket == SocketKind::Full && f.is_unnamed() && closing);
     // TCP_LINGER2 below 0: the acknowledgement of our FIN is answered with a RST, data or not.
     if aborted && f.bits.has(bit::LINGER2_NEGATIVE) && f.state == Some(State::FinWait1) {
@@ -155,8 +153,7 @@ fn stray_segment(f: &Facts) -> Outcome {
 /// Closed, or exited, with data unread. Older kernels: the unread bytes themselves are what `__tcp_close` tests.
 fn closed_unread(f: &Facts) -> Outcome {
     let named = f.is("tcp_abort_on_close");
-    let unnamed =
-        f.is_unnamed() && f.is_set_to_close() && f.bits.has(bit::ATTACHED | bit::UNREAD) && f.is_closing();
+    let unnamed = f.is_unnamed() && f.is_set_to_close() && f.bits.has(bit::ATTACHED | bit::UNREAD) && f.is_closing();
     if !(named || unnamed) {
         return None;
     }
@@ -206,10 +203,8 @@ fn disconnected(f: &Facts) -> Outcome {
 
 /// `SOCK_DESTROY` takes the socket lock and leaves the state; timers do not take it.
 fn destroyed(f: &Facts) -> Outcome {
-    (f.is_active() && f.is_vague() && f.bits.has(bit::STATE_KEPT | bit::LOCKED)).then_some((
-        Cause::Killed,
-        Facts::sure_if(f.is("tcp_state") && !f.bits.has(bit::OWNER_RUNNING)),
-    ))
+    (f.is_active() && f.is_vague() && f.bits.has(bit::STATE_KEPT | bit::LOCKED))
+        .then_some((Cause::Killed, Facts::sure_if(f.is("tcp_state") && !f.bits.has(bit::OWNER_RUNNING))))
 }
 
 /// Kernels that do not name the keep-alive timer: an active reset outside of any process.
@@ -258,22 +253,22 @@ fn after_peers_fin(f: &Facts) -> Outcome {
     if f.bits.has(bit::WROTE_AFTER_FIN) {
         return Some((Cause::WroteToClosedPeer, Certain));
     }
-    established_like(f)
+    Some(in_use(f))
 }
 
 fn established(f: &Facts) -> Outcome {
-    if matches!(f.state, Some(State::Established | State::SynRecv)) { established_like(f) } else { None }
+    if matches!(f.state, Some(State::Established | State::SynRecv)) { Some(in_use(f)) } else { None }
 }
 
 /// A reset of a connection in use: after a long silence, while we were sending, or neither.
-fn established_like(f: &Facts) -> Outcome {
+fn in_use(f: &Facts) -> (Cause, Confidence) {
     if f.bits.has(bit::SILENT) {
-        return Some((Cause::PeerResetIdle, Likely));
+        (Cause::PeerResetIdle, Likely)
+    } else if f.bits.any(bit::UNACKED | bit::UNSENT) {
+        (Cause::PeerAborted, Likely)
+    } else {
+        (Cause::PeerReset, Likely)
     }
-    if f.bits.any(bit::UNACKED | bit::UNSENT) {
-        return Some((Cause::PeerAborted, Likely));
-    }
-    Some((Cause::PeerReset, Likely))
 }
 
 #[cfg(test)]

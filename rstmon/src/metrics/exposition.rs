@@ -142,9 +142,11 @@ impl Exporter {
                 "rstmon_probe_runs_total",
                 "Runs of a hook, where the kernel keeps BPF statistics (sysctl kernel.bpf_stats_enabled).",
                 MetricType::COUNTER,
-                health.programs.iter().filter(|program| program.runs > 0).map(|program| {
-                    counter(program.runs, [("hook", program.hook.as_str())])
-                }),
+                health
+                    .programs
+                    .iter()
+                    .filter(|program| program.runs > 0)
+                    .map(|program| counter(program.runs, [("hook", program.hook.as_str())])),
             ),
             family(
                 "rstmon_probe_runtime_seconds_total",

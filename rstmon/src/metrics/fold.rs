@@ -1,7 +1,10 @@
 //! Kernel counts -> series: exact sums, a bounded number of series, counters that never go down. Pure.
 
 use super::series::Series;
-use crate::{model::{Direction, Reasons}, probe::Counts};
+use crate::{
+    model::{Direction, Reasons},
+    probe::Counts,
+};
 use rstmon_common::CountKey;
 use std::collections::{BTreeMap, HashMap};
 
@@ -101,7 +104,11 @@ impl Fold {
 #[cfg(test)]
 mod tests {
     use super::{Fold, MIN_SERIES};
-    use crate::{metrics::Series, model::{Direction, Family, Reasons}, probe::Counts};
+    use crate::{
+        metrics::Series,
+        model::{Direction, Family, Reasons},
+        probe::Counts,
+    };
     use rstmon_common::CountKey;
 
     fn key(port: u16) -> CountKey {
@@ -195,7 +202,10 @@ mod tests {
     fn even_endless_combinations_stay_bounded() {
         let mut fold = Fold::new(MIN_SERIES);
         let names: Vec<String> = (0..5000).map(|number| format!("reason{number}")).collect();
-        let mut label_reason = |key: &CountKey| Series { reason: names[usize::from(key.service_port)].as_str().into(), ..label("java")(key) };
+        let mut label_reason = |key: &CountKey| Series {
+            reason: names[usize::from(key.service_port)].as_str().into(),
+            ..label("java")(key)
+        };
         fold.absorb(&live((0..5000).map(|port| (key(port), 1))), &reasons(), &mut label_reason);
         assert_eq!(total(&fold), 5000);
         assert!(fold.sums().count() <= MIN_SERIES);

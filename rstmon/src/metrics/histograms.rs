@@ -1,7 +1,10 @@
 //! How idle and how old reset connections were. Made from events, so they cover the events that were offered and not
 //! lost (`rstmon_events_lost_total`), and of those the ones whose number is known.
 
-use crate::{explain::Cause, model::{Direction, Reset}};
+use crate::{
+    explain::Cause,
+    model::{Direction, Reset},
+};
 use prometheus::{HistogramOpts, HistogramVec, Registry};
 
 /// From a millisecond to a day: keep-alive and firewall limits lie in between.

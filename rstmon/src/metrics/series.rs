@@ -92,8 +92,15 @@ impl LabelSet {
 
     /// From names; `direction` is always there.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownLabel> {
-        let mut set =
-            Self { cause: false, reason: false, process: false, unit: false, container: false, port: false, family: false };
+        let mut set = Self {
+            cause: false,
+            reason: false,
+            process: false,
+            unit: false,
+            container: false,
+            port: false,
+            family: false,
+        };
         for name in names {
             match name {
                 "direction" => {}
@@ -142,7 +149,6 @@ impl Default for LabelSet {
         Self { cause: true, reason: true, process: true, unit: true, container: true, port: true, family: true }
     }
 }
-
 
 #[cfg(test)]
 mod tests {

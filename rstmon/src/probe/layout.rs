@@ -54,7 +54,9 @@ impl Layout {
         let reasons = btf.enum_variants("sk_rst_reason").unwrap_or_default();
         Self {
             offsets: FIELDS.iter().map(|field| (field.constant, offset(btf, field))).collect(),
-            send_has_reason: btf.tracepoint_parameters("tcp_send_reset").is_some_and(|parameters| parameters.len() >= 3),
+            send_has_reason: btf
+                .tracepoint_parameters("tcp_send_reset")
+                .is_some_and(|parameters| parameters.len() >= 3),
             reasons: Reasons::from_variants(reasons),
             cgroup_v1: cgroup_v1(&btf.enum_variants("cgroup_subsys_id").unwrap_or_default()),
         }
@@ -62,11 +64,7 @@ impl Layout {
 
     /// Fields that are missing, as `struct.member`.
     pub fn missing(&self) -> impl Iterator<Item = &'static Field> + '_ {
-        self.offsets
-            .iter()
-            .zip(FIELDS)
-            .filter(|((_, offset), _)| *offset == ABSENT_OFFSET)
-            .map(|(_, field)| field)
+        self.offsets.iter().zip(FIELDS).filter(|((_, offset), _)| *offset == ABSENT_OFFSET).map(|(_, field)| field)
     }
 
     /// Missing fields without which rstmon cannot work at all.
@@ -115,6 +113,6 @@ mod tests {
         use crate::probe::btf::{Btf, read_kernel_btf};
         let Ok(data) = read_kernel_btf() else { return };
         let layout = super::Layout::resolve(&Btf::parse(&data).expect("the running kernel's BTF parses"));
-        assert_eq!(layout.missing_required(), []);
+        assert_eq!(layout.missing_required(), Vec::<&super::Field>::new());
     }
 }

@@ -49,12 +49,7 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>) -> Result<
     Ok(Loaded { ebpf, hooks, counts, ring, settle })
 }
 
-fn load_object(
-    options: &Options,
-    layout: &Layout,
-    object: &[u8],
-    kernel_types: &aya::Btf,
-) -> Result<Ebpf, ProbeError> {
+fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: &aya::Btf) -> Result<Ebpf, ProbeError> {
     let settings = settings(options, layout);
     let mut loader = EbpfLoader::new();
     loader.btf(Some(kernel_types)).verifier_log_level(if options.verifier_log {
@@ -246,4 +241,3 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text.replace('\n', " ")
 }
-

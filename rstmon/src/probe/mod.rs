@@ -21,12 +21,7 @@ use crate::model::Reasons;
 use btf::Btf;
 use layout::Layout;
 use rstmon_common::ResetRecord;
-use std::{
-    os::fd::OwnedFd,
-    path::PathBuf,
-    sync::mpsc::Receiver,
-    time::Duration,
-};
+use std::{os::fd::OwnedFd, path::PathBuf, sync::mpsc::Receiver, time::Duration};
 
 /// How the probe is to work.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +53,7 @@ impl Default for Options {
             count_entries: 4096,
             tombstones: 16384,
             events_per_second: 100,
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             keepalive_idle: Duration::from_millis(500),
             race_window: Duration::from_secs(1),
             object: None,

@@ -97,13 +97,7 @@ pub const HOOKS: &[Hook] = &[
         required: true,
         hides: "received resets",
     },
-    Hook {
-        name: "tcp_send_reset",
-        kind: Kind::Tracepoint,
-        task: Task::Count,
-        required: true,
-        hides: "sent resets",
-    },
+    Hook { name: "tcp_send_reset", kind: Kind::Tracepoint, task: Task::Count, required: true, hides: "sent resets" },
 ];
 
 /// What became of a hook.
@@ -159,8 +153,7 @@ pub fn exists(hook: &Hook, btf: &Btf<'_>) -> bool {
 /// read, so it is attached only where the accept hook is not.
 #[must_use]
 pub fn is_needed(hook: &Hook, before: &[HookStatus]) -> bool {
-    hook.name != USED
-        || !before.iter().any(|status| status.hook.name == ACCEPT && status.outcome == Outcome::Attached)
+    hook.name != USED || !before.iter().any(|status| status.hook.name == ACCEPT && status.outcome == Outcome::Attached)
 }
 
 #[cfg(test)]

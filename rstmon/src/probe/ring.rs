@@ -77,8 +77,8 @@ impl Drain {
 
     /// Sleeps until there is something to do; `false` = stop.
     fn wait(&mut self, stop: &OwnedFd) -> bool {
-        let timeout = (!self.waiting.is_empty())
-            .then(|| Timespec { tv_sec: 0, tv_nsec: i64::from(SETTLE_AFTER.subsec_nanos()) });
+        let timeout =
+            (!self.waiting.is_empty()).then(|| Timespec { tv_sec: 0, tv_nsec: i64::from(SETTLE_AFTER.subsec_nanos()) });
         let (stopped, timed_out) = {
             let mut fds =
                 [PollFd::from_borrowed_fd(self.ring.as_fd(), PollFlags::IN), PollFd::new(stop, PollFlags::IN)];

@@ -1,9 +1,8 @@
 //! What the kernel half itself costs and misses, as the kernel accounts it.
 
-use aya::{
-    Ebpf,
-    programs::{BtfTracePoint, FExit, Program},
-};
+use super::sys;
+use aya::{Ebpf, programs::Program};
+use std::os::fd::AsFd as _;
 
 /// One program's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,22 +17,23 @@ pub struct ProgramStats {
     pub missed: u64,
 }
 
-/// Reads the accounts of every attached program.
+/// Reads the accounts of every attached program. One that cannot be read is left out.
 #[must_use]
 pub fn read(ebpf: &Ebpf) -> Vec<ProgramStats> {
     ebpf.programs()
-        .filter_map(|(name, program)| {
-            let info = match program {
-                Program::BtfTracePoint(program) => BtfTracePoint::info(program),
-                Program::FExit(program) => FExit::info(program),
+        .filter_map(|(hook, program)| {
+            let fd = match program {
+                Program::BtfTracePoint(program) => program.fd(),
+                Program::FExit(program) => program.fd(),
                 _ => return None,
             }
             .ok()?;
+            let info = sys::program_info(fd.as_fd()).ok()?;
             Some(ProgramStats {
-                hook: name.to_owned(),
-                run_time_ns: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
-                runs: info.run_count(),
-                missed: 0,
+                hook: hook.to_owned(),
+                run_time_ns: info.run_time_ns,
+                runs: info.run_cnt,
+                missed: info.recursion_misses,
             })
         })
         .collect()

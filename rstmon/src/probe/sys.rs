@@ -1,12 +1,14 @@
-//! The three `bpf(2)` commands that aya does not wrap in the form needed: batched map reads, batched read-and-delete,
-//! and a program's test run on a chosen CPU. All act on descriptors that the process already holds.
+//! The `bpf(2)` commands that aya does not wrap in the form needed: batched map reads, batched read-and-delete, a
+//! program's test run on a chosen CPU, and its account with the runs that were missed. All act on descriptors that the process already holds.
 
+use aya_obj::generated::bpf_prog_info;
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd},
 };
 
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 const BPF_MAP_LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
 const BPF_F_TEST_RUN_ON_CPU: u32 = 1;
@@ -45,6 +47,14 @@ struct TestRunAttr {
     cpu: u32,
 }
 
+/// `struct { ... } info` of `union bpf_attr`.
+#[repr(C)]
+struct InfoAttr {
+    bpf_fd: u32,
+    info_len: u32,
+    info: u64,
+}
+
 fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<()> {
     // SAFETY: `attr` is a live, properly laid out attribute of the size given; the pointers in it are checked by the
     // callers below to cover what the kernel writes.
@@ -69,7 +79,7 @@ pub(super) fn read_hash(
     delete: bool,
     mut each: impl FnMut(&[u8], &[u8]),
 ) -> io::Result<()> {
-    let capacity = usize::try_from(max_entries).unwrap_or(usize::MAX).min(4096).max(256);
+    let capacity = usize::try_from(max_entries).unwrap_or(usize::MAX).clamp(256, 4096);
     let mut keys = vec![0u8; capacity * key_bytes];
     let mut values = vec![0u8; capacity * value_bytes];
     let command = if delete { BPF_MAP_LOOKUP_AND_DELETE_BATCH } else { BPF_MAP_LOOKUP_BATCH };
@@ -108,6 +118,16 @@ pub(super) fn run_on_cpu(program: BorrowedFd<'_>, cpu: u32) -> io::Result<u32> {
     let mut attr = TestRunAttr { prog_fd: raw(program), flags: BPF_F_TEST_RUN_ON_CPU, cpu, ..TestRunAttr::default() };
     bpf(BPF_PROG_TEST_RUN, &mut attr)?;
     Ok(attr.retval)
+}
+
+/// The kernel's account of a program; what this kernel does not tell is 0.
+pub(super) fn program_info(program: BorrowedFd<'_>) -> io::Result<bpf_prog_info> {
+    // SAFETY: a structure of integers (and pointers that only the kernel reads, NULL here), for which zero is valid.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+    let info_len = u32::try_from(size_of::<bpf_prog_info>()).unwrap_or(0);
+    let mut attr = InfoAttr { bpf_fd: raw(program), info_len, info: std::ptr::from_mut(&mut info) as u64 };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(info)
 }
 
 /// Waits until every BPF program that runs now has ended: `membarrier(2)` is `synchronize_rcu()`, and the hooks run

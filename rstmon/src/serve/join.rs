@@ -86,6 +86,7 @@ fn tell(received: &mut Event, sender: Peer) {
         (Some(process), Some(pid)) => format!("{process}[{pid}]"),
         _ => "this host".to_owned(),
     };
-    received.sentence = format!("{}; {name} on this host sent it ({}): {}", received.sentence, sender.cause, sender.sentence);
+    received.sentence =
+        format!("{}; {name} on this host sent it ({}): {}", received.sentence, sender.cause, sender.sentence);
     received.peer = Some(sender);
 }

@@ -1,14 +1,20 @@
 //! What the daemon serves.
 
 use crate::{
-    command::{doctor, monitor::{Monitor, lock}},
+    command::{
+        doctor,
+        monitor::{Monitor, lock},
+    },
     serve::{
         DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, Hub, NotReady, Source, SourceError, Subscription,
         TooManySubscribers, event::Event, history::History,
     },
 };
 use jiff::Timestamp;
-use std::{sync::{Arc, Mutex}, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// The monitor, its memory of events and those who watch.
 pub(super) struct Daemon {

@@ -8,7 +8,10 @@ use crate::{
     serve::{Limits, ListenAddress, Server, ServerOptions, SocketOptions, TelemetryPath, stop_signal, web_config},
 };
 use daemon::Daemon;
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the counts are read when nobody scrapes.
@@ -33,12 +36,8 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
 }
 
 fn server_options(config: &Config) -> Result<ServerOptions, Failure> {
-    let listen = config
-        .web
-        .listen_address
-        .iter()
-        .map(|address| address.parse::<ListenAddress>())
-        .collect::<Result<_, _>>()?;
+    let listen =
+        config.web.listen_address.iter().map(|address| address.parse::<ListenAddress>()).collect::<Result<_, _>>()?;
     if let Some(path) = &config.web.config_file {
         web_config::check(path)?;
     }
@@ -108,8 +107,7 @@ fn announce(server: &Server, monitor: &Monitor, started: Instant) {
     if !monitor.missing_fields().is_empty() {
         tracing::warn!(fields = monitor.missing_fields().join(", "), "kernel fields missing: their evidence is absent");
     }
-    let addresses: Vec<String> =
-        server.tcp_addresses().unwrap_or_default().iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = server.tcp_addresses().unwrap_or_default().iter().map(ToString::to_string).collect();
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

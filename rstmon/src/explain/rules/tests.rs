@@ -19,7 +19,13 @@ fn full(reason: &str, state: State, bits: u32) -> (Cause, Confidence) {
 
 fn received(state: State, bits: u32) -> (Cause, Confidence) {
     let reason = Reason::new(Reason::UNSUPPORTED);
-    judge(&Facts { direction: Direction::Received, reason, state: Some(state), socket: SocketKind::Full, bits: Bits(bits) })
+    judge(&Facts {
+        direction: Direction::Received,
+        reason,
+        state: Some(state),
+        socket: SocketKind::Full,
+        bits: Bits(bits),
+    })
 }
 
 use Cause::*;
@@ -33,10 +39,7 @@ fn a_syn_to_no_socket_is_refused() {
 
 #[test]
 fn a_syn_ack_to_no_socket_is_no_refusal() {
-    assert_eq!(
-        sent("no_socket", SocketKind::None, None, SEGMENT_SYN | SEGMENT_ACK),
-        (UnknownConnection, Likely)
-    );
+    assert_eq!(sent("no_socket", SocketKind::None, None, SEGMENT_SYN | SEGMENT_ACK), (UnknownConnection, Likely));
 }
 
 #[test]
@@ -90,10 +93,7 @@ fn a_crash_and_a_close_with_unread_data_are_told_apart() {
 #[test]
 fn linger2_aborts_are_linger_aborts() {
     assert_eq!(full("tcp_abort_on_linger", State::FinWait2, ACTIVE | CLOSED_HERE), (LingerAbort, Certain));
-    assert_eq!(
-        full("unsupported", State::FinWait2, ACTIVE | CLOSED_HERE | LINGER2_NEGATIVE),
-        (LingerAbort, Likely)
-    );
+    assert_eq!(full("unsupported", State::FinWait2, ACTIVE | CLOSED_HERE | LINGER2_NEGATIVE), (LingerAbort, Likely));
     assert_eq!(
         full("tcp_abort_on_data", State::FinWait1, SEGMENT_ACK | CLOSED_HERE | LINGER2_NEGATIVE),
         (LingerAbort, Certain)
@@ -147,7 +147,9 @@ fn memory_pressure_is_the_kernels_word() {
 
 #[test]
 fn the_remaining_reasons_are_violations() {
-    for reason in ["tcp_invalid_ack_sequence", "tcp_rfc7323_paws", "tcp_too_old_ack", "tcp_ack_unsent_data", "tcp_old_ack"] {
+    for reason in
+        ["tcp_invalid_ack_sequence", "tcp_rfc7323_paws", "tcp_too_old_ack", "tcp_ack_unsent_data", "tcp_old_ack"]
+    {
         assert_eq!(full(reason, State::SynRecv, SEGMENT_ACK), (ProtocolViolation, Certain), "{reason}");
     }
 }

@@ -87,7 +87,8 @@ pub enum BtfError {
         /// Where it begins, from the start of the type section.
         offset: usize,
     },
-    /// A kind that this reader does not know and whose size the blob does not tell, so that nothing after it can be read.
+    /// A kind that this reader does not know and whose size the blob does not tell, so that nothing after it can be
+    /// read.
     #[error("BTF type {id} has unknown kind {kind} and the blob does not say how long it is")]
     UnknownKind {
         /// The record's type id.

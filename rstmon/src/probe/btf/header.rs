@@ -1,7 +1,7 @@
 //! The blob's outer shape: the header and the sections that it points to, checked once so that nothing later has to.
 //!
-//! Format: `struct btf_header` and `struct btf_layout` in the kernel's include/uapi/linux/btf.h; what is accepted follows
-//! `btf_parse_hdr` and `btf_parse_str_sec` in kernel/bpf/btf.c.
+//! Format: `struct btf_header` and `struct btf_layout` in the kernel's include/uapi/linux/btf.h; what is accepted
+//! follows `btf_parse_hdr` and `btf_parse_str_sec` in kernel/bpf/btf.c.
 
 use super::error::{BtfError, Section};
 

@@ -1,8 +1,9 @@
 //! Where a member of a struct lies: a dotted path, through anonymous and named members, to a byte offset and a size.
 //!
-//! Format: `struct btf_member` in include/uapi/linux/btf.h. With the struct's `kind_flag` the offset word holds a bit-field's
-//! width (8 bits) and the bit offset (24 bits); without it the whole word is the bit offset, and a bit-field is a member whose
-//! integer type has fewer bits than bytes (LLVM and pahole before 2019), see `btf_int_check_member` in kernel/bpf/btf.c.
+//! Format: `struct btf_member` in include/uapi/linux/btf.h. With the struct's `kind_flag` the offset word holds a
+//! bit-field's width (8 bits) and the bit offset (24 bits); without it the whole word is the bit offset, and a
+//! bit-field is a member whose integer type has fewer bits than bytes (LLVM and pahole before 2019), see
+//! `btf_int_check_member` in kernel/bpf/btf.c.
 
 use super::header::u32_at;
 use super::record::{Kind, MEMBER, Record};
@@ -13,14 +14,15 @@ use super::{Btf, MAX_DEPTH, MAX_STEPS, Stripped};
 pub struct Member {
     /// Where to load from, in bytes from the start of the struct.
     pub offset: u32,
-    /// How many bytes to load. For an array, all of it. For a bit-field, the smallest naturally aligned 1, 2, 4 or 8 bytes that hold
-    /// all of its bits, so that the load never leaves the field's storage.
+    /// How many bytes to load. For an array, all of it. For a bit-field, the smallest naturally aligned 1, 2, 4 or 8
+    /// bytes that hold all of its bits, so that the load never leaves the field's storage.
     pub size: u32,
     /// Set where the member is only some of the loaded bits.
     pub bits: Option<BitField>,
 }
 
-/// Which of the loaded bits are a bit-field, counted from the least significant one of the value loaded in this machine's byte order.
+/// Which of the loaded bits are a bit-field, counted from the least significant one of the value loaded in this
+/// machine's byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BitField {
     /// How far to shift the loaded value right: 0..=63.
@@ -61,8 +63,9 @@ enum Width {
 impl Btf<'_> {
     /// The member of the struct or union `aggregate` that the dotted `path` leads to.
     ///
-    /// Each element of the path may sit in anonymous structs and unions at any depth; a named embedded struct must be an
-    /// element itself: `("tcp_sock", "inet_conn.icsk_inet.sk.sk_shutdown")`. Pointers are not followed and arrays not indexed.
+    /// Each element of the path may sit in anonymous structs and unions at any depth; a named embedded struct must be
+    /// an element itself: `("tcp_sock", "inet_conn.icsk_inet.sk.sk_shutdown")`. Pointers are not followed and arrays
+    /// not indexed.
     #[must_use]
     pub fn member(&self, aggregate: &str, path: &str) -> Option<Member> {
         let mut steps = MAX_STEPS;
@@ -125,11 +128,11 @@ impl Btf<'_> {
         };
         match width {
             Some(width) if u64::from(width) <= u64::from(size) * 8 => bit_field(bit_offset, width),
-            Some(_) => None,
             None if bit_offset % 8 == 0 => {
                 Some(Member { offset: u32::try_from(bit_offset / 8).ok()?, size, bits: None })
             }
-            None => None,
+            // Wider than its type, or between two bytes and yet no bit-field: nothing that a compiler makes.
+            _ => None,
         }
     }
 
@@ -140,7 +143,8 @@ impl Btf<'_> {
         if record.kind != Kind::Int {
             return Some(whole);
         }
-        let [_, _, offset, bits] = u32_at(self.sections.types, record.body)?.to_be_bytes().map(u32::from);
+        // `BTF_INT_OFFSET` and `BTF_INT_BITS`.
+        let [_, offset, _, bits] = u32_at(self.sections.types, record.body)?.to_be_bytes().map(u32::from);
         let bit_offset = found.bit_offset.checked_add(offset.into())?;
         let is_whole = u64::from(bits) == u64::from(size) * 8 && bit_offset % 8 == 0;
         Some((bit_offset, (!is_whole).then_some(bits)))

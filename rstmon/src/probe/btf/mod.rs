@@ -1,17 +1,18 @@
-//! The running kernel's own description of its types (BTF), read for the few things rstmon must know of it: where a field
-//! lies, what an enum's names mean, which parameters a tracepoint has, whether a function exists.
+//! The running kernel's own description of its types (BTF), read for the few things rstmon must know of it: where a
+//! field lies, what an enum's names mean, which parameters a tracepoint has, whether a function exists.
 //!
 //! Contract:
-//! - **Absent is an answer, not an error.** Every look-up gives `None` for what this kernel does not have; nothing is guessed.
-//! - **Total.** Whatever the bytes, [`Btf::parse`] gives an error and look-ups give `None`: no panic, no unbounded recursion
-//!   (references are followed [`MAX_DEPTH`] deep, as far as the kernel follows them itself), no unbounded work (parsing is linear
-//!   in the blob, a member look-up visits at most [`MAX_STEPS`] members), and no allocation that the blob does not back with at
-//!   least a third of its bytes.
-//! - **Cheap.** Names and records stay in the caller's bytes; kept are one `u32` a type and another for each type that can be
-//!   looked up by name. For a kernel of 126,000 types (5.5 MB) that is 0.8 MB.
-//! - **Duplicates.** A kernel has several types of some names (drivers reuse them, compilation units see more or less of a type).
-//!   Look-ups take the first, by type id, *that answers the question*: the first that has the member, the first with a size above 0,
-//!   the first enum with variants.
+//! - **Absent is an answer, not an error.** Every look-up gives `None` for what this kernel does not have; nothing is
+//!   guessed.
+//! - **Total.** Damaged bytes make [`Btf::parse`] fail or look-ups give `None` or nonsense, but never panic, recurse
+//!   or run without bound: references are followed [`MAX_DEPTH`] deep, as far as the kernel follows them itself;
+//!   parsing and finding a name are linear in the blob; a member look-up visits at most [`MAX_STEPS`] members. A count
+//!   is believed only once the bytes that it counts are there, so memory stays within a small multiple of the blob.
+//! - **Cheap.** Names and records stay in the caller's bytes; kept are one `u32` a type and another for each type that
+//!   can be looked up by name. For a kernel of 126,000 types (5.5 MB) that is below 1 MB.
+//! - **Duplicates.** A kernel has several types of some names (drivers reuse them, compilation units see more or less
+//!   of a type). Look-ups take the first, by type id, *that answers the question*: the first that has the member, the
+//!   first with a size above 0, the first enum with variants.
 
 mod error;
 mod header;
@@ -30,11 +31,12 @@ pub use prototype::{Parameter, Pointee, TypeRef};
 use header::{Sections, u32_at};
 use record::{ENUM64, Kind, PAIR, Record};
 
-/// How many references in a row (typedefs, qualifiers, arrays, anonymous members) are followed: `MAX_RESOLVE_DEPTH` of the kernel's
-/// own reader (kernel/bpf/btf.c). Real chains are below 10.
+/// How many references of a sort in a row (typedefs and qualifiers, arrays, anonymous members) are followed:
+/// `MAX_RESOLVE_DEPTH` of the kernel's own reader (kernel/bpf/btf.c). Real chains are below 10.
 pub const MAX_DEPTH: u32 = 32;
 
-/// How many members one look-up visits at most. The largest struct of a kernel has some hundreds, the structs inside it included.
+/// How many members one look-up visits at most. The largest structs of a kernel have some hundreds, the anonymous
+/// structs inside them included.
 pub const MAX_STEPS: u32 = 1 << 16;
 
 /// The longest name that is given out: `KSYM_NAME_LEN`, past which the kernel has no symbols.
@@ -96,7 +98,8 @@ impl<'a> Btf<'a> {
             Kind::Enum | Kind::Enum64 => self.enums.push(id),
             Kind::Typedef => self.typedefs.push(id),
             Kind::Func => self.functions.push(id),
-            // A `long` is as wide as a pointer in every Linux ABI; the compilers spell it in two ways. libbpf does the same.
+            // A `long` is as wide as a pointer in every Linux ABI; the compilers spell it in two ways. libbpf does the
+            // same.
             Kind::Int
                 if matches!(record.size_or_type, 4 | 8)
                     && (self.is_named(record, b"long unsigned int") || self.is_named(record, b"unsigned long")) =>
@@ -123,8 +126,8 @@ impl<'a> Btf<'a> {
 
     /// The names and values of `enum name`, in the order of its declaration.
     ///
-    /// Values of an unsigned 64-bit enum above `i64::MAX` come out negative. pahole before 1.24 did not record signedness: there, a
-    /// negative variant comes out as its unsigned 32-bit pattern.
+    /// Values of an unsigned 64-bit enum above `i64::MAX` come out negative. pahole before 1.24 did not record
+    /// signedness: there, a negative variant comes out as its unsigned 32-bit pattern.
     #[must_use]
     pub fn enum_variants(&self, name: &str) -> Option<Vec<(&'a str, i64)>> {
         let found = self.named(&self.enums, name).find(|record| record.count > 0)?;
@@ -194,7 +197,8 @@ impl<'a> Btf<'a> {
         None
     }
 
-    /// The size in bytes of type `id`; `None` for what has none (void, functions, forward declarations) or none that fits a `u32`.
+    /// The size in bytes of type `id`; `None` for what has none (void, functions, forward declarations) or none that
+    /// fits a `u32`.
     fn size_of(&self, mut id: u32) -> Option<u32> {
         let mut elements = 1_u32;
         for _ in 0..MAX_DEPTH {
@@ -220,7 +224,8 @@ impl<'a> Btf<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Stripped {
     Void,
-    /// `alias` is where the name of the innermost typedef passed is, for types that have no name of their own; 0 for none.
+    /// `alias` is where the name of the innermost typedef passed is, for types that have no name of their own; 0 for
+    /// none.
     Type {
         record: Record,
         alias: u32,

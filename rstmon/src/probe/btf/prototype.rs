@@ -1,8 +1,9 @@
 //! What functions and tracepoints take.
 //!
-//! The kernel defines for each tracepoint a `typedef void (*btf_trace_<name>)(void *, <its parameters>)` (include/trace/bpf_probe.h):
-//! the prototype that the verifier checks a `tp_btf` program against. A typedef of a function pointer carries no parameter names;
-//! the function `__bpf_trace_<name>`, where there is one, does: that is where the kernel itself looks for `__nullable` suffixes.
+//! For each tracepoint the kernel (`include/trace/bpf_probe.h`) defines a type
+//! `typedef void (*btf_trace_<name>)(void *, <its parameters>)`, the prototype that the verifier checks a `tp_btf`
+//! program against. A typedef of a function pointer carries no parameter names; the function `__bpf_trace_<name>`, where
+//! there is one, does: that is where the kernel itself looks for `__nullable` suffixes.
 
 use super::header::u32_at;
 use super::record::{Kind, PAIR, Record};
@@ -78,8 +79,8 @@ impl<'a> Btf<'a> {
         self.named(&self.functions, name).find_map(|function| self.parameters(function.size_or_type))
     }
 
-    /// The parameters that a `tp_btf` program on `tracepoint` gets: those of `btf_trace_<tracepoint>` without the leading `void *`,
-    /// which the kernel keeps to itself.
+    /// The parameters that a `tp_btf` program on `tracepoint` gets: those of `btf_trace_<tracepoint>` without the
+    /// leading `void *`, which the kernel keeps to itself.
     #[must_use]
     pub fn tracepoint_parameters(&self, tracepoint: &str) -> Option<Vec<Parameter<'a>>> {
         self.named(&self.typedefs, &format!("btf_trace_{tracepoint}")).find_map(|typedef| {

@@ -97,8 +97,8 @@ impl Record {
     /// Decode the record at byte `at` of the type section.
     pub(super) fn at(types: &[u8], at: usize) -> Option<Self> {
         let info = u32_at(types, at + 4)?;
-        // Linux up to 7.0 defined 16 bits of count and 5 of kind and required the bits between to be 0 (`btf_check_meta`); since
-        // 7.1 they belong to the two.
+        // Linux up to 7.0 defined 16 bits of count and 5 of kind and required the bits between to be 0
+        // (`btf_check_meta`); since 7.1 they belong to the two.
         let [head, ..] = info.to_be_bytes();
         Some(Self {
             name: u32_at(types, at)?,

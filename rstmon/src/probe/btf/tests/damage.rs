@@ -1,5 +1,6 @@
 //! Damaged and hostile blobs: errors and `None`, no panic, no unbounded work.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::super::{Btf, MAX_DEPTH, read_kernel_btf};
@@ -20,16 +21,17 @@ impl Random {
         usize::try_from(self.next() % limit as u64).expect("below a usize")
     }
 
-    /// A value at an edge as often as any other.
+    /// A value at an edge of its range more often than not.
     fn word(&mut self) -> u32 {
-        let [a, b, c, d, e, f, g, h] = self.next().to_ne_bytes();
-        match a % 6 {
+        let bit = u32::try_from(self.below(32)).expect("below 32");
+        let any = u32::try_from(self.next() >> 32).expect("32 bits");
+        match self.below(6) {
             0 => 0,
             1 => u32::MAX,
-            2 => u32::from(b % 32),
-            3 => 1 << (c % 32),
-            4 => u32::from_ne_bytes([0, 0, 0, d]),
-            _ => u32::from_ne_bytes([e, f, g, h]),
+            2 => bit,
+            3 => 1 << bit,
+            4 => any % 256,
+            _ => any,
         }
     }
 }
@@ -116,8 +118,8 @@ fn random_mutations_of_the_kernel_s_own() {
         let at = random.below(4096);
         damaged[at..at + 4].copy_from_slice(&random.word().to_ne_bytes());
         if let Ok(btf) = Btf::parse(&damaged) {
-            btf.member("tcp_sock", "inet_conn.icsk_inet.sk.sk_shutdown");
-            btf.tracepoint_parameters("tcp_send_reset");
+            black_box(btf.member("tcp_sock", "inet_conn.icsk_inet.sk.sk_shutdown"));
+            black_box(btf.tracepoint_parameters("tcp_send_reset"));
         }
         damaged[..4100].copy_from_slice(&kernel[..4100]);
     }
@@ -140,7 +142,7 @@ fn cycles_of_typedefs_and_arrays_end() {
         for path in ["a", "b", "c", "a.a", "absent"] {
             assert_eq!(btf.member("s", path), None, "{path}");
         }
-        assert_eq!(btf.function_parameters("loop"), Some(vec![]).filter(|_| false));
+        assert_eq!(btf.function_parameters("loop"), None);
         assert_eq!(btf.tracepoint_parameters("loop"), None);
     });
 }
@@ -184,6 +186,6 @@ fn embedded_recursion_ends_with_the_path_and_offsets_do_not_overflow() {
         let bytes = (u32::MAX - 7) / 8;
         assert_eq!(btf.member("s", "s").map(|member| member.offset), Some(bytes));
         assert_eq!(btf.member("s", "s.s").map(|member| member.offset), Some(bytes * 2));
-        assert_eq!(btf.member("s", &vec!["s"; 9].join(".")), None, "past a u32");
+        assert_eq!(btf.member("s", &["s"; 9].join(".")), None, "past a u32");
     });
 }

@@ -85,7 +85,7 @@ fn parameters_are_told_by_kind_behind_qualifiers_and_typedefs() {
         ("", TypeRef::Variadic),
     ]
     .map(|(name, type_ref)| Parameter { name, type_ref });
-    assert_eq!(with_btf(&b, |btf| btf.function_parameters("printk")), Some(expected.to_vec()));
+    with_btf(&b, |btf| assert_eq!(btf.function_parameters("printk"), Some(expected.to_vec())));
 }
 
 #[test]
@@ -99,5 +99,5 @@ fn a_function_without_a_prototype_yields_to_its_duplicate() {
     });
     let prototype = b.prototype(&[]);
     b.function("twice", prototype);
-    assert_eq!(with_btf(&b, |btf| btf.function_parameters("twice")), Some(vec![]));
+    with_btf(&b, |btf| assert_eq!(btf.function_parameters("twice"), Some(vec![])));
 }
