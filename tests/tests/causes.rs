@@ -34,6 +34,10 @@ fn every_scenario_has_its_cause() {
         failed.extend(result.err().map(|error| format!("{}: {error:#}", scenario.name)));
     }
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+    let metrics = watched.daemon.scrape().unwrap();
+    let (all, unexplained) = (metrics.count(RESETS, &[]), metrics.count(RESETS, &[("cause", "unexplained")]));
+    assert!(unexplained * 100 < all, "{unexplained} of {all} resets are unexplained");
+    assert_eq!(metrics.sum("rstmon_uncounted_resets", &[]).abs(), 0.0, "the kernel counts other resets");
 }
 
 fn check(watched: &Watched, scenario: &Scenario, stage: &Stage) -> Result<()> {
@@ -42,8 +46,9 @@ fn check(watched: &Watched, scenario: &Scenario, stage: &Stage) -> Result<()> {
         let event = watched.facts(reset)?;
         let wrong = judge::verdict(reset, &event);
         ensure!(wrong.is_empty(), "{}: {wrong}in {event:#}", reset.direction.word());
-        let port = event["service_port"].to_string();
-        let labels = [("direction", reset.direction.word()), ("cause", reset.verdict.0), ("port", port.as_str())];
+        let port = event["service_port"].as_u64().map(|port| port.to_string());
+        let mut labels = vec![("direction", reset.direction.word()), ("cause", reset.verdict.0)];
+        labels.extend(port.as_deref().map(|port| ("port", port)));
         let counted = watched.daemon.scrape()?.count(RESETS, &labels);
         ensure!(counted >= 1, "nothing counted under {labels:?}");
     }
