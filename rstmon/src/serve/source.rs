@@ -1,0 +1,46 @@
+//! What the server shows. The daemon implements [`Source`]; nothing in `serve` knows where the data comes from.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::hub::{Subscription, TooManySubscribers};
+
+/// Any error of a [`Source`], kept whole so that its chain reaches the log.
+pub type SourceError = Box<dyn Error + Send + Sync + 'static>;
+
+/// Why the daemon cannot serve yet (or any more), in words for an operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotReady {
+    reason: Cow<'static, str>,
+}
+
+impl NotReady {
+    /// `reason` is shown as it is to whoever asks `/-/ready`: one line, no secrets.
+    pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+/// The data behind the routes.
+///
+/// Every method may block: the server calls it on a blocking thread. A panic in one costs that request a 500, no more.
+pub trait Source: Send + Sync + 'static {
+    /// All metrics in Prometheus' text exposition format 0.0.4. Never called twice at the same time.
+    fn metrics(&self) -> Result<String, SourceError>;
+
+    /// Whether resets are being counted right now.
+    fn ready(&self) -> Result<(), NotReady>;
+
+    /// What this host's kernel can and cannot show.
+    fn doctor(&self) -> serde_json::Value;
+
+    /// The remembered events no older than `since`, oldest first, one JSON object each without a line end.
+    /// `since` may be as long as [`Duration::MAX`]: everything.
+    fn history(&self, since: Duration) -> Vec<Arc<str>>;
+
+    /// The events from now on.
+    fn subscribe(&self) -> Result<Subscription, TooManySubscribers>;
+}
