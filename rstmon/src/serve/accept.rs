@@ -1,0 +1,119 @@
+//! The accept loops.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::connection::{Shared, serve};
+use super::gate::Gate;
+use super::unix::Socket;
+
+/// After accept(2) failed for want of file descriptors or memory: retrying at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// Something that connections come from.
+trait Listener: Send + Sync + 'static {
+    type Stream: Send;
+
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        Ok(Self::accept(self).await?.0)
+    }
+}
+
+impl Listener for Socket {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener().accept().await?.0)
+    }
+}
+
+/// Serves one TCP listener until the stop signal, then lets its connections end for the time that the limits give.
+pub(super) async fn tcp(listener: TcpListener, shared: Shared, gate: Option<Arc<Gate>>) {
+    run(listener, shared, move |stream, shared| connection(stream, shared, gate.clone())).await;
+}
+
+/// The same for the Unix socket.
+pub(super) async fn unix(socket: Socket, shared: Shared) {
+    run(socket, shared, serve).await;
+}
+
+async fn run<L, F>(listener: L, shared: Shared, connection: impl Fn(L::Stream, Shared) -> F + Send)
+where
+    L: Listener,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    let mut stopping = shared.stopping.clone();
+    loop {
+        let next = async {
+            // Never closed, so the only result is a permit.
+            let slot = Arc::clone(&shared.slots).acquire_owned().await.ok();
+            (slot, listener.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            () = stopping.stopped() => break,
+            next = next => next,
+            // Frees what ended connections leave behind.
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok(stream) => {
+                let connection = connection(stream, shared.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections, trying again");
+                tokio::select! {
+                    () = stopping.stopped() => break,
+                    () = sleep(ACCEPT_PAUSE) => {}
+                }
+            }
+        }
+    }
+    // The listener goes first: the next client finds nobody rather than a server that is going.
+    drop(listener);
+    drain(connections, shared.limits.grace).await;
+}
+
+async fn drain(mut connections: JoinSet<()>, grace: Duration) {
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(grace, all).await.is_err() {
+        tracing::debug!(left = connections.len(), "connections cut at shutdown");
+        connections.shutdown().await;
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Shared, gate: Option<Arc<Gate>>) {
+    // Answers are written whole; waiting to fill segments would only delay their end.
+    let _ = stream.set_nodelay(true);
+    let tls = match gate {
+        None => None,
+        Some(gate) => match gate.current().await {
+            Ok(config) => config.tls.clone(),
+            // Never fall back to plain HTTP.
+            Err(_) => return,
+        },
+    };
+    let Some(tls) = tls else { return serve(stream, shared).await };
+    match timeout(shared.limits.handshake, TlsAcceptor::from(tls).accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, shared).await,
+        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+        Err(_) => tracing::debug!("TLS handshake took too long"),
+    }
+}

@@ -1,0 +1,95 @@
+//! One connection from its first byte to its end.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::guard::{Guard, Served};
+use super::limits::Limits;
+use super::respond::text;
+use super::shutdown::Stopping;
+
+/// One in this many connections is never left to a client that is idle.
+const RESERVED_SHARE: usize = 4;
+
+/// hyper panics when told less.
+const MIN_HEADER_BYTES: usize = 8192;
+
+/// What all connections of a listener share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) router: Router,
+    pub(super) limits: Arc<Limits>,
+    /// One permit a connection.
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) stopping: Stopping,
+}
+
+impl Shared {
+    pub(super) fn new(router: Router, limits: Limits, stopping: Stopping) -> Self {
+        let slots = Arc::new(Semaphore::new(limits.connections));
+        Self { router, limits: Arc::new(limits), slots, stopping }
+    }
+
+    fn crowded(&self) -> bool {
+        self.slots.available_permits() < self.limits.connections / RESERVED_SHARE
+    }
+}
+
+/// Serves requests until the client leaves, a deadline passes or the server stops.
+pub(super) async fn serve<S>(stream: S, mut shared: Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let served = Arc::new(Served::default());
+    let guard = Guard::new(stream, &shared.limits, Arc::clone(&served));
+    let mut stopping = shared.stopping.clone();
+    let limits = Arc::clone(&shared.limits);
+    let router = TowerToHyperService::new(std::mem::take(&mut shared.router));
+    let service = service_fn(move |request| {
+        served.begin();
+        let (router, shared) = (router.clone(), shared.clone());
+        async move { Ok::<_, std::convert::Infallible>(answer(&router, &shared, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The guard's deadlines tell an idle connection from a slow header; this one does not.
+        .header_read_timeout(None)
+        .max_buf_size(limits.header_bytes.max(MIN_HEADER_BYTES))
+        .max_headers(limits.header_lines)
+        .serve_connection(TokioIo::new(guard), service);
+    let mut connection = std::pin::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stopping.stopped() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+async fn answer(router: &TowerToHyperService<Router>, shared: &Shared, request: hyper::Request<Incoming>) -> Response {
+    let mut response = match timeout(shared.limits.answer, router.call(request.map(axum::body::Body::new))).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the answer takes too long"),
+    };
+    if shared.crowded() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

@@ -1,0 +1,53 @@
+//! Every bound the server holds its clients to, in one place.
+
+use std::time::Duration;
+
+/// Bounds of one kind of listener. `None` waits for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections; the next one waits in the kernel's backlog.
+    pub connections: usize,
+    /// From accepting a connection to the end of its TLS handshake.
+    pub handshake: Duration,
+    /// From the first byte of a request (for the first request: from the connect) to the end of its header.
+    pub header: Duration,
+    /// Bytes of a request's header; at least 8192.
+    pub header_bytes: usize,
+    /// Lines of a request's header.
+    pub header_lines: usize,
+    /// From the end of a request's header to the first byte of the answer.
+    pub answer: Duration,
+    /// For the client to take what was sent to it.
+    pub write: Option<Duration>,
+    /// Between two requests on one connection.
+    pub idle: Option<Duration>,
+    /// For connections to end by themselves once the server stops.
+    pub grace: Duration,
+}
+
+impl Limits {
+    /// For TCP: whoever can reach the port may be hostile or half gone.
+    #[must_use]
+    pub fn tcp() -> Self {
+        Self {
+            connections: 128,
+            handshake: Duration::from_secs(10),
+            header: Duration::from_secs(10),
+            header_bytes: 16 * 1024,
+            header_lines: 64,
+            answer: Duration::from_secs(30),
+            write: Some(Duration::from_secs(30)),
+            // Prometheus keeps its side of an idle connection for five minutes. The server must keep it longer, or it
+            // would reset scrapes in the very keep-alive race that rstmon explains.
+            idle: Some(Duration::from_mins(6)),
+            grace: Duration::from_secs(3),
+        }
+    }
+
+    /// For the Unix socket: a client is local, let in by file mode, and may pause for as long as somebody reads a pager.
+    /// The hub's bounded queue keeps a paused one from costing memory.
+    #[must_use]
+    pub fn unix() -> Self {
+        Self { write: None, idle: None, ..Self::tcp() }
+    }
+}
