@@ -1,0 +1,76 @@
+//! Keeps a web configuration current: certificates are renewed and users change while the daemon runs.
+//!
+//! Before each use the files' stamps are compared (a few stat(2) calls) and the configuration is read again when one
+//! changed. A configuration that does not load is refused, and so is one that turns TLS or authentication off (a file
+//! that is just being written is empty for a moment): the last good one stays, with one warning, and every use tries
+//! again until the files are in order.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::watched::{Stamp, Watched};
+use super::{WebConfig, WebConfigError, load};
+
+/// The current state of a configuration file and of the files it points to.
+pub(in super::super) struct Reloader {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    config: Arc<WebConfig>,
+    /// The files' stamps at the last warning.
+    warned: Option<Vec<Stamp>>,
+}
+
+/// Why a changed configuration does not come into force.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Invalid(#[from] WebConfigError),
+    #[error("it turns TLS off, which needs a restart")]
+    NoTls,
+    #[error("it turns authentication off, which needs a restart")]
+    NoUsers,
+}
+
+impl Reloader {
+    /// Loads the configuration. Blocks for file access.
+    pub(in super::super) fn new(path: PathBuf) -> Result<Self, WebConfigError> {
+        let config = Arc::new(load(&path)?);
+        Ok(Self { path, state: Mutex::new(State { config, warned: None }) })
+    }
+
+    /// The configuration as of now. Blocks for file access.
+    pub(in super::super) fn current(&self) -> Arc<WebConfig> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.config.files.iter().any(Watched::changed) {
+            let path = self.path.display();
+            match self.successor(&state.config) {
+                Ok(config) => {
+                    tracing::info!(%path, "web configuration reloaded");
+                    *state = State { config: Arc::new(config), warned: None };
+                }
+                Err(reason) => {
+                    let stamps = Some(state.config.files.iter().map(Watched::now).collect());
+                    if state.warned != stamps {
+                        tracing::warn!(%path, %reason, "changed web configuration ignored, the last good one stays");
+                        state.warned = stamps;
+                    }
+                }
+            }
+        }
+        Arc::clone(&state.config)
+    }
+
+    fn successor(&self, old: &WebConfig) -> Result<WebConfig, Refusal> {
+        let new = load(&self.path)?;
+        if old.tls.is_some() && new.tls.is_none() {
+            return Err(Refusal::NoTls);
+        }
+        if !old.users.is_empty() && new.users.is_empty() {
+            return Err(Refusal::NoUsers);
+        }
+        Ok(new)
+    }
+}

@@ -1,0 +1,205 @@
+//! From `tls_server_config` to a rustls configuration.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{
+    CipherSuite, NamedGroup, ProtocolVersion, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
+};
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::file::TlsServerConfig;
+use super::watched::Watched;
+use super::{ConfigError, read};
+
+const VERSIONS: [(&str, &SupportedProtocolVersion); 2] = [("TLS12", &version::TLS12), ("TLS13", &version::TLS13)];
+const CURVES: [(&str, NamedGroup); 3] =
+    [("X25519", NamedGroup::X25519), ("CurveP256", NamedGroup::secp256r1), ("CurveP384", NamedGroup::secp384r1)];
+
+/// The rustls configuration, or nothing when none of the keys that turn TLS on is set.
+pub(super) fn build(
+    tls: &TlsServerConfig,
+    directory: &Path,
+    files: &mut Vec<Watched>,
+) -> Result<Option<Arc<ServerConfig>>, ConfigError> {
+    if !is_enabled(tls) {
+        return Ok(None);
+    }
+    let mut load = |key, file: Option<&String>, inline_key, inline: Option<&String>| {
+        Pem::load(key, set(file), inline_key, set(inline), directory, files)
+    };
+    let certificate = load("cert_file", tls.cert_file.as_ref(), "cert", tls.cert.as_ref())?;
+    let key = load("key_file", tls.key_file.as_ref(), "key", tls.key.as_ref())?;
+    let authorities = load("client_ca_file", tls.client_ca_file.as_ref(), "client_ca", tls.client_ca.as_ref())?;
+    let certificate = certificate.ok_or(ConfigError::Missing { key: "cert_file", inline: "cert" })?;
+    let key = key.ok_or(ConfigError::Missing { key: "key_file", inline: "key" })?;
+
+    let provider = Arc::new(provider(tls)?);
+    let verifier = client_verifier(tls, authorities.as_ref(), &provider)?;
+    let rustls_says = |key| move |source| ConfigError::Rustls { key, source };
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions(tls)?)
+        .map_err(rustls_says("cipher_suites"))?;
+    let mut config = builder
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(certificate.certificates()?, key.private_key()?)
+        .map_err(rustls_says(key.key))?;
+    config.ignore_client_order = tls.prefer_server_cipher_suites.unwrap_or(true);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Some(Arc::new(config)))
+}
+
+/// The toolkit's own test for whether TLS is meant.
+fn is_enabled(tls: &TlsServerConfig) -> bool {
+    let TlsServerConfig { cert, key, client_ca, cert_file, key_file, client_ca_file, client_auth_type, .. } = tls;
+    [cert, key, client_ca, cert_file, key_file, client_ca_file, client_auth_type]
+        .into_iter()
+        .any(|value| set(value.as_ref()).is_some())
+}
+
+/// An empty string is as good as no key, in the toolkit too.
+fn set(value: Option<&String>) -> Option<&str> {
+    value.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+fn unsupported(key: &'static str, value: &str, hint: impl Into<String>) -> ConfigError {
+    ConfigError::Unsupported { key, value: value.to_owned(), hint: hint.into() }
+}
+
+fn versions(tls: &TlsServerConfig) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
+    let find = |key, value: Option<&String>, default: ProtocolVersion| match set(value) {
+        None => Ok(default),
+        Some(name) => match VERSIONS.iter().find(|(known, _)| *known == name) {
+            Some((_, version)) => Ok(version.version),
+            None => Err(unsupported(key, name, "write TLS12 or TLS13")),
+        },
+    };
+    let lowest = u16::from(find("min_version", tls.min_version.as_ref(), ProtocolVersion::TLSv1_2)?);
+    let highest = u16::from(find("max_version", tls.max_version.as_ref(), ProtocolVersion::TLSv1_3)?);
+    if lowest > highest {
+        return Err(ConfigError::Conflict { conflict: "min_version is above max_version" });
+    }
+    let in_range = |version: &&SupportedProtocolVersion| (lowest..=highest).contains(&u16::from(version.version));
+    Ok(VERSIONS.iter().map(|(_, version)| *version).filter(in_range).collect())
+}
+
+/// ring's algorithms, narrowed and ordered as configured. As in Go, `cipher_suites` is about TLS 1.2 only.
+fn provider(tls: &TlsServerConfig) -> Result<CryptoProvider, ConfigError> {
+    let mut provider = ring::default_provider();
+    if let Some(wanted) = tls.cipher_suites.as_deref().filter(|names| !names.is_empty()) {
+        let (mut suites, offered): (Vec<_>, Vec<_>) =
+            provider.cipher_suites.into_iter().partition(|suite| suite.version().version == ProtocolVersion::TLSv1_3);
+        for name in wanted {
+            let suite = offered.iter().find(|suite| suite_name(suite.suite()) == *name);
+            suites.push(*suite.ok_or_else(|| {
+                let names: Vec<_> = offered.iter().map(|suite| suite_name(suite.suite())).collect();
+                unsupported("cipher_suites", name, format!("choose from {}", names.join(", ")))
+            })?);
+        }
+        provider.cipher_suites = suites;
+    }
+    if let Some(wanted) = tls.curve_preferences.as_deref().filter(|names| !names.is_empty()) {
+        let mut groups = Vec::new();
+        for name in wanted {
+            let group = CURVES.iter().find(|(known, _)| known == name).map(|(_, group)| *group);
+            let group = group.and_then(|group| provider.kx_groups.iter().find(|offered| offered.name() == group));
+            groups.push(*group.ok_or_else(|| {
+                let names = CURVES.map(|(known, _)| known).join(", ");
+                unsupported("curve_preferences", name, format!("choose from {names}"))
+            })?);
+        }
+        provider.kx_groups = groups;
+    }
+    Ok(provider)
+}
+
+/// rustls names its suites as IANA does, which is Go's way too.
+fn suite_name(suite: CipherSuite) -> String {
+    format!("{suite:?}")
+}
+
+fn client_verifier(
+    tls: &TlsServerConfig,
+    authorities: Option<&Pem>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
+    if let Some(name) = tls.client_allowed_sans.as_deref().and_then(<[String]>::first) {
+        let hint = "rely on client_ca_file, with an authority that signs the allowed clients only";
+        return Err(unsupported("client_allowed_sans", name, hint));
+    }
+    let required = match set(tls.client_auth_type.as_ref()).unwrap_or("NoClientCert") {
+        "NoClientCert" if authorities.is_some() => {
+            let conflict = "client_ca_file has no effect without client_auth_type: RequireAndVerifyClientCert";
+            return Err(ConfigError::Conflict { conflict });
+        }
+        "NoClientCert" => return Ok(WebPkiClientVerifier::no_client_auth()),
+        "RequireAndVerifyClientCert" => true,
+        "VerifyClientCertIfGiven" => false,
+        insecure @ ("RequestClientCert" | "RequireClientCert" | "RequireAnyClientCert") => {
+            let hint = "it accepts certificates unverified; write RequireAndVerifyClientCert";
+            return Err(unsupported("client_auth_type", insecure, hint));
+        }
+        unknown => {
+            let hint = "write NoClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
+            return Err(unsupported("client_auth_type", unknown, hint));
+        }
+    };
+    let mut roots = RootCertStore::empty();
+    if let Some(authorities) = authorities {
+        for certificate in authorities.certificates()? {
+            roots.add(certificate).map_err(|source| ConfigError::Rustls { key: authorities.key, source })?;
+        }
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = if required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|source| ConfigError::ClientAuthorities { source })
+}
+
+/// PEM text and the key that it came from.
+struct Pem {
+    key: &'static str,
+    text: Vec<u8>,
+}
+
+impl Pem {
+    fn load(
+        key: &'static str,
+        file: Option<&str>,
+        inline_key: &'static str,
+        inline: Option<&str>,
+        directory: &Path,
+        files: &mut Vec<Watched>,
+    ) -> Result<Option<Self>, ConfigError> {
+        match (file, inline) {
+            (Some(_), Some(_)) => Err(ConfigError::Both { key, inline: inline_key }),
+            (None, None) => Ok(None),
+            (None, Some(text)) => Ok(Some(Self { key: inline_key, text: text.into() })),
+            (Some(file), None) => {
+                let path = directory.join(file);
+                files.push(Watched::new(&path));
+                match read(&path) {
+                    Ok(text) => Ok(Some(Self { key, text })),
+                    Err(source) => Err(ConfigError::ReadFile { key, path, source }),
+                }
+            }
+        }
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+        let failed = |source| ConfigError::Pem { key: self.key, expected: "a certificate", source };
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.text).collect();
+        match certificates {
+            Ok(none) if none.is_empty() => Err(failed(pem::Error::NoItemsFound)),
+            certificates => certificates.map_err(failed),
+        }
+    }
+
+    fn private_key(&self) -> Result<PrivateKeyDer<'static>, ConfigError> {
+        let expected = "an unencrypted private key";
+        PrivateKeyDer::from_pem_slice(&self.text).map_err(|source| ConfigError::Pem { key: self.key, expected, source })
+    }
+}
