@@ -1,0 +1,123 @@
+//! The routes on the Unix socket: live events, history, doctor, version.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::hub::{EVENT_SCHEMA, Subscription};
+use super::respond::{NDJSON, common_headers, content, not_found, read_only, text};
+use super::shutdown::Stopping;
+use super::source::Source;
+use super::work::{WorkFailed, off_thread};
+
+pub(super) const EVENTS_PATH: &str = "/v1/events";
+pub(super) const HISTORY_PATH: &str = "/v1/history";
+pub(super) const DOCTOR_PATH: &str = "/v1/doctor";
+pub(super) const VERSION_PATH: &str = "/v1/version";
+pub(super) const SINCE_PARAMETER: &str = "since_seconds";
+
+/// Lines that are there together are sent together, up to about this much.
+const BATCH_BYTES: usize = 16 * 1024;
+
+#[derive(Clone)]
+struct Live {
+    source: Arc<dyn Source>,
+    stopping: Stopping,
+}
+
+/// What the daemon calls itself.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct About {
+    name: &'static str,
+    version: &'static str,
+    schema: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    /// Without it, everything that is remembered.
+    since_seconds: Option<u64>,
+}
+
+/// The routes. Streams end when `stopping` says so.
+pub(super) fn router(source: Arc<dyn Source>, stopping: Stopping) -> Router {
+    let about = About { name: "rstmon", version: env!("CARGO_PKG_VERSION"), schema: EVENT_SCHEMA };
+    Router::new()
+        .route(EVENTS_PATH, get(events))
+        .route(HISTORY_PATH, get(history))
+        .route(DOCTOR_PATH, get(doctor))
+        .route(VERSION_PATH, get(async move || Json(about)))
+        .method_not_allowed_fallback(read_only)
+        .fallback(async || not_found([EVENTS_PATH, HISTORY_PATH, DOCTOR_PATH, VERSION_PATH]))
+        .layer(map_response(common_headers))
+        .with_state(Live { source, stopping })
+}
+
+impl IntoResponse for WorkFailed {
+    fn into_response(self) -> Response {
+        text(StatusCode::INTERNAL_SERVER_ERROR, self)
+    }
+}
+
+async fn events(State(Live { source, stopping }): State<Live>) -> Result<Response, WorkFailed> {
+    // The answer's header goes out only after the subscription stands: who has it misses nothing from then on.
+    Ok(match off_thread(move || source.subscribe()).await? {
+        Ok(subscription) => content(NDJSON, follow(subscription, stopping)),
+        Err(full) => text(StatusCode::SERVICE_UNAVAILABLE, full),
+    })
+}
+
+fn follow(subscription: Subscription, stopping: Stopping) -> Body {
+    Body::from_stream(stream::unfold((subscription, stopping), async |(mut lines, mut stopping)| {
+        let first = tokio::select! {
+            () = stopping.stopped() => None,
+            line = lines.next() => line,
+        };
+        let batch = batch(first?, || lines.next_queued());
+        Some((Ok::<_, Infallible>(batch), (lines, stopping)))
+    }))
+}
+
+async fn history(
+    State(Live { source, .. }): State<Live>,
+    since: Result<Query<Since>, QueryRejection>,
+) -> Result<Response, WorkFailed> {
+    let since = match since {
+        Ok(Query(Since { since_seconds })) => since_seconds.map_or(Duration::MAX, Duration::from_secs),
+        Err(rejection) => {
+            let usage = format_args!("{rejection}; ask {HISTORY_PATH}?{SINCE_PARAMETER}=N");
+            return Ok(text(StatusCode::BAD_REQUEST, usage));
+        }
+    };
+    let mut lines = off_thread(move || source.history(since)).await?.into_iter();
+    let batches = std::iter::from_fn(move || Some(Ok::<_, Infallible>(batch(lines.next()?, || lines.next()))));
+    Ok(content(NDJSON, Body::from_stream(stream::iter(batches))))
+}
+
+async fn doctor(State(Live { source, .. }): State<Live>) -> Result<Response, WorkFailed> {
+    Ok(Json(off_thread(move || source.doctor()).await?).into_response())
+}
+
+/// `first` and what `more` has ready, one line each.
+fn batch(first: Arc<str>, mut more: impl FnMut() -> Option<Arc<str>>) -> Bytes {
+    let mut bytes = Vec::with_capacity(first.len() + 1);
+    let mut next = Some(first);
+    while let Some(line) = next {
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        next = if bytes.len() < BATCH_BYTES { more() } else { None };
+    }
+    bytes.into()
+}

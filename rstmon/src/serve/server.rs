@@ -1,0 +1,109 @@
+//! The server as a whole: options -> [`Server::bind`] (everything that can fail, before the daemon says it is up) ->
+//! [`Server::run`] (nothing fails any more).
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::accept;
+use super::connection::Shared;
+use super::gate::{self, Gate};
+use super::limits::Limits;
+use super::listen::{ListenAddress, ListenError, bind_all};
+use super::shutdown::Stopping;
+use super::telemetry_path::TelemetryPath;
+use super::unix::{Socket, SocketError, SocketOptions};
+use super::web_config::{Reloader, WebConfigError};
+use super::{Source, exporter, live};
+
+/// What to serve where.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// `--web.listen-address`; empty for no TCP at all.
+    pub listen: Vec<ListenAddress>,
+    /// `--web.telemetry-path`.
+    pub telemetry_path: TelemetryPath,
+    /// `--web.config.file`.
+    pub web_config: Option<PathBuf>,
+    /// The Unix socket, if there is to be one.
+    pub socket: Option<SocketOptions>,
+    /// Bounds for TCP clients.
+    pub tcp_limits: Limits,
+    /// Bounds for clients of the Unix socket.
+    pub unix_limits: Limits,
+}
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A TCP address cannot be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The web configuration is wrong.
+    #[error(transparent)]
+    WebConfig(#[from] WebConfigError),
+    /// The Unix socket cannot be had.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
+/// A server that holds its addresses and is ready to run.
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    socket: Option<Socket>,
+    gate: Option<Arc<Gate>>,
+    options: ServerOptions,
+}
+
+impl Server {
+    /// Takes all addresses, or none. Blocks for a few file operations: call it before the load is on.
+    pub async fn bind(options: ServerOptions) -> Result<Self, ServeError> {
+        let gate =
+            options.web_config.clone().map(Reloader::new).transpose()?.map(|reloader| Arc::new(Gate::new(reloader)));
+        let listeners = if options.listen.is_empty() { Vec::new() } else { bind_all(&options.listen).await? };
+        let socket = options.socket.as_ref().map(Socket::bind).transpose()?;
+        Ok(Self { listeners, socket, gate, options })
+    }
+
+    /// The TCP addresses in fact bound: the ports that were given as 0 are known here.
+    pub fn tcp_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// The Unix socket's file.
+    #[must_use]
+    pub fn socket_path(&self) -> Option<&Path> {
+        self.socket.as_ref().map(Socket::path)
+    }
+
+    /// Serves `source` until `stopping` says so; returns after the last connection ended or was cut.
+    pub async fn run(self, source: Arc<dyn Source>, stopping: Stopping) {
+        let Self { listeners, socket, gate, options } = self;
+        let ServerOptions { telemetry_path, tcp_limits, unix_limits, .. } = options;
+
+        let mut router = exporter::router(Arc::clone(&source), telemetry_path, tcp_limits.answer);
+        if let Some(gate) = &gate {
+            router = gate::guard(router, Arc::clone(gate));
+        }
+        let shared = Shared::new(router, tcp_limits, stopping.clone());
+
+        // Dropping the set, with the future of this function, ends them all.
+        let mut loops = JoinSet::new();
+        for listener in listeners {
+            loops.spawn(accept::tcp(listener, shared.clone(), gate.clone()));
+        }
+        if let Some(socket) = socket {
+            let router = live::router(source, stopping.clone());
+            loops.spawn(accept::unix(socket, Shared::new(router, unix_limits, stopping)));
+        }
+        while let Some(ended) = loops.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a listener failed");
+            }
+        }
+    }
+}
