@@ -1,0 +1,171 @@
+//! Clients that are broken, slow, greedy or malicious.
+
+use super::*;
+
+#[tokio::test]
+async fn an_oversized_header_is_431() {
+    let server = start(FakeSource::default()).await;
+    let long = format!("X-Long: {}\r\n", "x".repeat(64 * 1024));
+    let answer = exchange(server.connect().await, &request("GET", "/metrics", &long)).await;
+    assert_status(&answer, 431);
+    let many = "X-Many: 1\r\n".repeat(200);
+    let answer = exchange(server.connect().await, &request("GET", "/metrics", &many)).await;
+    assert_status(&answer, 431);
+}
+
+#[tokio::test]
+async fn a_half_sent_request_is_cut() {
+    let server = start_with(FakeSource::default(), |options, _| {
+        options.tcp_limits.header = Duration::from_millis(50);
+    })
+    .await;
+    for half in ["", "GET /metrics HTTP/1.1\r\nHost:"] {
+        // `exchange` returns only when the server closes; an answered request has a first line.
+        let answer = exchange(server.connect().await, half.as_bytes()).await;
+        assert!(!answer.starts_with("HTTP/1.1 200"), "found {answer:?}");
+    }
+    assert_status(&server.get("/metrics").await, 200);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_cut() {
+    let server = start_with(FakeSource::default(), |options, _| {
+        options.tcp_limits.idle = Some(Duration::from_millis(50));
+    })
+    .await;
+    let kept_alive = b"GET /-/healthy HTTP/1.1\r\nHost: test\r\n\r\n";
+    assert_status(&exchange(server.connect().await, kept_alive).await, 200);
+}
+
+#[tokio::test]
+async fn a_body_is_neither_awaited_nor_kept() {
+    let server = start(FakeSource::default()).await;
+    // Promises a gigabyte and sends nothing of it.
+    let promise = request("GET", "/metrics", "Content-Length: 1000000000\r\n");
+    assert_status(&exchange(server.connect().await, &promise).await, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut() {
+    let server = start_with(FakeSource::default(), |options, _| {
+        options.tcp_limits.write = Some(Duration::from_millis(100));
+        options.tcp_limits.connections = 1;
+    })
+    .await;
+    let mut greedy = server.connect().await;
+    // Asks until the answers fill all buffers on the way; the server then waits for this client to read. The write
+    // ends with an error when the server has cut the connection.
+    let page = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000);
+    let asking = async { while greedy.write_all(&page).await.is_ok() {} };
+    timeout(PATIENCE, asking).await.expect("the connection is cut");
+    // The only slot is free again.
+    assert_status(&server.get("/metrics").await, 200);
+}
+
+#[tokio::test]
+async fn idle_connections_leave_room_for_the_next() {
+    let connections = 8;
+    let server = start_with(FakeSource::default(), |options, _| options.tcp_limits.connections = connections).await;
+    let mut idle = Vec::new();
+    // More clients than slots, each asks once and would stay for ever.
+    for _ in 0..3 * connections {
+        let mut stream = server.connect().await;
+        stream.write_all(b"HEAD /-/healthy HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+        let mut status = [0; 12];
+        timeout(PATIENCE, stream.read_exact(&mut status)).await.expect("an answer").unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        idle.push(stream);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn crowds_wait_for_their_turn() {
+    let server = start_with(FakeSource::default(), |options, _| options.tcp_limits.connections = 2).await;
+    let server = Arc::new(server);
+    let scrapes: Vec<_> = (0..32)
+        .map(|_| {
+            let server = Arc::clone(&server);
+            tokio::spawn(async move { server.get("/metrics").await })
+        })
+        .collect();
+    for scrape in scrapes {
+        assert_status(&scrape.await.unwrap(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_stuck_client_does_not_hold_up_the_stop() {
+    let server = start_with(FakeSource::default(), |options, _| {
+        options.tcp_limits.grace = Duration::from_millis(50);
+    })
+    .await;
+    let mut stuck = server.connect().await;
+    stuck.write_all(b"GET /metrics HT").await.unwrap();
+    server.stop().await;
+}
+
+/// Deterministic mutations of valid requests: nothing panics, hangs or stops the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn mutated_requests_are_answered_or_refused() {
+    const ROUNDS: u64 = 600;
+    let server = start_with(FakeSource::default(), |options, _| {
+        options.tcp_limits.header = Duration::from_millis(20);
+        options.tcp_limits.idle = Some(Duration::from_millis(20));
+    })
+    .await;
+    let seeds = [
+        request("GET", "/metrics", ""),
+        request("HEAD", "/-/ready?x=%00&y", "Expect: 100-continue\r\nContent-Length: 5\r\n"),
+        request("POST", "/", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"),
+        request("GET", "http://[::1]:80/metrics", "Upgrade: websocket\r\n"),
+        b"GET / HTTP/1.0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
+    ];
+    let mut random = Random(0x5eed);
+    for round in 0..ROUNDS {
+        let mut bytes = seeds[random.below(seeds.len())].clone();
+        for _ in 0..=random.below(4) {
+            random.mutate(&mut bytes);
+        }
+        let exchange = timeout(PATIENCE / 2, exchange(server.connect().await, &bytes));
+        let readable = String::from_utf8_lossy(&bytes);
+        let answer = exchange.await.unwrap_or_else(|_| panic!("round {round}: {readable:?} hangs"));
+        let well_formed = answer.is_empty() || answer.starts_with("HTTP/1.");
+        assert!(well_formed, "round {round}: {readable:?} got {answer:?}");
+    }
+    assert_status(&server.get("/metrics").await, 200);
+    server.stop().await;
+}
+
+/// A splitmix64 generator: the same bytes on every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound.max(1) as u64).unwrap()
+    }
+
+    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+        let at = self.below(bytes.len());
+        match self.below(6) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
+            1 => bytes.truncate(at),
+            2 => bytes.insert(at, u8::try_from(self.below(256)).unwrap()),
+            3 => drop(bytes.drain(at..(at + self.below(8)).min(bytes.len()))),
+            4 => {
+                let copy = bytes[at..(at + self.below(32)).min(bytes.len())].to_vec();
+                bytes.splice(at..at, copy);
+            }
+            _ => drop(bytes.splice(at..at, std::iter::repeat_n(b'%', 300))),
+        }
+    }
+}

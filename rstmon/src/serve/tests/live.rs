@@ -1,0 +1,158 @@
+//! The routes on the Unix socket, through the client that rstmon's commands use.
+
+use std::os::unix::net::UnixListener as StdUnixListener;
+
+use futures_util::{Stream, StreamExt};
+use tokio::net::UnixStream;
+
+use super::*;
+
+async fn next(lines: &mut (impl Stream<Item = Result<String, ClientError>> + Unpin)) -> Option<String> {
+    timeout(PATIENCE, lines.next()).await.expect("a line").transpose().unwrap()
+}
+
+#[tokio::test]
+async fn events_arrive_as_they_happen_and_end_with_the_daemon() {
+    let server = start(FakeSource::default()).await;
+    let mut events = server.client().events().await.unwrap();
+    for number in 0..3 {
+        let line = format!(r#"{{"schema":1,"number":{number}}}"#);
+        server.source.hub.publish(&Arc::from(line.as_str()));
+        assert_eq!(next(&mut events).await, Some(line));
+    }
+    let socket = server.socket.clone();
+    server.stop().await;
+    assert_eq!(next(&mut events).await, None);
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn many_events_arrive_in_order() {
+    let source = FakeSource { hub: Hub::new(4, 100_000), ..FakeSource::default() };
+    let server = start(source).await;
+    let mut events = server.client().events().await.unwrap();
+    for number in 0..20_000 {
+        server.source.hub.publish(&Arc::from(number.to_string().as_str()));
+    }
+    for number in 0..20_000 {
+        assert_eq!(next(&mut events).await, Some(number.to_string()));
+    }
+    assert_eq!(server.source.hub.slow_subscriber_lost(), 0);
+}
+
+#[tokio::test]
+async fn a_subscriber_that_leaves_is_forgotten() {
+    let server = start(FakeSource::default()).await;
+    let events = server.client().events().await.unwrap();
+    assert!(server.source.hub.has_subscribers());
+    drop(events);
+    eventually("the subscription ends", || !server.source.hub.has_subscribers()).await;
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_loses_lines_and_is_told_how_many() {
+    let server = start(FakeSource { hub: Hub::new(1, 16), ..FakeSource::default() }).await;
+    let mut events = server.client().events().await.unwrap();
+    let long = "x".repeat(4096);
+    // Until the socket's buffers and the queue are full.
+    while server.source.hub.slow_subscriber_lost() < 100 {
+        server.source.hub.publish(&Arc::from(long.as_str()));
+        tokio::task::yield_now().await;
+    }
+    let announced = loop {
+        let line = next(&mut events).await.unwrap();
+        if line != long {
+            break line;
+        }
+        // The gap is announced before the next line that fits; until there is room, the gap grows.
+        server.source.hub.publish(&Arc::from(long.as_str()));
+    };
+    let announced: serde_json::Value = serde_json::from_str(&announced).unwrap();
+    assert_eq!(announced["schema"], 1);
+    let announced = announced["lost"].as_u64().unwrap();
+    let total = server.source.hub.slow_subscriber_lost();
+    assert!((1..=total).contains(&announced), "{announced} announced, {total} lost");
+}
+
+#[tokio::test]
+async fn subscribers_are_bounded() {
+    let server = start(FakeSource { hub: Hub::new(1, 16), ..FakeSource::default() }).await;
+    let first = server.client().events().await.unwrap();
+    let error = server.client().events().await.unwrap_err();
+    assert!(matches!(&error, ClientError::Busy { reason } if reason.contains("1 subscribers")), "found {error:?}");
+    drop(first);
+}
+
+#[tokio::test]
+async fn history_comes_back_line_by_line() {
+    let server = start(FakeSource { history: vec![r#"{"a":1}"#, r#"{"a":2}"#], ..FakeSource::default() }).await;
+    let mut lines = server.client().history(Duration::from_millis(90_500)).await.unwrap();
+    assert_eq!(next(&mut lines).await.as_deref(), Some(r#"{"a":1}"#));
+    assert_eq!(next(&mut lines).await.as_deref(), Some(r#"{"a":2}"#));
+    assert_eq!(next(&mut lines).await, None);
+    assert_eq!(*server.source.asked_since.lock().unwrap(), Some(Duration::from_secs(91)));
+}
+
+#[tokio::test]
+async fn long_histories_arrive_whole() {
+    let server = start(FakeSource { history: vec!["0123456789"; 50_000], ..FakeSource::default() }).await;
+    let lines = server.client().history(Duration::MAX).await.unwrap();
+    assert_eq!(timeout(PATIENCE, lines.count()).await.unwrap(), 50_000);
+}
+
+#[tokio::test]
+async fn doctor_and_version_are_documents() {
+    let server = start(FakeSource::default()).await;
+    assert_eq!(server.client().doctor().await.unwrap(), serde_json::json!({"kernel": "made up"}));
+    let version = server.client().version().await.unwrap();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(version["schema"], EVENT_SCHEMA);
+}
+
+#[tokio::test]
+async fn wrong_questions_are_refused_with_the_right_ones() {
+    let server = start(FakeSource::default()).await;
+    for path in ["/v1/history?since_seconds=soon", "/v1/history?since=5", "/v1/history?since_seconds=-1"] {
+        let answer = exchange(UnixStream::connect(&server.socket).await.unwrap(), &request("GET", path, "")).await;
+        assert_status(&answer, 400);
+        assert_contains(&answer, "/v1/history?since_seconds=N");
+    }
+    let answer = exchange(UnixStream::connect(&server.socket).await.unwrap(), &request("GET", "/", "")).await;
+    assert_status(&answer, 404);
+    assert_contains(&answer, "/v1/events\n");
+    let answer =
+        exchange(UnixStream::connect(&server.socket).await.unwrap(), &request("DELETE", "/v1/events", "")).await;
+    assert_status(&answer, 405);
+}
+
+#[tokio::test]
+async fn no_daemon_is_an_error_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rstmon.sock");
+    let error = Client::new(&path).doctor().await.unwrap_err();
+    assert!(error.is_no_daemon(), "found {error:?}");
+    assert_contains(&error.to_string(), "rstmon run");
+    drop(StdUnixListener::bind(&path).unwrap());
+    let error = Client::new(&path).doctor().await.unwrap_err();
+    assert!(error.is_no_daemon(), "a stale socket: found {error:?}");
+}
+
+#[tokio::test]
+async fn a_daemon_that_breaks_off_is_an_error_not_an_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rstmon.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let daemon = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n").await.unwrap();
+    };
+    let client = Client::new(&path);
+    let (events, ()) = tokio::join!(client.events(), daemon);
+    let mut events = events.unwrap();
+    assert_eq!(next(&mut events).await.as_deref(), Some("one"));
+    let last = timeout(PATIENCE, events.next()).await.unwrap();
+    assert!(matches!(last, Some(Err(ClientError::Broken { .. }))), "found {last:?}");
+    assert!(events.next().await.is_none());
+}

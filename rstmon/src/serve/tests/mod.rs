@@ -1,0 +1,184 @@
+//! The server as its clients see it: real sockets, a made-up source.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod exporter;
+mod hostile;
+mod live;
+mod secure;
+mod socket;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+
+/// Far more than anything here takes; only a hang reaches it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A source that can be slow, broken or not ready, and counts how often it is asked at the same time.
+#[derive(Default)]
+struct FakeSource {
+    hub: Hub,
+    history: Vec<&'static str>,
+    asked_since: Mutex<Option<Duration>>,
+    not_ready: Option<&'static str>,
+    failing: Mutex<Option<Failing>>,
+    /// While locked, a collection does not return.
+    hold: Mutex<()>,
+    collecting: AtomicUsize,
+    most_at_once: AtomicUsize,
+    started: Notify,
+}
+
+#[derive(Clone, Copy)]
+enum Failing {
+    Error,
+    Panic,
+}
+
+impl Source for FakeSource {
+    fn metrics(&self) -> Result<String, SourceError> {
+        let now = self.collecting.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(now, Ordering::SeqCst);
+        self.started.notify_one();
+        drop(self.hold.lock());
+        self.collecting.fetch_sub(1, Ordering::SeqCst);
+        // Copied out: a panic must not poison the lock.
+        let failing = *self.failing.lock().unwrap();
+        match failing {
+            None => Ok("rstmon_build_info 1\n".to_owned()),
+            Some(Failing::Error) => Err("the map is gone".into()),
+            Some(Failing::Panic) => panic!("made up by the test"),
+        }
+    }
+
+    fn ready(&self) -> Result<(), NotReady> {
+        self.not_ready.map_or(Ok(()), |reason| Err(NotReady::new(reason)))
+    }
+
+    fn doctor(&self) -> serde_json::Value {
+        serde_json::json!({"kernel": "made up"})
+    }
+
+    fn history(&self, since: Duration) -> Vec<Arc<str>> {
+        *self.asked_since.lock().unwrap() = Some(since);
+        self.history.iter().map(|line| Arc::from(*line)).collect()
+    }
+
+    fn subscribe(&self) -> Result<Subscription, TooManySubscribers> {
+        self.hub.subscribe()
+    }
+}
+
+/// A running server on a free port and on a socket in a directory of its own.
+struct Running {
+    source: Arc<FakeSource>,
+    address: SocketAddr,
+    socket: PathBuf,
+    directory: TempDir,
+    stopper: Stopper,
+    task: JoinHandle<()>,
+}
+
+fn options(directory: &TempDir) -> ServerOptions {
+    ServerOptions {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        telemetry_path: TelemetryPath::default(),
+        web_config: None,
+        socket: Some(SocketOptions { path: directory.path().join("run/rstmon.sock"), group: None }),
+        tcp_limits: Limits::tcp(),
+        unix_limits: Limits::unix(),
+    }
+}
+
+async fn start(source: FakeSource) -> Running {
+    start_with(source, |_, _| {}).await
+}
+
+/// `adjust` may change the options and put files into the directory.
+async fn start_with(source: FakeSource, adjust: impl FnOnce(&mut ServerOptions, &TempDir)) -> Running {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = options(&directory);
+    adjust(&mut options, &directory);
+    let server = Server::bind(options).await.unwrap();
+    let address = server.tcp_addresses().unwrap()[0];
+    let socket = server.socket_path().unwrap().to_owned();
+    let source = Arc::new(source);
+    let (stopper, stopping) = stop_signal();
+    let task = tokio::spawn(server.run(Arc::clone(&source) as Arc<dyn Source>, stopping));
+    Running { source, address, socket, directory, stopper, task }
+}
+
+impl Running {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// The whole answer to `GET path`, header and body.
+    async fn get(&self, path: &str) -> String {
+        self.request("GET", path).await
+    }
+
+    async fn request(&self, method: &str, path: &str) -> String {
+        exchange(self.connect().await, &request(method, path, "")).await
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.socket)
+    }
+
+    async fn stop(self) {
+        self.stopper.stop();
+        timeout(PATIENCE, self.task).await.expect("the server stops").unwrap();
+    }
+}
+
+fn request(method: &str, path: &str, header: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{header}\r\n").into_bytes()
+}
+
+/// Sends `bytes` and reads until the server closes. What is read before an error counts: a server that answers early
+/// and closes may well reset the connection.
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) -> String {
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    let reading = async {
+        while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+            answer.extend_from_slice(&buffer[..read]);
+        }
+    };
+    timeout(PATIENCE, reading).await.expect("the server closes the connection");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[track_caller]
+fn assert_status(answer: &str, status: u16) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "expected {status}, found {answer:?}");
+}
+
+#[track_caller]
+fn assert_contains(answer: &str, part: &str) {
+    let found = answer.to_ascii_lowercase();
+    assert!(found.contains(&part.to_ascii_lowercase()), "expected {part:?}, found {answer:?}");
+}
+
+/// Waits until `condition` holds.
+async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let poll = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("never happened: {what}"));
+}

@@ -1,0 +1,188 @@
+//! TLS and basic authentication, over real handshakes.
+
+use std::fs;
+use std::path::Path;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::*;
+
+const CERTIFICATE_A: &str = include_str!("../testdata/test-only-a.crt");
+const KEY_A: &str = include_str!("../testdata/test-only-a.key");
+const CERTIFICATE_B: &str = include_str!("../testdata/test-only-b.crt");
+const KEY_B: &str = include_str!("../testdata/test-only-b.key");
+
+const TLS: &str = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n";
+/// alice:open sesame
+const AUTHORIZATION: &str = "Authorization: Basic YWxpY2U6b3BlbiBzZXNhbWU=\r\n";
+
+/// Put under another name first, as a careful administrator does.
+fn replace(directory: &Path, name: &str, text: &str) {
+    let new = directory.join(format!("{name}.new"));
+    fs::write(&new, text).unwrap();
+    fs::rename(new, directory.join(name)).unwrap();
+}
+
+fn users() -> String {
+    format!("basic_auth_users: {{alice: {}}}\n", bcrypt::hash("open sesame", 4).unwrap())
+}
+
+async fn start_configured(web_config: &str) -> Running {
+    start_with(FakeSource::default(), |options, directory| {
+        let directory = directory.path();
+        replace(directory, "server.crt", CERTIFICATE_A);
+        replace(directory, "server.key", KEY_A);
+        replace(directory, "web.yml", web_config);
+        options.web_config = Some(directory.join("web.yml"));
+    })
+    .await
+}
+
+fn trusting(certificate: &str) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+}
+
+async fn handshake(server: &Running, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, server.connect().await).await
+}
+
+async fn get_over_tls(server: &Running, certificate: &str, header: &str) -> std::io::Result<String> {
+    let stream = handshake(server, trusting(certificate).with_no_client_auth()).await?;
+    Ok(exchange(stream, &request("GET", "/metrics", header)).await)
+}
+
+#[tokio::test]
+async fn tls_and_password_together() {
+    let server = start_configured(&format!("{TLS}{}", users())).await;
+    let answer = get_over_tls(&server, CERTIFICATE_A, AUTHORIZATION).await.unwrap();
+    assert_status(&answer, 200);
+    let answer = get_over_tls(&server, CERTIFICATE_A, "").await.unwrap();
+    assert_status(&answer, 401);
+    assert!(get_over_tls(&server, CERTIFICATE_B, "").await.is_err(), "another server's certificate");
+    let answer = server.get("/metrics").await;
+    assert!(!answer.contains("200 OK"), "plain HTTP on a TLS port got {answer:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_is_cut() {
+    let server = start_with(FakeSource::default(), |options, directory| {
+        replace(directory.path(), "server.crt", CERTIFICATE_A);
+        replace(directory.path(), "server.key", KEY_A);
+        replace(directory.path(), "web.yml", TLS);
+        options.web_config = Some(directory.path().join("web.yml"));
+        options.tcp_limits.handshake = Duration::from_millis(50);
+    })
+    .await;
+    assert_eq!(exchange(server.connect().await, b"\x16\x03\x01").await, "");
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_asked_for_again_on_every_path() {
+    let server = start_configured(&users()).await;
+    // alice:wrong, bob:open sesame
+    for credentials in
+        ["", "Authorization: Basic YWxpY2U6d3Jvbmc=\r\n", "Authorization: Basic Ym9iOm9wZW4gc2VzYW1l\r\n"]
+    {
+        for path in ["/metrics", "/", "/-/healthy", "/nowhere"] {
+            let answer = exchange(server.connect().await, &request("GET", path, credentials)).await;
+            assert_status(&answer, 401);
+            assert_contains(&answer, "\r\nwww-authenticate: Basic");
+            assert_contains(&answer, "\r\nx-content-type-options: nosniff");
+            assert!(!answer.contains("rstmon_build_info"), "found {answer:?}");
+        }
+    }
+    let answer = exchange(server.connect().await, &request("GET", "/metrics", AUTHORIZATION)).await;
+    assert_status(&answer, 200);
+}
+
+#[tokio::test]
+async fn renewed_certificates_are_picked_up() {
+    let server = start_configured(TLS).await;
+    let directory = server.directory.path();
+    assert_status(&get_over_tls(&server, CERTIFICATE_A, "").await.unwrap(), 200);
+    // One file after the other: in between they do not match, and the old pair has to go on serving.
+    replace(directory, "server.crt", CERTIFICATE_B);
+    assert_status(&get_over_tls(&server, CERTIFICATE_A, "").await.unwrap(), 200);
+    replace(directory, "server.key", KEY_B);
+    assert_status(&get_over_tls(&server, CERTIFICATE_B, "").await.unwrap(), 200);
+    assert!(get_over_tls(&server, CERTIFICATE_A, "").await.is_err(), "the old certificate is gone");
+}
+
+#[tokio::test]
+async fn changed_users_are_picked_up_but_never_dropped_all() {
+    let server = start_configured(&users()).await;
+    let with_password = request("GET", "/metrics", AUTHORIZATION);
+    let directory = server.directory.path();
+    // A file in the middle of being written, a broken one, and one that would turn authentication off.
+    for unusable in ["", "basic_auth_users: [", "http_server_config: {http2: false}"] {
+        replace(directory, "web.yml", unusable);
+        assert_status(&server.get("/metrics").await, 401);
+        assert_status(&exchange(server.connect().await, &with_password).await, 200);
+    }
+    let changed = format!("basic_auth_users: {{alice: {}}}\n", bcrypt::hash("changed", 4).unwrap());
+    replace(directory, "web.yml", &changed);
+    assert_status(&exchange(server.connect().await, &with_password).await, 401);
+}
+
+#[tokio::test]
+async fn files_may_come_after_the_configuration_that_names_them() {
+    let server = start_configured(TLS).await;
+    let directory = server.directory.path();
+    replace(directory, "web.yml", "tls_server_config: {cert_file: later.crt, key_file: later.key}\n");
+    assert_status(&get_over_tls(&server, CERTIFICATE_A, "").await.unwrap(), 200);
+    replace(directory, "later.key", KEY_B);
+    replace(directory, "later.crt", CERTIFICATE_B);
+    assert_status(&get_over_tls(&server, CERTIFICATE_B, "").await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn tls_is_not_turned_off_by_a_reload() {
+    let server = start_configured(TLS).await;
+    replace(server.directory.path(), "web.yml", "");
+    assert_status(&get_over_tls(&server, CERTIFICATE_A, "").await.unwrap(), 200);
+    let answer = server.get("/metrics").await;
+    assert!(!answer.contains("200 OK"), "plain HTTP got {answer:?}");
+}
+
+#[tokio::test]
+async fn client_certificates_are_verified() {
+    let config = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: server.crt\n  \
+                  client_auth_type: RequireAndVerifyClientCert\n";
+    let server = start_configured(config).await;
+    let identity = |certificate: &str, key: &str| {
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        trusting(CERTIFICATE_A).with_client_auth_cert(vec![certificate], key).unwrap()
+    };
+    let stream = handshake(&server, identity(CERTIFICATE_A, KEY_A)).await.unwrap();
+    assert_status(&exchange(stream, &request("GET", "/metrics", "")).await, 200);
+    // With TLS 1.3 a client learns of the refusal only when it reads.
+    for refused in [identity(CERTIFICATE_B, KEY_B), trusting(CERTIFICATE_A).with_no_client_auth()] {
+        if let Ok(stream) = handshake(&server, refused).await {
+            assert_eq!(exchange(stream, &request("GET", "/metrics", "")).await, "");
+        }
+    }
+}
+
+#[tokio::test]
+async fn configured_headers_and_rate_limit_apply() {
+    let config = "http_server_config: {headers: {X-Frame-Options: deny}}\nrate_limit: {interval: 1h, burst: 2}\n";
+    let server = start_configured(config).await;
+    for status in [200, 200, 429] {
+        let answer = server.get("/metrics").await;
+        assert_status(&answer, status);
+        assert_contains(&answer, "\r\nx-frame-options: deny\r\n");
+    }
+}
