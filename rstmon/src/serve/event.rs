@@ -2,6 +2,7 @@
 //!
 //! Fields are only ever added under one schema number. A number that is not known is left out.
 
+use super::EVENT_SCHEMA;
 use crate::{
     attribute::Placement,
     explain::{Cause, Confidence, Severity, Verdict},
@@ -15,13 +16,10 @@ use std::{
     time::Duration,
 };
 
-/// The schema's number.
-pub const SCHEMA: u32 = 1;
-
 /// One reset, attributed and explained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// [`SCHEMA`].
+    /// [`EVENT_SCHEMA`].
     pub schema: u32,
     /// When, RFC 3339 in UTC.
     pub time: Timestamp,
@@ -213,7 +211,7 @@ impl Event {
         };
         let known = owner.pid.is_some() || owner.unit.is_some() || owner.container.is_some() || owner.cgroup.is_some();
         Self {
-            schema: SCHEMA,
+            schema: EVENT_SCHEMA,
             time: Timestamp::try_from(reset.time).unwrap_or(Timestamp::UNIX_EPOCH),
             direction: reset.direction,
             reason: reset.reason.clone(),

@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn lines_are_independent_of_chunks() {
         let expected = vec![Ok("one".to_owned()), Ok(String::new()), Ok("two".to_owned())];
-        assert_eq!(split(8, &[b"one\n\ntwo\n"]), expected);
-        assert_eq!(split(8, &[b"on", b"", b"e\n", b"\nt", b"wo", b"\nunfinished"]), expected);
+        assert_eq!(split(16, &[b"one\n\ntwo\n"]), expected);
+        assert_eq!(split(16, &[b"on", b"", b"e\n", b"\nt", b"wo", b"\nunfinished"]), expected);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub enum ListenError {
         source: Option<io::Error>,
     },
     /// Somebody else has the port.
-    #[error("another process listens on {address}; stop it or choose another with {FLAG}")]
+    #[error("{address} is in use: another process listens there; stop it or choose another with {FLAG}")]
     InUse {
         /// Where.
         address: SocketAddr,
@@ -181,7 +181,8 @@ mod tests {
         let first = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = first.local_addr().expect("its address");
         let error = bind_all(&[ListenAddress::Socket(address)]).await.expect_err("taken");
-        let expected = format!("another process listens on {address}; stop it or choose another with {FLAG}");
+        let expected =
+            format!("{address} is in use: another process listens there; stop it or choose another with {FLAG}");
         assert_eq!(error.to_string(), expected);
     }
 

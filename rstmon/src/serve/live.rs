@@ -38,7 +38,7 @@ struct Live {
 
 /// What the daemon calls itself.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Version {
+struct About {
     name: &'static str,
     version: &'static str,
     schema: u32,
@@ -53,12 +53,12 @@ struct Since {
 
 /// The routes. Streams end when `stopping` says so.
 pub(super) fn router(source: Arc<dyn Source>, stopping: Stopping) -> Router {
-    let version = Version { name: "rstmon", version: env!("CARGO_PKG_VERSION"), schema: EVENT_SCHEMA };
+    let about = About { name: "rstmon", version: env!("CARGO_PKG_VERSION"), schema: EVENT_SCHEMA };
     Router::new()
         .route(EVENTS_PATH, get(events))
         .route(HISTORY_PATH, get(history))
         .route(DOCTOR_PATH, get(doctor))
-        .route(VERSION_PATH, get(async move || Json(version)))
+        .route(VERSION_PATH, get(async move || Json(about)))
         .method_not_allowed_fallback(read_only)
         .fallback(async || not_found([EVENTS_PATH, HISTORY_PATH, DOCTOR_PATH, VERSION_PATH]))
         .layer(map_response(common_headers))

@@ -38,6 +38,7 @@ pub trait Source: Send + Sync + 'static {
     fn doctor(&self) -> serde_json::Value;
 
     /// The remembered events no older than `since`, oldest first, one JSON object each without a line end.
+    /// `since` may be as long as [`Duration::MAX`]: everything.
     fn history(&self, since: Duration) -> Vec<Arc<str>>;
 
     /// The events from now on.

@@ -7,10 +7,11 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tokio::net::UnixListener;
 
 use super::group::{GroupError, group_id};
@@ -129,13 +130,11 @@ impl Socket {
     }
 
     /// The listening side.
-
     pub(super) fn listener(&self) -> &UnixListener {
         &self.listener
     }
 
     /// The socket file.
-
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -208,7 +207,7 @@ fn lock(socket: &Path) -> Result<File, SocketError> {
         .map_err(failed("open", &path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(SocketError::Taken { path: socket.to_owned() }),
+        Err(Errno::WOULDBLOCK) => Err(SocketError::Taken { path: socket.to_owned() }),
         Err(errno) => Err(failed("lock", &path)(errno.into())),
     }
 }
@@ -223,11 +222,19 @@ fn refuse_if_used(path: &Path) -> Result<(), SocketError> {
         }
         Ok(_) => {}
     }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(SocketError::Taken { path: path.to_owned() }),
-        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(()),
-        Err(error) => Err(failed("probe", path)(error)),
+    match try_connect(path) {
+        // EAGAIN: somebody listens and is too busy to accept (unix(7)).
+        Ok(()) | Err(Errno::AGAIN) => Err(SocketError::Taken { path: path.to_owned() }),
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(()),
+        Err(errno) => Err(failed("probe", path)(errno.into())),
     }
+}
+
+/// Without waiting: a blocking connect(2) to a listener that never accepts would never return.
+fn try_connect(path: &Path) -> Result<(), Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&probe, &SocketAddrUnix::new(path)?)
 }
 
 fn remove(path: &Path) -> Result<(), SocketError> {

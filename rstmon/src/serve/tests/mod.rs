@@ -53,7 +53,9 @@ impl Source for FakeSource {
         self.started.notify_one();
         drop(self.hold.lock());
         self.collecting.fetch_sub(1, Ordering::SeqCst);
-        match *self.failing.lock().unwrap() {
+        // Copied out: a panic must not poison the lock.
+        let failing = *self.failing.lock().unwrap();
+        match failing {
             None => Ok("rstmon_build_info 1\n".to_owned()),
             Some(Failing::Error) => Err("the map is gone".into()),
             Some(Failing::Panic) => panic!("made up by the test"),

@@ -137,6 +137,17 @@ async fn changed_users_are_picked_up_but_never_dropped_all() {
 }
 
 #[tokio::test]
+async fn files_may_come_after_the_configuration_that_names_them() {
+    let server = start_configured(TLS).await;
+    let directory = server.directory.path();
+    replace(directory, "web.yml", "tls_server_config: {cert_file: later.crt, key_file: later.key}\n");
+    assert_status(&get_over_tls(&server, CERTIFICATE_A, "").await.unwrap(), 200);
+    replace(directory, "later.key", KEY_B);
+    replace(directory, "later.crt", CERTIFICATE_B);
+    assert_status(&get_over_tls(&server, CERTIFICATE_B, "").await.unwrap(), 200);
+}
+
+#[tokio::test]
 async fn tls_is_not_turned_off_by_a_reload() {
     let server = start_configured(TLS).await;
     replace(server.directory.path(), "web.yml", "");

@@ -26,7 +26,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// Not YAML, an unknown key or a value of the wrong type; the message ends with line and column.
-    #[error("{source}")]
+    #[error("{}", with_position(source))]
     Yaml {
         /// What the parser says.
         source: serde_yaml_ng::Error,
@@ -141,4 +141,13 @@ pub enum ConfigError {
         /// As given.
         value: String,
     },
+}
+
+/// The parser leaves out the position when it is the very beginning.
+fn with_position(error: &serde_yaml_ng::Error) -> String {
+    let message = error.to_string();
+    match error.location() {
+        Some(start) if start.index() == 0 => format!("{message} at line {} column {}", start.line(), start.column()),
+        _ => message,
+    }
 }

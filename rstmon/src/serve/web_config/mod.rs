@@ -9,10 +9,11 @@ mod error;
 mod file;
 mod reload;
 mod tls;
+mod watched;
 
 use std::fs::File as FsFile;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::rate_limit::Rate;
 
 pub use error::{ConfigError, WebConfigError};
 pub(super) use reload::Reloader;
+use watched::Watched;
 
 /// A configuration is a page of text, a certificate chain a few: more is the wrong file.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -47,8 +49,8 @@ pub(super) struct WebConfig {
     /// Set on every answer.
     pub(super) headers: HeaderMap,
     pub(super) rate: Option<Rate>,
-    /// Files that the configuration was made from, itself excluded.
-    pub(super) files: Vec<PathBuf>,
+    /// What the configuration was made from, its own file first.
+    files: Vec<Watched>,
 }
 
 /// Reads the file and everything it points to and says what is wrong with it; for `rstmon run --check`.
@@ -58,8 +60,11 @@ pub fn check(path: &Path) -> Result<(), WebConfigError> {
 
 fn load(path: &Path) -> Result<WebConfig, WebConfigError> {
     let in_file = |source| WebConfigError { path: path.to_owned(), source };
+    let own = Watched::new(path);
     let bytes = read(path).map_err(|source| in_file(ConfigError::Read { source }))?;
-    parse(&bytes, path.parent().unwrap_or(Path::new(""))).map_err(in_file)
+    let mut config = parse(&bytes, path.parent().unwrap_or(Path::new(""))).map_err(in_file)?;
+    config.files.insert(0, own);
+    Ok(config)
 }
 
 fn parse(bytes: &[u8], directory: &Path) -> Result<WebConfig, ConfigError> {

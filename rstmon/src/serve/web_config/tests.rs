@@ -53,7 +53,7 @@ fn takes_every_key_that_it_supports() {
 fn certificates_may_be_inline() {
     let indented = |name: &str| {
         let text = fs::read_to_string(Path::new(TEST_DATA).join(name)).expect("test data");
-        text.lines().map(|line| format!("    {line}\n")).collect::<String>()
+        format!("    {}\n", text.trim_end().replace('\n', "\n    "))
     };
     let inline = format!(
         "tls_server_config:\n  cert: |\n{}  key: |\n{}",
@@ -68,6 +68,7 @@ fn certificates_may_be_inline() {
 fn unknown_keys_and_wrong_types_name_their_line() {
     assert_refused("tls_server_confg: {}\n", &["tls_server_confg", "tls_server_config", "line 1"]);
     assert_refused("\ntls_server_config:\n  cert_fil: x\n", &["cert_fil", "cert_file", "line 3"]);
+    assert_refused("tls_server_config:\n  cert_file: x\n  key_file: y\n\nusers: {}\n", &["users", "line 5"]);
     assert_refused("http_server_config:\n  http2: perhaps\n", &["http2", "boolean", "line 2"]);
     assert_refused("http_server_config:\n  header: {}\n", &["header", "line 2"]);
     assert_refused("basic_auth_users:\n  a: b\n  a: c\n", &["\"a\" comes twice"]);

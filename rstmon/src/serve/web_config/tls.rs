@@ -1,6 +1,6 @@
 //! From `tls_server_config` to a rustls configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
@@ -13,6 +13,7 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::file::TlsServerConfig;
+use super::watched::Watched;
 use super::{ConfigError, read};
 
 const VERSIONS: [(&str, &SupportedProtocolVersion); 2] = [("TLS12", &version::TLS12), ("TLS13", &version::TLS13)];
@@ -23,17 +24,17 @@ const CURVES: [(&str, NamedGroup); 3] =
 pub(super) fn build(
     tls: &TlsServerConfig,
     directory: &Path,
-    files: &mut Vec<PathBuf>,
+    files: &mut Vec<Watched>,
 ) -> Result<Option<Arc<ServerConfig>>, ConfigError> {
     if !is_enabled(tls) {
         return Ok(None);
     }
-    let mut load = |key, file: &Option<String>, inline_key, inline: &Option<String>| {
+    let mut load = |key, file: Option<&String>, inline_key, inline: Option<&String>| {
         Pem::load(key, set(file), inline_key, set(inline), directory, files)
     };
-    let certificate = load("cert_file", &tls.cert_file, "cert", &tls.cert)?;
-    let key = load("key_file", &tls.key_file, "key", &tls.key)?;
-    let authorities = load("client_ca_file", &tls.client_ca_file, "client_ca", &tls.client_ca)?;
+    let certificate = load("cert_file", tls.cert_file.as_ref(), "cert", tls.cert.as_ref())?;
+    let key = load("key_file", tls.key_file.as_ref(), "key", tls.key.as_ref())?;
+    let authorities = load("client_ca_file", tls.client_ca_file.as_ref(), "client_ca", tls.client_ca.as_ref())?;
     let certificate = certificate.ok_or(ConfigError::Missing { key: "cert_file", inline: "cert" })?;
     let key = key.ok_or(ConfigError::Missing { key: "key_file", inline: "key" })?;
 
@@ -57,12 +58,12 @@ fn is_enabled(tls: &TlsServerConfig) -> bool {
     let TlsServerConfig { cert, key, client_ca, cert_file, key_file, client_ca_file, client_auth_type, .. } = tls;
     [cert, key, client_ca, cert_file, key_file, client_ca_file, client_auth_type]
         .into_iter()
-        .any(|value| set(value).is_some())
+        .any(|value| set(value.as_ref()).is_some())
 }
 
 /// An empty string is as good as no key, in the toolkit too.
-fn set(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|text| !text.is_empty())
+fn set(value: Option<&String>) -> Option<&str> {
+    value.map(String::as_str).filter(|text| !text.is_empty())
 }
 
 fn unsupported(key: &'static str, value: &str, hint: impl Into<String>) -> ConfigError {
@@ -70,15 +71,15 @@ fn unsupported(key: &'static str, value: &str, hint: impl Into<String>) -> Confi
 }
 
 fn versions(tls: &TlsServerConfig) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
-    let find = |key, value: &Option<String>, default: ProtocolVersion| match set(value) {
+    let find = |key, value: Option<&String>, default: ProtocolVersion| match set(value) {
         None => Ok(default),
         Some(name) => match VERSIONS.iter().find(|(known, _)| *known == name) {
             Some((_, version)) => Ok(version.version),
             None => Err(unsupported(key, name, "write TLS12 or TLS13")),
         },
     };
-    let lowest = u16::from(find("min_version", &tls.min_version, ProtocolVersion::TLSv1_2)?);
-    let highest = u16::from(find("max_version", &tls.max_version, ProtocolVersion::TLSv1_3)?);
+    let lowest = u16::from(find("min_version", tls.min_version.as_ref(), ProtocolVersion::TLSv1_2)?);
+    let highest = u16::from(find("max_version", tls.max_version.as_ref(), ProtocolVersion::TLSv1_3)?);
     if lowest > highest {
         return Err(ConfigError::Conflict { conflict: "min_version is above max_version" });
     }
@@ -130,7 +131,7 @@ fn client_verifier(
         let hint = "rely on client_ca_file, with an authority that signs the allowed clients only";
         return Err(unsupported("client_allowed_sans", name, hint));
     }
-    let required = match set(&tls.client_auth_type).unwrap_or("NoClientCert") {
+    let required = match set(tls.client_auth_type.as_ref()).unwrap_or("NoClientCert") {
         "NoClientCert" if authorities.is_some() => {
             let conflict = "client_ca_file has no effect without client_auth_type: RequireAndVerifyClientCert";
             return Err(ConfigError::Conflict { conflict });
@@ -171,7 +172,7 @@ impl Pem {
         inline_key: &'static str,
         inline: Option<&str>,
         directory: &Path,
-        files: &mut Vec<PathBuf>,
+        files: &mut Vec<Watched>,
     ) -> Result<Option<Self>, ConfigError> {
         match (file, inline) {
             (Some(_), Some(_)) => Err(ConfigError::Both { key, inline: inline_key }),
@@ -179,7 +180,7 @@ impl Pem {
             (None, Some(text)) => Ok(Some(Self { key: inline_key, text: text.into() })),
             (Some(file), None) => {
                 let path = directory.join(file);
-                files.push(path.clone());
+                files.push(Watched::new(&path));
                 match read(&path) {
                     Ok(text) => Ok(Some(Self { key, text })),
                     Err(source) => Err(ConfigError::ReadFile { key, path, source }),
