@@ -22,7 +22,19 @@ impl Cgroup {
     /// # Errors
     /// When the directory cannot be made.
     pub fn new(unit: &str) -> Result<Option<Self>> {
-        let Some(root) = v2_mount()? else { return Ok(None) };
+        Self::below(v2_mount()?, unit)
+    }
+
+    /// The same in the v1 hierarchy of the `pids` controller; `None` where it is not mounted.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn legacy(unit: &str) -> Result<Option<Self>> {
+        Self::below(v1_mount("pids")?, unit)
+    }
+
+    fn below(root: Option<PathBuf>, unit: &str) -> Result<Option<Self>> {
+        let Some(root) = root else { return Ok(None) };
         remove_stale(&root);
         let path = root.join(format!("{PREFIX}{}.slice", std::process::id())).join(unit);
         fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
@@ -48,10 +60,21 @@ impl Drop for Cgroup {
 }
 
 fn v2_mount() -> Result<Option<PathBuf>> {
+    mount(|kind, _| kind == "cgroup2")
+}
+
+fn v1_mount(controller: &str) -> Result<Option<PathBuf>> {
+    mount(|kind, options| kind == "cgroup" && options.split(',').any(|option| option == controller))
+}
+
+/// Where the first file system is mounted whose type and options fit.
+fn mount(fits: impl Fn(&str, &str) -> bool) -> Result<Option<PathBuf>> {
     let mounts = fs::read_to_string("/proc/self/mounts").context("reading /proc/self/mounts")?;
-    let line =
-        mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|fields| fields.get(2) == Some(&"cgroup2"));
-    Ok(line.and_then(|fields| fields.get(1).map(PathBuf::from)))
+    Ok(mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [_, place, kind, options, ..] = fields.as_slice() else { return None };
+        fits(kind, options).then(|| PathBuf::from(place))
+    }))
 }
 
 fn remove_stale(root: &Path) {

@@ -111,6 +111,28 @@ fn a_port_in_use_is_told() {
 }
 
 #[test]
+fn a_corrupt_bpf_object_is_told() {
+    if !daemon::unless_ready("corrupt object") {
+        return;
+    }
+    let (directory, option) = config("");
+    let whole = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/bpf/rstmon.bpf.o")).unwrap();
+    let mut flipped = whole.clone();
+    flipped.iter_mut().skip(64).step_by(97).for_each(|byte| *byte ^= 0xff);
+    let objects: [(&str, &[u8]); 4] =
+        [("empty", b""), ("text", b"not an object\n"), ("half", &whole[..whole.len() / 2]), ("flipped", &flipped)];
+    for (name, bytes) in objects {
+        let object = directory.path().join(name);
+        fs::write(&object, bytes).unwrap();
+        let listen = format!("--web.listen-address={}", daemon::free_address().unwrap());
+        let socket = format!("--socket={}", directory.path().join("s").display());
+        let object = format!("--bpf-object={}", object.display());
+        let output = rstmon(&["run", &listen, &socket, &object, &option]).unwrap();
+        check(&output, FAILED, &["BPF", "object"]);
+    }
+}
+
+#[test]
 fn a_socket_path_that_cannot_be_is_told() {
     if !daemon::unless_ready("socket path") {
         return;

@@ -274,11 +274,36 @@ fn a_process_is_named_after_its_leader_whichever_thread_works() {
 }
 
 #[test]
+fn a_port_that_lost_its_listener_names_the_last_one() {
+    watched("last listener", |watched, stage| {
+        let mut server = stage.server_actor("gone")?;
+        let service = connection::listen(stage, &mut server, None, 16)?;
+        server.ask("close l")?;
+        let mut client = stage.client_actor("caller")?;
+        client.ask(&format!("socket c {}", stage.client_socket()))?;
+        let local = client.ask(&format!("bind c {}", stage.client_address(0)))?.get("local")?;
+        client.refused(&format!("connect c {service}"))?;
+        let refused = Expected::sent(&End::of(&server, service, local), "no_socket", "");
+        watched.owned(&Expected { state: None, ..refused }, &["tombstone"])?;
+        Ok(())
+    });
+}
+
+#[test]
 fn a_reset_is_attributed_to_the_systemd_unit() {
-    watched("unit", |watched, stage| {
-        let unit = format!("web-{}.service", std::process::id());
-        let Some(group) = Cgroup::new(&unit)? else {
-            skip::note("unit", "no cgroup v2 hierarchy");
+    attributed_to_unit("unit", Cgroup::new);
+}
+
+#[test]
+fn a_reset_is_attributed_to_the_systemd_unit_of_a_v1_hierarchy() {
+    attributed_to_unit("unit-v1", Cgroup::legacy);
+}
+
+fn attributed_to_unit(name: &str, make: fn(&str) -> Result<Option<Cgroup>>) {
+    watched(name, |watched, stage| {
+        let unit = format!("{name}-{}.service", std::process::id());
+        let Some(group) = make(&unit)? else {
+            skip::note(name, "no such cgroup hierarchy is mounted");
             return Ok(());
         };
         let mut server = stage.server_actor("web")?;
