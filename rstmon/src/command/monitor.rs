@@ -5,7 +5,7 @@ use super::{Failure, config::Config};
 use crate::{
     attribute::{Controller, Placement, ProcessRef, Procfs, Resolver},
     explain::Verdict,
-    metrics::{Exporter, Health, coverage::Coverage, kernel},
+    metrics::{Exporter, Health, coverage::Coverage, kernel, listeners},
     model::{Clock, Reasons, Reset},
     probe::{CountReader, EventReader, EventSource, HookStatus, Probe, Programs},
     serve::{
@@ -158,7 +158,8 @@ impl Monitor {
             (Some(coverage), Some(&out_rsts)) => Some(coverage.uncounted(out_rsts, (before, after))),
             _ => None,
         };
-        let health = Health { kernel, uncounted, programs: self.programs.stats(), slow_subscriber_lost };
+        let listeners = listeners::read().unwrap_or_default();
+        let health = Health { kernel, listeners, uncounted, programs: self.programs.stats(), slow_subscriber_lost };
         Ok(lock(&self.exporter).render(&health)?)
     }
 

@@ -1,6 +1,6 @@
 //! Everything that `/metrics` shows, in Prometheus' text format.
 
-use super::{Fold, LabelSet, Series, histograms::Histograms};
+use super::{Fold, LabelSet, Series, histograms::Histograms, listeners::Listener};
 use crate::{
     explain::{Cause, Facts, rules},
     model::{Direction, Family, Reasons, Reset, text},
@@ -19,6 +19,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Health {
     /// The kernel's own statistics.
     pub kernel: BTreeMap<&'static str, u64>,
+    /// Listeners that dropped something, by port.
+    pub listeners: BTreeMap<u16, Listener>,
     /// Resets that they count and rstmon does not; absent where the kernel cannot tell.
     pub uncounted: Option<i64>,
     /// What the programs cost and missed.
@@ -39,6 +41,9 @@ pub struct Exporter {
 }
 
 const NO_LABELS: [(&str, &str); 0] = [];
+
+/// Ports of `rstmon_listen_drops_total`, at most.
+const MAX_LISTENERS: usize = 256;
 
 /// Where an owner's cgroup belongs: unit and container, empty where it is in none.
 pub type Place = (Arc<str>, Arc<str>);
@@ -125,6 +130,17 @@ impl Exporter {
                 "The kernel's own statistics on resets in rstmon's network namespace, since boot.",
                 MetricType::COUNTER,
                 health.kernel.iter().map(|(name, count)| counter(*count, [("counter", *name)])),
+            ),
+            family(
+                "rstmon_listen_drops_total",
+                "What the listeners of a port dropped, mostly for a full accept queue; ports without drops are left out.",
+                MetricType::COUNTER,
+                health
+                    .listeners
+                    .iter()
+                    .filter(|(_, listener)| listener.drops > 0)
+                    .take(MAX_LISTENERS)
+                    .map(|(port, listener)| counter(listener.drops, [("port", port.to_string())])),
             ),
             family(
                 "rstmon_uncounted_resets",

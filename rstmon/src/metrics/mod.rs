@@ -5,6 +5,7 @@ pub mod exposition;
 pub mod fold;
 pub mod histograms;
 pub mod kernel;
+pub mod listeners;
 pub mod series;
 
 pub use exposition::{Exporter, Health};
