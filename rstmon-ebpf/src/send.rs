@@ -22,6 +22,9 @@ pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
     let skb: *const u8 = ctx.arg(1);
     let reason = if SEND_HAS_REASON.load() != 0 { ctx.arg::<u32>(2) } else { u32::from(REASON_UNSUPPORTED) };
 
+    #[cfg(feature = "debug")]
+    aya_log_ebpf::debug!(&ctx, "tcp_send_reset: reason {}", reason);
+
     // SAFETY: the arguments of this very tracepoint.
     let (sock, segment) = unsafe { (Sock::from_btf(sk), Segment::read(skb)) };
     with_room(|work| {

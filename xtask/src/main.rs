@@ -42,7 +42,7 @@ enum Task {
     #[command(after_help = "\
 Examples:
   cargo xtask run                      rstmon tail
-  cargo xtask run -- top
+  cargo xtask run -- tail process=java
   cargo xtask run -- tail --json port=8080")]
     Run {
         /// rstmon's command line; `tail` when there is none.

@@ -54,7 +54,7 @@ pub struct ConfigArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rstmon run
-  rstmon run --web.listen-address=0.0.0.0:9956 --web.config.file=/etc/rstmon/web.yml
+  rstmon run --web.listen-address=0.0.0.0:10474 --web.config.file=/etc/rstmon/web.yml
   rstmon run --check --config ./rstmon.toml")]
 pub struct RunArguments {
     /// Configuration.

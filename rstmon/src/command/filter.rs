@@ -1,4 +1,4 @@
-//! The filter grammar of tail, why and top: words `field=value`, joined by AND; `!=` negates; several values with commas.
+//! The filter grammar of tail and why: words `field=value`, joined by AND; `!=` negates; several values with commas.
 
 use crate::{
     explain::{Cause, Severity},

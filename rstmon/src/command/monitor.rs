@@ -36,7 +36,7 @@ pub struct Monitor {
     exporter: Mutex<Exporter>,
     resolver: Mutex<Resolver>,
     programs: Programs,
-    /// Absent where the kernel's counter cannot be read.
+    /// Absent where the kernel's counter cannot be read, and where it counts resets that no hook sees.
     coverage: Option<Coverage>,
     missing_fields: Vec<String>,
 }
@@ -62,10 +62,10 @@ impl Monitor {
     /// Attaches the probe. Starts no thread, so that privileges can still be given up.
     pub fn attach(config: &Config) -> Result<(Self, EventSource), Failure> {
         let before = kernel::out_rsts().ok().flatten();
-        let Probe { hooks, reasons, missing_fields, cgroup_v1, mut counts, events, programs } =
+        let Probe { hooks, reasons, sees_every_sent, missing_fields, cgroup_v1, mut counts, events, programs } =
             Probe::attach(&config.probe_options())?;
         let coverage = match (before, kernel::out_rsts().ok().flatten()) {
-            (Some(before), Some(after)) => {
+            (Some(before), Some(after)) if sees_every_sent => {
                 let counted = counts.read()?.tally[tally::SENT as usize];
                 Some(Coverage::new(before, after, counted))
             }

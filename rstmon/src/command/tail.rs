@@ -1,13 +1,22 @@
 //! `rstmon tail`: one line for each reset as it happens, from the daemon or alone.
 
 use super::{Failure, cli::TailArguments, config::Config, filter::Filter, line, logging, monitor::Monitor, stream};
-use crate::serve::{Client, event::Event};
+use crate::serve::{Client, EVENT_SCHEMA, event::Event};
 use futures_util::TryStreamExt as _;
 use jiff::tz::TimeZone;
-use std::sync::{Arc, mpsc};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::Duration,
+};
 
 /// Events that may wait for a slow terminal, standalone.
 const QUEUE: usize = 4096;
+/// How often the counts are read while nothing happens, standalone.
+const READ_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Prints until interrupted.
 pub fn run(arguments: &TailArguments) -> Result<(), Failure> {
@@ -39,6 +48,15 @@ impl Printer {
     fn begin(&self, source: &str) -> Result<(), Failure> {
         note(&format!("watching resets {source}; Ctrl-C ends"));
         if self.json { Ok(()) } else { stream::print(&line::heading()) }
+    }
+
+    /// In JSON in its place among the events, as the daemon says it.
+    fn tell_lost(&self, lost: u64) -> Result<(), Failure> {
+        if self.json {
+            return stream::print(&format!("{{\"schema\":{EVENT_SCHEMA},\"lost\":{lost}}}"));
+        }
+        note(&format!("{lost} events lost: this reader was too slow"));
+        Ok(())
     }
 
     fn print(&mut self, event: &Event) -> Result<(), Failure> {
@@ -73,7 +91,7 @@ fn follow(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
             if let Ok(event) = serde_json::from_str::<Event>(&line) {
                 printer.print(&event)?;
             } else if let Some(lost) = lost(&line) {
-                note(&format!("{lost} events lost: this reader was too slow"));
+                printer.tell_lost(lost)?;
             }
         }
         note("the daemon has stopped");
@@ -92,13 +110,24 @@ fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
     let monitor = Arc::new(monitor);
     crate::probe::privileges::drop_privileges()?;
     let (sender, receiver) = mpsc::sync_channel::<Event>(QUEUE);
+    let lost = Arc::new(AtomicU64::new(0));
+    let losing = Arc::clone(&lost);
     let _watching = monitor.watch(events, move |event| {
-        // Fails when the printer has ended, and with it the process.
-        let _ = sender.send(event);
+        if sender.try_send(event).is_err() {
+            losing.fetch_add(1, Ordering::Relaxed);
+        }
     })?;
     printer.begin("on this host")?;
-    for event in receiver {
-        printer.print(&event)?;
+    loop {
+        match receiver.recv_timeout(READ_INTERVAL) {
+            Ok(event) => printer.print(&event)?,
+            // Nobody scrapes here, but a count map that stays full would lump the rate limits together.
+            Err(RecvTimeoutError::Timeout) => drop(monitor.read_counts()?),
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        match lost.swap(0, Ordering::Relaxed) {
+            0 => {}
+            lost => printer.tell_lost(lost)?,
+        }
     }
-    Ok(())
 }

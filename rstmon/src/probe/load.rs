@@ -42,11 +42,28 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>) -> Result<
     };
     let kernel_types = aya::Btf::from_sys_fs().map_err(|error| ProbeError::Load { reason: error.to_string() })?;
     let mut ebpf = load_object(options, layout, &object, &kernel_types)?;
+    #[cfg(feature = "debug")]
+    log_from_kernel(&mut ebpf);
     let settle = load_settle(&mut ebpf)?;
     let hooks = attach_all(&mut ebpf, btf, &kernel_types)?;
     drop(kernel_types);
     let (counts, ring) = open_maps(&mut ebpf, options)?;
     Ok(Loaded { ebpf, hooks, counts, ring, settle })
+}
+
+/// Shows the log lines of a kernel half built with its `debug` feature (`cargo xtask bpf --debug`).
+#[cfg(feature = "debug")]
+fn log_from_kernel(ebpf: &mut Ebpf) {
+    let mut logger = match aya_log::EbpfLogger::init(ebpf) {
+        Ok(logger) => logger,
+        Err(error) => return tracing::warn!(%error, "this BPF object has no log: build it with its debug feature"),
+    };
+    std::thread::spawn(move || {
+        loop {
+            logger.flush();
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    });
 }
 
 fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: &aya::Btf) -> Result<Ebpf, ProbeError> {

@@ -68,6 +68,8 @@ pub struct Probe {
     pub hooks: Vec<HookStatus>,
     /// Names of the running kernel's reasons.
     pub reasons: Reasons,
+    /// `tcp_send_reset` fires for every reset sent (6.10 on), so that `OutRsts` can be reconciled.
+    pub sees_every_sent: bool,
     /// Fields that this kernel lacks.
     pub missing_fields: Vec<&'static layout::Field>,
     /// The v1 controller whose hierarchy stands in where a process is in the v2 root.
@@ -124,6 +126,7 @@ impl Probe {
         sys::trim_heap();
         Ok(Self {
             hooks: loaded.hooks,
+            sees_every_sent: layout.send_has_reason,
             missing_fields: layout.missing().collect(),
             cgroup_v1: layout.cgroup_v1.map(|(_, controller)| controller),
             reasons: layout.reasons,

@@ -49,7 +49,11 @@ pub fn missing_capabilities() -> Vec<String> {
 /// Gives up every capability but the needed ones, for good, in this thread: call it before others are started.
 pub fn drop_privileges() -> Result<(), caps::errors::CapsError> {
     let effective = caps::read(None, CapSet::Effective)?;
-    let keep: CapsHashSet = NEEDED.into_iter().filter(|capability| effective.contains(capability)).collect();
+    let mut keep: CapsHashSet = NEEDED.into_iter().filter(|capability| effective.contains(capability)).collect();
+    if keep.len() < NEEDED.len() {
+        // It was started with CAP_SYS_ADMIN in their place.
+        keep.insert(Capability::CAP_SYS_ADMIN);
+    }
     for capability in caps::runtime::thread_all_supported() {
         // Needs CAP_SETPCAP; without it the bounding set stays, which a process without set-user-id children ignores.
         if !keep.contains(&capability) {

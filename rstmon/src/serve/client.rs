@@ -1,4 +1,4 @@
-//! The other end of the Unix socket, for `top`, `tail`, `why` and `doctor`.
+//! The other end of the Unix socket, for `tail` and `why`.
 
 use std::io;
 use std::path::{Path, PathBuf};

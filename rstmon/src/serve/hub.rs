@@ -23,7 +23,7 @@ pub const DEFAULT_MAX_SUBSCRIBERS: usize = 64;
 
 /// Every seat of the hub is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{max} subscribers follow the events already; end one of them (rstmon top, rstmon tail) and try again")]
+#[error("{max} subscribers follow the events already; end one of them (rstmon tail) and try again")]
 pub struct TooManySubscribers {
     /// The bound that was reached.
     pub max: usize,

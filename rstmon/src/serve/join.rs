@@ -83,10 +83,82 @@ impl Joiner {
 
 fn tell(received: &mut Event, sender: Peer) {
     let name = match (&sender.process, sender.pid) {
-        (Some(process), Some(pid)) => format!("{process}[{pid}]"),
-        _ => "this host".to_owned(),
+        (Some(process), Some(pid)) => format!("{process}[{pid}] on this host"),
+        _ => "this host itself".to_owned(),
     };
-    received.sentence =
-        format!("{}; {name} on this host sent it ({}): {}", received.sentence, sender.cause, sender.sentence);
+    received.sentence = format!("{}; {name} sent it ({}): {}", received.sentence, sender.cause, sender.sentence);
     received.peer = Some(sender);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Instant, Joiner, WAIT};
+    use serde_json::json;
+
+    fn event(direction: &str, local: u16, remote: u16, process: &str) -> Event {
+        let end = |port| json!({"address": "127.0.0.1", "port": port});
+        let value = json!({
+            "schema": 1, "time": "2026-11-21T03:00:00Z", "direction": direction, "reason": "tcp_state",
+            "socket": "full", "local": end(local), "remote": end(remote),
+            "owner": {"process": process, "pid": 7, "provenance": "current"}, "evidence": {},
+            "cause": if direction == "sent" { "linger_abort" } else { "peer_reset" }, "confidence": "certain",
+            "severity": "notice", "sentence": format!("{process} says"),
+        });
+        serde_json::from_value(value).expect("a valid event")
+    }
+
+    fn push(joiner: &mut Joiner, event: Event, now: Instant) -> Vec<Event> {
+        let mut out = Vec::new();
+        joiner.push(event, now, |event| out.push(event));
+        out
+    }
+
+    #[test]
+    fn an_active_reset_is_joined_though_its_sent_event_comes_last() {
+        let (mut joiner, now) = (Joiner::default(), Instant::now());
+        assert_eq!(push(&mut joiner, event("received", 80, 4000, "web"), now), []);
+        let out = push(&mut joiner, event("sent", 4000, 80, "curl"), now);
+        let told: Vec<_> =
+            out.iter().map(|event| event.peer.as_ref().and_then(|peer| peer.process.as_deref())).collect();
+        assert_eq!(told, [Some("curl"), Some("web")]);
+        assert_eq!(out[0].sentence, "web says; curl[7] on this host sent it (linger_abort): curl says");
+    }
+
+    #[test]
+    fn a_passive_reset_is_joined_with_its_sender_before_it() {
+        let (mut joiner, now) = (Joiner::default(), Instant::now());
+        assert_eq!(push(&mut joiner, event("sent", 4000, 80, "curl"), now).len(), 1);
+        let out = push(&mut joiner, event("received", 80, 4000, "web"), now);
+        assert_eq!(out[0].peer.as_ref().and_then(|peer| peer.process.as_deref()), Some("curl"));
+    }
+
+    #[test]
+    fn a_received_reset_from_elsewhere_waits_only_a_moment() {
+        let (mut joiner, now) = (Joiner::default(), Instant::now());
+        assert_eq!(push(&mut joiner, event("received", 80, 4000, "web"), now), []);
+        let mut out = Vec::new();
+        joiner.expire(now + WAIT, |event| out.push(event));
+        assert_eq!(out.len(), 1);
+        assert_eq!(out[0].peer, None);
+        assert!(!joiner.is_waiting());
+    }
+
+    #[test]
+    fn ends_of_other_connections_are_not_joined() {
+        let (mut joiner, now) = (Joiner::default(), Instant::now());
+        push(&mut joiner, event("received", 80, 4000, "web"), now);
+        let out = push(&mut joiner, event("sent", 4001, 80, "curl"), now);
+        assert_eq!(out.iter().filter(|event| event.peer.is_some()).count(), 0);
+    }
+
+    #[test]
+    fn a_flood_is_neither_kept_nor_lost() {
+        let (mut joiner, now) = (Joiner::default(), Instant::now());
+        let mut out = 0;
+        for port in 0..10_000 {
+            joiner.push(event("received", 80, port, "web"), now, |_| out += 1);
+        }
+        joiner.expire(now + WAIT, |_| out += 1);
+        assert_eq!(out, 10_000);
+    }
 }

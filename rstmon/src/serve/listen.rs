@@ -3,10 +3,10 @@
 //! `:9100` is every address of the host, both families; a host name is resolved once, at start.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::TcpListener;
 
 const FLAG: &str = "--web.listen-address";
 
@@ -118,7 +118,7 @@ pub(super) async fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListe
             ListenAddress::Socket(address) => listeners.push(bind(*address).await?),
             ListenAddress::Any(port) => listeners.push(bind_any(*port).await?),
             ListenAddress::Name(name, port) => {
-                for address in resolve(name, *port).await? {
+                for address in resolve(name, *port)? {
                     listeners.push(bind(address).await?);
                 }
             }
@@ -142,9 +142,11 @@ async fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
     }
 }
 
-async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, ListenError> {
+/// Blocks, once at the start: the runtime's resolver would start a thread, which would keep the privileges that are
+/// given up after this.
+fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, ListenError> {
     let failed = |source| ListenError::Resolve { name: name.to_owned(), source };
-    let mut addresses: Vec<_> = lookup_host((name, port)).await.map_err(|error| failed(Some(error)))?.collect();
+    let mut addresses: Vec<_> = (name, port).to_socket_addrs().map_err(|error| failed(Some(error)))?.collect();
     addresses.sort_unstable();
     addresses.dedup();
     if addresses.is_empty() {
