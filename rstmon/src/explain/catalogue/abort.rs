@@ -20,9 +20,12 @@ pub(super) static LINGER_ABORT: Entry = Entry {
         levels: &[
             Level {
                 confidence: Confidence::Certain,
-                when: "the reason is `tcp_abort_on_linger`, or it is `tcp_state` and `SO_LINGER` is set to 0",
+                when: "the reason is `tcp_abort_on_linger`, or the socket was being closed with `SO_LINGER` set to 0",
             },
-            Level { confidence: Confidence::Likely, when: "the kernel gives no reason, but `SO_LINGER` is set to 0" },
+            Level {
+                confidence: Confidence::Likely,
+                when: "`TCP_LINGER2` is negative and the kernel gives no reason, or data arrived at the same moment",
+            },
         ],
         older_kernels: Some(
             "Before 6.12 the kernel gives no usable reason; the socket's linger setting can be read on every kernel and \
@@ -65,10 +68,13 @@ pub(super) static DISCONNECT: Entry = Entry {
         evidence: "The kernel gives the reason `tcp_disconnect_with_data`, when a connection that was closing still had \
                    data to send; from other states the reason is `tcp_state`, without lingering.",
         levels: &[
-            Level { confidence: Confidence::Certain, when: "the reason is `tcp_disconnect_with_data`" },
+            Level {
+                confidence: Confidence::Certain,
+                when: "the reason is `tcp_disconnect_with_data`, or it is `tcp_state` in a call that does not close the socket",
+            },
             Level {
                 confidence: Confidence::Likely,
-                when: "the reason is `tcp_state`, the owner itself was executing, and `SO_LINGER` is not set to 0",
+                when: "the socket had been shut down both ways before, or the kernel gives no reason",
             },
         ],
         older_kernels: Some(
@@ -97,13 +103,15 @@ pub(super) static KILLED: Entry = Entry {
                     connection that a new policy forbids.",
     how_known: Known {
         evidence: "The kernel sent the reset in the context of a process, the socket was still in use and had not been \
-                   closed, and the process was not its owner. The process that was executing is named in the evidence: \
-                   it is the one that did it.",
+                   closed.",
         levels: &[
-            Level { confidence: Confidence::Certain, when: "the owner is known and another process was executing" },
+            Level {
+                confidence: Confidence::Certain,
+                when: "the reason is `tcp_state`, a process held the socket with its state unchanged, and it was not the owner",
+            },
             Level {
                 confidence: Confidence::Likely,
-                when: "the owner is not known, but the socket had not been closed",
+                when: "the owner itself was executing, or the kernel gives no reason",
             },
         ],
         older_kernels: Some("The kernel's reason is `tcp_state` or none; the unchanged state decides on every kernel."),
@@ -117,8 +125,8 @@ pub(super) static KILLED: Entry = Entry {
     },
     remedies: &[
         Remedy::act(
-            "Ask whoever runs the process named in the evidence: an administrator's `ss -K`, a network plug-in such as \
-             Cilium, a VPN or firewall agent, a script that rotates connections.",
+            "Find out who destroys sockets on this host: an administrator's `ss -K`, a network plug-in such as Cilium, \
+              a VPN or firewall agent, a script that rotates connections.",
         ),
         Remedy::act(
             "If an agent does this when backends are replaced, drain them first, so that no connection is left to destroy.",

@@ -19,13 +19,10 @@ pub(super) static CLOSED_WITH_UNREAD_DATA: Entry = Entry {
     how_known: Known {
         evidence: "The kernel gives the reason `tcp_abort_on_close`, and the socket's unread bytes are counted at the \
                    moment of the close. The owner is the process that was executing the close.",
-        levels: &[
-            Level { confidence: Confidence::Certain, when: "the reason is `tcp_abort_on_close`" },
-            Level {
-                confidence: Confidence::Likely,
-                when: "the kernel gives no reason, but its owner closed a socket with unread bytes",
-            },
-        ],
+        levels: &[Level {
+            confidence: Confidence::Certain,
+            when: "the reason is `tcp_abort_on_close`; without reasons, the unread bytes at the close are the kernel's own test",
+        }],
         older_kernels: Some(
             "Before 6.12 the kernel gives no usable reason for a reset at close. The unread bytes decide alone; they can \
              be read on every kernel.",
@@ -83,13 +80,12 @@ pub(super) static WRITE_AFTER_CLOSE: Entry = Entry {
         levels: &[
             Level {
                 confidence: Confidence::Certain,
-                when: "the reason is `tcp_timewait_socket` or `tcp_abort_on_data`",
+                when: "the late segment carries data, and the closing socket or a tombstone shows the close",
             },
             Level {
                 confidence: Confidence::Likely,
-                when: "a tombstone matches the addresses, with the reason `no_socket` or with none",
+                when: "the late segment carries no data, or the connection had ended with a reset",
             },
-            Level { confidence: Confidence::Guess, when: "only the closing state of the socket is known" },
         ],
         older_kernels: Some(
             "Before 6.10 the kernel reports no event when data meets a TIME_WAIT socket or no socket. Only data that \
@@ -141,13 +137,10 @@ pub(super) static KEEPALIVE_RACE: Entry = Entry {
     how_known: Known {
         evidence: "As for `write_after_close`, and the tombstone shows that the connection had been idle before it was \
                    closed, and that the late data came soon after the close.",
-        levels: &[
-            Level {
-                confidence: Confidence::Certain,
-                when: "the kernel gives the reason and the tombstone shows both the idle time and the late segment",
-            },
-            Level { confidence: Confidence::Likely, when: "the tombstone shows both, but the kernel gives no reason" },
-        ],
+        levels: &[Level {
+            confidence: Confidence::Likely,
+            when: "the idle time, the close and the late segment fit; that a pooled connection was reused is inferred from them",
+        }],
         older_kernels: Some(
             "Before 6.10 most of these resets have no event, because the late request meets a TIME_WAIT socket.",
         ),

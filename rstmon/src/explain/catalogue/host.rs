@@ -66,7 +66,13 @@ pub(super) static MEMORY_PRESSURE: Entry = Entry {
     how_known: Known {
         evidence: "The kernel gives the reason `tcp_abort_on_memory`. Its own log says which limit it was: \
                    `out of memory -- consider tuning tcp_mem` or `too many orphaned sockets`.",
-        levels: &[Level { confidence: Confidence::Certain, when: "the reason is `tcp_abort_on_memory`" }],
+        levels: &[
+            Level { confidence: Confidence::Certain, when: "the reason is `tcp_abort_on_memory`" },
+            Level {
+                confidence: Confidence::Likely,
+                when: "the kernel gives no reason, and a socket that a process had closed was reset without `TCP_LINGER2`",
+            },
+        ],
         older_kernels: Some(
             "Before 6.12 the kernel gives no usable reason. `TCPAbortOnMemory` in `nstat -az` counts these, and the kernel \
              log has the messages above.",

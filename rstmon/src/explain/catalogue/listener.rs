@@ -79,7 +79,7 @@ pub(super) static LISTENER_OVERFLOW: Entry = Entry {
             },
             Level {
                 confidence: Confidence::Likely,
-                when: "an ACK reached the listener without a handshake while its queue was full",
+                when: "an ACK reached the listener without a handshake while its queue was full, or the queue had room again",
             },
         ],
         older_kernels: Some(

@@ -18,13 +18,10 @@ pub(super) static PEER_RESET_IDLE: Entry = Entry {
         evidence: "The reset ended a silence longer than the idle threshold, and nothing was in flight before our last \
                    segment. Idle times that cluster at a round number (60 s, 240 s, 350 s, 600 s, 3600 s) are somebody's \
                    limit.",
-        levels: &[
-            Level { confidence: Confidence::Likely, when: "the silence is measured and above the threshold" },
-            Level {
-                confidence: Confidence::Guess,
-                when: "the connection began before rstmon did, so that part of its history is missing",
-            },
-        ],
+        levels: &[Level {
+            confidence: Confidence::Likely,
+            when: "the silence is measured, above the threshold, and nothing was being retransmitted",
+        }],
         older_kernels: None,
     },
     sees: Sees {
@@ -65,13 +62,10 @@ pub(super) static UNKNOWN_CONNECTION: Entry = Entry {
     how_known: Known {
         evidence: "The kernel gives the reason `no_socket` for a segment that is not a SYN. No tombstone matches, so no \
                    process here has closed such a connection lately. The port has or had a listener.",
-        levels: &[
-            Level {
-                confidence: Confidence::Likely,
-                when: "rstmon has been watching long enough to remember any recent close",
-            },
-            Level { confidence: Confidence::Guess, when: "rstmon has just started, or tombstones were evicted" },
-        ],
+        levels: &[Level {
+            confidence: Confidence::Likely,
+            when: "no tombstone matches; one may have been evicted, or the close came before rstmon started",
+        }],
         older_kernels: Some(
             "Before 6.10 the kernel has no event for a segment without a socket: this cause is not seen.",
         ),

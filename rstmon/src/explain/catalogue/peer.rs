@@ -17,13 +17,7 @@ pub(super) static PEER_ABORTED: Entry = Entry {
     how_known: Known {
         evidence: "The reset arrived on an established or half-closed connection, and this host had bytes that were \
                    unsent or not yet acknowledged.",
-        levels: &[
-            Level {
-                confidence: Confidence::Certain,
-                when: "the peer is on this host too, so that its own reset is known and names the process",
-            },
-            Level { confidence: Confidence::Likely, when: "data was in flight when the reset arrived" },
-        ],
+        levels: &[Level { confidence: Confidence::Likely, when: "data was in flight when the reset arrived" }],
         older_kernels: None,
     },
     sees: Sees {
@@ -67,10 +61,7 @@ pub(super) static WROTE_TO_CLOSED_PEER: Entry = Entry {
     how_known: Known {
         evidence: "The reset arrived in CLOSE_WAIT, the state after the peer's FIN, and this host had sent data after \
                    that FIN.",
-        levels: &[
-            Level { confidence: Confidence::Certain, when: "data was sent after the FIN and the reset answered it" },
-            Level { confidence: Confidence::Likely, when: "the state is CLOSE_WAIT and the order is not known" },
-        ],
+        levels: &[Level { confidence: Confidence::Certain, when: "bytes were written after the peer's FIN" }],
         older_kernels: None,
     },
     sees: Sees {
@@ -120,14 +111,10 @@ pub(super) static PEER_RESET: Entry = Entry {
     how_known: Known {
         evidence: "The reset arrived in ESTABLISHED, with nothing unsent or unacknowledged here and no long silence \
                    before it. Why the peer did it is known only at its end.",
-        levels: &[
-            Level {
-                confidence: Confidence::Certain,
-                when: "the peer is on this host too, so that its own reset is known and names the process",
-            },
-            Level { confidence: Confidence::Likely, when: "the connection had carried data in both directions" },
-            Level { confidence: Confidence::Guess, when: "little or nothing had been exchanged" },
-        ],
+        levels: &[Level {
+            confidence: Confidence::Likely,
+            when: "nothing was in flight; what made the peer reset is known at its end only",
+        }],
         older_kernels: None,
     },
     sees: Sees {

@@ -21,7 +21,7 @@ pub(super) static PROTOCOL_VIOLATION: Entry = Entry {
         levels: &[
             Level { confidence: Confidence::Certain, when: "the kernel gives one of these reasons" },
             Level {
-                confidence: Confidence::Guess,
+                confidence: Confidence::Likely,
                 when: "the kernel gives no reason, and the segment met a connection that was still being opened",
             },
         ],
@@ -62,7 +62,13 @@ pub(super) static MPTCP: Entry = Entry {
     how_known: Known {
         evidence: "The kernel gives one of the reasons that begin with `mptcp_rst_`; it says which: `mptcp_rst_emiddlebox`, \
                    `mptcp_rst_eprohibit`, `mptcp_rst_eresource`, `mptcp_rst_ebadperf` and so on.",
-        levels: &[Level { confidence: Confidence::Certain, when: "the kernel gives an MPTCP reason" }],
+        levels: &[
+            Level {
+                confidence: Confidence::Certain,
+                when: "the kernel gives an MPTCP reason, or the reason of a close for a subflow that was not closed (fastclose)",
+            },
+            Level { confidence: Confidence::Likely, when: "a subflow was reset for another reason, or without one" },
+        ],
         older_kernels: Some(
             "Without reasons, and when a whole MPTCP connection is closed in a hurry on any kernel, these resets look like \
              those of plain TCP.",

@@ -172,15 +172,22 @@ fn what_no_rule_knows_is_unexplained() {
     assert_eq!(received(State::Close, 0), (Unexplained, Guess));
 }
 
-/// Every key that the kernel half can make has a verdict, and judging it never fails.
+/// Every key that the kernel half can make has a verdict, and the catalogue says when it is that sure.
 #[test]
-fn every_combination_is_judged() {
+fn every_combination_is_judged_as_the_catalogue_says() {
+    let check = |(cause, confidence): (Cause, Confidence)| {
+        let levels = cause.entry().how_known.levels;
+        assert!(
+            levels.iter().any(|level| level.confidence == confidence),
+            "{cause} does not say when it is {confidence}"
+        );
+    };
     for reason in ["unsupported", "not_specified", "no_socket", "tcp_state", "tcp_abort_on_close", "reason_40"] {
         for socket in SocketKind::ALL {
             for state in State::ALL {
                 for bits in (0..27).map(|shift| 1u32 << shift).chain([0, u32::MAX]) {
-                    sent(reason, *socket, Some(*state), bits);
-                    received(*state, bits);
+                    check(sent(reason, *socket, Some(*state), bits));
+                    check(received(*state, bits));
                 }
             }
         }
