@@ -80,15 +80,15 @@ fn a_full_count_map_keeps_the_sum() {
     let watch = Watch::on(stage.server()).unwrap();
     let mut scanner = stage.client_actor("scanner").unwrap();
     let ports = 20_001..21_001u16;
-    let scanned = ports.len() as u64;
+    let refused = ports.len() as u64;
     for port in ports {
         scanner.ask(&format!("flood {} 1", stage.server_address(port))).unwrap();
     }
     let after = watched.daemon.scrape().unwrap();
-    assert_eq!(watch.growth().unwrap().get("OutRsts"), scanned, "every port refused");
+    assert_eq!(watch.growth().unwrap().get("OutRsts"), refused, "every port refused");
     for direction in ["sent", "received"] {
         let labels = [("direction", direction)];
-        assert_eq!(after.count(RESETS, &labels) - before.count(RESETS, &labels), scanned, "{direction}");
+        assert_eq!(after.count(RESETS, &labels) - before.count(RESETS, &labels), refused, "{direction}");
     }
     assert!(after.count("rstmon_count_overflow_total", &[]) > 0, "2000 keys fitted into 16 entries");
     assert!(after.count(RESETS, &[("process", "_other")]) > 0, "what overflowed is under another name");
@@ -106,18 +106,18 @@ fn a_generation_of_counts_is_recycled_without_a_loss() {
     let watched = Watched::configured("[counts]\nentries = 256\n").unwrap();
     let before = watched.daemon.scrape().unwrap();
     let mut scanner = stage.client_actor("scanner").unwrap();
-    let mut scanned = 0;
+    let mut refused = 0;
     // Each round fills more than half of the map, so that each scrape changes the generation.
     for round in 0..8u16 {
         for port in 0..80 {
             scanner.ask(&format!("flood {} 1", stage.server_address(20_001 + round * 80 + port))).unwrap();
-            scanned += 1;
+            refused += 1;
         }
         let after = watched.daemon.scrape().unwrap();
         for direction in ["sent", "received"] {
             let labels = [("direction", direction)];
             let grown = after.count(RESETS, &labels) - before.count(RESETS, &labels);
-            assert_eq!(grown, scanned, "{direction} after round {round}");
+            assert_eq!(grown, refused, "{direction} after round {round}");
         }
         assert_eq!(after.count("rstmon_count_overflow_total", &[]), 0, "a recycled map has room");
     }
