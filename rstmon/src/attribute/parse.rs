@@ -12,7 +12,7 @@ const DELETED: &[u8] = b" (deleted)";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Placement {
     /// The innermost systemd unit, a slice if there is nothing more precise; none on a host without systemd and for
-    /// kernel threads. Printable ASCII, at most [`super::text::MAX_NAME`] bytes. The rules are at [`unit`].
+    /// kernel threads. Printable ASCII, at most [`super::text::MAX_NAME`] bytes. The rules are at [`mod@unit`].
     pub unit: Option<String>,
     /// The innermost container.
     pub container: Option<ContainerId>,

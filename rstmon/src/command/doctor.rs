@@ -108,6 +108,12 @@ impl Report {
         Self::new(checks)
     }
 
+    /// What stays hidden, as the checks say.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<String> {
+        self.checks.iter().filter_map(|check| check.hides.clone()).collect()
+    }
+
     fn text(&self) -> String {
         let mut text = format!("rstmon {} on Linux {}\n\n", self.version, self.kernel);
         for check in &self.checks {

@@ -38,6 +38,12 @@ pub enum Failure {
     /// The daemon does not answer.
     #[error(transparent)]
     Client(#[from] serve::ClientError),
+    /// The daemon does not answer, and there is another way.
+    #[error("{source}; or watch for a while without it: rstmon why --for 30s")]
+    NoDaemon {
+        /// What the client says.
+        source: serve::ClientError,
+    },
     /// A metric could not be registered.
     #[error("cannot set up the metrics: {0}")]
     Metrics(#[from] prometheus::Error),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 const RESET: &str = "\x1b[0m";
 
-/// Column headings, aligned with [`line`].
+/// Column headings, aligned with [`line()`].
 #[must_use]
 pub fn heading() -> String {
     format!(

@@ -5,9 +5,9 @@
 //! [`MIN_WIDTH`].
 
 mod markdown;
-mod style;
+pub(crate) mod style;
 mod text;
-mod wrap;
+pub(crate) mod wrap;
 
 pub use self::markdown::markdown;
 pub use self::text::{list, page};

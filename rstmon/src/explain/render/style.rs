@@ -4,7 +4,7 @@ use crate::explain::severity::Severity;
 
 /// What a piece of text is, and so how it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Plain,
     Heading,
     Label,
@@ -14,8 +14,8 @@ pub(super) enum Role {
 
 /// Whether roles are shown by colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Style {
-    pub(super) colour: bool,
+pub(crate) struct Style {
+    pub(crate) colour: bool,
 }
 
 /// Ends whatever a role began.
@@ -23,7 +23,7 @@ const RESET: &str = "\u{1b}[0m";
 
 impl Style {
     /// `text` dressed for its role; unchanged without colour.
-    pub(super) fn paint(self, role: Role, text: &str) -> String {
+    pub(crate) fn paint(self, role: Role, text: &str) -> String {
         match self.start(role) {
             "" => text.to_owned(),
             start => format!("{start}{text}{RESET}"),
@@ -48,7 +48,7 @@ impl Style {
 
 /// `text` without SGR sequences, as a terminal shows it.
 #[cfg(test)]
-pub(super) fn strip(text: &str) -> String {
+pub(crate) fn strip(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("\u{1b}[") {

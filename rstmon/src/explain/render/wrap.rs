@@ -4,27 +4,27 @@ use super::style::{Role, Style};
 
 /// A paragraph to be laid out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Paragraph<'a> {
+pub(crate) struct Paragraph<'a> {
     /// What stands before the first line: a label, a bullet, or nothing.
-    pub(super) label: &'a str,
+    pub(crate) label: &'a str,
     /// The role of the label.
-    pub(super) label_role: Role,
+    pub(crate) label_role: Role,
     /// Columns before the label.
-    pub(super) indent: usize,
+    pub(crate) indent: usize,
     /// Columns before the text, on the first line counting the indent and the label.
-    pub(super) hang: usize,
+    pub(crate) hang: usize,
     /// The text, in which backticks enclose code.
-    pub(super) text: &'a str,
+    pub(crate) text: &'a str,
 }
 
 impl<'a> Paragraph<'a> {
     /// Text at an indent, without a label.
-    pub(super) const fn at(indent: usize, text: &'a str) -> Self {
+    pub(crate) const fn at(indent: usize, text: &'a str) -> Self {
         Self { label: "", label_role: Role::Plain, indent, hang: indent, text }
     }
 
     /// Text at `hang`, with a label before its first line at `indent`.
-    pub(super) const fn labelled(indent: usize, label: &'a str, label_role: Role, hang: usize, text: &'a str) -> Self {
+    pub(crate) const fn labelled(indent: usize, label: &'a str, label_role: Role, hang: usize, text: &'a str) -> Self {
         Self { label, label_role, indent, hang, text }
     }
 
@@ -32,7 +32,7 @@ impl<'a> Paragraph<'a> {
     ///
     /// Text goes below its label where the label reaches into the column of the text. A word that is wider than the
     /// column stands on a line of its own. Code is coloured, or without colour shown bare.
-    pub(super) fn write(self, out: &mut String, width: usize, style: Style) {
+    pub(crate) fn write(self, out: &mut String, width: usize, style: Style) {
         let mut column = self.indent + self.label.len();
         if self.label.is_empty() {
             column = 0;
@@ -74,7 +74,7 @@ fn push_spaces(out: &mut String, count: usize) {
 
 /// The column for texts next to their labels: after the widest label, or, where the widest word of a text would not fit
 /// there, indented below the labels.
-pub(super) fn text_column<'a>(
+pub(crate) fn text_column<'a>(
     indent: usize,
     gap: usize,
     width: usize,
