@@ -1,6 +1,9 @@
 //! The event that is offered to user space for a reset.
 
-use crate::CountKey;
+use crate::{
+    CountKey,
+    limits::{ABSENT_U32, ABSENT_U64},
+};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// One reset with all its evidence. Unknown numbers are [`crate::limits::ABSENT_U32`] / `ABSENT_U64`.
@@ -69,6 +72,55 @@ pub struct ResetRecord {
     pub exit_signal: u8,
     /// Unanswered keep-alive or window probes.
     pub probes: u8,
+}
+
+impl ResetRecord {
+    /// A record of which nothing is known yet.
+    pub const BLANK: Self = Self {
+        key: CountKey {
+            cgroup: 0,
+            comm: [0; 16],
+            evidence: 0,
+            service_port: 0,
+            direction: 0,
+            family: 0,
+            reason: 0,
+            state: 0,
+            socket: 0,
+            provenance: 0,
+            zero: [0; 4],
+        },
+        time_ns: 0,
+        owner_start_ns: 0,
+        established_ns: 0,
+        closed_ns: 0,
+        bytes_sent: ABSENT_U64,
+        bytes_received: ABSENT_U64,
+        local: [0; 16],
+        remote: [0; 16],
+        netns: 0,
+        tgid: 0,
+        uid: ABSENT_U32,
+        send_idle_ms: ABSENT_U32,
+        receive_idle_ms: ABSENT_U32,
+        silent_ms: ABSENT_U32,
+        idle_before_close_ms: ABSENT_U32,
+        unread_bytes: ABSENT_U32,
+        unsent_bytes: ABSENT_U32,
+        unacked_bytes: ABSENT_U32,
+        after_fin_bytes: ABSENT_U32,
+        segment_bytes: ABSENT_U32,
+        backlog: ABSENT_U32,
+        backlog_limit: ABSENT_U32,
+        rtt_us: ABSENT_U32,
+        retransmits: ABSENT_U32,
+        local_port: 0,
+        remote_port: 0,
+        shutdown: 0,
+        role: 0,
+        exit_signal: 0,
+        probes: 0,
+    };
 }
 
 /// Tells the reader that a received reset waits undecided on a CPU (a record of its own, told by its size).

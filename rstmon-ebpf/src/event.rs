@@ -3,16 +3,11 @@
 use crate::{
     count,
     maps::{EVENTS, Work},
-    reset::{Reset, outstanding, written_after_fin},
+    reset::{Reset, outstanding},
     sock::jiffies_to_ms,
 };
 use aya_ebpf::helpers::generated::bpf_ringbuf_output;
-use rstmon_common::{
-    Nudge, ResetRecord,
-    key::state,
-    limits::{ABSENT_U32, ABSENT_U64, lost},
-    note::FIN_SEEN,
-};
+use rstmon_common::{Nudge, ResetRecord, key::state, limits::lost};
 
 /// Offers a complete record; a full ring loses it, counted.
 #[inline(always)]
@@ -38,90 +33,37 @@ fn ring() -> *mut core::ffi::c_void {
     core::ptr::from_ref(&EVENTS).cast_mut().cast()
 }
 
-/// Completes the record of a reset whose key is complete: writes every byte that the key's making has not.
+/// Completes the record of a reset whose key is complete: it was blank, so that every byte of it is written.
 #[inline(always)]
 pub fn complete(reset: &mut Reset) {
-    let Work { tuple, owner, record: r } = &mut *reset.work;
-    // SAFETY: notes and tombstones live as long as the hook runs.
-    unsafe {
-        r.time_ns = reset.now_ns;
-        r.owner_start_ns = owner.start_ns;
-        r.tgid = owner.tgid;
-        r.local = tuple.local;
-        r.remote = tuple.remote;
-        r.netns = tuple.netns;
-        r.local_port = tuple.local_port;
-        r.remote_port = tuple.remote_port;
-
-        r.established_ns = 0;
-        r.closed_ns = 0;
-        r.idle_before_close_ms = ABSENT_U32;
-        r.after_fin_bytes = ABSENT_U32;
-        if let Some(note) = reset.note {
-            let note = &*note;
-            r.established_ns = note.established_ns;
-            r.closed_ns = note.closed_ns;
-            if note.closed_ns != 0 {
-                r.idle_before_close_ms = note.idle_before_close_ms;
-            }
-            if let Some(tcp) = reset.tcp
-                && note.flags & FIN_SEEN != 0
-            {
-                r.after_fin_bytes = written_after_fin(note, tcp);
-            }
-        }
-        if let Some(tombstone) = reset.tombstone {
-            r.established_ns = tombstone.established_ns;
-            r.closed_ns = tombstone.closed_ns;
-            r.idle_before_close_ms = tombstone.idle_before_close_ms;
-        }
-
-        match reset.tcp {
-            Some(tcp) if reset.sock.state != state::LISTEN => {
-                let (unsent, unacked) = outstanding(tcp, r.key.state);
-                r.bytes_sent = tcp.bytes_sent();
-                r.bytes_received = tcp.bytes_received();
-                r.unread_bytes = tcp.unread();
-                r.unsent_bytes = unsent;
-                r.unacked_bytes = unacked;
-                r.send_idle_ms = jiffies_to_ms(tcp.send_idle(reset.now));
-                r.receive_idle_ms = jiffies_to_ms(tcp.receive_idle(reset.now));
-                r.silent_ms = jiffies_to_ms(tcp.silence(reset.now));
-                r.rtt_us = tcp.rtt_us();
-                r.retransmits = tcp.retransmits();
-                r.backlog = ABSENT_U32;
-                r.backlog_limit = ABSENT_U32;
-                r.probes = tcp.probes();
-                r.shutdown = tcp.shutdown();
-                r.uid = tcp.uid();
-            }
-            listener => {
-                r.bytes_sent = ABSENT_U64;
-                r.bytes_received = ABSENT_U64;
-                r.unread_bytes = ABSENT_U32;
-                r.unsent_bytes = ABSENT_U32;
-                r.unacked_bytes = ABSENT_U32;
-                r.send_idle_ms = ABSENT_U32;
-                r.receive_idle_ms = ABSENT_U32;
-                r.silent_ms = ABSENT_U32;
-                r.rtt_us = ABSENT_U32;
-                r.retransmits = ABSENT_U32;
-                r.probes = 0;
-                r.shutdown = 0;
-                if let Some(tcp) = listener {
-                    r.backlog = tcp.backlog();
-                    r.backlog_limit = tcp.backlog_limit();
-                    r.uid = tcp.uid();
-                } else {
-                    r.backlog = ABSENT_U32;
-                    r.backlog_limit = ABSENT_U32;
-                    r.uid = ABSENT_U32;
-                }
-                if let Some(tombstone) = reset.tombstone {
-                    r.bytes_sent = tombstone.bytes_sent;
-                    r.bytes_received = tombstone.bytes_received;
-                }
-            }
-        }
+    let is_listener = reset.state() == state::LISTEN;
+    let Work { tuple, owner, record: r, state: _ } = &mut *reset.work;
+    r.time_ns = reset.now_ns;
+    r.owner_start_ns = owner.start_ns;
+    r.tgid = owner.tgid;
+    r.local = tuple.local;
+    r.remote = tuple.remote;
+    r.netns = tuple.netns;
+    r.local_port = tuple.local_port;
+    r.remote_port = tuple.remote_port;
+    let Some(tcp) = reset.tcp else { return };
+    r.uid = tcp.uid();
+    if is_listener {
+        r.backlog = tcp.backlog();
+        r.backlog_limit = tcp.backlog_limit();
+        return;
     }
+    let (unsent, unacked) = outstanding(tcp, r.key.state);
+    r.bytes_sent = tcp.bytes_sent();
+    r.bytes_received = tcp.bytes_received();
+    r.unread_bytes = tcp.unread();
+    r.unsent_bytes = unsent;
+    r.unacked_bytes = unacked;
+    r.send_idle_ms = jiffies_to_ms(tcp.send_idle(reset.now));
+    r.receive_idle_ms = jiffies_to_ms(tcp.receive_idle(reset.now));
+    r.silent_ms = jiffies_to_ms(tcp.silence(reset.now));
+    r.rtt_us = tcp.rtt_us();
+    r.retransmits = tcp.retransmits();
+    r.probes = tcp.probes();
+    r.shutdown = tcp.shutdown();
 }

@@ -47,6 +47,8 @@ pub struct Work {
     pub tuple: Tuple,
     /// Its owner.
     pub owner: Owner,
+    /// State of the socket at the hook; 0 without one.
+    pub state: u64,
     /// The event, of which the key is complete before it is counted.
     pub record: ResetRecord,
 }

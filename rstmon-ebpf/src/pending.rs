@@ -11,13 +11,9 @@
 use crate::{
     atomic, count, event,
     maps::{PENDING, Pending},
-    reset::Reset,
+    reset::{Reset, now_ns},
 };
-use aya_ebpf::{
-    helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
-    macros::raw_tracepoint,
-    programs::RawTracePointContext,
-};
+use aya_ebpf::{helpers::generated::bpf_get_smp_processor_id, macros::raw_tracepoint, programs::RawTracePointContext};
 use rstmon_common::{
     evidence,
     key::state,
@@ -32,9 +28,9 @@ const PROCESS_SETTLE_NS: u64 = 100_000_000;
 /// Whether a received reset may be data that met a closed socket.
 #[inline(always)]
 pub fn is_doubtful(reset: &Reset) -> bool {
-    reset.work.record.key.evidence & evidence::SHUT_RECEIVE != 0
+    reset.has(evidence::SHUT_RECEIVE)
         && matches!(
-            reset.sock.state,
+            reset.state(),
             state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSE_WAIT | state::CLOSING | state::LAST_ACK
         )
 }
@@ -42,7 +38,7 @@ pub fn is_doubtful(reset: &Reset) -> bool {
 /// Lets a doubtful reset wait; what waited in its slot is settled as received.
 #[inline(always)]
 pub fn wait(reset: &mut Reset) {
-    let locked = reset.work.record.key.evidence & evidence::LOCKED != 0;
+    let locked = reset.has(evidence::LOCKED);
     let Some(slot) = PENDING.get_ptr_mut(if locked { PROCESS } else { SOFTIRQ }) else { return };
     commit(slot);
     // SAFETY: a live map value of this CPU; `sk` is written last, so that an interrupt sees a whole record or none.
@@ -109,8 +105,7 @@ fn take(slot: *mut Pending) -> bool {
 /// Returns how many still wait.
 #[raw_tracepoint(tracepoint = "sys_enter")]
 pub fn settle(_ctx: RawTracePointContext) -> i32 {
-    // SAFETY: takes nothing, returns a number.
-    let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+    let now_ns = now_ns();
     let mut waiting = 0;
     for index in 0..PENDING_SLOTS {
         if let Some(slot) = PENDING.get_ptr_mut(index) {

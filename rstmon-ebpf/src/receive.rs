@@ -5,7 +5,7 @@
 
 use crate::{
     event, pending,
-    reset::{Reset, with_room},
+    reset::{Reset, now_ns, with_room},
     sock::Sock,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -16,9 +16,10 @@ use rstmon_common::{key::direction, limits::REASON_UNSUPPORTED};
 pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the argument of this very tracepoint.
     let sock = unsafe { Sock::from_btf(ctx.arg(0)) };
+    let now_ns = now_ns();
+    pending::decide(0, now_ns);
     with_room(|work| {
-        let mut reset = Reset::new(work, sock, direction::RECEIVED);
-        pending::decide(0, reset.now_ns);
+        let mut reset = Reset::new(work, sock, direction::RECEIVED, now_ns);
         reset.set_reason(u32::from(REASON_UNSUPPORTED));
         if let Some(tcp) = reset.tcp {
             reset.add_socket(tcp);

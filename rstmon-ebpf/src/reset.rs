@@ -13,9 +13,8 @@ use crate::{
     sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies},
     task::Task,
 };
-use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use rstmon_common::{
-    CountKey, Note, Owner, Tombstone, Tuple, evidence,
+    CountKey, Note, Owner, ResetRecord, Tuple, evidence,
     key::{provenance, role, socket, state},
     limits::{ABSENT_U32, REASON_UNSUPPORTED, REASONS},
     note::FIN_SEEN,
@@ -26,10 +25,15 @@ pub struct Reset {
     pub work: &'static mut Work,
     pub sock: Sock,
     pub tcp: Option<Tcp>,
-    pub note: Option<*mut Note>,
-    pub tombstone: Option<&'static Tombstone>,
     pub now_ns: u64,
     pub now: u32,
+}
+
+/// The clock of records.
+#[inline(always)]
+pub fn now_ns() -> u64 {
+    // SAFETY: takes nothing, returns a number.
+    unsafe { aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns() }
 }
 
 /// Takes room for one reset, hands it to `look` and gives the room back.
@@ -50,22 +54,18 @@ pub fn with_room(look: impl FnOnce(&'static mut Work)) {
 impl Reset {
     /// Starts with what every reset has.
     #[inline(always)]
-    pub fn new(work: &'static mut Work, sock: Sock, direction: u8) -> Self {
-        // SAFETY: takes nothing, returns a number.
-        let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+    pub fn new(work: &'static mut Work, sock: Sock, direction: u8, now_ns: u64) -> Self {
         let tcp = if sock.kind == socket::FULL { sock.tcp() } else { None };
-        let note = if tcp.is_some() { note::find(sock) } else { None };
+        work.record = ResetRecord::BLANK;
+        work.state = u64::from(sock.state);
         work.tuple = Tuple::default();
         work.owner = Owner::default();
         work.record.key = CountKey { direction, socket: sock.kind, state: sock.state, ..CountKey::default() };
-        work.record.segment_bytes = ABSENT_U32;
-        work.record.role = role::UNKNOWN;
-        work.record.exit_signal = 0;
         sock.endpoints(&mut work.tuple);
         if let Some(tcp) = tcp {
             work.tuple.local_port = tcp.local_port();
         }
-        Self { work, sock, tcp, note, tombstone: None, now_ns, now: jiffies() }
+        Self { work, sock, tcp, now_ns, now: jiffies() }
     }
 
     /// The reason, kept within its range.
@@ -76,24 +76,65 @@ impl Reset {
         self.work.record.key.reason = if reason < REASONS { known } else { REASON_UNSUPPORTED };
     }
 
+    /// Adds bits of evidence.
+    ///
+    /// Through memory, so that the verifier keeps no track of them: it would follow every combination of bits on its
+    /// own, and take a hundred times as long.
+    #[inline(always)]
+    fn add(&mut self, bits: u32) {
+        let evidence = &raw mut self.work.record.key.evidence;
+        // SAFETY: a live, aligned field of the work area.
+        unsafe { evidence.write_volatile(evidence.read_volatile() | bits) }
+    }
+
     #[inline(always)]
     fn set(&mut self, bit: u32, on: bool) {
         if on {
-            self.work.record.key.evidence |= bit;
+            self.add(bit);
         }
+    }
+
+    /// State of the socket at the hook; through memory for the verifier's sake, as above.
+    #[inline(always)]
+    pub fn state(&self) -> u8 {
+        // SAFETY: a live, aligned field of the work area.
+        let state = unsafe { (&raw const self.work.state).read_volatile() };
+        state.to_le_bytes()[0]
+    }
+
+    /// What the kernel had at the hook; likewise.
+    #[inline(always)]
+    fn kind(&self) -> u8 {
+        // SAFETY: as above.
+        unsafe { (&raw const self.work.record.key.socket).read_volatile() }
+    }
+
+    /// Which end of the connection the socket is; likewise.
+    #[inline(always)]
+    fn role(&self) -> u8 {
+        // SAFETY: as above.
+        unsafe { (&raw const self.work.record.role).read_volatile() }
+    }
+
+    /// Whether all these bits were added.
+    #[inline(always)]
+    pub fn has(&self, bits: u32) -> bool {
+        // SAFETY: a live, aligned field of the work area.
+        let evidence = unsafe { (&raw const self.work.record.key.evidence).read_volatile() };
+        evidence & bits == bits
     }
 
     /// Adds what the offending segment tells; without one the reset is an active one.
     #[inline(always)]
     pub fn add_segment(&mut self, segment: &Segment) {
         if !segment.is_present() {
-            self.work.record.key.evidence |= evidence::ACTIVE;
+            self.add(evidence::ACTIVE);
             return;
         }
-        self.work.record.key.evidence |= segment.evidence();
+        self.add(segment.evidence());
         self.work.record.segment_bytes = segment.payload();
         // A socket that is one end of the connection knows its ends; a listener and no socket do not.
-        if self.sock.kind == socket::NONE || self.sock.kind == socket::REQUEST || self.sock.state == state::LISTEN {
+        if self.kind() == socket::NONE || self.kind() == socket::REQUEST || self.state() == state::LISTEN {
             segment.endpoints(&mut self.work.tuple);
         }
     }
@@ -103,7 +144,7 @@ impl Reset {
     pub fn add_socket(&mut self, tcp: Tcp) {
         let mut closed_ns = 0;
         let mut idle_before_close_ms = ABSENT_U32;
-        if let Some(note) = self.note {
+        if let Some(note) = note::find(self.sock) {
             // SAFETY: socket-local storage lives as long as the socket, which the hook holds.
             let note = unsafe { &*note };
             closed_ns = note.closed_ns;
@@ -111,24 +152,28 @@ impl Reset {
             self.work.record.role = note.role;
             self.work.owner = note.owner;
             self.work.record.key.provenance = note.provenance;
-            if self.sock.state == state::CLOSE {
+            if self.state() == state::CLOSE {
                 self.work.record.key.state = note.state;
             }
-            self.set(evidence::WROTE_AFTER_FIN, note.flags & FIN_SEEN != 0 && written_after_fin(note, tcp) > 0);
-        } else if self.sock.state == state::CLOSE {
+            self.work.record.established_ns = note.established_ns;
+            if note.flags & FIN_SEEN != 0 {
+                self.work.record.after_fin_bytes = written_after_fin(note, tcp);
+                self.set(evidence::WROTE_AFTER_FIN, self.work.record.after_fin_bytes > 0);
+            }
+        } else if self.state() == state::CLOSE {
             self.work.record.key.state = 0;
         }
         self.guess_role(tcp);
 
         self.set(evidence::ATTACHED, tcp.is_attached());
         self.set(evidence::LOCKED, tcp.is_locked());
-        self.set(evidence::STATE_KEPT, self.sock.state != state::CLOSE);
+        self.set(evidence::STATE_KEPT, self.state() != state::CLOSE);
         self.set(evidence::MPTCP, tcp.is_mptcp());
         self.set(evidence::LINGER_ZERO, tcp.lingers_zero());
         self.set(evidence::LINGER2_NEGATIVE, tcp.linger2_negative());
         self.set(evidence::SHUT_RECEIVE, tcp.shutdown() & RCV_SHUTDOWN != 0);
         self.set(evidence::SHUT_SEND, tcp.shutdown() & SEND_SHUTDOWN != 0);
-        if self.sock.state == state::LISTEN {
+        if self.state() == state::LISTEN {
             self.set(evidence::LISTENER_FULL, tcp.backlog() > tcp.backlog_limit());
         } else {
             let (unsent, unacked) = outstanding(tcp, self.work.record.key.state);
@@ -148,12 +193,12 @@ impl Reset {
     /// A child that has not left its listener's hands, and sockets without a note, get their role from the socket.
     #[inline(always)]
     fn guess_role(&mut self, tcp: Tcp) {
-        if self.work.record.role == role::LISTENER && self.sock.state != state::LISTEN {
+        if self.role() == role::LISTENER && self.state() != state::LISTEN {
             self.work.record.role = role::ACCEPTED;
             self.work.record.key.provenance = provenance::INHERITED;
         }
-        if self.work.record.role == role::UNKNOWN {
-            self.work.record.role = match self.sock.state {
+        if self.role() == role::UNKNOWN {
+            self.work.record.role = match self.state() {
                 state::LISTEN => role::LISTENER,
                 state::SYN_SENT => role::OPENED,
                 // A child keeps a copy of its listener's limit (sk_clone), connect() never sets one.
@@ -170,7 +215,9 @@ impl Reset {
     #[inline(always)]
     fn add_close(&mut self, closed_ns: u64, idle_before_close_ms: u32) {
         if closed_ns != 0 {
-            self.work.record.key.evidence |= evidence::CLOSED_HERE;
+            self.work.record.closed_ns = closed_ns;
+            self.work.record.idle_before_close_ms = idle_before_close_ms;
+            self.add(evidence::CLOSED_HERE);
             self.set(
                 evidence::CLOSED_IDLE,
                 idle_before_close_ms != ABSENT_U32 && idle_before_close_ms >= KEEPALIVE_IDLE_MS.load(),
@@ -183,36 +230,36 @@ impl Reset {
     #[inline(always)]
     pub fn add_current(&mut self) {
         let task = Task::current();
-        let active = self.work.record.key.evidence & evidence::ACTIVE != 0;
+        let active = self.has(evidence::ACTIVE);
         if !active {
             return;
         }
         if task.is_kernel_thread() {
-            self.work.record.key.evidence |= evidence::KERNEL_THREAD;
+            self.add(evidence::KERNEL_THREAD);
             return;
         }
         let running = self.work.owner.tgid != 0 && self.work.owner.tgid == task.tgid();
-        let set_to_close = self.sock.state == state::CLOSE;
-        let attached = self.work.record.key.evidence & evidence::ATTACHED != 0;
-        let closed_before = self.work.record.key.evidence & evidence::CLOSED_HERE != 0;
+        let set_to_close = self.state() == state::CLOSE;
+        let attached = self.has(evidence::ATTACHED);
+        let closed_before = self.has(evidence::CLOSED_HERE);
         if set_to_close && attached {
             task.describe(&raw mut self.work.owner);
             self.work.record.key.provenance = provenance::CURRENT;
-            self.work.record.key.evidence |= evidence::OWNER_RUNNING;
+            self.add(evidence::OWNER_RUNNING);
         } else if set_to_close && running {
             // TCP_LINGER2, orphan limit: the rest of a close() that has let go of the descriptor already.
             if closed_before {
                 self.work.record.key.provenance = provenance::CURRENT;
             }
-            self.work.record.key.evidence |= evidence::OWNER_RUNNING;
-        } else if running && self.work.record.key.evidence & evidence::LOCKED != 0 {
-            self.work.record.key.evidence |= evidence::OWNER_RUNNING;
+            self.add(evidence::OWNER_RUNNING);
+        } else if running && self.has(evidence::LOCKED) {
+            self.add(evidence::OWNER_RUNNING);
         }
-        if set_to_close && !attached && !closed_before && self.work.record.role == role::ACCEPTED {
-            self.work.record.key.evidence |= evidence::NEVER_ACCEPTED;
+        if set_to_close && !attached && !closed_before && self.role() == role::ACCEPTED {
+            self.add(evidence::NEVER_ACCEPTED);
         }
-        if self.work.record.key.evidence & evidence::OWNER_RUNNING != 0 && task.is_exiting() {
-            self.work.record.key.evidence |= evidence::OWNER_EXITING;
+        if self.has(evidence::OWNER_RUNNING) && task.is_exiting() {
+            self.add(evidence::OWNER_EXITING);
             self.work.record.exit_signal = task.exit_signal();
         }
     }
@@ -220,31 +267,31 @@ impl Reset {
     /// Whether the segment may belong to a connection whose socket is gone.
     #[inline(always)]
     pub fn may_be_remembered(&self) -> bool {
-        let stray = self.work.record.key.evidence & evidence::SEGMENT_SYN == 0;
-        self.sock.kind == socket::NONE
-            || self.sock.kind == socket::TIME_WAIT
-            || (self.sock.state == state::LISTEN && stray)
+        let stray = !self.has(evidence::SEGMENT_SYN);
+        self.kind() == socket::NONE || self.kind() == socket::TIME_WAIT || (self.state() == state::LISTEN && stray)
     }
 
     /// What is remembered of a connection whose socket is gone: the segment met no socket, a `TIME_WAIT` minisock, or
     /// the listener that made the connection (which answers what is no SYN).
     #[inline(always)]
     pub fn add_memory(&mut self) {
-        let syn =
-            self.work.record.key.evidence & (evidence::SEGMENT_SYN | evidence::SEGMENT_ACK) == evidence::SEGMENT_SYN;
+        let syn = self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK);
         let listener = note::listener_key(&self.work.tuple);
-        if self.work.record.key.socket == socket::NONE && (syn || listeners::has(&listener)) {
+        if self.kind() == socket::NONE && (syn || listeners::has(&listener)) {
             self.work.record.role = role::ACCEPTED;
         }
-        self.tombstone = note::tombstone(if syn { &listener } else { &self.work.tuple });
-        let Some(tombstone) = self.tombstone else { return };
+        let Some(tombstone) = note::tombstone(if syn { &listener } else { &self.work.tuple }) else { return };
         self.work.owner = tombstone.owner;
         if tombstone.owner.tgid != 0 {
             self.work.record.key.provenance = provenance::TOMBSTONE;
         }
-        self.work.record.key.evidence |= evidence::TOMBSTONE;
+        self.add(evidence::TOMBSTONE);
+        self.work.record.closed_ns = tombstone.closed_ns;
         if !syn {
             self.work.record.role = tombstone.role;
+            self.work.record.established_ns = tombstone.established_ns;
+            self.work.record.bytes_sent = tombstone.bytes_sent;
+            self.work.record.bytes_received = tombstone.bytes_received;
             self.add_close(tombstone.closed_ns, tombstone.idle_before_close_ms);
             self.set(
                 evidence::ENDED_BY_RESET,
@@ -265,7 +312,7 @@ impl Reset {
         self.work.record.key.cgroup = self.work.owner.cgroup;
         self.work.record.key.comm = self.work.owner.comm;
         self.work.record.key.family = family(&self.work.tuple.remote);
-        self.work.record.key.service_port = match self.work.record.role {
+        self.work.record.key.service_port = match self.role() {
             role::OPENED => self.work.tuple.remote_port,
             role::LISTENER | role::ACCEPTED => self.work.tuple.local_port,
             _ => 0,

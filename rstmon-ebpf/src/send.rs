@@ -8,7 +8,7 @@ use crate::{
     event,
     layout::SEND_HAS_REASON,
     pending,
-    reset::{Reset, with_room},
+    reset::{Reset, now_ns, with_room},
     skb::Segment,
     sock::Sock,
 };
@@ -27,9 +27,10 @@ pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
 
     // SAFETY: the arguments of this very tracepoint.
     let (sock, segment) = unsafe { (Sock::from_btf(sk), Segment::read(skb)) };
+    let now_ns = now_ns();
+    pending::decide(if segment.is_present() { sock.address() } else { 0 }, now_ns);
     with_room(|work| {
-        let mut reset = Reset::new(work, sock, direction::SENT);
-        pending::decide(if segment.is_present() { sock.address() } else { 0 }, reset.now_ns);
+        let mut reset = Reset::new(work, sock, direction::SENT, now_ns);
         reset.set_reason(reason);
         reset.add_segment(&segment);
         if let Some(tcp) = reset.tcp {

@@ -7,10 +7,11 @@
 use crate::{
     layout::TOMBSTONES_ON,
     listeners, note,
+    reset::now_ns,
     sock::{Sock, Tcp, jiffies, jiffies_to_ms},
     task::Task,
 };
-use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use rstmon_common::{
     Note, Tombstone, Tuple,
     key::{provenance, role, state},
@@ -40,11 +41,6 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         _ => {}
     }
     0
-}
-
-fn now_ns() -> u64 {
-    // SAFETY: takes nothing, returns a number.
-    unsafe { bpf_ktime_get_boot_ns() }
 }
 
 /// `connect()` or `listen()`, by the executing task.
