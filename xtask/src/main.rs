@@ -2,6 +2,7 @@
 //!
 //! Whatever the tasks have to say goes to standard error: standard output belongs to what they run.
 
+mod bench;
 mod bpf;
 mod elevate;
 mod lookup;
@@ -83,6 +84,14 @@ With CI=true an end-to-end test that had to be skipped is a failure; otherwise i
         #[arg(long)]
         no_setup: bool,
     },
+    /// Measure what rstmon costs on this kernel: start, memory, each hook, throughput. As root.
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench          tables; takes some minutes, of which the machine should do little else
+  cargo xtask bench --json   one JSON document
+
+bpftrace and tcpdump are measured for comparison where they are installed.")]
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -104,6 +113,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bpf { debug: true, .. } => bpf::build_debug(&workspace)?,
         Task::Bpf { .. } => bpf::build(&workspace)?,
         Task::Test { no_setup } => test::test(&workspace, !no_setup)?,
+        Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
     }
     Ok(())
 }

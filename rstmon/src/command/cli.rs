@@ -48,6 +48,9 @@ pub struct ConfigArguments {
     /// Another BPF object than the one built in (for development)
     #[arg(long, env = "RSTMON_BPF_OBJECT_FILE", value_name = "FILE", hide = true)]
     pub bpf_object: Option<PathBuf>,
+    /// Load the probe without the fields that are evidence only, to measure what they cost (for development)
+    #[arg(long, hide = true)]
+    pub bench_without_evidence: bool,
 }
 
 /// Flags of `run`.

@@ -83,6 +83,9 @@ pub struct Config {
     /// Another BPF object; only by flag.
     #[serde(skip)]
     pub bpf_object: Option<PathBuf>,
+    /// Read no evidence; only by flag.
+    #[serde(skip)]
+    pub bench_without_evidence: bool,
 }
 
 macro_rules! section {
@@ -192,6 +195,7 @@ impl Config {
             config.socket.path.clone_from(path);
         }
         config.bpf_object.clone_from(&arguments.bpf_object);
+        config.bench_without_evidence = arguments.bench_without_evidence;
         config.validate()?;
         Ok(config)
     }
@@ -295,6 +299,7 @@ impl Config {
             keepalive_idle: seconds(self.thresholds.keepalive_idle_seconds),
             race_window: seconds(self.thresholds.race_window_seconds),
             object: self.bpf_object.clone(),
+            without_evidence: self.bench_without_evidence,
             verifier_log: false,
         }
     }

@@ -75,7 +75,8 @@ fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: 
         VerifierLogLevel::DISABLE
     });
     for (name, offset) in &layout.offsets {
-        loader.override_global(name, offset, true);
+        let left_out = options.without_evidence && is_evidence_only(name);
+        loader.override_global(name, if left_out { &ABSENT_OFFSET } else { offset }, true);
     }
     for (name, value) in &settings.words {
         loader.override_global(name, value, true);
@@ -91,6 +92,13 @@ fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: 
         aya::EbpfError::ParseError(_) => ProbeError::Object { reason: chain(&error) },
         other => ProbeError::Object { reason: chain(&other) },
     })
+}
+
+/// Whether a field only serves as evidence: neither to tell sockets, ends and owners nor to find the way to them.
+fn is_evidence_only(constant: &str) -> bool {
+    constant.starts_with("TCP_")
+        || constant.starts_with("ICSK_")
+        || matches!(constant, "SKC_FLAGS" | "SK_LINGERTIME" | "SK_ACK_BACKLOG")
 }
 
 /// Values of the kernel half's settings.

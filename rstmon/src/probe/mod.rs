@@ -42,6 +42,8 @@ pub struct Options {
     pub race_window: Duration,
     /// Another BPF object than the one built in.
     pub object: Option<PathBuf>,
+    /// Read no field that is evidence only, as on a kernel that has none of them: what is left is the bare cost.
+    pub without_evidence: bool,
     /// Ask the verifier for its log.
     pub verifier_log: bool,
 }
@@ -57,6 +59,7 @@ impl Default for Options {
             keepalive_idle: Duration::from_millis(500),
             race_window: Duration::from_secs(1),
             object: None,
+            without_evidence: false,
             verifier_log: false,
         }
     }

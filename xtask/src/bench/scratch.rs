@@ -1,0 +1,51 @@
+//! A directory of our own, gone when dropped.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use crate::workspace::FileError;
+
+/// A new directory that only root may enter.
+#[derive(Debug)]
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn new() -> Result<Self, FileError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Not in the target directory: the path of a Unix socket in it must not exceed 107 bytes.
+        let path = std::env::temp_dir().join(format!("rstmon-bench-{}-{number}", std::process::id()));
+        let mut builder = fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).map_err(FileError::on("create", &path))?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_distinct_and_do_not_stay() {
+        let (one, other) = (Scratch::new().expect("a directory"), Scratch::new().expect("another"));
+        assert_ne!(one.path(), other.path());
+        fs::write(one.path().join("file"), "").expect("write");
+        let path = one.path().to_owned();
+        drop(one);
+        assert!(!path.exists() && other.path().is_dir());
+    }
+}
