@@ -58,7 +58,11 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
             let mut tuple = Tuple::default();
             sock.endpoints(&mut tuple);
             listeners::add(&note::listener_key(&tuple));
-        } else if sock.state == state::CLOSE_WAIT {
+        } else if sock.state != state::CLOSE {
+            // Once the connection is gone, its tombstone needs it.
+            (*note).role = tcp.end();
+        }
+        if sock.state == state::CLOSE_WAIT {
             (*note).flags |= FIN_SEEN;
             (*note).fin_write_seq = tcp.write_seq();
         }

@@ -14,7 +14,7 @@ const BPF_NOEXIST: u64 = 1;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// Counts one reset. Returns whether its event may be offered: the rate limit of its key allows it.
-#[inline(always)]
+#[inline(never)]
 pub fn reset(key: &CountKey, netns: u32, now_ns: u64) -> bool {
     if netns == HOST_NETNS.load() {
         let direction = if key.direction == 0 { tally::SENT } else { tally::RECEIVED };

@@ -34,7 +34,7 @@ fn ring() -> *mut core::ffi::c_void {
 }
 
 /// Completes the record of a reset whose key is complete: it was blank, so that every byte of it is written.
-#[inline(always)]
+#[inline(never)]
 pub fn complete(reset: &mut Reset) {
     let is_listener = reset.state() == state::LISTEN;
     let Work { tuple, owner, record: r, state: _ } = &mut *reset.work;

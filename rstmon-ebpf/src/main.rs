@@ -11,7 +11,7 @@
 
 #![no_std]
 #![no_main]
-#![expect(clippy::inline_always, reason = "kernel pointers keep their types only within one program: calls lose them")]
+#![expect(clippy::inline_always, reason = "readers of one field: a call would cost more than they do")]
 #![expect(clippy::needless_pass_by_value, reason = "the signature of a program is given by its macro")]
 #![expect(unreachable_pub, reason = "one binary of many small modules: `pub` means shared between them")]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]

@@ -55,7 +55,7 @@ pub fn wait(reset: &mut Reset) {
 
 /// Called by each reset hook before anything else: decides what waits on this CPU. `denied` is the socket that the
 /// kernel answers with a reset now, 0 if it does not.
-#[inline(always)]
+#[inline(never)]
 pub fn decide(denied: u64, now_ns: u64) {
     if let Some(slot) = PENDING.get_ptr_mut(SOFTIRQ) {
         // SAFETY: a live map value of this CPU.
@@ -80,7 +80,7 @@ pub fn decide(denied: u64, now_ns: u64) {
 }
 
 /// Counts and offers what waits in a slot, if anything does.
-#[inline(always)]
+#[inline(never)]
 fn commit(slot: *mut Pending) {
     if take(slot) {
         // SAFETY: a live map value, and this is now the only user of its record.

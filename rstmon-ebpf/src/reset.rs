@@ -140,7 +140,7 @@ impl Reset {
     }
 
     /// Evidence and owner of a full socket.
-    #[inline(always)]
+    #[inline(never)]
     pub fn add_socket(&mut self, tcp: Tcp) {
         let mut closed_ns = 0;
         let mut idle_before_close_ms = ABSENT_U32;
@@ -201,12 +201,7 @@ impl Reset {
             self.work.record.role = match self.state() {
                 state::LISTEN => role::LISTENER,
                 state::SYN_SENT => role::OPENED,
-                // A child keeps a copy of its listener's limit (sk_clone), connect() never sets one.
-                _ => match tcp.backlog_limit() {
-                    ABSENT_U32 => role::UNKNOWN,
-                    0 => role::OPENED,
-                    _ => role::ACCEPTED,
-                },
+                _ => tcp.end(),
             };
         }
     }
@@ -227,7 +222,7 @@ impl Reset {
     }
 
     /// The executing process, where it is the one that resets: see the module's header.
-    #[inline(always)]
+    #[inline(never)]
     pub fn add_current(&mut self) {
         let task = Task::current();
         let active = self.has(evidence::ACTIVE);
@@ -273,7 +268,7 @@ impl Reset {
 
     /// What is remembered of a connection whose socket is gone: the segment met no socket, a `TIME_WAIT` minisock, or
     /// the listener that made the connection (which answers what is no SYN).
-    #[inline(always)]
+    #[inline(never)]
     pub fn add_memory(&mut self) {
         let syn = self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK);
         let listener = note::listener_key(&self.work.tuple);
@@ -307,7 +302,7 @@ impl Reset {
     }
 
     /// Completes the key.
-    #[inline(always)]
+    #[inline(never)]
     pub fn finish(&mut self) {
         self.work.record.key.cgroup = self.work.owner.cgroup;
         self.work.record.key.comm = self.work.owner.comm;

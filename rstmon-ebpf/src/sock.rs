@@ -17,7 +17,7 @@ use crate::{
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock};
 use rstmon_common::{
     Tuple,
-    key::{socket, state},
+    key::{role, socket, state},
     limits::{ABSENT_U32, ABSENT_U64},
 };
 
@@ -226,6 +226,17 @@ impl Tcp {
     pub fn local_port(self) -> u16 {
         // SAFETY: as for the getters.
         u16::from_be(unsafe { field(self.0, &INET_SPORT) }.unwrap_or(0))
+    }
+
+    /// Which end of its connection it is: a child keeps a copy of its listener's limit (`sk_clone`), `connect()` never
+    /// sets one.
+    #[inline(always)]
+    pub fn end(self) -> u8 {
+        match self.backlog_limit() {
+            ABSENT_U32 => role::UNKNOWN,
+            0 => role::OPENED,
+            _ => role::ACCEPTED,
+        }
     }
 
     /// Bytes received and not read: `rcv_nxt - copied_seq`, exact even when the queue was already emptied. A FIN

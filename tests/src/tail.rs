@@ -70,7 +70,9 @@ impl Tail {
         thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 let mut seen = keeper.lock().unwrap_or_else(PoisonError::into_inner);
-                match serde_json::from_str(&line) {
+                match serde_json::from_str::<Value>(&line) {
+                    // The daemon's word that this reader was too slow; the daemon counts them, too.
+                    Ok(word) if word.get("lost").is_some() => {}
                     Ok(event) => seen.events.push(event),
                     Err(error) => seen.nonsense = Some(format!("{error}: {line}")),
                 }

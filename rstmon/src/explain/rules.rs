@@ -122,9 +122,11 @@ fn late_segment(f: &Facts) -> Outcome {
     let closing =
         matches!(f.state, Some(State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait));
     let aborted = f.is("tcp_abort_on_data") || (f.socket == SocketKind::Full && f.is_unnamed() && closing);
-    // TCP_LINGER2 below 0: the acknowledgement of our FIN is answered with a RST, data or not.
-    if aborted && f.bits.has(bit::LINGER2_NEGATIVE) && f.state == Some(State::FinWait1) {
-        return Some((Cause::LingerAbort, Facts::sure_if(!f.bits.has(bit::SEGMENT_DATA))));
+    // TCP_LINGER2 below 0: the acknowledgement of an orphan's FIN moves it to FIN_WAIT2 and is answered with a RST at
+    // once, data or not (`tcp_rcv_state_process`), so no segment ever meets such an orphan there.
+    let orphan = f.bits.has(bit::LINGER2_NEGATIVE) && !f.bits.has(bit::ATTACHED);
+    if aborted && orphan && f.state == Some(State::FinWait2) {
+        return Some((Cause::LingerAbort, Certain));
     }
     let minisock = f.socket == SocketKind::TimeWait;
     let remembered = f.bits.has(bit::TOMBSTONE | bit::CLOSED_HERE);

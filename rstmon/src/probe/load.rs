@@ -135,6 +135,13 @@ pub(super) fn own_netns() -> Option<u32> {
 }
 
 fn attach_all(ebpf: &mut Ebpf, btf: &Btf<'_>, kernel_types: &aya::Btf) -> Result<Vec<HookStatus>, ProbeError> {
+    // The counting programs are the longest to verify: both are loaded before one is attached, so that they begin at
+    // the same moment. What the kernel says against one is kept for its turn below, which asks again.
+    for hook in HOOKS.iter().filter(|hook| hook.required && exists(hook, btf)) {
+        if let Err(error) = load_tracepoint(program(ebpf, hook.name)?, hook.name, kernel_types) {
+            tracing::debug!(hook = hook.name, %error, "not loaded");
+        }
+    }
     let mut statuses: Vec<HookStatus> = Vec::with_capacity(HOOKS.len());
     for hook in HOOKS {
         let outcome = if !exists(hook, btf) {
@@ -172,9 +179,20 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, kernel_types: &aya::Btf) -> Result<Outco
 }
 
 fn attach_tracepoint(program: &mut Program, name: &str, kernel_types: &aya::Btf) -> Result<(), ProgramError> {
+    load_tracepoint(program, name, kernel_types)?.attach().map(drop)
+}
+
+/// Loads a program, unless it is loaded already.
+fn load_tracepoint<'a>(
+    program: &'a mut Program,
+    name: &str,
+    kernel_types: &aya::Btf,
+) -> Result<&'a mut BtfTracePoint, ProgramError> {
     let program: &mut BtfTracePoint = program.try_into()?;
-    program.load(name, kernel_types)?;
-    program.attach().map(drop)
+    match program.load(name, kernel_types) {
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
+        Err(error) => Err(error),
+    }
 }
 
 fn attach_function_exit(program: &mut Program, name: &str, kernel_types: &aya::Btf) -> Result<(), ProgramError> {

@@ -60,7 +60,8 @@ pub const USED: &str = "tcp_rcv_space_adjust";
 /// The iterator's program.
 pub const BACKFILL: &str = "backfill";
 
-/// Every hook, in the order in which they are attached: owners are learnt before the first reset is counted.
+/// Every hook, in the order in which they are attached: owners are learnt before the first reset is counted, and sent
+/// resets seen before received ones, some of which only a sent one proves false.
 pub const HOOKS: &[Hook] = &[
     Hook {
         name: "inet_sock_set_state",
@@ -90,6 +91,7 @@ pub const HOOKS: &[Hook] = &[
         required: false,
         hides: "owners of sockets opened before rstmon started",
     },
+    Hook { name: "tcp_send_reset", kind: Kind::Tracepoint, task: Task::Count, required: true, hides: "sent resets" },
     Hook {
         name: "tcp_receive_reset",
         kind: Kind::Tracepoint,
@@ -97,7 +99,6 @@ pub const HOOKS: &[Hook] = &[
         required: true,
         hides: "received resets",
     },
-    Hook { name: "tcp_send_reset", kind: Kind::Tracepoint, task: Task::Count, required: true, hides: "sent resets" },
 ];
 
 /// What became of a hook.

@@ -94,10 +94,16 @@ fn a_crash_and_a_close_with_unread_data_are_told_apart() {
 fn linger2_aborts_are_linger_aborts() {
     assert_eq!(full("tcp_abort_on_linger", State::FinWait2, ACTIVE | CLOSED_HERE), (LingerAbort, Certain));
     assert_eq!(full("unsupported", State::FinWait2, ACTIVE | CLOSED_HERE | LINGER2_NEGATIVE), (LingerAbort, Likely));
-    assert_eq!(
-        full("tcp_abort_on_data", State::FinWait1, SEGMENT_ACK | CLOSED_HERE | LINGER2_NEGATIVE),
-        (LingerAbort, Certain)
-    );
+    let closed = SEGMENT_ACK | CLOSED_HERE | LINGER2_NEGATIVE | CLOSING;
+    assert_eq!(full("tcp_abort_on_data", State::FinWait2, closed), (LingerAbort, Certain));
+    assert_eq!(full("unsupported", State::FinWait2, closed | SEGMENT_DATA), (LingerAbort, Certain));
+}
+
+#[test]
+fn linger2_does_not_explain_data_that_meets_a_close() {
+    let late = SEGMENT_ACK | SEGMENT_DATA | CLOSED_HERE | LINGER2_NEGATIVE | CLOSING;
+    assert_eq!(full("tcp_abort_on_data", State::FinWait1, late), (WriteAfterClose, Certain));
+    assert_eq!(full("tcp_abort_on_data", State::FinWait2, late | ATTACHED), (WriteAfterClose, Certain));
 }
 
 #[test]
