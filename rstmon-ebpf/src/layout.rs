@@ -60,7 +60,8 @@ pub unsafe fn field<T: Copy>(base: *const u8, offset: &Global<u32>) -> Option<T>
     Some(unsafe { core::ptr::read_volatile(base.add(offset as usize).cast::<T>()) })
 }
 
-/// Reads a field through a pointer that the verifier does not know, by `bpf_probe_read_kernel`.
+/// Reads a field through a pointer that the verifier does not know, by `bpf_probe_read_kernel`; also a field that is
+/// itself a pointer: at a direct load of one the verifier searches all types of the kernel.
 /// `None` when the kernel has no such field; the default when the address cannot be read.
 #[inline(always)]
 pub fn probe<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> Option<T> {

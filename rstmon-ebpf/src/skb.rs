@@ -39,7 +39,7 @@ impl Segment {
             if segment.is_present() {
                 let transport = field::<u16>(skb, &SKB_TRANSPORT_HEADER).unwrap_or(0);
                 segment.network = field::<u16>(skb, &SKB_NETWORK_HEADER).unwrap_or(0);
-                segment.dev = field::<u64>(skb, &SKB_DEV).unwrap_or(0) as *const u8;
+                segment.dev = probe::<u64>(skb, &SKB_DEV).unwrap_or(0) as *const u8;
                 segment.length = field::<u32>(skb, &SKB_LEN).unwrap_or(0);
                 segment.header = probe_or_default(segment.head.wrapping_add(transport as usize));
             }

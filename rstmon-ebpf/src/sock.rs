@@ -111,8 +111,7 @@ impl Sock {
     /// Inode of the network namespace; 0 = unknown.
     #[inline(always)]
     fn netns(self) -> u32 {
-        // SAFETY: typed pointer; `skc_net` is in `sock_common`.
-        let net = unsafe { field::<u64>(self.sk, &SKC_NET) }.unwrap_or(0) as *const u8;
+        let net = probe::<u64>(self.sk, &SKC_NET).unwrap_or(0) as *const u8;
         probe(net, &NET_INUM).unwrap_or(0)
     }
 }
@@ -187,9 +186,7 @@ impl Tcp {
     /// `sk->sk_socket` is set: some process has a descriptor (or is closing its last one).
     #[inline(always)]
     pub fn is_attached(self) -> bool {
-        // SAFETY: as for the getters.
-        let socket = unsafe { field::<u64>(self.0, &SK_SOCKET) };
-        socket != Some(0)
+        probe::<u64>(self.0, &SK_SOCKET) != Some(0)
     }
 
     /// A process holds the socket lock. Timers and softirq take only the spinlock (`bh_lock_sock`).

@@ -69,8 +69,7 @@ impl Task {
     /// Writes the thread group into `owner`, every byte of it.
     #[inline(always)]
     pub fn describe(self, owner: *mut Owner) {
-        // SAFETY: as above.
-        let leader = unsafe { field::<u64>(self.0, &TASK_GROUP_LEADER) }.unwrap_or(0) as *const u8;
+        let leader = probe::<u64>(self.0, &TASK_GROUP_LEADER).unwrap_or(0) as *const u8;
         let start_ns = probe::<u64>(leader, &TASK_START_BOOTTIME).unwrap_or(0);
         let cgroup = cgroup_of(self.0);
         // SAFETY: `owner` points to a whole Owner in a map value or on the stack. The leader's comm is read up to

@@ -33,14 +33,15 @@ pub(super) struct Loaded {
 }
 
 /// Loads and attaches everything that this kernel allows.
-pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>) -> Result<Loaded, ProbeError> {
+pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8]) -> Result<Loaded, ProbeError> {
     let object = match &options.object {
         None => OBJECT.into(),
         Some(path) => std::fs::read(path)
             .map(std::borrow::Cow::Owned)
             .map_err(|source| ProbeError::ReadObject { path: path.clone(), source })?,
     };
-    let kernel_types = aya::Btf::from_sys_fs().map_err(|error| ProbeError::Load { reason: error.to_string() })?;
+    let kernel_types = aya::Btf::parse(data, aya::Endianness::default())
+        .map_err(|error| ProbeError::Load { reason: error.to_string() })?;
     let mut ebpf = load_object(options, layout, &object, &kernel_types)?;
     #[cfg(feature = "debug")]
     log_from_kernel(&mut ebpf);

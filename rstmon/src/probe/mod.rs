@@ -123,7 +123,7 @@ impl Probe {
             return Err(ProbeError::MissingFields { fields: names.join(", ") });
         }
         privileges::check_capabilities()?;
-        let loaded = load::load(options, &layout, &kernel)?;
+        let loaded = load::load(options, &layout, &kernel, &data)?;
         drop(kernel);
         drop(data);
         sys::trim_heap();
