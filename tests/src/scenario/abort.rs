@@ -71,6 +71,23 @@ pub fn linger2_negative(stage: &Stage) -> Result<Scene> {
     .keep(pair))
 }
 
+/// `TCP_LINGER2` below 0 and a plain close: the acknowledgement of the FIN is answered with a RST.
+///
+/// # Errors
+/// When a step fails.
+pub fn linger2_negative_at_once(stage: &Stage) -> Result<Scene> {
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::open(stage)?;
+    pair.server.ask("set c linger2 -1")?;
+    pair.server.ask("close c")?;
+    Ok(Scene::new(vec![
+        Expected::sent(&pair.server_end(), "tcp_abort_on_data", "fin_wait2").because("linger_abort", "certain"),
+        Expected::received(&pair.client_end(), "close_wait").because("peer_reset", "likely"),
+    ])
+    .grew(watch, &[("OutRsts", 1), ("TCPAbortOnData", 1), ("EstabResets", 1)])
+    .keep(pair))
+}
+
 /// `connect(AF_UNSPEC)` on an established connection.
 ///
 /// # Errors

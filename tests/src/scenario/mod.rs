@@ -77,6 +77,7 @@ pub const ALL: &[Scenario] = &[
     scenario("linger_zero", Ground::Loopback, abort::linger_zero),
     scenario("linger_zero_with_unread_data", Ground::Loopback, abort::linger_zero_with_unread_data),
     scenario("linger2_negative", Ground::Loopback, abort::linger2_negative),
+    scenario("linger2_negative_at_once", Ground::Loopback, abort::linger2_negative_at_once),
     scenario("disconnect", Ground::Loopback, abort::disconnect),
     scenario("disconnect_with_unsent_data", Ground::Loopback, abort::disconnect_with_unsent_data),
     scenario("destroyed", Ground::LoopbackV4, abort::destroyed),
