@@ -39,7 +39,7 @@ mod live;
 mod tests;
 
 /// Set in an id that belongs to a v1 hierarchy. kernfs ids are counted up from 1, they do not get there.
-pub const CGROUP_V1_FLAG: u64 = 1 << 63;
+pub use rstmon_common::limits::CGROUP_V1_FLAG;
 
 /// What resolving may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,28 +31,24 @@ impl Series {
     /// What is left of it when there are too many series: direction, cause and reason.
     #[must_use]
     pub fn folded(&self) -> Self {
-        Self {
-            direction: self.direction,
-            cause: self.cause,
-            reason: Arc::clone(&self.reason),
-            process: OTHER.into(),
-            unit: "".into(),
-            container: "".into(),
-            port: None,
-            family: None,
-        }
+        Self::other(self.direction, self.cause, Arc::clone(&self.reason))
     }
 
     /// A count that kept only its direction and reason.
     #[must_use]
     pub fn overflow(direction: Direction, reason: Arc<str>) -> Self {
+        Self::other(direction, OTHER, reason)
+    }
+
+    fn other(direction: Direction, cause: &'static str, reason: Arc<str>) -> Self {
+        let none = Arc::<str>::from("");
         Self {
             direction,
-            cause: OTHER,
+            cause,
             reason,
             process: OTHER.into(),
-            unit: "".into(),
-            container: "".into(),
+            unit: Arc::clone(&none),
+            container: none,
             port: None,
             family: None,
         }
