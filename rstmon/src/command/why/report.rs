@@ -1,33 +1,25 @@
-//! The diagnosis as data; `--json` prints it. Schema 1, documented in docs/events.md.
+//! The diagnosis as data; `--json` prints it. Schema 1, documented in docs/events.md ("Other JSON"); fields are only
+//! ever added under one number.
 
 use super::{
     findings::{Finding, findings},
-    source::Seen,
+    noise::{Benign, Ear, sum_up},
+    source::{Full, Seen, Source},
+    stories::{Story, stories},
 };
 use crate::{
     command::filter::Filter,
     explain::{
-        Cause, Severity,
+        Severity,
         catalogue::{Remedy, Sees},
     },
-    serve::event::Event,
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 /// The number of this form.
 const SCHEMA: u32 = 1;
-
-/// Resets of one cause that need no attention.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Benign {
-    pub(super) cause: Cause,
-    pub(super) title: &'static str,
-    pub(super) count: u64,
-    /// Service ports, ascending, at most eight.
-    pub(super) ports: Vec<u16>,
-}
 
 /// A finding with what the catalogue says of its cause.
 #[derive(Clone, Debug, Serialize)]
@@ -38,18 +30,24 @@ pub(super) struct Advised {
     pub(super) remedies: &'static [Remedy],
 }
 
-/// Everything that `rstmon why` says.
+/// Everything that `rstmon why` says. A RST of which both ends were seen is one reset in it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Report {
     schema: u32,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
-    pub(super) source: String,
+    pub(super) source: Source,
     /// Resets looked at.
     pub(super) events: u64,
     /// Resets that the filter left out.
     pub(super) excluded: u64,
-    /// Resets by severity, the worst first.
+    /// Events that are known to be missing; `None` where that is not known.
+    pub(super) lost: Option<u64>,
+    /// Whether older resets may have been forgotten to make room.
+    pub(super) memory_full: bool,
+    /// The oldest event seen, also of those that the filter left out.
+    pub(super) oldest: Option<Timestamp>,
+    /// Resets by severity.
     pub(super) severities: BTreeMap<Severity, u64>,
     /// In order of harm.
     pub(super) findings: Vec<Advised>,
@@ -58,100 +56,95 @@ pub(super) struct Report {
     pub(super) hidden: Vec<String>,
     /// Growth of the kernel's counters of full accept queues while watching.
     pub(super) listen_overflows: BTreeMap<&'static str, u64>,
+    /// Ports whose listeners dropped something or are full now.
+    pub(super) listeners: Vec<Full>,
 }
-
-/// Ports that a benign cause names.
-const PORTS: usize = 8;
 
 impl Report {
     pub(super) fn new(seen: Seen, filter: &Filter) -> Self {
-        let Seen { events, source, since, until, hidden, overflows } = seen;
-        let all = events.len();
-        let events: Vec<Arc<Event>> = events.into_iter().filter(|event| filter.matches(event)).collect();
+        let Seen { events, source, since, until, hidden, lost, memory_full, overflows, listeners } = seen;
+        let (stories, excluded) = stories(&events, filter);
         let mut severities = BTreeMap::new();
-        for event in &events {
-            *severities.entry(event.severity).or_default() += 1;
+        for story in &stories {
+            *severities.entry(story.severity).or_default() += 1;
         }
-        let (noise, serious): (Vec<Finding>, Vec<Finding>) = findings(&events).into_iter().partition(is_noise);
-        let advise = |finding: Finding| {
-            let entry = finding.cause.entry();
-            Advised { sees: &entry.sees, remedies: entry.remedies, finding }
-        };
+        let ear = Ear::on(&stories);
+        let (mut noise, mut serious) = (Vec::new(), Vec::new());
+        for story in &stories {
+            match ear.noise(story) {
+                Some(kind) => noise.push((kind, story)),
+                None => serious.push(story),
+            }
+        }
+        // Who asked for nothing but noise wants to hear it.
+        if serious.is_empty() && *filter != Filter::default() {
+            serious = noise.drain(..).map(|(_, story): (_, &Story)| story).collect();
+        }
         Self {
             schema: SCHEMA,
             since,
             until,
             source,
-            events: events.len() as u64,
-            excluded: (all - events.len()) as u64,
+            events: stories.len() as u64,
+            excluded,
+            lost,
+            memory_full,
+            oldest: events.iter().map(|event| event.time).min(),
             severities,
-            findings: serious.into_iter().map(advise).collect(),
+            findings: findings(serious).into_iter().map(Advised::from).collect(),
             benign: sum_up(&noise),
             hidden,
             listen_overflows: overflows,
+            listeners,
         }
     }
 }
 
-/// Nobody needs to act: benign causes, and probes of ports that nobody here ever served.
-fn is_noise(finding: &Finding) -> bool {
-    let probe = finding.cause == Cause::Refused && finding.who.process.is_none();
-    finding.severity == Severity::Benign || (probe && finding.local_peers.is_empty())
-}
-
-fn sum_up(noise: &[Finding]) -> Vec<Benign> {
-    let mut causes: BTreeMap<Cause, (u64, Vec<u16>)> = BTreeMap::new();
-    for finding in noise {
-        let (count, ports) = causes.entry(finding.cause).or_default();
-        *count += finding.count;
-        ports.extend(finding.who.port);
+impl From<Finding> for Advised {
+    fn from(finding: Finding) -> Self {
+        let entry = finding.cause.entry();
+        Self { sees: &entry.sees, remedies: entry.remedies, finding }
     }
-    causes
-        .into_iter()
-        .map(|(cause, (count, mut ports))| {
-            ports.sort_unstable();
-            ports.dedup();
-            ports.truncate(PORTS);
-            Benign { cause, title: cause.entry().title, count, ports }
-        })
-        .collect()
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::{Arc, BTreeMap, Event, Filter, Report, Seen};
-    use crate::command::why::findings::tests::event;
-    use serde_json::json;
-
-    pub(in super::super) fn report(events: Vec<Arc<Event>>, filter: &[&str]) -> Report {
-        let seen = Seen {
-            events,
-            source: "a test".into(),
-            since: "2026-11-21T02:50:00Z".parse().expect("a time"),
-            until: "2026-11-21T03:00:00Z".parse().expect("a time"),
-            hidden: Vec::new(),
-            overflows: BTreeMap::new(),
-        };
-        Report::new(seen, &Filter::parse(filter).expect("a filter"))
-    }
+mod tests {
+    use crate::command::why::testing::{event, received_from, report, seen};
+    use serde_json::{Value, json};
 
     #[test]
-    fn scans_and_benign_causes_are_summed_up() {
-        let probe = |port: u16| event(None, "refused", "sent", 1, &json!({"service_port": port, "owner": null}));
+    fn noise_is_summed_up_and_the_rest_is_found() {
+        let probe = |port: u16| {
+            let ends = json!({"local": {"address": "10.0.0.1", "port": port}, "service_port": port, "owner": null});
+            event(None, "refused", "sent", 1, &ends)
+        };
         let mut events: Vec<_> = (1..=20).map(probe).collect();
         events.push(event(Some("lb"), "reset_while_closing", "received", 1, &json!({})));
         events.push(event(Some("java"), "closed_with_unread_data", "sent", 1, &json!({})));
         let report = report(events, &[]);
         assert_eq!(report.findings.len(), 1);
-        let summed: Vec<_> =
-            report.benign.iter().map(|benign| (benign.cause.id(), benign.count, benign.ports.len())).collect();
-        assert_eq!(summed, [("refused", 20, 8), ("reset_while_closing", 1, 1)]);
+        let summed: Vec<_> = report
+            .benign
+            .iter()
+            .map(|benign| (benign.cause.id(), benign.count, benign.ports.len(), benign.distinct_ports))
+            .collect();
+        assert_eq!(summed, [("refused", 20, 8, 20), ("reset_while_closing", 1, 1, 1)]);
     }
 
     #[test]
-    fn a_port_that_somebody_served_is_no_scan() {
-        let report = report(vec![event(Some("tomcat"), "refused", "sent", 1, &json!({}))], &[]);
-        assert_eq!((report.findings.len(), report.benign.len()), (1, 0));
+    fn who_asks_for_noise_alone_gets_findings() {
+        let events = || vec![event(Some("lb"), "reset_while_closing", "received", 1, &json!({}))];
+        assert_eq!(report(events(), &[]).findings.len(), 0);
+        let asked = report(events(), &["severity=benign"]);
+        assert_eq!((asked.findings.len(), asked.benign.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_rst_seen_at_both_ends_counts_once() {
+        let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &json!({}));
+        let received = received_from(&sent, Some("curl"), "peer_reset", 1);
+        let report = report(vec![sent, received], &[]);
+        assert_eq!((report.events, report.severities.values().sum::<u64>()), (1, 1));
     }
 
     #[test]
@@ -159,5 +152,31 @@ pub(super) mod tests {
         let events = vec![event(Some("java"), "peer_reset", "received", 1, &json!({}))];
         let report = report(events, &["process=nginx"]);
         assert_eq!((report.events, report.excluded), (0, 1));
+    }
+
+    #[test]
+    fn the_json_has_every_documented_field() {
+        let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &json!({}));
+        let received = received_from(&sent, Some("curl"), "peer_reset", 1);
+        let report = super::Report::new(seen(vec![sent, received]), &super::Filter::default());
+        let json = serde_json::to_value(&report).expect("JSON");
+        let keys = |value: &Value| {
+            let mut keys: Vec<String> = value.as_object().expect("an object").keys().cloned().collect();
+            keys.sort();
+            keys.join(" ")
+        };
+        assert_eq!(
+            keys(&json),
+            "benign events excluded findings hidden listen_overflows listeners lost memory_full oldest schema severities \
+             since source until"
+        );
+        assert_eq!(
+            keys(&json["findings"][0]),
+            "cause confidence container count direction distinct_remotes example first last local_peers pids port process \
+             remedies remotes sees severity title unit"
+        );
+        assert_eq!(json["source"], "the daemon at /run/test.sock");
+        assert_eq!(json["severities"], json!({"harmful": 1}));
+        assert_eq!(json["findings"][0]["local_peers"], json!(["curl[7]"]));
     }
 }

@@ -1,0 +1,238 @@
+//! The diagnosis as a page for a person: one line that says it all, the findings, the noise, and what is not known.
+//!
+//! Names and sentences carry text that processes chose: everything that is shown goes through [`text::safe`].
+
+mod finding;
+mod text;
+
+use super::{
+    findings::Finding,
+    noise::Benign,
+    report::{Advised, Report},
+    source::Source,
+};
+use crate::explain::{
+    Severity,
+    catalogue::symptom::Symptom,
+    render::{
+        style::{Role, Style},
+        wrap::Paragraph,
+    },
+    sentence,
+};
+use finding::Told;
+use jiff::{Timestamp, tz::TimeZone};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use text::{and, is_are, resets, safe};
+
+/// Columns before a finding's lines.
+const INDENT: usize = 3;
+/// Columns before their text.
+const HANG: usize = 12;
+/// Findings that are told in full; the others get a line each.
+const FULL: usize = 10;
+/// Lines for the others.
+const LINES: usize = 20;
+
+struct Page<'a> {
+    out: String,
+    width: usize,
+    style: Style,
+    zone: &'a TimeZone,
+    /// The end of the span: times of its day are shown without their date.
+    until: Timestamp,
+    /// Number of the finding that has told how a symptom looks in logs.
+    worded: BTreeMap<Symptom, usize>,
+}
+
+/// Lays the report out.
+pub(super) fn page(report: &Report, zone: &TimeZone, colour: bool, width: usize) -> String {
+    let style = Style { colour };
+    let mut page = Page { out: String::new(), width, style, zone, until: report.until, worded: BTreeMap::new() };
+    page.summary(report);
+    for (index, advised) in report.findings.iter().take(FULL).enumerate() {
+        page.out.push('\n');
+        let earlier = |same: &dyn Fn(&Finding) -> bool| {
+            report.findings[..index].iter().position(|earlier| same(&earlier.finding)).map(|position| position + 1)
+        };
+        let (cause, direction) = (advised.finding.cause, advised.finding.direction);
+        let told = Told {
+            remedies: earlier(&|finding| finding.cause == cause),
+            sees: earlier(&|finding| (finding.cause, finding.direction) == (cause, direction)),
+        };
+        page.finding(index + 1, advised, &told);
+    }
+    page.others(report.findings.get(FULL..).unwrap_or_default());
+    page.benign(&report.benign);
+    page.queues(report);
+    page.unknown(report);
+    page.out
+}
+
+impl Page<'_> {
+    fn write(&mut self, paragraph: Paragraph<'_>) {
+        paragraph.write(&mut self.out, self.width, self.style);
+    }
+
+    /// A paragraph of its own.
+    fn section(&mut self, text: &str) {
+        self.out.push('\n');
+        self.write(Paragraph::at(0, text));
+    }
+
+    fn item(&mut self, role: Role, text: &str) {
+        self.write(Paragraph::labelled(INDENT, "-", role, INDENT + 2, text));
+    }
+
+    /// With its date where that is not the day of the report.
+    fn time(&self, time: Timestamp) -> String {
+        let (local, until) = (time.to_zoned(self.zone.clone()), self.until.to_zoned(self.zone.clone()));
+        let form = if local.date() == until.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+        local.strftime(form).to_string()
+    }
+
+    fn summary(&mut self, report: &Report) {
+        let span = Duration::try_from(report.until.duration_since(report.since)).unwrap_or_default();
+        let span = sentence::duration(span);
+        let mut text = if report.events == 0 {
+            format!("No resets in the last {span}.")
+        } else {
+            let parts: Vec<String> =
+                report.severities.iter().rev().map(|(severity, count)| format!("{count} {severity}")).collect();
+            format!("{} in the last {span}: {}.", resets(report.events), parts.join(", "))
+        };
+        if report.excluded > 0 {
+            let _ = write!(text, " The filter left out {}.", resets(report.excluded));
+        }
+        let role = report.severities.keys().next_back().map_or(Role::Heading, |worst| Role::Severity(*worst));
+        // The line that is read first carries the colour of the worst.
+        let (first, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        self.write(Paragraph::labelled(0, first, role, first.len() + 1, rest));
+        let zone = report.until.to_zoned(self.zone.clone());
+        let at = zone.strftime("%Y-%m-%d, UTC%:z").to_string();
+        let text = format!(
+            "From {} to {} ({at}); seen by {}.",
+            self.time(report.since),
+            self.time(report.until),
+            report.source
+        );
+        self.write(Paragraph::at(0, &safe(&text)));
+        if report.events == 0 && report.excluded == 0 && !report.memory_full {
+            self.nothing(report);
+        }
+    }
+
+    /// What would have been seen.
+    fn nothing(&mut self, report: &Report) {
+        let since = match report.source {
+            Source::Daemon(_) => "since the daemon started",
+            Source::Watched => "meanwhile",
+        };
+        let but = if report.hidden.is_empty() { "" } else { ", but for what is hidden (see below)" };
+        self.section(&format!(
+            "Every RST that this host's kernel sent or accepted {since} would be here, in any network namespace{but}. \
+             A connection that ends in a timeout, or that a full accept queue keeps waiting, ends without a RST."
+        ));
+    }
+
+    fn others(&mut self, others: &[Advised]) {
+        if others.is_empty() {
+            return;
+        }
+        let verb = if others.len() == 1 { "finding" } else { "findings" };
+        self.section(&format!(
+            "{} more {verb}; a filter such as process=NAME or cause=ID tells them in full:",
+            others.len()
+        ));
+        for Advised { finding, .. } in others.iter().take(LINES) {
+            let text = format!("{} {}: {}", finding.count, finding.cause, finding::who(finding));
+            self.item(Role::Severity(finding.severity), &safe(&text));
+        }
+        if others.len() > LINES {
+            self.item(Role::Plain, &format!("and {} more", others.len() - LINES));
+        }
+    }
+
+    fn benign(&mut self, benign: &[Benign]) {
+        if benign.is_empty() {
+            return;
+        }
+        self.section("Nothing to do about these:");
+        for Benign { cause, title, noise, count, ports, distinct_ports, distinct_remotes } in benign {
+            let mut text = format!("{count} {cause}: {title} ({})", noise.phrase());
+            if let [port] = ports.as_slice() {
+                let _ = write!(text, "; port {port}");
+            } else if !ports.is_empty() {
+                let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+                let _ = write!(text, "; ports {}", and(&ports, *distinct_ports));
+            }
+            let addresses = if *distinct_remotes == 1 { "address" } else { "addresses" };
+            let _ = write!(text, "; from {distinct_remotes} {addresses}");
+            self.item(Role::Severity(Severity::Benign), &text);
+        }
+    }
+
+    /// Full accept queues: they reset nobody by default, and so are in no finding.
+    fn queues(&mut self, report: &Report) {
+        if !report.listen_overflows.is_empty() {
+            let counts: Vec<String> =
+                report.listen_overflows.iter().map(|(name, count)| format!("{name} grew by {count}")).collect();
+            self.section(&format!(
+                "Accept queues were full while watching ({}): clients wait or time out, mostly without a RST.",
+                counts.join(", ")
+            ));
+        }
+        if report.listeners.is_empty() {
+            return;
+        }
+        self.section(
+            "Listeners here that dropped segments, mostly because their accept queue was full (counted since they began \
+             to listen; no RST unless tcp_abort_on_overflow is 1; see `rstmon causes listener_overflow`):",
+        );
+        for full in report.listeners.iter().take(LINES) {
+            let text = format!(
+                "port {}: {} dropped, {} waiting now, limit {}",
+                full.port, full.drops, full.backlog, full.limit
+            );
+            self.item(Role::Severity(Severity::Notice), &text);
+        }
+    }
+
+    /// What this page cannot know.
+    fn unknown(&mut self, report: &Report) {
+        let mut texts = Vec::new();
+        if let Some(lost) = report.lost.filter(|lost| *lost > 0) {
+            let (events, are) = if lost == 1 { ("event", "is") } else { ("events", "are") };
+            texts.push(format!("{lost} {events} came too fast and {are} missing: the counts here are too low."));
+        }
+        if report.memory_full {
+            let oldest = report.oldest.map(|oldest| format!(" Its oldest event is of {}.", self.time(oldest)));
+            texts.push(match oldest {
+                Some(oldest) => format!("The memory of events is full, older ones are forgotten.{oldest}"),
+                None => {
+                    "No events are remembered (history.events is 0): `rstmon tail` or --for shows new ones.".to_owned()
+                }
+            });
+        }
+        if matches!(report.source, Source::Daemon(_)) {
+            texts.push(
+                "Counts are of events, which are rate limited and remembered since the daemon started at most; \
+                 rstmon_resets_total in /metrics counts exactly."
+                    .to_owned(),
+            );
+        }
+        if !report.hidden.is_empty() {
+            texts.push(format!(
+                "On this host {} hidden: {}. `rstmon doctor` says why.",
+                is_are(report.hidden.len()),
+                report.hidden.join("; ")
+            ));
+        }
+        if !texts.is_empty() {
+            self.section(&texts.join(" "));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+use super::page;
+use crate::{
+    command::{
+        filter::Filter,
+        why::{
+            report::Report,
+            source::{Full, Source},
+            testing::{event, received_from, report, seen},
+        },
+    },
+    explain::{Cause, render::style::strip},
+    serve::event::Event,
+};
+use jiff::tz::TimeZone;
+use serde_json::json;
+use std::sync::Arc;
+
+fn laid_out(report: &Report) -> String {
+    page(report, &TimeZone::UTC, false, 80)
+}
+
+fn of(events: Vec<Arc<Event>>) -> String {
+    laid_out(&report(events, &[]))
+}
+
+/// Without the line breaks, so that a phrase can be looked for.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn assert_says(text: &str, parts: &[&str]) {
+    let flat = flat(text);
+    for part in parts {
+        assert!(flat.contains(part), "{part:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn no_resets_is_said_with_what_would_have_been_seen() {
+    let text = of(Vec::new());
+    assert!(
+        text.starts_with("No resets in the last 10.0 min.\nFrom 02:51:00 to 03:01:00 (2026-11-21, UTC+00:00);"),
+        "{text}"
+    );
+    assert_says(&text, &["Every RST that this host's kernel sent or accepted since the daemon started would be here"]);
+    assert!(!text.contains("see below"), "{text}");
+    let mut hiding = seen(Vec::new());
+    hiding.hidden = vec!["received resets".to_owned()];
+    let text = laid_out(&Report::new(hiding, &Filter::default()));
+    assert_says(&text, &["but for what is hidden (see below)", "On this host is hidden: received resets."]);
+}
+
+#[test]
+fn a_filter_that_leaves_nothing_says_how_much_it_left_out() {
+    let events = vec![event(Some("java"), "peer_reset", "received", 1, &json!({}))];
+    let text = laid_out(&report(events, &["process=nginx"]));
+    assert!(text.starts_with("No resets in the last 10.0 min. The filter left out 1 reset.\n"), "{text}");
+    assert!(!text.contains("would be here"), "{text}");
+}
+
+#[test]
+fn a_finding_says_who_how_many_why_and_what_to_do() {
+    let state = json!({"state": "established"});
+    let events = (1..=3).map(|s| event(Some("java"), "closed_with_unread_data", "sent", s, &state)).collect();
+    let text = of(events);
+    let expected = "\
+3 resets in the last 10.0 min: 3 harmful.
+From 02:51:00 to 03:01:00 (2026-11-21, UTC+00:00); seen by the daemon at
+/run/test.sock.
+
+1. Closed with received data still unread
+   cause    closed_with_unread_data (harmful, certain)
+   who      java[7], port 8080
+   how many 3 resets since 03:00:01, the last at 03:00:03 (57.0 s ago)
+   with     10.0.0.2
+   evidence the evidence
+            (03:00:03, 10.0.0.1:8080 -> 10.0.0.2:4000, kernel reason tcp_state,
+            state established)
+   here     No error
+   peer     Connection reset, while reading (ECONNRESET)
+              Java    java.net.SocketException: Connection reset
+";
+    assert!(text.starts_with(expected), "found:\n{text}\nexpected:\n{expected}");
+    assert_says(
+        &text,
+        &[
+            "or Broken pipe, while writing (EPIPE)",
+            "do 1. Read the request to its end",
+            "Tomcat: maxSwallowSize",
+            "More: rstmon causes closed_with_unread_data",
+            "rstmon_resets_total in /metrics counts exactly",
+        ],
+    );
+}
+
+#[test]
+fn both_ends_are_named_in_one_finding() {
+    let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &json!({}));
+    let received = received_from(&sent, Some("curl"), "peer_reset", 1);
+    let text = of(vec![received, sent]);
+    assert_says(&text, &["1 reset in the last 10.0 min: 1 harmful.", "received on this host by curl[7]"]);
+    assert!(!text.contains("\n2. "), "{text}");
+}
+
+#[test]
+fn the_same_cause_and_the_same_words_are_told_once() {
+    let events = vec![
+        event(Some("java"), "closed_with_unread_data", "sent", 1, &json!({})),
+        event(Some("web"), "closed_with_unread_data", "sent", 2, &json!({})),
+        event(Some("job"), "linger_abort", "sent", 3, &json!({})),
+    ];
+    let text = of(events);
+    assert_eq!(text.matches("java.net.SocketException: Connection reset\n").count(), 1, "{text}");
+    assert_says(&text, &["do as in 1", "peer Connection reset, while reading (ECONNRESET), as in 1"]);
+}
+
+#[test]
+fn many_findings_end_in_short_lines() {
+    let of_port = |port: u16| event(Some("java"), "linger_abort", "sent", 1, &json!({"service_port": port}));
+    let text = of((1..=40).map(of_port).collect());
+    assert_says(&text, &["30 more findings", "- 1 linger_abort: java[7], port 30", "and 10 more"]);
+    assert!(!text.contains("\n11. "), "{text}");
+}
+
+#[test]
+fn noise_gets_a_line_a_cause() {
+    let events = (1..=3).map(|s| event(Some("lb"), "reset_while_closing", "received", s, &json!({}))).collect();
+    let text = of(events);
+    assert_says(
+        &text,
+        &[
+            "3 resets in the last 10.0 min: 3 benign.",
+            "- 3 reset_while_closing:",
+            "(benign); port 8080; from 1 address",
+        ],
+    );
+    assert!(!text.contains("\n1. "), "{text}");
+}
+
+#[test]
+fn full_queues_and_losses_are_said() {
+    let mut seen = seen(vec![event(Some("java"), "linger_abort", "sent", 1, &json!({}))]);
+    seen.source = Source::Watched;
+    seen.lost = Some(12);
+    seen.memory_full = true;
+    seen.overflows.insert("ListenOverflows", 4);
+    seen.listeners.push(Full { port: 8080, backlog: 129, limit: 128, drops: 9 });
+    let text = laid_out(&Report::new(seen, &Filter::default()));
+    assert_says(
+        &text,
+        &[
+            "(ListenOverflows grew by 4)",
+            "- port 8080: 9 dropped, 129 waiting now, limit 128",
+            "12 events came too fast and are missing",
+            "Its oldest event is of 03:00:01.",
+        ],
+    );
+    assert!(!text.contains("/metrics"), "nobody serves metrics here: {text}");
+}
+
+#[test]
+fn a_memory_of_nothing_does_not_say_that_nothing_happened() {
+    let mut seen = seen(Vec::new());
+    seen.memory_full = true;
+    let text = laid_out(&Report::new(seen, &Filter::default()));
+    assert_says(&text, &["No events are remembered (history.events is 0)"]);
+    assert!(!text.contains("would be here"), "{text}");
+}
+
+#[test]
+fn hostile_names_cannot_touch_the_terminal() {
+    let hostile = "a\u{1b}[2Jb\u{202e}`c`\n9. d";
+    let owner = json!({
+        "owner": {"process": hostile, "pid": 7, "provenance": "current", "unit": hostile, "container": hostile},
+        "sentence": format!("{hostile}[7] closed"),
+    });
+    let sent = event(Some(hostile), "closed_with_unread_data", "sent", 1, &owner);
+    let received = received_from(&sent, Some(hostile), "peer_reset", 1);
+    let text = of(vec![sent, received]);
+    assert!(!text.contains(['\u{1b}', '\u{202e}', '`']), "{text:?}");
+    assert!(!text.contains("\n9."), "a name must not begin a line: {text}");
+    assert_says(&text, &["a?[2Jb?'c'?9. d[7]"]);
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal_or_ends_in_white_space() {
+    for direction in ["sent", "received"] {
+        for width in [60, 80, 140] {
+            for cause in Cause::ALL {
+                let report = report(vec![event(Some("nginx"), cause.id(), direction, 1, &json!({}))], &[]);
+                let text = page(&report, &TimeZone::UTC, false, width);
+                assert_eq!(strip(&page(&report, &TimeZone::UTC, true, width)), text, "colour changes only the colour");
+                for line in text.lines() {
+                    let one_word = line.trim().split(' ').count() == 1;
+                    assert!(line.chars().count() <= width || one_word, "{width}: {line:?}");
+                    assert_eq!(line, line.trim_end());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Small pieces of text.
+
+/// Text that a process or an operator chose, made fit for a terminal: nothing in it can move the cursor, reverse the
+/// direction of writing, hide, or pass for the page's own code spans.
+pub(super) fn safe(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '`' => '\'',
+            c if c.is_control() || is_invisible(c) => '?',
+            c => c,
+        })
+        .collect()
+}
+
+/// Marks of direction, joiners, separators of lines, and other characters without a glyph.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// `1 reset`, `2 resets`
+pub(super) fn resets(count: u64) -> String {
+    if count == 1 { "1 reset".to_owned() } else { format!("{count} resets") }
+}
+
+/// The names, and how many of all were not named.
+pub(super) fn and(names: &[String], all: usize) -> String {
+    let list = names.join(", ");
+    match all.saturating_sub(names.len()) {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
+}
+
+/// The verb for a number of things.
+pub(super) const fn is_are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{and, safe};
+
+    #[test]
+    fn a_hostile_name_shows_and_does_nothing() {
+        assert_eq!(safe("a\n\u{1b}[31mb\u{202e}c\u{200b}`d`"), "a??[31mb?c?'d'");
+        assert_eq!(safe("plain ünïcode 名"), "plain ünïcode 名");
+    }
+
+    #[test]
+    fn what_is_not_named_is_counted() {
+        let names = ["a".to_owned(), "b".to_owned()];
+        assert_eq!((and(&names, 2), and(&names, 5)), ("a, b".to_owned(), "a, b and 3 more".to_owned()));
+    }
+}
