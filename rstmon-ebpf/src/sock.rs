@@ -15,6 +15,7 @@ use crate::{
     task::kernfs_id,
 };
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock};
+use core::ptr::NonNull;
 use rstmon_common::{
     Tuple,
     key::{role, socket, state},
@@ -82,7 +83,7 @@ impl Sock {
         }
         // SAFETY: the helper accepts NULL, minisocks and other protocols, and returns NULL for them.
         let tcp = unsafe { bpf_skc_to_tcp_sock(self.sk.cast_mut().cast()) }.cast::<u8>().cast_const();
-        if tcp.is_null() { None } else { Some(Tcp(tcp)) }
+        NonNull::new(tcp.cast_mut()).map(Tcp)
     }
 
     /// Both ends and the network namespace, of a socket that is one end of a connection.
@@ -126,19 +127,27 @@ unsafe fn read_v6(sk: *const u8, offset: &aya_ebpf::Global<u32>, to: &mut [u8; 1
 }
 
 /// A full TCP socket: every field of `sock`, `inet_sock`, `inet_connection_sock` and `tcp_sock` may be read.
+///
+/// Never NULL, so that `Option<Tcp>` is one word: the payload of a two-word `None` would be uninitialised stack, which
+/// verifiers before 6.3 refuse to see copied.
 #[derive(Clone, Copy)]
-pub struct Tcp(*const u8);
+pub struct Tcp(NonNull<u8>);
 
 macro_rules! getters {
     ($($(#[$doc:meta])* $name:ident: $ty:ty = $field:ident or $absent:expr;)*) => {
         $($(#[$doc])* #[inline(always)] pub fn $name(self) -> $ty {
             // SAFETY: a Tcp holds a non-NULL `struct tcp_sock *` from bpf_skc_to_tcp_sock.
-            unsafe { field::<$ty>(self.0, &$field) }.unwrap_or($absent)
+            unsafe { field::<$ty>(self.as_ptr(), &$field) }.unwrap_or($absent)
         })*
     };
 }
 
 impl Tcp {
+    #[inline(always)]
+    fn as_ptr(self) -> *const u8 {
+        self.0.as_ptr()
+    }
+
     getters! {
         /// `sk_shutdown`.
         shutdown: u8 = SK_SHUTDOWN or 0;
@@ -163,7 +172,7 @@ impl Tcp {
     #[inline(always)]
     fn flags(self) -> u64 {
         // SAFETY: as for the getters.
-        unsafe { field(self.0, &SKC_FLAGS) }.unwrap_or(0)
+        unsafe { field(self.as_ptr(), &SKC_FLAGS) }.unwrap_or(0)
     }
 
     /// The peer's FIN has arrived.
@@ -176,7 +185,7 @@ impl Tcp {
     #[inline(always)]
     pub fn bytes_received(self) -> u64 {
         // SAFETY: as for the getters.
-        match unsafe { field::<u64>(self.0, &TCP_BYTES_RECEIVED) } {
+        match unsafe { field::<u64>(self.as_ptr(), &TCP_BYTES_RECEIVED) } {
             None => ABSENT_U64,
             Some(bytes) if bytes > 0 && self.fin_received() => bytes - 1,
             Some(bytes) => bytes,
@@ -186,14 +195,14 @@ impl Tcp {
     /// `sk->sk_socket` is set: some process has a descriptor (or is closing its last one).
     #[inline(always)]
     pub fn is_attached(self) -> bool {
-        probe::<u64>(self.0, &SK_SOCKET) != Some(0)
+        probe::<u64>(self.as_ptr(), &SK_SOCKET) != Some(0)
     }
 
     /// A process holds the socket lock. Timers and softirq take only the spinlock (`bh_lock_sock`).
     #[inline(always)]
     pub fn is_locked(self) -> bool {
         // SAFETY: as for the getters.
-        let owned = unsafe { field::<u32>(self.0, &SK_LOCK_OWNED) };
+        let owned = unsafe { field::<u32>(self.as_ptr(), &SK_LOCK_OWNED) };
         owned.unwrap_or(0) != 0
     }
 
@@ -201,28 +210,28 @@ impl Tcp {
     #[inline(always)]
     pub fn lingers_zero(self) -> bool {
         // SAFETY: as for the getters.
-        self.flags() & SOCK_LINGER != 0 && unsafe { field::<u64>(self.0, &SK_LINGERTIME) } == Some(0)
+        self.flags() & SOCK_LINGER != 0 && unsafe { field::<u64>(self.as_ptr(), &SK_LINGERTIME) } == Some(0)
     }
 
     /// `TCP_LINGER2` below 0.
     #[inline(always)]
     pub fn linger2_negative(self) -> bool {
         // SAFETY: as for the getters.
-        unsafe { field::<i32>(self.0, &TCP_LINGER2) }.unwrap_or(0) < 0
+        unsafe { field::<i32>(self.as_ptr(), &TCP_LINGER2) }.unwrap_or(0) < 0
     }
 
     /// An MPTCP subflow.
     #[inline(always)]
     pub fn is_mptcp(self) -> bool {
         // SAFETY: as for the getters.
-        unsafe { field::<u8>(self.0, &TCP_IS_MPTCP) }.unwrap_or(0) & 1 != 0
+        unsafe { field::<u8>(self.as_ptr(), &TCP_IS_MPTCP) }.unwrap_or(0) & 1 != 0
     }
 
     /// Local port in host order; `skc_num` is already 0 once the socket was set to CLOSE.
     #[inline(always)]
     pub fn local_port(self) -> u16 {
         // SAFETY: as for the getters.
-        u16::from_be(unsafe { field(self.0, &INET_SPORT) }.unwrap_or(0))
+        u16::from_be(unsafe { field(self.as_ptr(), &INET_SPORT) }.unwrap_or(0))
     }
 
     /// Which end of its connection it is: a child keeps a copy of its listener's limit (`sk_clone`), `connect()` never
@@ -263,7 +272,7 @@ impl Tcp {
     #[inline(always)]
     fn difference(self, high: &aya_ebpf::Global<u32>, low: &aya_ebpf::Global<u32>) -> u32 {
         // SAFETY: as for the getters.
-        let pair = unsafe { (field::<u32>(self.0, high), field::<u32>(self.0, low)) };
+        let pair = unsafe { (field::<u32>(self.as_ptr(), high), field::<u32>(self.as_ptr(), low)) };
         match pair {
             (Some(high), Some(low)) => {
                 let distance = high.wrapping_sub(low);
@@ -277,7 +286,7 @@ impl Tcp {
     #[inline(always)]
     pub fn rtt_us(self) -> u32 {
         // SAFETY: as for the getters.
-        match unsafe { field::<u32>(self.0, &TCP_SRTT_US) } {
+        match unsafe { field::<u32>(self.as_ptr(), &TCP_SRTT_US) } {
             Some(eighth) if eighth != 0 => eighth >> 3,
             _ => ABSENT_U32,
         }
@@ -310,7 +319,7 @@ impl Tcp {
     #[inline(always)]
     fn since(self, stamp: &aya_ebpf::Global<u32>, now: u32) -> Option<u32> {
         // SAFETY: as for the getters.
-        match unsafe { field::<u32>(self.0, stamp) } {
+        match unsafe { field::<u32>(self.as_ptr(), stamp) } {
             Some(0) | None => None,
             // A stamp taken on another CPU may be one tick ahead.
             Some(stamp) => Some(if now.wrapping_sub(stamp) > 0x7fff_ffff { 0 } else { now.wrapping_sub(stamp) }),
@@ -321,7 +330,7 @@ impl Tcp {
     #[inline(always)]
     pub fn cgroup(self) -> u64 {
         // SAFETY: as for the getters.
-        match unsafe { field::<u64>(self.0, &SK_CGROUP) } {
+        match unsafe { field::<u64>(self.as_ptr(), &SK_CGROUP) } {
             Some(cgroup) if cgroup != 0 => kernfs_id(cgroup as *const u8),
             _ => 0,
         }

@@ -300,7 +300,7 @@ impl Config {
             race_window: seconds(self.thresholds.race_window_seconds),
             object: self.bpf_object.clone(),
             without_evidence: self.bench_without_evidence,
-            verifier_log: false,
+            verifier_log: tracing::enabled!(tracing::Level::DEBUG),
         }
     }
 }

@@ -71,7 +71,7 @@ fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: 
     let settings = settings(options, layout);
     let mut loader = EbpfLoader::new();
     loader.btf(Some(kernel_types)).verifier_log_level(if options.verifier_log {
-        VerifierLogLevel::VERBOSE | VerifierLogLevel::STATS
+        VerifierLogLevel::DEBUG | VerifierLogLevel::STATS
     } else {
         VerifierLogLevel::DISABLE
     });
