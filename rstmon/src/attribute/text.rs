@@ -3,6 +3,8 @@
 //! Contract: whatever the bytes, the result is valid UTF-8 of at most the asked length without anything that moves a
 //! terminal's cursor, breaks a line or reorders the text around it. Never panics.
 
+use crate::model::text::is_unsafe;
+
 /// The longest name that leaves this module, in bytes. Longer than any name that systemd or a container runtime makes of
 /// its own (`libpod-conmon-<64 hex>.scope` is 84) and short enough for a metric label.
 pub const MAX_NAME: usize = 128;
@@ -24,15 +26,6 @@ pub fn printable(raw: &[u8]) -> String {
         safe.push(character);
     }
     safe
-}
-
-/// Control characters, and the invisible ones that reorder or hide text (Unicode's bidirectional controls, zero-width
-/// characters, line and paragraph separators, tags).
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

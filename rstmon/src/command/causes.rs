@@ -14,7 +14,7 @@ pub fn run(arguments: &CausesArguments) -> Result<(), Failure> {
             Some(cause) => serde_json::to_string_pretty(cause.entry()),
             None => render::json(),
         };
-        json.map_err(|error| Failure::Io { what: "cannot write JSON", source: error.into() })?
+        json.map_err(Failure::json)?
     } else {
         match cause {
             Some(cause) => render::page(cause, colour, width),

@@ -1,7 +1,7 @@
 //! `rstmon doctor`: what this host's kernel can and cannot show, with the fix.
 
 use super::{Failure, cli::DoctorArguments, config::Config, stream};
-use crate::probe::{HookStatus, Outcome, Probe, ProbeError, btf, layout::Layout, privileges};
+use crate::probe::{HookStatus, Outcome, Probe, ProbeError, btf, privileges};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -53,12 +53,8 @@ pub struct Report {
 pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     let report = Report::of_host(&config);
-    let text = if arguments.json {
-        serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::Io { what: "cannot write JSON", source: error.into() })?
-    } else {
-        report.text()
-    };
+    let text =
+        if arguments.json { serde_json::to_string_pretty(&report).map_err(Failure::json)? } else { report.text() };
     stream::print(&text)?;
     match report.checks.iter().find(|check| check.standing == Standing::Failed) {
         None => Ok(()),
@@ -100,7 +96,7 @@ impl Report {
                             .map(|missing| field(&format!("{}.{}", missing.aggregate, missing.member))),
                     );
                     checks.push(recycling(probe.counts.recycles()));
-                    checks.push(reasons());
+                    checks.push(reasons(probe.sees_every_sent));
                 }
                 Err(error) => checks.push(failed("probe", &error)),
             }
@@ -176,11 +172,9 @@ fn capabilities() -> Check {
     }
 }
 
-fn reasons() -> Check {
-    let has_reason = btf::read_kernel_btf()
-        .ok()
-        .is_some_and(|data| btf::Btf::parse(&data).is_ok_and(|kernel| Layout::resolve(&kernel).send_has_reason));
-    if has_reason {
+/// The kernels that see every sent reset are those that give reasons.
+fn reasons(sees_every_sent: bool) -> Check {
+    if sees_every_sent {
         return ok("reset reasons", "given by the kernel");
     }
     Check {

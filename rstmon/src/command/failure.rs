@@ -86,6 +86,12 @@ impl Failure {
         move |source| Self::Io { what, source }
     }
 
+    /// A document that cannot be written as JSON.
+    #[must_use]
+    pub fn json(error: serde_json::Error) -> Self {
+        Self::Io { what: "cannot write JSON", source: error.into() }
+    }
+
     /// 1 failed at run time, 2 wrong usage or configuration, 3 this host cannot be monitored.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {

@@ -1,7 +1,9 @@
-//! Standard output: colours and width of a terminal, and readers that leave early.
+//! What a command in the foreground needs: standard output with the colours and width of a terminal, readers that
+//! leave early, and the runtime that its waiting runs on.
 
 use super::Failure;
 use std::io::{self, IsTerminal, Write as _};
+use tokio::runtime::{Builder, Runtime};
 
 /// Colours: only on a terminal, and not when `NO_COLOR` is set.
 #[must_use]
@@ -13,6 +15,11 @@ pub fn colour() -> bool {
 #[must_use]
 pub fn width() -> usize {
     rustix::termios::tcgetwinsize(io::stdout()).ok().map_or(100, |size| usize::from(size.ws_col)).clamp(60, 140)
+}
+
+/// The runtime of a command that follows the daemon or waits: one thread.
+pub fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(Failure::io("cannot start the runtime"))
 }
 
 /// Writes a text and a line end.

@@ -64,8 +64,7 @@ impl Printer {
             return Ok(());
         }
         if self.json {
-            let text = serde_json::to_string(event)
-                .map_err(|error| Failure::Io { what: "cannot write JSON", source: error.into() })?;
+            let text = serde_json::to_string(event).map_err(Failure::json)?;
             return stream::print(&text);
         }
         stream::print(&line::line(event, &self.zone, self.colour))
@@ -80,11 +79,7 @@ pub(super) fn note(text: &str) {
 
 /// Follows the daemon.
 fn follow(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::io("cannot start the runtime"))?;
-    runtime.block_on(async {
+    stream::runtime()?.block_on(async {
         let mut lines = Client::new(&config.socket.path).events().await?;
         printer.begin(&format!("through the daemon at {}", config.socket.path.display()))?;
         while let Some(line) = lines.try_next().await? {

@@ -13,6 +13,16 @@ pub fn comm(bytes: &[u8; 16]) -> Option<String> {
     (!safe.is_empty()).then_some(safe)
 }
 
+/// Control characters, and the invisible ones that reorder or hide text (Unicode's bidirectional controls, zero-width
+/// characters, line and paragraph separators, tags).
+#[must_use]
+pub fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::comm;

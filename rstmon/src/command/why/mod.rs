@@ -31,8 +31,7 @@ pub fn run(arguments: &WhyArguments) -> Result<(), Failure> {
     };
     let report = report::Report::new(seen, &filter);
     let text = if arguments.json {
-        serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::Io { what: "cannot write JSON", source: error.into() })?
+        serde_json::to_string_pretty(&report).map_err(Failure::json)?
     } else {
         page::page(&report, &TimeZone::system(), stream::colour(), stream::width())
     };

@@ -6,6 +6,7 @@ use crate::{
         config::Config,
         doctor,
         monitor::{Monitor, lock},
+        stream::runtime,
         tail::note,
     },
     metrics::{kernel, listeners},
@@ -23,7 +24,6 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
     time::{MissedTickBehavior, interval, sleep},
 };
@@ -216,10 +216,6 @@ fn full_listeners() -> Vec<Full> {
         // A queue takes one more than its limit: `sk_acceptq_is_full()` in include/net/sock.h.
         .filter(|full| full.drops > 0 || full.backlog > full.limit)
         .collect()
-}
-
-fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::io("cannot start the runtime"))
 }
 
 fn before(until: Timestamp, span: Duration) -> Timestamp {

@@ -1,31 +1,17 @@
 //! Small pieces of text.
 
+use crate::model::text::is_unsafe;
+
 /// Text that a process or an operator chose, made fit for a terminal: nothing in it can move the cursor, reverse the
 /// direction of writing, hide, or pass for the page's own code spans.
 pub(super) fn safe(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '`' => '\'',
-            c if c.is_control() || is_invisible(c) => '?',
+            c if is_unsafe(c) => '?',
             c => c,
         })
         .collect()
-}
-
-/// Marks of direction, joiners, separators of lines, and other characters without a glyph.
-const fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
 }
 
 /// `1 reset`, `2 resets`
