@@ -15,6 +15,7 @@ mod client;
 mod connection;
 pub mod event;
 mod exporter;
+pub mod filter;
 mod gate;
 mod group;
 mod guard;
@@ -30,6 +31,7 @@ mod rate_limit;
 mod respond;
 mod server;
 mod shutdown;
+pub mod snapshot;
 mod source;
 mod telemetry_path;
 #[cfg(test)]
@@ -40,7 +42,9 @@ mod work;
 
 pub use client::{Client, ClientError};
 pub use group::GroupError;
-pub use hub::{DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, EVENT_SCHEMA, Hub, Subscription, TooManySubscribers};
+pub use hub::{
+    DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, EVENT_SCHEMA, Hub, Subscription, TooManySubscribers, event_line,
+};
 pub use limits::Limits;
 pub use lines::Lines;
 pub use listen::{ListenAddress, ListenError};
