@@ -102,9 +102,12 @@ impl Daemon {
     /// As [`Daemon::start`].
     pub fn configured(toml: &str) -> Result<Self> {
         let directory = TempDir::with_prefix("rstmon-test-")?;
-        let address = free_address()?;
+        std::fs::write(directory.path().join("rstmon.toml"), toml)?;
+        Self::spawn(directory, free_address()?)
+    }
+
+    fn spawn(directory: TempDir, address: SocketAddr) -> Result<Self> {
         let config = directory.path().join("rstmon.toml");
-        std::fs::write(&config, toml)?;
         let binary = binary().context("no rstmon binary")?;
         let started = Instant::now();
         let mut child = Command::new(&binary)
@@ -188,12 +191,40 @@ impl Daemon {
         Ok(())
     }
 
+    /// Kills it without a warning.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(mut self) -> Result<Dead> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let directory = std::mem::replace(&mut self.directory, TempDir::with_prefix("rstmon-test-")?);
+        Ok(Dead { directory, address: self.address })
+    }
+
     /// Sends a signal and waits for the end it brings.
     ///
     /// # Errors
     /// When the process outlives it.
     pub fn end_by(mut self, signal: rustix::process::Signal) -> Result<ExitStatus> {
         signal_and_wait(&mut self.child, signal)
+    }
+}
+
+/// What a killed daemon left: another can take its place.
+#[derive(Debug)]
+pub struct Dead {
+    directory: TempDir,
+    address: SocketAddr,
+}
+
+impl Dead {
+    /// Starts another daemon: same addresses, same socket, same configuration.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn replace(self) -> Result<Daemon> {
+        Daemon::spawn(self.directory, self.address)
     }
 }
 

@@ -26,6 +26,7 @@ pub mod sockets;
 pub mod stage;
 pub mod sysctl;
 pub mod tail;
+pub mod terminal;
 pub mod trace;
 pub mod wait;
 pub mod watched;

@@ -30,7 +30,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask run                     watch resets as they happen (rstmon tail)
+  cargo xtask run                     the live view of this host's resets (rstmon top)
   cargo xtask run -- why --since 10m  any other rstmon command line
   cargo xtask test                    everything that CI runs
   cargo xtask bpf                     rebuild the kernel half after changing it";
@@ -42,7 +42,7 @@ enum Task {
     /// Needs stable Rust and a C linker only: the kernel half is in the repository, compiled.
     #[command(after_help = "\
 Examples:
-  cargo xtask run                      rstmon tail
+  cargo xtask run                      rstmon top --standalone
   cargo xtask run -- tail process=java
   cargo xtask run -- tail --json port=8080")]
     Run {

@@ -17,16 +17,16 @@ pub(crate) fn run(workspace: &Workspace, args: Vec<OsString>) -> anyhow::Result<
 
     let binary = workspace.release_binary();
     let mut command = privilege.command(&binary);
-    command.args(or_tail(args));
+    command.args(or_top(args));
     // Cargo points it at its own libraries for the sake of `cargo run`; rstmon has no use for them.
     command.env_remove("LD_LIBRARY_PATH");
     let error = command.exec();
     Err(error).with_context(|| format!("cannot execute `{}`", process::describe(&command)))
 }
 
-/// What to run when nothing was asked for: the command that shows most soonest.
-fn or_tail(args: Vec<OsString>) -> Vec<OsString> {
-    if args.is_empty() { vec!["tail".into()] } else { args }
+/// What to run when nothing was asked for: the view of this host, which needs no daemon.
+fn or_top(args: Vec<OsString>) -> Vec<OsString> {
+    if args.is_empty() { vec!["top".into(), "--standalone".into()] } else { args }
 }
 
 #[cfg(test)]
@@ -34,12 +34,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tail_is_the_default() {
-        assert_eq!(or_tail(vec![]), ["tail"]);
+    fn the_view_of_this_host_is_the_default() {
+        assert_eq!(or_top(vec![]), ["top", "--standalone"]);
     }
 
     #[test]
     fn arguments_are_passed_on_untouched() {
-        assert_eq!(or_tail(vec!["why".into(), "--json".into()]), ["why", "--json"]);
+        assert_eq!(or_top(vec!["why".into(), "--json".into()]), ["why", "--json"]);
     }
 }

@@ -121,6 +121,7 @@ Keys: press ? in the view";
 /// Flags of `top`.
 #[derive(Debug, Args)]
 #[command(after_help = TOP_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch a flag of the command line")]
 pub struct TopArguments {
     /// Where the numbers come from.
     #[command(flatten)]
@@ -146,6 +147,9 @@ pub struct TopArguments {
     /// Plain ASCII, also where the locale says UTF-8
     #[arg(long)]
     pub ascii: bool,
+    /// Panic after the first frame, to see that the terminal is given back (for development)
+    #[arg(long, hide = true)]
+    pub panic: bool,
     /// Which resets to show
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,

@@ -64,7 +64,7 @@ pub fn run(arguments: &TopArguments) -> Result<(), Failure> {
     // No log: the terminal belongs to the view, which shows what matters.
     let feed = feed(arguments, &config, arguments.speed)?;
     let state = State::new(feed.origin.clone(), arguments.group, filter);
-    View { state, feed, look, regions: Regions::default() }.show()
+    View { state, feed, look, regions: Regions::default() }.show(arguments.panic)
 }
 
 fn feed(arguments: &TopArguments, config: &Config, speed: f64) -> Result<Feed, Failure> {
@@ -99,7 +99,7 @@ enum Then {
 }
 
 impl View {
-    fn show(mut self) -> Result<(), Failure> {
+    fn show(mut self, panic: bool) -> Result<(), Failure> {
         let ended = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&ended)).map_err(Failure::io("cannot handle signals"))?;
@@ -112,6 +112,7 @@ impl View {
             if changed {
                 self.draw(&mut screen)?;
                 (changed, drawn) = (false, Instant::now());
+                assert!(!panic, "asked for by --panic");
             }
             // Keys are answered at once, updates at the next frame.
             let wait = (drawn + FRAME).saturating_duration_since(Instant::now());
