@@ -28,7 +28,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use terminal::Screen;
+use terminal::{Input, Screen};
 use tui_input::backend::crossterm::EventHandler as _;
 use view::{Regions, Target, look::Look};
 
@@ -116,8 +116,10 @@ impl View {
             }
             // Keys are answered at once, updates at the next frame.
             let wait = (drawn + FRAME).saturating_duration_since(Instant::now());
-            let mut pending = event::poll(wait).map_err(Failure::io("cannot read the terminal"))?;
-            while pending {
+            if terminal::wait_for_input(wait)? == Input::Gone {
+                break;
+            }
+            while event::poll(Duration::ZERO).map_err(Failure::io("cannot read the terminal"))? {
                 let event = event::read().map_err(Failure::io("cannot read the terminal"))?;
                 changed = true;
                 if let Some(action) = action(&event, self.state.prompt.is_some()) {
@@ -128,7 +130,6 @@ impl View {
                         Then::Quit => return Ok(()),
                     }
                 }
-                pending = event::poll(Duration::ZERO).map_err(Failure::io("cannot read the terminal"))?;
             }
         }
         Ok(())
@@ -136,7 +137,7 @@ impl View {
 
     fn take_updates(&mut self) -> bool {
         for taken in 0..UPDATES_A_FRAME {
-            match self.feed.updates.try_recv() {
+            match self.feed.take() {
                 Ok(update) => self.state.absorb(update),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return taken > 0,
             }

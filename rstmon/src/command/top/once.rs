@@ -37,7 +37,7 @@ const TREND: usize = 12;
 pub(crate) fn gather(feed: &Feed, state: &mut State, span: Duration) -> Result<(), Failure> {
     let mut until = Instant::now() + span;
     loop {
-        match feed.updates.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        match feed.wait(until.saturating_duration_since(Instant::now())) {
             Ok(Update::Ended) | Err(RecvTimeoutError::Disconnected) => break,
             Ok(Update::Down(why)) => return Err(Failure::io("nothing to show")(std::io::Error::other(why))),
             Ok(Update::Note(note)) => crate::command::tail::note(&note),

@@ -5,13 +5,21 @@ use crossterm::{
     cursor::Show,
     event::{DisableMouseCapture, EnableMouseCapture},
     execute,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{
+        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+        enable_raw_mode,
+    },
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
 use std::{
     io::{self, Stdout},
     panic,
     sync::Once,
+    time::Duration,
 };
 
 /// The terminal in raw mode, on its alternate screen, with the mouse; given back on drop and on a panic.
@@ -39,7 +47,11 @@ impl Screen {
 
     /// Draws a frame.
     pub(crate) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<(), Failure> {
-        self.terminal.draw(draw).map(drop).map_err(Failure::io("cannot draw on the terminal"))
+        let failed = Failure::io("cannot draw on the terminal");
+        // Terminals that can, show the frame as a whole.
+        execute!(io::stdout(), BeginSynchronizedUpdate).map_err(&failed)?;
+        let drawn = self.terminal.draw(draw).map(drop);
+        execute!(io::stdout(), EndSynchronizedUpdate).and(drawn).map_err(&failed)
     }
 
     /// Draws everything at the next frame, not only what changed.
@@ -63,6 +75,29 @@ impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// What a wait for input ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// There may be some: keys, or another size of the terminal.
+    Maybe,
+    /// The terminal is gone, and no key will ever come.
+    Gone,
+}
+
+/// Waits for input, no longer than `timeout`. crossterm would read the end of a terminal that is gone for ever.
+pub(crate) fn wait_for_input(timeout: Duration) -> Result<Input, Failure> {
+    let stdin = io::stdin();
+    let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
+    let timeout = Timespec::try_from(timeout).unwrap_or_default();
+    match poll(&mut polled, Some(&timeout)) {
+        // A signal: the size of the terminal may have changed.
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => return Err(Failure::io("cannot wait for the terminal")(errno.into())),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    Ok(if polled[0].revents().intersects(gone) { Input::Gone } else { Input::Maybe })
 }
 
 /// Gives the terminal back when dropped.

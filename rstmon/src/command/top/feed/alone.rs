@@ -24,7 +24,7 @@ pub(super) fn attach(config: &Config) -> Result<impl FnOnce(Teller) -> Result<()
         let (sink, losing) = (teller.clone(), Arc::clone(&lost));
         let watching = monitor.watch(events, move |event| {
             // The event path never waits for a view.
-            if let Err(TrySendError::Full(_)) = sink.0.try_send(Update::Event(Arc::new(event))) {
+            if let Err(TrySendError::Full(_)) = sink.updates.try_send(Update::Event(Arc::new(event))) {
                 losing.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -36,7 +36,7 @@ pub(super) fn attach(config: &Config) -> Result<impl FnOnce(Teller) -> Result<()
         loop {
             let started = Instant::now();
             match monitor.snapshot(0) {
-                Ok(snapshot) => teller.tell(Update::Snapshot(Box::new(snapshot)))?,
+                Ok(snapshot) => teller.tell_counts(snapshot)?,
                 Err(failure) => teller.tell(Update::Note(failure.to_string()))?,
             }
             match lost.swap(0, Ordering::Relaxed) {

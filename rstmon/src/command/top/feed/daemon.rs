@@ -47,7 +47,7 @@ async fn poll(client: &Client, teller: &Teller) -> Result<(), Unheard> {
     loop {
         tick.tick().await;
         match client.snapshot().await {
-            Ok(snapshot) => teller.tell(Update::Snapshot(Box::new(snapshot)))?,
+            Ok(snapshot) => teller.tell_counts(snapshot)?,
             // The stream of events says so, too.
             Err(error) if error.is_no_connection() => {}
             Err(error) => teller.tell(Update::Note(error.to_string()))?,

@@ -13,13 +13,16 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
     },
     time::Duration,
 };
 
 /// Updates that may wait for the view. A daemon's feed waits when there are more, and the daemon counts what it misses.
 const QUEUE: usize = 4096;
+/// Snapshots that may wait for the view: each makes those before it worthless.
+const WAITING_SNAPSHOTS: usize = 2;
 /// How often the counts are asked for: rows appear within this time.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -59,12 +62,26 @@ struct Unheard;
 
 /// The end of a feed that tells.
 #[derive(Clone)]
-struct Teller(SyncSender<Update>);
+struct Teller {
+    updates: SyncSender<Update>,
+    snapshots: Arc<AtomicUsize>,
+}
 
 impl Teller {
     /// Waits for room.
     fn tell(&self, update: Update) -> Result<(), Unheard> {
-        self.0.send(update).map_err(|_| Unheard)
+        if matches!(update, Update::Snapshot(_)) {
+            self.snapshots.fetch_add(1, Ordering::Relaxed);
+        }
+        self.updates.send(update).map_err(|_| Unheard)
+    }
+
+    /// Tells the counts, unless the view has not even taken those before.
+    fn tell_counts(&self, snapshot: Snapshot) -> Result<(), Unheard> {
+        if self.snapshots.load(Ordering::Relaxed) < WAITING_SNAPSHOTS {
+            return self.tell(Update::Snapshot(Box::new(snapshot)));
+        }
+        Ok(())
     }
 }
 
@@ -72,8 +89,9 @@ impl Teller {
 pub(crate) struct Feed {
     /// Who tells.
     pub(crate) origin: Origin,
-    /// What is told.
-    pub(crate) updates: Receiver<Update>,
+    updates: Receiver<Update>,
+    /// Snapshots that wait.
+    snapshots: Arc<AtomicUsize>,
 }
 
 impl Feed {
@@ -99,13 +117,31 @@ impl Feed {
         run: impl FnOnce(Teller) -> Result<(), Unheard> + Send + 'static,
     ) -> Result<Self, Failure> {
         let (sender, updates) = sync_channel(QUEUE);
+        let snapshots = Arc::<AtomicUsize>::default();
+        let teller = Teller { updates: sender, snapshots: Arc::clone(&snapshots) };
         std::thread::Builder::new()
             .name("rstmon-feed".into())
             .spawn(move || {
                 // That nobody listens any more is how a feed ends.
-                let (Ok(()) | Err(Unheard)) = run(Teller(sender));
+                let (Ok(()) | Err(Unheard)) = run(teller);
             })
             .map_err(Failure::io("cannot start a thread"))?;
-        Ok(Self { origin, updates })
+        Ok(Self { origin, updates, snapshots })
+    }
+
+    /// What has been told and not been taken.
+    pub(crate) fn take(&self) -> Result<Update, TryRecvError> {
+        self.updates.try_recv().inspect(|update| self.taken(update))
+    }
+
+    /// Waits for what is told.
+    pub(crate) fn wait(&self, timeout: Duration) -> Result<Update, RecvTimeoutError> {
+        self.updates.recv_timeout(timeout).inspect(|update| self.taken(update))
+    }
+
+    fn taken(&self, update: &Update) {
+        if matches!(update, Update::Snapshot(_)) {
+            self.snapshots.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
