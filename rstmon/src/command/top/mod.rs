@@ -24,11 +24,11 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::TryRecvError,
+        mpsc::{RecvTimeoutError, TryRecvError},
     },
     time::{Duration, Instant},
 };
-use terminal::{Input, Screen};
+use terminal::Screen;
 use tui_input::backend::crossterm::EventHandler as _;
 use view::{Regions, Target, look::Look};
 
@@ -105,6 +105,7 @@ impl View {
             signal_hook::flag::register(signal, Arc::clone(&ended)).map_err(Failure::io("cannot handle signals"))?;
         }
         let mut screen = Screen::take()?;
+        let events = terminal::events()?;
         let mut changed = true;
         let mut drawn = Instant::now();
         while !ended.load(Ordering::Relaxed) {
@@ -114,13 +115,18 @@ impl View {
                 (changed, drawn) = (false, Instant::now());
                 assert!(!panic, "asked for by --panic");
             }
-            // Keys are answered at once, updates at the next frame.
-            let wait = (drawn + FRAME).saturating_duration_since(Instant::now());
-            if terminal::wait_for_input(wait)? == Input::Gone {
+            if terminal::is_gone() {
                 break;
             }
-            while event::poll(Duration::ZERO).map_err(Failure::io("cannot read the terminal"))? {
-                let event = event::read().map_err(Failure::io("cannot read the terminal"))?;
+            // Keys are answered at once, updates at the next frame.
+            let wait = (drawn + FRAME).saturating_duration_since(Instant::now());
+            let first = match events.recv_timeout(wait) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                // The terminal cannot be read any more.
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            for event in first.into_iter().chain(std::iter::from_fn(|| events.try_recv().ok())) {
                 changed = true;
                 if let Some(action) = action(&event, self.state.prompt.is_some()) {
                     match self.act(&action) {

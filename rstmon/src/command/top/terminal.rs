@@ -3,7 +3,7 @@
 use crate::command::Failure;
 use crossterm::{
     cursor::Show,
-    event::{DisableMouseCapture, EnableMouseCapture},
+    event::{self, DisableMouseCapture, EnableMouseCapture, Event},
     execute,
     terminal::{
         BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
@@ -11,15 +11,14 @@ use crossterm::{
     },
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     io::{self, Stdout},
     panic,
-    sync::Once,
-    time::Duration,
+    sync::{
+        Once,
+        mpsc::{Receiver, sync_channel},
+    },
 };
 
 /// The terminal in raw mode, on its alternate screen, with the mouse; given back on drop and on a panic.
@@ -77,27 +76,23 @@ impl Drop for Screen {
     }
 }
 
-/// What a wait for input ended with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Input {
-    /// There may be some: keys, or another size of the terminal.
-    Maybe,
-    /// The terminal is gone, and no key will ever come.
-    Gone,
+/// Reads the terminal's events on a thread of its own: crossterm never returns from a terminal that is gone, so it must
+/// not be what the view waits in. The thread ends with the process.
+pub(crate) fn events() -> Result<Receiver<Event>, Failure> {
+    let (sender, events) = sync_channel(1024);
+    std::thread::Builder::new()
+        .name("rstmon-input".into())
+        .spawn(move || while event::read().is_ok_and(|event| sender.send(event).is_ok()) {})
+        .map_err(Failure::io("cannot start a thread"))?;
+    Ok(events)
 }
 
-/// Waits for input, no longer than `timeout`. crossterm would read the end of a terminal that is gone for ever.
-pub(crate) fn wait_for_input(timeout: Duration) -> Result<Input, Failure> {
+/// Whether the terminal is gone, so that no key will ever come.
+pub(crate) fn is_gone() -> bool {
     let stdin = io::stdin();
-    let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
-    let timeout = Timespec::try_from(timeout).unwrap_or_default();
-    match poll(&mut polled, Some(&timeout)) {
-        // A signal: the size of the terminal may have changed.
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(errno) => return Err(Failure::io("cannot wait for the terminal")(errno.into())),
-    }
+    let mut polled = [PollFd::new(&stdin, PollFlags::empty())];
     let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    Ok(if polled[0].revents().intersects(gone) { Input::Gone } else { Input::Maybe })
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|_| polled[0].revents().intersects(gone))
 }
 
 /// Gives the terminal back when dropped.
