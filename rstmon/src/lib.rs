@@ -9,4 +9,5 @@ pub mod explain;
 pub mod metrics;
 pub mod model;
 pub mod probe;
+pub mod sandbox;
 pub mod serve;

@@ -1,7 +1,10 @@
 //! `rstmon doctor`: what this host's kernel can and cannot show, with the fix.
 
-use super::{Failure, cli::DoctorArguments, config::Config, stream};
-use crate::probe::{HookStatus, Outcome, Probe, ProbeError, btf, privileges};
+use super::{Failure, cli::DoctorArguments, config::Config, confine, stream};
+use crate::{
+    probe::{HookStatus, Outcome, Probe, ProbeError, btf, privileges},
+    sandbox::{self, Protection, Sandbox},
+};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -53,6 +56,9 @@ pub struct Report {
 pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     let report = Report::of_host(&config);
+    // What the daemon would forbid itself, this process does: nothing but printing is left to do.
+    let sandbox = if config.security.sandbox { sandbox::enter(&confine::watching()) } else { sandbox::enter_nothing() };
+    let report = report.confined(&sandbox);
     let text =
         if arguments.json { serde_json::to_string_pretty(&report).map_err(Failure::json)? } else { report.text() };
     stream::print(&text)?;
@@ -102,6 +108,13 @@ impl Report {
             }
         }
         Self::new(checks)
+    }
+
+    /// With what the process has forbidden itself.
+    #[must_use]
+    pub fn confined(mut self, sandbox: &Sandbox) -> Self {
+        self.checks.extend(sandbox.protections().map(|(name, state)| protection(name, state)));
+        self
     }
 
     /// What stays hidden, as the checks say.
@@ -195,6 +208,18 @@ fn recycling(recycles: bool) -> Check {
         fix: Some("raise counts.entries; this kernel refuses membarrier (nohz_full)".into()),
         ..ok("count maps", "not emptied")
     }
+}
+
+/// Hides nothing either way: rstmon works as well without, it is only less safe.
+fn protection(name: &str, state: &Protection) -> Check {
+    let name = format!("sandbox: {name}");
+    let fix = match state {
+        Protection::Applied | Protection::Partial { .. } => None,
+        Protection::Unsupported => Some("a kernel that has it, enabled; for Landlock see lsm= on its command line"),
+        Protection::Refused { .. } => Some("let the service manager or container allow these calls (docs/security.md)"),
+        Protection::Off => Some("security.sandbox = true"),
+    };
+    Check { fix: fix.map(str::to_owned), ..ok(&name, state.to_string()) }
 }
 
 fn hook(status: &HookStatus) -> Check {

@@ -3,12 +3,14 @@
 pub mod causes;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod doctor;
 pub mod failure;
 pub mod filter;
 pub mod line;
 pub mod logging;
 pub mod monitor;
+pub mod pulse;
 pub mod run;
 pub mod stream;
 pub mod tail;

@@ -95,6 +95,12 @@ impl Fold {
         }
     }
 
+    /// Makes room for more series; what was folded away before stays so. Fewer than there is room for changes nothing:
+    /// a series that was shown once stays.
+    pub fn raise_max_series(&mut self, max_series: usize) {
+        self.max_series = self.max_series.max(max_series);
+    }
+
     /// The sums, in label order.
     pub fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
         self.sums.iter().map(|(series, sum)| (series, *sum))
