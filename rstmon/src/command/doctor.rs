@@ -1,9 +1,10 @@
 //! `rstmon doctor`: what this host's kernel can and cannot show, with the fix.
 
-use super::{Failure, cli::DoctorArguments, config::Config, confine, stream};
+use super::{Failure, cli::DoctorArguments, config::Config, confine, stream, tail::note};
 use crate::{
     probe::{HookStatus, Outcome, Probe, ProbeError, btf, privileges},
     sandbox::{self, Protection, Sandbox},
+    serve::Client,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -55,10 +56,15 @@ pub struct Report {
 /// Prints the report; fails with exit code 3 when rstmon cannot work here.
 pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
-    let report = Report::of_host(&config);
-    // What the daemon would forbid itself, this process does: nothing but printing is left to do.
-    let sandbox = if config.security.sandbox { sandbox::enter(&confine::watching()) } else { sandbox::enter_nothing() };
-    let report = report.confined(&sandbox);
+    // Who may not look at the kernel may still ask the daemon, which may.
+    let of_daemon = if privileges::missing_capabilities().is_empty() { None } else { Report::from_daemon(&config)? };
+    let report = of_daemon.unwrap_or_else(|| {
+        let report = Report::of_host(&config);
+        // What the daemon would forbid itself, this process does: nothing but printing is left to do.
+        let sandbox =
+            if config.security.sandbox { sandbox::enter(&confine::watching()) } else { sandbox::enter_nothing() };
+        report.confined(&sandbox)
+    });
     let text =
         if arguments.json { serde_json::to_string_pretty(&report).map_err(Failure::json)? } else { report.text() };
     stream::print(&text)?;
@@ -85,6 +91,19 @@ impl Report {
         let mut checks: Vec<Check> = hooks.iter().map(hook).collect();
         checks.extend(missing_fields.iter().map(|name| field(name)));
         Self::new(checks)
+    }
+
+    /// Asks the daemon; `None` where there is none.
+    fn from_daemon(config: &Config) -> Result<Option<Self>, Failure> {
+        let answer = stream::runtime()?.block_on(Client::new(&config.socket.path).doctor());
+        match answer {
+            Ok(report) => {
+                note(&format!("as the daemon at {} sees it", config.socket.path.display()));
+                serde_json::from_value(report).map(Some).map_err(Failure::json)
+            }
+            Err(error) if error.is_no_daemon() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Looks at this host, by attaching every hook for a moment.

@@ -1,0 +1,272 @@
+//! rstmon as a service: what it tells its manager, what a reload changes, what it is handed, what it forbids itself.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::{fs::FileTypeExt as _, net::UnixListener},
+    process::Command,
+    time::Duration,
+};
+
+use rstmon_tests::{
+    daemon, http,
+    metrics::Metrics,
+    scenario::victim,
+    service::{Service, Setup},
+    skip,
+    stage::{Family, Stage},
+    threads::{self, Stopped},
+    wait::{self, SOON},
+    watched::RESETS,
+};
+
+/// What the manager asks for in these tests; a sign of life comes three times as often.
+const WATCHDOG: Duration = Duration::from_millis(600);
+
+fn metrics(service: &Service) -> Metrics {
+    Metrics::parse(&http::get(service.address(), "/metrics").unwrap().body).unwrap()
+}
+
+#[test]
+fn it_tells_its_manager_of_its_whole_life() {
+    if !daemon::unless_ready("life as a service") {
+        return;
+    }
+    for abstract_manager in [false, true] {
+        let service =
+            Service::launch(Setup { watchdog: Some(WATCHDOG), abstract_manager, ..Setup::default() }).unwrap();
+        let ready = service.hear("READY=1").unwrap();
+        // Ready means ready, not about to be.
+        assert_eq!(http::get(service.address(), "/-/ready").unwrap().status, 200);
+        assert_eq!(metrics(&service).count("rstmon_hook_attached", &[("hook", "tcp_receive_reset")]), 1);
+        assert!(ready.contains("\nSTATUS=watching resets, "), "{ready}");
+        for _ in 0..3 {
+            service.hear("WATCHDOG=1").unwrap();
+        }
+        service.reload().unwrap();
+        service.hear("WATCHDOG=1").unwrap();
+        service.signal(rustix::process::Signal::TERM).unwrap();
+        service.hear("STOPPING=1").unwrap();
+        let (status, said) = service.end().unwrap();
+        assert_eq!(status.code(), Some(0), "{said}");
+    }
+}
+
+#[test]
+fn no_sign_of_life_comes_while_any_part_hangs() {
+    if !daemon::unless_ready("watchdog") {
+        return;
+    }
+    let service = Service::start(Setup { watchdog: Some(WATCHDOG), ..Setup::default() }).unwrap();
+    // The counts are read by a thread of the pool; a round takes one from the start on.
+    service.hear("WATCHDOG=1").unwrap();
+    let main = i32::try_from(service.pid()).unwrap();
+    for part in ["main", "rstmon-events", "rstmon-explain", "tokio"] {
+        let all = threads::of(service.pid()).unwrap();
+        let of_part = |id, name: &str| if part == "main" { id == main } else { name.starts_with(part) };
+        let stopped: Vec<Stopped> =
+            all.iter().filter(|(id, name)| of_part(**id, name)).map(|(&id, _)| Stopped::new(id).unwrap()).collect();
+        assert!(!stopped.is_empty(), "no thread {part} among {all:?}");
+        // The round that was under way may have passed this part already.
+        service.forget().unwrap();
+        service.listen(WATCHDOG).unwrap();
+        assert_eq!(service.listen(2 * WATCHDOG).unwrap(), None, "{part} hangs and is alive");
+        drop(stopped);
+        service.hear("WATCHDOG=1").unwrap();
+    }
+    assert_eq!(service.stop().unwrap().code(), Some(0));
+}
+
+/// Programs that the daemon holds, by id.
+fn programs(pid: u32) -> Vec<String> {
+    let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
+    let mut ids: Vec<String> = infos
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
+        .filter_map(|info| info.lines().find_map(|line| Some(line.strip_prefix("prog_id:")?.trim().to_owned())))
+        .collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn a_reload_changes_what_can_change_and_names_the_rest() {
+    if !daemon::unless_ready("reload") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let service = Service::start(Setup { toml: "[events]\nrate_per_second = 0\n".into(), ..Setup::default() }).unwrap();
+    victim::established(&stage).unwrap();
+    let before = (programs(service.pid()), metrics(&service).count(RESETS, &[]));
+    assert!(before.1 > 0, "nothing counted");
+
+    service.replace("rstmon.toml", "[log]\nformat = \"json\"\n[events]\nring_bytes = 8192\n").unwrap();
+    let told = service.reload().unwrap();
+    assert!(told.contains("restart to apply: events.ring_bytes, events.rate_per_second"), "{told}");
+    wait::until_true("the log to turn into JSON", SOON, || {
+        Ok(service.said().lines().any(|line| line.starts_with('{') && line.contains("restart to apply: events.ring")))
+    })
+    .unwrap();
+
+    service.replace("rstmon.toml", "[log]\nformat = \"text\"\nlevl = 1\n").unwrap();
+    let told = service.reload().unwrap();
+    assert!(told.contains("configuration refused") && told.contains("rstmon.toml:3"), "{told}");
+    wait::until_true("the refusal in the log, in JSON still", SOON, || {
+        Ok(service.said().lines().any(|line| line.starts_with('{') && line.contains("the old one stays")))
+    })
+    .unwrap();
+
+    fs::remove_file(service.file("rstmon.toml")).unwrap();
+    assert!(service.reload().unwrap().contains("configuration refused"));
+    assert_eq!((programs(service.pid()), metrics(&service).count(RESETS, &[])), before, "hooks or counters changed");
+    victim::established(&stage).unwrap();
+    assert!(metrics(&service).count(RESETS, &[]) > before.1, "it no longer counts");
+}
+
+/// A certificate and its key that the unit tests use, too.
+fn certificate(name: &str, kind: &str) -> String {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/src/serve/testdata");
+    fs::read_to_string(format!("{directory}/test-only-{name}.{kind}")).unwrap()
+}
+
+/// The certificate that a server shows.
+fn shown(service: &Service) -> String {
+    let script = "import ssl, sys; print(ssl.get_server_certificate((sys.argv[1], int(sys.argv[2]))))";
+    let (ip, port) = (service.address().ip().to_string(), service.address().port().to_string());
+    let output = Command::new(skip::find("python3").unwrap()).args(["-c", script, &ip, &port]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().split_whitespace().collect()
+}
+
+#[test]
+fn a_reload_renews_certificates_and_keeps_the_old_ones_when_the_new_are_wrong() {
+    if !daemon::unless_ready("certificates") || !skip::unless_installed("certificates", &["python3"]) {
+        return;
+    }
+    let expected = |name| {
+        let text: String = certificate(name, "crt").split_whitespace().collect();
+        // What comes before says that it is for tests only.
+        text[text.find("-----BEGIN").unwrap()..].to_owned()
+    };
+    let files = vec![
+        ("server.crt", certificate("a", "crt")),
+        ("server.key", certificate("a", "key")),
+        ("web.yml", "tls_server_config: {cert_file: server.crt, key_file: server.key}\n".to_owned()),
+    ];
+    let service = Service::start(Setup { files, ..Setup::default() }).unwrap();
+    assert_eq!(shown(&service), expected("a"));
+
+    service.replace("server.crt", "no certificate\n").unwrap();
+    let told = service.reload().unwrap();
+    assert!(told.contains("web configuration refused"), "{told}");
+    assert_eq!(shown(&service), expected("a"));
+
+    service.replace("server.crt", &certificate("b", "crt")).unwrap();
+    service.replace("server.key", &certificate("b", "key")).unwrap();
+    let told = service.reload().unwrap();
+    assert!(!told.contains("refused"), "{told}");
+    assert_eq!(shown(&service), expected("b"));
+
+    fs::remove_file(service.file("server.key")).unwrap();
+    assert!(service.reload().unwrap().contains("web configuration refused"));
+    assert_eq!(shown(&service), expected("b"));
+}
+
+#[test]
+fn it_serves_on_the_listeners_that_it_is_handed() {
+    if !daemon::unless_ready("socket activation") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("passed.sock");
+    let tcp = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("[::1]:0").unwrap()];
+    let unix = UnixListener::bind(&path).unwrap();
+    let addresses = [tcp[0].local_addr().unwrap(), tcp[1].local_addr().unwrap()];
+    let passed = || {
+        vec![unix.try_clone().unwrap().into(), tcp[0].try_clone().unwrap().into(), tcp[1].try_clone().unwrap().into()]
+    };
+    // Twice: the listeners are the manager's and outlive the service.
+    for _ in 0..2 {
+        let service = Service::start(Setup { passed: passed(), ..Setup::default() }).unwrap();
+        for address in addresses {
+            assert_eq!(http::get(address, "/-/ready").unwrap().status, 200, "{address}");
+        }
+        http::get(service.address(), "/-/ready").expect_err("the configured address is not listened on");
+        assert!(!service.socket().exists(), "the configured socket was made");
+        let output = daemon::rstmon(&["why", "--json", "--socket", &path.display().to_string()]).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(service.stop().unwrap().code(), Some(0));
+        assert!(fs::metadata(&path).unwrap().file_type().is_socket(), "the manager's socket was removed");
+    }
+}
+
+#[test]
+fn a_descriptor_that_does_not_listen_is_told() {
+    if !daemon::unless_ready("wrong descriptor") {
+        return;
+    }
+    let file = tempfile::tempfile().unwrap();
+    let service = Service::launch(Setup { passed: vec![file.into()], ..Setup::default() }).unwrap();
+    let (status, said) = service.end().unwrap();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("no listening TCP or Unix stream socket"), "{said}");
+}
+
+/// `CAP_PERFMON` (38) and `CAP_BPF` (39).
+const TWO_CAPABILITIES: &str = "000000c000000000";
+
+#[test]
+fn every_thread_has_two_capabilities_and_the_sandbox() {
+    if !daemon::unless_ready("confinement") {
+        return;
+    }
+    let service = Service::start(Setup { watchdog: Some(WATCHDOG), ..Setup::default() }).unwrap();
+    // Threads that came after the start, too.
+    metrics(&service);
+    service.reload().unwrap();
+    service.hear("WATCHDOG=1").unwrap();
+    let expected = [
+        ("CapEff", TWO_CAPABILITIES),
+        ("CapPrm", TWO_CAPABILITIES),
+        ("CapInh", "0000000000000000"),
+        ("CapAmb", "0000000000000000"),
+        ("CapBnd", TWO_CAPABILITIES),
+        ("NoNewPrivs", "1"),
+        ("Seccomp", "2"),
+    ];
+    for (field, expected) in expected {
+        let found = threads::status(service.pid(), field).unwrap();
+        assert!(found.len() >= 4, "threads of every part: {found:?}");
+        assert!(found.values().all(|value| value == expected), "{field} is {found:?}");
+    }
+    wait::until_true("the log to say so", SOON, || {
+        let said = service.said();
+        Ok(said.contains("no_new_privileges=applied landlock=") && said.contains("seccomp=applied"))
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_sandbox_can_be_turned_off_but_for_new_privileges() {
+    if !daemon::unless_ready("no sandbox") {
+        return;
+    }
+    let service = Service::start(Setup { toml: "[security]\nsandbox = false\n".into(), ..Setup::default() }).unwrap();
+    let values = |field| threads::status(service.pid(), field).unwrap().into_values().collect::<Vec<_>>();
+    assert!(values("Seccomp").iter().all(|value| value == "0"));
+    assert!(values("NoNewPrivs").iter().all(|value| value == "1"));
+    assert!(values("CapEff").iter().all(|value| value == TWO_CAPABILITIES));
+}
+
+#[test]
+fn what_watches_alone_is_confined_too() {
+    if !daemon::unless_ready("standalone confinement") {
+        return;
+    }
+    let tail = rstmon_tests::tail::Tail::standalone(&[]).unwrap();
+    for (field, expected) in [("CapEff", TWO_CAPABILITIES), ("NoNewPrivs", "1"), ("Seccomp", "2")] {
+        let found = threads::status(tail.pid(), field).unwrap();
+        assert!(found.values().all(|value| value == expected), "{field} is {found:?}");
+    }
+}
