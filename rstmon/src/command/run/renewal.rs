@@ -89,7 +89,11 @@ impl Renewal {
         }
         let Plan { config: in_force, applied, restart } = plan;
         *config = in_force;
-        tracing::info!(applied = applied.join(", "), "configuration read again");
+        if applied.is_empty() && restart.is_empty() {
+            tracing::info!("configuration read again: nothing has changed");
+        } else {
+            tracing::info!(applied = applied.join(", "), "configuration read again");
+        }
         if !restart.is_empty() {
             tracing::warn!("restart to apply: {}", restart.join(", "));
         }
