@@ -218,13 +218,12 @@ impl Service {
         daemon::signal_and_wait(&mut self.child, Signal::TERM)
     }
 
-    /// Waits for its end; returns the status and what it said.
+    /// Waits for its end.
     ///
     /// # Errors
     /// When it does not end.
-    pub fn end(mut self) -> Result<(ExitStatus, String)> {
-        let status = crate::wait::until("the service to end", SOON, || Ok(self.child.try_wait()?))?;
-        Ok((status, self.said()))
+    pub fn end(&mut self) -> Result<ExitStatus> {
+        crate::wait::until("the service to end", SOON, || Ok(self.child.try_wait()?))
     }
 }
 

@@ -147,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn more_room_is_for_what_comes_and_less_changes_nothing() {
+        let mut fold = Fold::new(MIN_SERIES);
+        let ports = |from: u16, count: u16| live((from..from + count).map(|port| (key(port), 1)));
+        fold.absorb(&ports(1, 500), &reasons(), label("java"));
+        let folded = fold.sums().count();
+        assert!(folded <= MIN_SERIES, "{folded} series");
+        fold.raise_max_series(MIN_SERIES + 100);
+        fold.raise_max_series(MIN_SERIES);
+        fold.absorb(&ports(1000, 500), &reasons(), label("java"));
+        let raised = fold.sums().count();
+        assert_eq!(raised, folded + 100, "series after 100 more were allowed");
+        assert_eq!(total(&fold), 1000);
+    }
+
+    #[test]
     fn a_growing_count_is_added_once() {
         let mut fold = Fold::new(2000);
         for hits in [3, 3, 10] {
