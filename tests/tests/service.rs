@@ -199,6 +199,28 @@ fn a_reload_renews_certificates_and_keeps_the_old_ones_when_the_new_are_wrong() 
 }
 
 #[test]
+fn a_running_daemon_reads_no_file_out_of_reach() {
+    if !daemon::unless_ready("reach") {
+        return;
+    }
+    let files = vec![("web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n".to_owned())];
+    let service = Service::start(Setup { files, ..Setup::default() }).unwrap();
+    wait::until_true("the log of the start", SOON, || Ok(service.said().contains("watching resets"))).unwrap();
+    if !service.said().contains("landlock=applied") {
+        return skip::note("reach", "this kernel has no Landlock");
+    }
+    // Root may read it, and so could the daemon at its start.
+    let elsewhere = tempfile::tempdir().unwrap();
+    for kind in ["crt", "key"] {
+        fs::write(elsewhere.path().join(kind), certificate("a", kind)).unwrap();
+    }
+    let at = elsewhere.path().display();
+    service.replace("web.yml", &format!("tls_server_config: {{cert_file: {at}/crt, key_file: {at}/key}}\n")).unwrap();
+    let told = service.reload().unwrap();
+    assert!(told.contains("web configuration refused") && told.contains("Permission denied"), "{told}");
+}
+
+#[test]
 fn it_serves_on_the_listeners_that_it_is_handed() {
     if !daemon::unless_ready("socket activation") {
         return;

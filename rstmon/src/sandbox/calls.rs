@@ -158,18 +158,19 @@ const BPF_COMMANDS: [(u64, &str); 9] = [
     (26, "BPF_MAP_UPDATE_BATCH"),
 ];
 
-/// Controls of descriptors: non-blocking, close-on-exec, and what a terminal is asked and told by a screen program.
-const IOCTLS: [libc::c_ulong; 10] = [
-    libc::FIONBIO,
-    libc::FIONREAD,
-    libc::FIOCLEX,
-    libc::TCGETS,
-    libc::TCSETS,
-    libc::TCSETSW,
-    libc::TCSETSF,
-    libc::TIOCGWINSZ,
-    libc::TIOCGPGRP,
-    libc::TCFLSH,
+/// Controls of descriptors: non-blocking, close-on-exec, and what a terminal is asked and told by a screen program
+/// (`include/uapi/asm-generic/ioctls.h`, which every architecture that the filter knows uses).
+const IOCTLS: [(u64, &str); 10] = [
+    (0x5401, "TCGETS"),
+    (0x5402, "TCSETS"),
+    (0x5403, "TCSETSW"),
+    (0x5404, "TCSETSF"),
+    (0x540b, "TCFLSH"),
+    (0x540f, "TIOCGPGRP"),
+    (0x5413, "TIOCGWINSZ"),
+    (0x541b, "FIONREAD"),
+    (0x5421, "FIONBIO"),
+    (0x5451, "FIOCLEX"),
 ];
 
 /// Restricts this process, or this thread, to the list.
@@ -207,7 +208,7 @@ fn allowed(arch: TargetArch) -> Result<BpfProgram, Error> {
     rules.insert(libc::SYS_mprotect, one_of(2, [(is(executable), 0)])?);
     let equal = |value| (SeccompCmpOp::Eq, value);
     rules.insert(libc::SYS_bpf, one_of(0, BPF_COMMANDS.map(|(command, _)| equal(command)))?);
-    rules.insert(libc::SYS_ioctl, one_of(1, IOCTLS.map(equal))?);
+    rules.insert(libc::SYS_ioctl, one_of(1, IOCTLS.map(|(request, _)| equal(request)))?);
     rules.insert(libc::SYS_socket, one_of(0, [libc::AF_NETLINK, libc::AF_UNIX].map(|family| equal(flag(family))))?);
     rules.insert(libc::SYS_prctl, one_of(0, [libc::PR_SET_NAME, libc::PR_GET_NAME].map(|option| equal(flag(option))))?);
     // abort(3), of glibc and of musl. Whose thread it is that `tkill` means, only Landlock knows.
