@@ -3,6 +3,7 @@
 pub mod causes;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod doctor;
 mod duration;
 pub mod failure;
@@ -11,6 +12,7 @@ pub mod line;
 pub mod logging;
 pub mod monitor;
 pub mod recording;
+pub mod pulse;
 pub mod run;
 pub mod stream;
 pub mod tail;

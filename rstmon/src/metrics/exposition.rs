@@ -82,6 +82,14 @@ impl Exporter {
         *lost = counts.lost;
     }
 
+    /// Makes room for more series of `rstmon_resets_total`.
+    pub fn raise_max_series(&mut self, max_series: usize) {
+        self.fold.raise_max_series(max_series);
+        if let Some(whole) = &mut self.whole {
+            whole.raise_max_series(max_series);
+        }
+    }
+
     /// The sums with every label, whichever `rstmon_resets_total` carries; at most as many.
     pub fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
         self.whole.as_ref().unwrap_or(&self.fold).sums()

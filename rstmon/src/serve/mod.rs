@@ -21,6 +21,7 @@ mod group;
 mod guard;
 pub mod history;
 mod hub;
+mod inherit;
 pub mod join;
 mod landing;
 mod limits;
@@ -45,10 +46,11 @@ pub use group::GroupError;
 pub use hub::{
     DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, EVENT_SCHEMA, Hub, Subscription, TooManySubscribers, event_line,
 };
+pub use inherit::{InheritError, Inherited};
 pub use limits::Limits;
 pub use lines::Lines;
 pub use listen::{ListenAddress, ListenError};
-pub use server::{ServeError, Server, ServerOptions};
+pub use server::{ServeError, Server, ServerOptions, WebReload};
 pub use shutdown::{Stopper, Stopping, stop_signal};
 pub use source::{NotReady, Source, SourceError};
 pub use telemetry_path::{TelemetryPath, TelemetryPathError};

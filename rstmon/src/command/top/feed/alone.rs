@@ -2,8 +2,7 @@
 
 use super::{POLL, Teller, Unheard, Update};
 use crate::{
-    command::{Failure, config::Config, monitor::Monitor},
-    probe::privileges,
+    command::{Failure, config::Config, confine, monitor::Monitor},
 };
 use std::{
     sync::{
@@ -14,10 +13,10 @@ use std::{
     time::Instant,
 };
 
-/// Attaches the probe and gives up privileges: call it before any thread is started.
+/// Attaches the probe, gives up privileges and confines the process: call it before any thread is started.
 pub(super) fn attach(config: &Config) -> Result<impl FnOnce(Teller) -> Result<(), Unheard> + Send + use<>, Failure> {
     let (monitor, events) = Monitor::attach(config)?;
-    privileges::drop_privileges()?;
+    confine::confine(config, &confine::watching())?;
     let monitor = Arc::new(monitor);
     Ok(move |teller: Teller| {
         let lost = Arc::new(AtomicU64::new(0));
