@@ -5,7 +5,7 @@ use super::{Failure, config::Config};
 use crate::{
     attribute::{Controller, Placement, ProcessRef, Procfs, Resolver},
     explain::Verdict,
-    metrics::{Exporter, Health, coverage::Coverage, kernel, listeners},
+    metrics::{Exporter, Format, Health, coverage::Coverage, kernel, listeners},
     model::{Clock, Reasons, Reset},
     probe::{CountReader, EventReader, EventSource, HookStatus, Probe, Programs},
     serve::{
@@ -150,7 +150,7 @@ impl Monitor {
     }
 
     /// Everything that `/metrics` shows.
-    pub fn metrics(&self, slow_subscriber_lost: u64) -> Result<String, Failure> {
+    pub fn metrics(&self, slow_subscriber_lost: u64, format: Format) -> Result<String, Failure> {
         let before = self.read_counts()?[tally::SENT as usize];
         let kernel = kernel::read().unwrap_or_default();
         let after = lock(&self.counts).read_tally()?[tally::SENT as usize];
@@ -160,7 +160,7 @@ impl Monitor {
         };
         let listeners = listeners::read().unwrap_or_default();
         let health = Health { kernel, listeners, uncounted, programs: self.programs.stats(), slow_subscriber_lost };
-        Ok(lock(&self.exporter).render(&health)?)
+        Ok(lock(&self.exporter).render(&health, format)?)
     }
 
     /// What became of each hook.

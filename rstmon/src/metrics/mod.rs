@@ -3,11 +3,14 @@
 pub mod coverage;
 pub mod exposition;
 pub mod fold;
+pub mod format;
 pub mod histograms;
 pub mod kernel;
 pub mod listeners;
+pub mod openmetrics;
 pub mod series;
 
 pub use exposition::{Exporter, Health};
 pub use fold::Fold;
+pub use format::Format;
 pub use series::{LabelSet, Series};

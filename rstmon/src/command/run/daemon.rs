@@ -5,6 +5,7 @@ use crate::{
         doctor,
         monitor::{Monitor, lock},
     },
+    metrics::Format,
     serve::{
         DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, Hub, NotReady, Source, SourceError, Subscription,
         TooManySubscribers, event::Event, history::History,
@@ -55,8 +56,8 @@ fn json(event: &Event) -> Option<Arc<str>> {
 }
 
 impl Source for Daemon {
-    fn metrics(&self) -> Result<String, SourceError> {
-        Ok(self.monitor.metrics(self.hub.slow_subscriber_lost())?)
+    fn metrics(&self, format: Format) -> Result<String, SourceError> {
+        Ok(self.monitor.metrics(self.hub.slow_subscriber_lost(), format)?)
     }
 
     fn ready(&self) -> Result<(), NotReady> {
