@@ -13,6 +13,7 @@ mod accept;
 mod auth;
 mod client;
 mod connection;
+mod crowd;
 pub mod event;
 mod exporter;
 mod gate;

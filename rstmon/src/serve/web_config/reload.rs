@@ -3,11 +3,13 @@
 //! Before each use the files' stamps are compared (a few stat(2) calls) and the configuration is read again when one
 //! changed. A configuration that does not load is refused, and so is one that turns TLS or authentication off (a file
 //! that is just being written is empty for a moment): the last good one stays, with one warning, and every use tries
-//! again until the files are in order.
+//! again until the files are in order. So is one whose certificate is out of date, while the old one is not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
+use super::certificate::OutOfDate;
 use super::watched::{Stamp, Watched};
 use super::{WebConfig, WebConfigError, load};
 
@@ -32,12 +34,15 @@ enum Refusal {
     NoTls,
     #[error("it turns authentication off, which needs a restart")]
     NoUsers,
+    #[error(transparent)]
+    OutOfDate(#[from] OutOfDate),
 }
 
 impl Reloader {
     /// Loads the configuration. Blocks for file access.
     pub(in super::super) fn new(path: PathBuf) -> Result<Self, WebConfigError> {
         let config = Arc::new(load(&path)?);
+        warn_of_date(&path, &config);
         Ok(Self { path, state: Mutex::new(State { config, warned: None }) })
     }
 
@@ -49,6 +54,7 @@ impl Reloader {
             match self.successor(&state.config) {
                 Ok(config) => {
                     tracing::info!(%path, "web configuration reloaded");
+                    warn_of_date(&self.path, &config);
                     *state = State { config: Arc::new(config), warned: None };
                 }
                 Err(reason) => {
@@ -71,6 +77,22 @@ impl Reloader {
         if !old.users.is_empty() && new.users.is_empty() {
             return Err(Refusal::NoUsers);
         }
-        Ok(new)
+        match new.out_of_date() {
+            Some(problem) if old.out_of_date().is_none() => Err(problem.into()),
+            _ => Ok(new),
+        }
+    }
+}
+
+impl WebConfig {
+    fn out_of_date(&self) -> Option<OutOfDate> {
+        self.validity.and_then(|validity| validity.problem(SystemTime::now()))
+    }
+}
+
+/// Without a better one at hand, a certificate that no client believes is no reason to stop counting.
+fn warn_of_date(path: &Path, config: &WebConfig) {
+    if let Some(problem) = config.out_of_date() {
+        tracing::warn!(path = %path.display(), %problem, "clients will refuse the web configuration's certificate");
     }
 }
