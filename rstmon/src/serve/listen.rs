@@ -6,9 +6,13 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 const FLAG: &str = "--web.listen-address";
+
+/// Connections that may wait to be accepted: more than clients that are slow on purpose are likely to be, so that a
+/// scraper's SYN is not dropped for them. The default of 128 is not.
+const BACKLOG: u32 = 1024;
 
 /// A listen address as given, not yet resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,18 +112,18 @@ impl ListenError {
 }
 
 /// Binds all of `addresses`, or none: the first failure is the answer.
-pub(super) async fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, ListenError> {
+pub(super) fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, ListenError> {
     if addresses.is_empty() {
         return Err(ListenError::NoAddress);
     }
     let mut listeners = Vec::new();
     for address in addresses {
         match address {
-            ListenAddress::Socket(address) => listeners.push(bind(*address).await?),
-            ListenAddress::Any(port) => listeners.push(bind_any(*port).await?),
+            ListenAddress::Socket(address) => listeners.push(bind(*address)?),
+            ListenAddress::Any(port) => listeners.push(bind_any(*port)?),
             ListenAddress::Name(name, port) => {
                 for address in resolve(name, *port)? {
-                    listeners.push(bind(address).await?);
+                    listeners.push(bind(address)?);
                 }
             }
         }
@@ -127,17 +131,22 @@ pub(super) async fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListe
     Ok(listeners)
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError::from_bind(address, source))
+fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As the standard library does: connections of the daemon before this one do not keep the port.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| ListenError::from_bind(address, source))
 }
 
 /// One IPv6 socket takes both families (`net.ipv6.bindv6only` is 0 by default); a host booted without IPv6 has only
 /// the other.
-async fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
-    match bind((Ipv6Addr::UNSPECIFIED, port).into()).await {
-        Err(ListenError::Other { .. } | ListenError::NotLocal { .. }) => {
-            bind((Ipv4Addr::UNSPECIFIED, port).into()).await
-        }
+fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
+    match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
+        Err(ListenError::Other { .. } | ListenError::NotLocal { .. }) => bind((Ipv4Addr::UNSPECIFIED, port).into()),
         bound => bound,
     }
 }
@@ -182,7 +191,7 @@ mod tests {
     async fn a_taken_port_is_named_with_the_way_out() {
         let first = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = first.local_addr().expect("its address");
-        let error = bind_all(&[ListenAddress::Socket(address)]).await.expect_err("taken");
+        let error = bind_all(&[ListenAddress::Socket(address)]).expect_err("taken");
         let expected =
             format!("{address} is in use: another process listens there; stop it or choose another with {FLAG}");
         assert_eq!(error.to_string(), expected);
@@ -191,14 +200,14 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_another_host_is_named() {
         // TEST-NET-1 (RFC 5737) is on no interface.
-        let error = bind_all(&[ListenAddress::Socket(([192, 0, 2, 1], 0).into())]).await.expect_err("not ours");
+        let error = bind_all(&[ListenAddress::Socket(([192, 0, 2, 1], 0).into())]).expect_err("not ours");
         assert!(matches!(error, ListenError::NotLocal { .. }), "found {error:?}");
     }
 
     #[tokio::test]
     async fn names_wildcards_and_several_addresses_bind() {
         let addresses = [ListenAddress::Any(0), ListenAddress::Name("localhost".to_owned(), 0)];
-        assert!(bind_all(&addresses).await.expect("all of them").len() >= 2);
-        assert!(matches!(bind_all(&[]).await, Err(ListenError::NoAddress)));
+        assert!(bind_all(&addresses).expect("all of them").len() >= 2);
+        assert!(matches!(bind_all(&[]), Err(ListenError::NoAddress)));
     }
 }

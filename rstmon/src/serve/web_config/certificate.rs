@@ -10,20 +10,13 @@ use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use super::reload::Refusal;
+
 /// From when until when a certificate is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Validity {
     not_before: SystemTime,
     not_after: SystemTime,
-}
-
-/// Why no client believes a certificate now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum OutOfDate {
-    #[error("its certificate expired on {}", date(*not_after))]
-    Expired { not_after: SystemTime },
-    #[error("its certificate is not valid before {}", date(*not_before))]
-    NotYet { not_before: SystemTime },
 }
 
 impl Validity {
@@ -35,17 +28,19 @@ impl Validity {
         Some(Self { not_before, not_after })
     }
 
-    pub(super) fn problem(&self, now: SystemTime) -> Option<OutOfDate> {
+    /// Why no client believes the certificate now.
+    pub(super) fn problem(&self, now: SystemTime) -> Option<Refusal> {
         let Self { not_before, not_after } = *self;
         if now > not_after {
-            return Some(OutOfDate::Expired { not_after });
+            return Some(Refusal::Expired { not_after: timestamp(not_after) });
         }
-        (now < not_before).then_some(OutOfDate::NotYet { not_before })
+        (now < not_before).then(|| Refusal::NotYet { not_before: timestamp(not_before) })
     }
 }
 
-fn date(time: SystemTime) -> String {
-    Timestamp::try_from(time).map_or_else(|_| "a date beyond counting".to_owned(), |time| time.to_string())
+/// Later than the last timestamp there is, is the last one.
+fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::MAX)
 }
 
 /// Whether one of the certificate's subject alternative names (DNS, e-mail, URI, IP address) is among `allowed`, letter
@@ -102,7 +97,7 @@ mod tests {
             at("2019-12-31T23:59:59Z").as_deref(),
             Some("its certificate is not valid before 2020-01-01T00:00:00Z")
         );
-        assert_eq!(Validity::of(&CertificateDer::from(vec![0x30, 0])), None);
+        assert!(Validity::of(&CertificateDer::from(vec![0x30, 0])).is_none());
         let ahead = SystemTime::now() + Duration::from_secs(1);
         assert!(Validity { not_before: ahead, not_after: ahead }.problem(SystemTime::now()).is_some());
     }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::certificate::OutOfDate;
+use jiff::Timestamp;
+
 use super::watched::{Stamp, Watched};
 use super::{WebConfig, WebConfigError, load};
 
@@ -27,15 +28,25 @@ struct State {
 
 /// Why a changed configuration does not come into force.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub(super) enum Refusal {
     #[error(transparent)]
     Invalid(#[from] WebConfigError),
     #[error("it turns TLS off, which needs a restart")]
     NoTls,
     #[error("it turns authentication off, which needs a restart")]
     NoUsers,
-    #[error(transparent)]
-    OutOfDate(#[from] OutOfDate),
+    /// No client would believe the server any more.
+    #[error("its certificate expired on {not_after}")]
+    Expired {
+        /// When.
+        not_after: Timestamp,
+    },
+    /// No client would believe the server yet.
+    #[error("its certificate is not valid before {not_before}")]
+    NotYet {
+        /// From when on it is.
+        not_before: Timestamp,
+    },
 }
 
 impl Reloader {
@@ -78,14 +89,14 @@ impl Reloader {
             return Err(Refusal::NoUsers);
         }
         match new.out_of_date() {
-            Some(problem) if old.out_of_date().is_none() => Err(problem.into()),
+            Some(problem) if old.out_of_date().is_none() => Err(problem),
             _ => Ok(new),
         }
     }
 }
 
 impl WebConfig {
-    fn out_of_date(&self) -> Option<OutOfDate> {
+    fn out_of_date(&self) -> Option<Refusal> {
         self.validity.and_then(|validity| validity.problem(SystemTime::now()))
     }
 }
