@@ -120,6 +120,12 @@ pub fn peak_kib(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
+/// Says what was measured, for whoever looks at the test's output.
+pub fn report(text: &str) {
+    // What cannot be said must not fail the test.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Clients that each send half a request and then a byte now and then, and come back when they are thrown out.
 #[derive(Debug)]
 pub struct SlowClients {

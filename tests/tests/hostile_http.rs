@@ -13,7 +13,7 @@ use std::{
 
 use rstmon_tests::{
     daemon::{self, Daemon},
-    hostile::{Provocation, SlowClients, forget_peak, peak_kib},
+    hostile::{Provocation, SlowClients, forget_peak, peak_kib, report},
     http,
     machine::Machine,
     metrics::Metrics,
@@ -50,7 +50,9 @@ impl Siege {
         let Self { daemon, provocation, calm_kib, .. } = self;
         let provoked = provocation.end(&daemon).unwrap();
         let growth = peak_kib(daemon.pid()).unwrap() - calm_kib;
-        eprintln!("{what}: {provoked} resets meanwhile, all counted; {growth} KiB more than the {calm_kib} at rest");
+        report(&format!(
+            "{what}: {provoked} resets meanwhile, all counted; {growth} KiB more than the {calm_kib} at rest"
+        ));
         assert!(growth < MOST_GROWTH_KIB, "{what} took {growth} KiB");
         daemon.stop().unwrap();
     }
@@ -71,7 +73,7 @@ fn slow_clients_do_not_keep_a_scraper_out() {
         siege.daemon.scrape().unwrap_or_else(|error| panic!("scrape {scrape}: {error:#}"));
         slowest = slowest.max(started.elapsed());
     }
-    eprintln!("slowloris: the slowest of {SCRAPES} scrapes took {slowest:?}");
+    report(&format!("slowloris: the slowest of {SCRAPES} scrapes took {slowest:?}"));
     assert!(slowest < SCRAPE_TIMEOUT, "a scrape took {slowest:?}");
     drop(attack);
     siege.end("slowloris");
@@ -110,7 +112,7 @@ fn a_thousand_scrapes_at_once_are_all_answered() {
             other => panic!("a scrape was answered {other}: {}", answer.body),
         }
     }
-    eprintln!("parallel scrapes: {served} of {SCRAPES} served in {:?}", started.elapsed());
+    report(&format!("parallel scrapes: {served} of {SCRAPES} served in {:?}", started.elapsed()));
     assert!(served > SCRAPES / 2, "only {served} were served");
     siege.end("parallel scrapes");
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use rstmon_tests::{
     actor::Actor,
     daemon::{self, Daemon},
-    hostile::{agreed, forget_peak, nobody, peak_kib},
+    hostile::{agreed, forget_peak, nobody, peak_kib, report},
     http,
     kernel::Counters,
     machine::Machine,
@@ -117,7 +117,7 @@ fn endless_names_make_no_endless_series() {
     })
     .unwrap();
     agreed(&daemon).unwrap();
-    eprintln!("random names: {PROCESSES} processes, {calm_kib} KiB at rest, growth by round {growth:?} KiB");
+    report(&format!("random names: {PROCESSES} processes, {calm_kib} KiB at rest, growth by round {growth:?} KiB"));
     let most = growth.into_iter().max().unwrap();
     assert!(most < MOST_GROWTH_KIB, "grew by {most} KiB");
     daemon.stop().unwrap();

@@ -112,7 +112,7 @@ impl ListenError {
 }
 
 /// Binds all of `addresses`, or none: the first failure is the answer.
-pub(super) fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, ListenError> {
+pub(super) async fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, ListenError> {
     if addresses.is_empty() {
         return Err(ListenError::NoAddress);
     }
@@ -191,7 +191,7 @@ mod tests {
     async fn a_taken_port_is_named_with_the_way_out() {
         let first = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = first.local_addr().expect("its address");
-        let error = bind_all(&[ListenAddress::Socket(address)]).expect_err("taken");
+        let error = bind_all(&[ListenAddress::Socket(address)]).await.expect_err("taken");
         let expected =
             format!("{address} is in use: another process listens there; stop it or choose another with {FLAG}");
         assert_eq!(error.to_string(), expected);
@@ -200,14 +200,14 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_another_host_is_named() {
         // TEST-NET-1 (RFC 5737) is on no interface.
-        let error = bind_all(&[ListenAddress::Socket(([192, 0, 2, 1], 0).into())]).expect_err("not ours");
+        let error = bind_all(&[ListenAddress::Socket(([192, 0, 2, 1], 0).into())]).await.expect_err("not ours");
         assert!(matches!(error, ListenError::NotLocal { .. }), "found {error:?}");
     }
 
     #[tokio::test]
     async fn names_wildcards_and_several_addresses_bind() {
         let addresses = [ListenAddress::Any(0), ListenAddress::Name("localhost".to_owned(), 0)];
-        assert!(bind_all(&addresses).expect("all of them").len() >= 2);
-        assert!(matches!(bind_all(&[]), Err(ListenError::NoAddress)));
+        assert!(bind_all(&addresses).await.expect("all of them").len() >= 2);
+        assert!(matches!(bind_all(&[]).await, Err(ListenError::NoAddress)));
     }
 }

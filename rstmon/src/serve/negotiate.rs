@@ -108,14 +108,14 @@ mod tests {
 
     use super::*;
 
-    fn headers(name: HeaderName, lines: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
         let values = lines.iter().map(|line| HeaderValue::from_str(line).expect("a header"));
         values.map(|value| (name.clone(), value)).collect()
     }
 
     #[track_caller]
     fn assert_format(expected: Format, lines: &[&str]) {
-        assert_eq!(format(&headers(ACCEPT, lines)), expected, "{lines:?}");
+        assert_eq!(format(&headers(&ACCEPT, lines)), expected, "{lines:?}");
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
 
     #[track_caller]
     fn assert_gzip(expected: bool, lines: &[&str]) {
-        assert_eq!(gzip(&headers(ACCEPT_ENCODING, lines)), expected, "{lines:?}");
+        assert_eq!(gzip(&headers(&ACCEPT_ENCODING, lines)), expected, "{lines:?}");
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Server {
     pub async fn bind(options: ServerOptions) -> Result<Self, ServeError> {
         let gate =
             options.web_config.clone().map(Reloader::new).transpose()?.map(|reloader| Arc::new(Gate::new(reloader)));
-        let listeners = if options.listen.is_empty() { Vec::new() } else { bind_all(&options.listen)? };
+        let listeners = if options.listen.is_empty() { Vec::new() } else { bind_all(&options.listen).await? };
         let socket = options.socket.as_ref().map(Socket::bind).transpose()?;
         Ok(Self { listeners, socket, gate, options })
     }

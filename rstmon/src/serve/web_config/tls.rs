@@ -138,13 +138,17 @@ fn client_verifier(
     authorities: Option<&Pem>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
-    let required = match set(tls.client_auth_type.as_ref()).unwrap_or("NoClientCert") {
+    let policy = set(tls.client_auth_type.as_ref()).unwrap_or("NoClientCert");
+    if tls.client_allowed_sans.is_some() && policy != "RequireAndVerifyClientCert" {
+        let conflict = "client_allowed_sans needs client_auth_type: RequireAndVerifyClientCert";
+        return Err(ConfigError::Conflict { conflict });
+    }
+    let required = match policy {
         "NoClientCert" if authorities.is_some() => {
             let conflict = "client_ca_file has no effect without client_auth_type: RequireAndVerifyClientCert";
             return Err(ConfigError::Conflict { conflict });
         }
-        "NoClientCert" if tls.client_allowed_sans.is_none() => return Ok(WebPkiClientVerifier::no_client_auth()),
-        "NoClientCert" => false,
+        "NoClientCert" => return Ok(WebPkiClientVerifier::no_client_auth()),
         "RequireAndVerifyClientCert" => true,
         "VerifyClientCertIfGiven" => false,
         insecure @ ("RequestClientCert" | "RequireClientCert" | "RequireAnyClientCert") => {
@@ -156,10 +160,6 @@ fn client_verifier(
             return Err(unsupported("client_auth_type", unknown, hint));
         }
     };
-    if tls.client_allowed_sans.is_some() && !required {
-        let conflict = "client_allowed_sans needs client_auth_type: RequireAndVerifyClientCert";
-        return Err(ConfigError::Conflict { conflict });
-    }
     let mut roots = RootCertStore::empty();
     if let Some(authorities) = authorities {
         for certificate in authorities.certificates()? {
