@@ -35,11 +35,11 @@ pub fn nobody() -> SocketAddr {
     ([127, 0, 0, 1], NOBODY).into()
 }
 
-/// Provokes resets on the host's loopback until told to stop, and knows how many.
+/// Provokes resets on the host's loopback until told to stop, or dropped, and knows how many.
 #[derive(Debug)]
 pub struct Provocation {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<u64>>,
+    thread: Option<JoinHandle<Result<u64>>>,
 }
 
 impl Provocation {
@@ -60,18 +60,17 @@ impl Provocation {
             }
             Ok(provoked)
         });
-        Ok(Self { stop, thread })
+        Ok(Self { stop, thread: Some(thread) })
     }
 
     /// Ends it; the daemon must have counted every single reset, sent and received, and the kernel must agree.
     ///
     /// # Errors
     /// When a count is wrong; the daemon's words are in the message.
-    pub fn end(self, daemon: &Daemon) -> Result<u64> {
-        self.stop.store(true, Ordering::Relaxed);
-        let provoked = match self.thread.join() {
-            Ok(provoked) => provoked?,
-            Err(_) => bail!("the provocation panicked"),
+    pub fn end(mut self, daemon: &Daemon) -> Result<u64> {
+        let provoked = match self.stop() {
+            Some(Ok(provoked)) => provoked?,
+            None | Some(Err(_)) => bail!("the provocation panicked"),
         };
         ensure!(provoked > 0, "nothing was provoked meanwhile");
         let metrics = daemon.scrape()?;
@@ -86,6 +85,18 @@ impl Provocation {
         agreed(daemon)?;
         ensure!(!daemon.said().contains("panicked"), "it said:\n{}", daemon.said());
         Ok(provoked)
+    }
+
+    fn stop(&mut self) -> Option<thread::Result<Result<u64>>> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().map(JoinHandle::join)
+    }
+}
+
+impl Drop for Provocation {
+    fn drop(&mut self) {
+        // A test that failed must not disturb the next.
+        let _ = self.stop();
     }
 }
 

@@ -25,7 +25,7 @@ use rstmon_tests::{
 /// How long Prometheus waits for an answer unless told otherwise.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much more memory than at rest any of this may need.
-const MOST_GROWTH_KIB: u64 = 48 * 1024;
+const MOST_GROWTH_KIB: u64 = 32 * 1024;
 
 /// A daemon, resets that are being provoked, and the memory it took before anybody was hostile.
 struct Siege {
