@@ -20,7 +20,7 @@ use rstmon_tests::{
 };
 
 /// Names as their processes set them, and as labels show them.
-const NAMES: [(&[u8], &str); 10] = [
+const NAMES: [(&[u8], &str); 11] = [
     (b"\"quoted\"", "\"quoted\""),
     (b"back\\slash\\", "back\\slash\\"),
     (b"not\\n a line", "not\\n a line"),
@@ -30,6 +30,7 @@ const NAMES: [(&[u8], &str); 10] = [
     (b"\xff\xfe\x80", "???"),
     (b"cut in half \xe2\x82", "cut in half ?"),
     ("\u{20ac}\u{fc}".as_bytes(), "\u{20ac}\u{fc}"),
+    ("\u{202e}dhss\u{200b}".as_bytes(), "?dhss?"),
     (b"\x1b[2J\x07\r\t\x7f", "?[2J????"),
 ];
 
