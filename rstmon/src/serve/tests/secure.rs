@@ -88,6 +88,26 @@ async fn a_handshake_that_never_ends_is_cut() {
     assert_eq!(exchange(server.connect().await, b"\x16\x03\x01").await, "");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_that_never_begin_do_not_keep_others_out() {
+    let server = start_with(FakeSource::default(), |options, directory| {
+        replace(directory.path(), "server.crt", CERTIFICATE_A);
+        replace(directory.path(), "server.key", KEY_A);
+        replace(directory.path(), "web.yml", TLS);
+        options.web_config = Some(directory.path().join("web.yml"));
+        options.tcp_limits.connections = 4;
+        options.tcp_limits.crowd_patience = Some(Duration::from_millis(100));
+        options.tcp_limits.handshake = Duration::from_hours(1);
+    })
+    .await;
+    let mut silent = Vec::new();
+    for _ in 0..12 {
+        silent.push(server.connect().await);
+    }
+    let scrape = get_over_tls(&server, CERTIFICATE_A, "");
+    assert_status(&timeout(PATIENCE, scrape).await.expect("a place").unwrap(), 200);
+}
+
 #[tokio::test]
 async fn wrong_passwords_are_asked_for_again_on_every_path() {
     let server = start_configured(&users()).await;
