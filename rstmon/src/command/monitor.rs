@@ -10,7 +10,7 @@ use crate::{
     attribute::{Controller, Placement, ProcessRef, Procfs, Resolver},
     explain::Verdict,
     metrics::{
-        Exporter, Health,
+        Exporter, Format, Health,
         coverage::Coverage,
         kernel, listeners,
         trend::{self, Trend},
@@ -246,7 +246,7 @@ impl Monitor {
     }
 
     /// Everything that `/metrics` shows.
-    pub fn metrics(&self, slow_subscriber_lost: u64, subscribers_cut: u64) -> Result<String, Failure> {
+    pub fn metrics(&self, slow_subscriber_lost: u64, subscribers_cut: u64, format: Format) -> Result<String, Failure> {
         let Account { kernel, uncounted } = self.account()?;
         let health = Health {
             kernel,
@@ -256,7 +256,7 @@ impl Monitor {
             slow_subscriber_lost,
             subscribers_cut,
         };
-        Ok(lock(&self.exporter).render(&health)?)
+        Ok(lock(&self.exporter).render(&health, format)?)
     }
 
     /// Makes room for more series.

@@ -1,13 +1,13 @@
-//! Everything that `/metrics` shows, in Prometheus' text format.
+//! Everything that `/metrics` shows, as families of samples.
 
-use super::{Fold, LabelSet, Series, histograms::Histograms, listeners::Listener};
+use super::{Fold, Format, LabelSet, Series, histograms::Histograms, listeners::Listener};
 use crate::{
     explain::{Cause, Facts, rules},
     model::{Direction, Family, Reasons, Reset, text},
     probe::{Counts, HookStatus, Outcome, stats::ProgramStats},
 };
 use prometheus::{
-    Encoder, Registry, TextEncoder,
+    Registry,
     process_collector::ProcessCollector,
     proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
 };
@@ -102,15 +102,12 @@ impl Exporter {
     }
 
     /// Renders everything.
-    pub fn render(&self, health: &Health) -> Result<String, prometheus::Error> {
+    pub fn render(&self, health: &Health, format: Format) -> Result<String, prometheus::Error> {
         let mut families = vec![self.resets()];
         families.extend(self.own(health));
         families.extend(self.registry.gather());
         families.retain(|family| !family.get_metric().is_empty());
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&families, &mut text)?;
-        // The encoder writes UTF-8: all its input is.
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        format.encode(&families)
     }
 
     fn resets(&self) -> MetricFamily {

@@ -1,7 +1,7 @@
 //! Text that a process chose itself (comm) made fit for labels, lines and JSON.
 
-/// Turns a NUL-padded comm into text: invalid UTF-8 and control characters become `?`, so that no name can
-/// break a line, a terminal or a label. `None` when it is empty.
+/// Turns a NUL-padded comm into text: invalid UTF-8 and unsafe characters become `?`, so that no name can break a line,
+/// a terminal or a label, or show as another. `None` when it is empty.
 ///
 /// At most 16 bytes come in, hence the result is bounded.
 #[must_use]
@@ -9,7 +9,7 @@ pub fn comm(bytes: &[u8; 16]) -> Option<String> {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     let text = String::from_utf8_lossy(&bytes[..end]);
     let safe: String =
-        text.chars().map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '?' } else { c }).collect();
+        text.chars().map(|c| if is_unsafe(c) || c == char::REPLACEMENT_CHARACTER { '?' } else { c }).collect();
     (!safe.is_empty()).then_some(safe)
 }
 
@@ -49,6 +49,7 @@ mod tests {
         assert_eq!(comm(&padded(b"a\nb\x1b[31m")).as_deref(), Some("a?b?[31m"));
         assert_eq!(comm(&padded(b"\xff\xfe")).as_deref(), Some("??"));
         assert_eq!(comm(&padded("ü\u{9b}".as_bytes())).as_deref(), Some("ü?"));
+        assert_eq!(comm(&padded("a\u{202e}b\u{200b}".as_bytes())).as_deref(), Some("a?b?"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::{
         doctor,
         monitor::{Monitor, lock},
     },
+    metrics::Format,
     sandbox::Sandbox,
     serve::{
         DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, Hub, NotReady, Source, SourceError, Subscription,
@@ -51,8 +52,8 @@ impl Daemon {
 }
 
 impl Source for Daemon {
-    fn metrics(&self) -> Result<String, SourceError> {
-        Ok(self.monitor.metrics(self.hub.slow_subscriber_lost(), self.hub.subscribers_cut())?)
+    fn metrics(&self, format: Format) -> Result<String, SourceError> {
+        Ok(self.monitor.metrics(self.hub.slow_subscriber_lost(), self.hub.subscribers_cut(), format)?)
     }
 
     fn ready(&self) -> Result<(), NotReady> {

@@ -4,6 +4,8 @@
 //! What the format knows and rustls does not offer is an error that names the key, never a silently weaker server.
 //! `http2: true` is accepted and has no effect: the protocol is negotiated, and this server offers HTTP/1.1.
 
+mod allowed_sans;
+mod certificate;
 mod duration;
 mod error;
 mod file;
@@ -22,6 +24,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use super::auth::{Users, UsersError};
 use super::rate_limit::Rate;
 
+use certificate::Validity;
 pub use error::{ConfigError, WebConfigError};
 pub use reload::Refusal;
 pub(super) use reload::Reloader;
@@ -45,6 +48,8 @@ const HEADERS: [(&str, &[&str]); 5] = [
 pub(super) struct WebConfig {
     /// Plain HTTP when absent.
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
+    /// Of the certificate, where there is TLS.
+    validity: Option<Validity>,
     /// Everybody may ask when empty.
     pub(super) users: Arc<Users>,
     /// Set on every answer.
@@ -73,7 +78,8 @@ fn parse(bytes: &[u8], directory: &Path) -> Result<WebConfig, ConfigError> {
     let mut files = Vec::new();
     let tls = tls_server_config.map(|tls| tls::build(&tls, directory, &mut files)).transpose()?.flatten();
     Ok(WebConfig {
-        tls,
+        validity: tls.as_ref().and_then(|tls| tls.validity),
+        tls: tls.map(|tls| tls.config),
         users: Arc::new(users(basic_auth_users.unwrap_or_default())?),
         headers: headers(http_server_config.unwrap_or_default())?,
         rate: rate_limit.map(rate).transpose()?.flatten(),
@@ -95,7 +101,8 @@ fn headers(http: file::HttpServerConfig) -> Result<HeaderMap, ConfigError> {
         let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
             return Err(ConfigError::HeaderName { name, known: HEADERS.map(|(known, _)| known).join(", ") });
         };
-        if value.is_empty() && allowed.is_empty() {
+        // As the format's documentation has it; the toolkit itself refuses some of them.
+        if value.is_empty() {
             continue;
         }
         let in_range = allowed.is_empty() || allowed.contains(&value.as_str());
