@@ -6,8 +6,10 @@ pub mod fold;
 pub mod histograms;
 pub mod kernel;
 pub mod listeners;
+pub mod namespaces;
 pub mod series;
 
 pub use exposition::{Exporter, Health};
 pub use fold::Fold;
+pub use namespaces::{Namespaces, Standing};
 pub use series::{LabelSet, Series};

@@ -91,7 +91,8 @@ async fn serve(config: &Config, options: ServerOptions) -> Result<(), Failure> {
 
 async fn read_counts(monitor: &Arc<Monitor>) {
     let monitor = Arc::clone(monitor);
-    match tokio::task::spawn_blocking(move || monitor.read_counts()).await {
+    match tokio::task::spawn_blocking(move || monitor.read_counts().and_then(|_| monitor.reconcile())).await {
+        // A namespace that comes and goes between two scrapes is compared all the same.
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::error!(%error, "reading the counts failed"),
         Err(error) => tracing::error!(%error, "reading the counts panicked"),
