@@ -18,6 +18,7 @@ pub mod machine;
 pub mod metrics;
 pub mod netns;
 pub mod nginx;
+pub mod prometheus;
 pub mod protocol;
 pub mod scenario;
 pub mod scene;
