@@ -13,13 +13,15 @@ pub struct Reading {
     pub counted: (u64, u64),
 }
 
+/// Bounds of `OutRsts` minus counted.
+type Bounds = (i128, i128);
+
 impl Reading {
-    /// Bounds of `OutRsts` minus counted. They coincide when nothing was sent meanwhile. Otherwise a reset may have
-    /// been in one count and not yet in the other, on each CPU: the kernel's two steps are not one.
-    fn bounds(self, cpus: u64) -> (i128, i128) {
+    /// What the difference can be if no reset was in one count and not yet in the other: the kernel's two steps are
+    /// not one. The bounds coincide when none was counted meanwhile.
+    fn bounds(self) -> Bounds {
         let (kernel, before, after) = (i128::from(self.kernel), i128::from(self.counted.0), i128::from(self.counted.1));
-        let in_flight = if before == after { 0 } else { i128::from(cpus) };
-        (kernel - after - in_flight, kernel - before + in_flight)
+        (kernel - after, kernel - before)
     }
 }
 
@@ -35,8 +37,10 @@ pub struct Explaining {
 /// What a reading says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Look again at once: there is nothing to compare with yet.
+    /// There is nothing to compare with yet: look again at once.
     Unsettled,
+    /// Both counts agree, but for a reset on each CPU that may be half counted: look again at once to be sure.
+    Doubtful,
     /// Both counts agree.
     Agrees,
     /// The kernel counted this many resets more (negative: fewer) than rstmon.
@@ -46,35 +50,41 @@ pub enum Finding {
 /// What is known of the constant difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coverage {
-    low: i128,
-    high: i128,
+    bounds: Bounds,
     confirmed: bool,
+    last: Reading,
     explaining: Explaining,
-    cpus: u64,
+    cpus: i128,
 }
 
 impl Coverage {
-    /// Begins with a first reading. `explaining` was read before it.
+    /// Begins with a first reading. `explaining` was read before it; `cpus` is how many resets may be half counted.
     #[must_use]
     pub fn new(first: Reading, explaining: Explaining, cpus: u64) -> Self {
-        let (low, high) = first.bounds(cpus);
-        Self { low, high, confirmed: false, explaining, cpus }
+        let cpus = i128::from(cpus);
+        Self { bounds: widened(first.bounds(), cpus), confirmed: false, last: first, explaining, cpus }
     }
 
-    /// Takes in a later reading.
+    /// Takes in a later reading. Between it and the one before a moment has passed: if neither count has moved,
+    /// nothing is half counted.
     pub fn observe(&mut self, reading: Reading) -> Finding {
-        let (low, high) = reading.bounds(self.cpus);
-        if low <= self.high && high >= self.low {
-            (self.low, self.high, self.confirmed) = (self.low.max(low), self.high.min(high), true);
-            return Finding::Agrees;
-        }
-        if !self.confirmed {
-            // The first reading caught a reset half counted.
-            (self.low, self.high) = (low, high);
+        let still = reading.counted.0 == reading.counted.1 && reading == self.last;
+        self.last = reading;
+        let exact = reading.bounds();
+        let bounds = if still { exact } else { widened(exact, self.cpus) };
+        let Some(common) = intersection(self.bounds, bounds) else {
+            if self.confirmed {
+                let difference =
+                    if bounds.0 > self.bounds.1 { bounds.0 - self.bounds.1 } else { bounds.1 - self.bounds.0 };
+                return Finding::Differs(i64::try_from(difference).unwrap_or(i64::MAX));
+            }
+            // The two have no moment in common in which they could agree: begin again.
+            self.bounds = bounds;
             return Finding::Unsettled;
-        }
-        let difference = if low > self.high { low - self.high } else { high - self.low };
-        Finding::Differs(i64::try_from(difference).unwrap_or(i64::MAX))
+        };
+        let in_doubt = intersection(self.bounds, exact).is_none();
+        (self.bounds, self.confirmed) = (common, true);
+        if in_doubt { Finding::Doubtful } else { Finding::Agrees }
     }
 
     /// What of a difference the kernel's own accounting does not explain; 0 = nothing.
@@ -87,6 +97,15 @@ impl Coverage {
             difference.saturating_add(growth(now.no_route, self.explaining.no_route)).min(0)
         }
     }
+}
+
+fn widened((low, high): Bounds, by: i128) -> Bounds {
+    (low - by, high + by)
+}
+
+fn intersection(one: Bounds, other: Bounds) -> Option<Bounds> {
+    let (low, high) = (one.0.max(other.0), one.1.min(other.1));
+    (low <= high).then_some((low, high))
 }
 
 #[cfg(test)]
@@ -103,45 +122,66 @@ mod tests {
         coverage
     }
 
+    /// Looks twice, as is done where the first look is no agreement.
+    fn look(coverage: &mut Coverage, reading: Reading) -> Finding {
+        match coverage.observe(reading) {
+            Finding::Agrees => Finding::Agrees,
+            _ => coverage.observe(reading),
+        }
+    }
+
     #[test]
     fn agreement_is_the_same_difference_as_before() {
         assert_eq!(settled(100, 0).observe(quiet(150, 50)), Finding::Agrees);
     }
 
     #[test]
-    fn a_reset_that_was_missed_shows_and_stays() {
+    fn a_single_reset_that_was_missed_shows_and_stays() {
         let mut coverage = settled(100, 0);
-        assert_eq!(coverage.observe(quiet(153, 50)), Finding::Differs(3));
-        assert_eq!(coverage.observe(quiet(154, 51)), Finding::Differs(3));
+        assert_eq!(look(&mut coverage, quiet(151, 50)), Finding::Differs(1));
+        assert_eq!(look(&mut coverage, quiet(152, 51)), Finding::Differs(1));
     }
 
     #[test]
     fn a_reset_counted_twice_is_negative() {
-        assert_eq!(settled(0, 0).observe(quiet(9, 10)), Finding::Differs(-1));
+        assert_eq!(look(&mut settled(0, 0), quiet(9, 10)), Finding::Differs(-1));
     }
 
     #[test]
     fn resets_during_a_reading_are_no_difference() {
         let mut coverage = settled(100, 0);
         assert_eq!(coverage.observe(Reading { kernel: 151, counted: (50, 52) }), Finding::Agrees);
-        // Half counted on each of four CPUs.
-        assert_eq!(coverage.observe(Reading { kernel: 147, counted: (51, 52) }), Finding::Agrees);
+        // Half counted on each of four CPUs, at most.
+        assert_eq!(coverage.observe(Reading { kernel: 147, counted: (51, 52) }), Finding::Doubtful);
+        assert_eq!(coverage.observe(Reading { kernel: 156, counted: (51, 52) }), Finding::Doubtful);
         assert_eq!(coverage.observe(Reading { kernel: 157, counted: (51, 52) }), Finding::Differs(1));
     }
 
     #[test]
-    fn a_busy_start_is_narrowed_by_a_quiet_reading() {
-        let mut coverage = Coverage::new(Reading { kernel: 110, counted: (5, 15) }, Explaining::default(), 0);
-        assert_eq!(coverage.observe(quiet(120, 20)), Finding::Agrees);
-        assert_eq!(coverage.observe(quiet(121, 20)), Finding::Differs(1));
+    fn a_reset_half_counted_never_becomes_the_measure() {
+        // Counted here, and not yet by the kernel, in the first reading and in one that seems quiet.
+        let mut coverage = Coverage::new(quiet(99, 0), Explaining::default(), 4);
+        assert_eq!(coverage.observe(quiet(119, 20)), Finding::Agrees);
+        assert_eq!(look(&mut coverage, quiet(120, 20)), Finding::Agrees);
+        assert_eq!(look(&mut coverage, quiet(120, 20)), Finding::Agrees);
+        assert_eq!(look(&mut coverage, quiet(121, 20)), Finding::Differs(1));
     }
 
     #[test]
-    fn a_first_reading_that_caught_half_a_reset_is_replaced() {
-        let mut coverage = Coverage::new(quiet(101, 0), Explaining::default(), 4);
-        assert_eq!(coverage.observe(quiet(101, 1)), Finding::Unsettled);
-        assert_eq!(coverage.observe(quiet(101, 1)), Finding::Agrees);
-        assert_eq!(coverage.observe(quiet(103, 3)), Finding::Agrees);
+    fn a_busy_start_is_narrowed_once_nothing_moves() {
+        let mut coverage = Coverage::new(Reading { kernel: 110, counted: (5, 15) }, Explaining::default(), 4);
+        assert_eq!(coverage.observe(Reading { kernel: 115, counted: (12, 18) }), Finding::Agrees);
+        assert_eq!(coverage.observe(quiet(120, 20)), Finding::Agrees);
+        assert_eq!(coverage.observe(quiet(120, 20)), Finding::Agrees);
+        assert_eq!(look(&mut coverage, quiet(121, 20)), Finding::Differs(1));
+    }
+
+    #[test]
+    fn readings_that_have_nothing_in_common_begin_again() {
+        let mut coverage = Coverage::new(quiet(120, 0), Explaining::default(), 4);
+        assert_eq!(coverage.observe(quiet(120, 30)), Finding::Unsettled);
+        assert_eq!(coverage.observe(quiet(120, 30)), Finding::Agrees);
+        assert_eq!(coverage.observe(quiet(130, 40)), Finding::Agrees);
     }
 
     #[test]

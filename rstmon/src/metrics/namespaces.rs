@@ -160,7 +160,7 @@ impl Namespaces {
         for (cookie, (place, finding)) in found {
             match finding {
                 _ if unreadable.contains(&cookie) => {}
-                Finding::Agrees => standing.reconciled += 1,
+                Finding::Agrees | Finding::Doubtful => standing.reconciled += 1,
                 Finding::Unsettled => standing.unsettled += 1,
                 Finding::Differs(difference) => match self.unexplained(sources, cookie, place, difference) {
                     Some(0) => standing.reconciled += 1,
