@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod netns;
 pub mod nginx;
 pub mod openmetrics;
+pub mod prometheus;
 pub mod protocol;
 pub mod random;
 pub mod scenario;

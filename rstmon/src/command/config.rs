@@ -166,6 +166,8 @@ section! {
         max_series: usize = 2000,
         /// Its labels.
         labels: Vec<String> = LabelSet::NAMES.iter().map(|&name| name.to_owned()).collect(),
+        /// Have the kernel account the run time of BPF programs.
+        probe_runtime: bool = false,
     }
 }
 section! {
@@ -306,6 +308,7 @@ impl Config {
             race_window: seconds(self.thresholds.race_window_seconds),
             object: self.bpf_object.clone(),
             without_evidence: self.bench_without_evidence,
+            account_run_time: self.metrics.probe_runtime,
             verifier_log: tracing::enabled!(tracing::Level::DEBUG),
         }
     }

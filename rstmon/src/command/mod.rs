@@ -1,5 +1,6 @@
 //! The command line: one file or folder a command.
 
+mod accounts;
 pub mod causes;
 pub mod cli;
 pub mod config;

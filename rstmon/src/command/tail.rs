@@ -121,7 +121,9 @@ fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
         match receiver.recv_timeout(READ_INTERVAL) {
             Ok(event) => printer.print(&event)?,
             // Nobody scrapes here, but a count map that stays full would lump the rate limits together.
-            Err(RecvTimeoutError::Timeout) => drop(monitor.read_counts()?),
+            Err(RecvTimeoutError::Timeout) => {
+                monitor.read_counts()?;
+            }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         match lost.swap(0, Ordering::Relaxed) {

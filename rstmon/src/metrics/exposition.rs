@@ -23,6 +23,8 @@ pub struct Health {
     pub listeners: BTreeMap<u16, Listener>,
     /// Resets that they count and rstmon does not; absent where the kernel cannot tell.
     pub uncounted: Option<i64>,
+    /// Network namespaces by what could be said of them.
+    pub namespaces: Vec<(&'static str, u64)>,
     /// What the programs cost and missed.
     pub programs: Vec<ProgramStats>,
     /// Events that slow subscribers lost.
@@ -64,7 +66,16 @@ impl Exporter {
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let histograms = Histograms::register(&registry)?;
         let whole = (labels != LabelSet::default()).then(|| Fold::new(max_series));
-        Ok(Self { registry, histograms, fold: Fold::new(max_series), whole, labels, reasons, hooks, lost: [0; 3] })
+        Ok(Self {
+            registry,
+            histograms,
+            fold: Fold::new(max_series),
+            whole,
+            labels,
+            reasons,
+            hooks,
+            lost: [0; lost::COUNT as usize],
+        })
     }
 
     /// Takes in one event, for the histograms.
@@ -169,9 +180,18 @@ impl Exporter {
             ),
             family(
                 "rstmon_uncounted_resets",
-                "Resets sent in rstmon's network namespace that OutRsts counts and rstmon does not; 0 when all is well.",
+                "Resets sent that OutRsts counts and rstmon does not, in all network namespaces that could be compared; 0 when all is well.",
                 MetricType::GAUGE,
                 health.uncounted.map(|difference| gauge(difference, NO_LABELS)),
+            ),
+            family(
+                "rstmon_network_namespaces",
+                "Network namespaces by whether the kernel's own count of the resets sent in them agrees.",
+                MetricType::GAUGE,
+                health
+                    .namespaces
+                    .iter()
+                    .map(|(state, count)| gauge(i64::try_from(*count).unwrap_or(i64::MAX), [("state", *state)])),
             ),
             family(
                 "rstmon_probe_missed_runs_total",

@@ -3,7 +3,7 @@
 //! `EPERM` rather than death: a C library that tries a call which is not in the list gets an error that it has to
 //! handle anyway, and a monitor that dies of an update is no safer. Whoever has taken rstmon over cannot make the call
 //! either way. Not in the list, and what that takes from them: running programs (`execve`), new processes (`clone`
-//! without `CLONE_THREAD`), executable memory, loading or attaching BPF programs (`bpf` is left to maps), network
+//! without `CLONE_THREAD`), executable memory, loading or attaching BPF programs (`bpf` is left to maps and to what is loaded), network
 //! sockets, other processes (`ptrace`, `process_vm_*`, `kill`), namespaces, mounts, modules, keys, `io_uring`.
 //!
 //! Allowed numbers are those of this architecture only; the filter kills what calls by another one's.
@@ -146,7 +146,7 @@ const FALL_BACK: [libc::c_long; 4] =
     [libc::SYS_clone3, libc::SYS_openat2, libc::SYS_epoll_pwait2, libc::SYS_close_range];
 
 /// `bpf(2)` commands for maps and programs that are already there (`enum bpf_cmd`, `include/uapi/linux/bpf.h`).
-const BPF_COMMANDS: [(u64, &str); 9] = [
+const BPF_COMMANDS: [(u64, &str); 10] = [
     (1, "BPF_MAP_LOOKUP_ELEM"),
     (2, "BPF_MAP_UPDATE_ELEM"),
     (3, "BPF_MAP_DELETE_ELEM"),
@@ -156,6 +156,8 @@ const BPF_COMMANDS: [(u64, &str); 9] = [
     (24, "BPF_MAP_LOOKUP_BATCH"),
     (25, "BPF_MAP_LOOKUP_AND_DELETE_BATCH"),
     (26, "BPF_MAP_UPDATE_BATCH"),
+    // Of the link to the iterator over tasks.
+    (33, "BPF_ITER_CREATE"),
 ];
 
 /// Controls of descriptors: non-blocking, close-on-exec, and what a terminal is asked and told by a screen program

@@ -12,7 +12,7 @@ pub(super) struct Package {
     pub(super) why: &'static str,
 }
 
-const BASE: [(&str, &str); 14] = [
+const BASE: [(&str, &str); 15] = [
     ("rustc-web", "compiles the kernel half"),
     ("cargo-web", "compiles the kernel half"),
     ("libstd-rust-web-dev-bpf", "core for the kernel half"),
@@ -23,6 +23,7 @@ const BASE: [(&str, &str); 14] = [
     ("iptables", "end-to-end tests: a firewall that drops or resets"),
     ("libcap2-bin", "end-to-end tests: running with few capabilities"),
     ("nginx-light", "end-to-end tests: a real server"),
+    ("prometheus", "end-to-end tests: a real Prometheus, promtool"),
     ("python3", "end-to-end tests: a real client"),
     ("python3-prometheus-client", "end-to-end tests: a parser of OpenMetrics"),
     ("systemd", "tests of the unit: systemd-analyze"),

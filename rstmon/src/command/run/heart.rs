@@ -77,7 +77,11 @@ impl<C> Drop for Heart<C> {
 
 /// One round.
 pub(super) async fn check(monitor: Arc<Monitor>, pulse: Pulse) -> Result<(), Ill> {
-    let read = spawn_blocking(move || monitor.read_counts());
+    let read = spawn_blocking(move || {
+        monitor.read_counts()?;
+        // A namespace that comes and goes between two scrapes is compared all the same.
+        monitor.reconcile()
+    });
     noticed("reading the counts", read).await??;
     noticed("the event path", pulse.beat()).await;
     Ok(())

@@ -40,7 +40,7 @@ impl Plan {
         plan.apply("log.format", |config| &mut config.log.format, format);
         let HistoryConfig { events: remembered } = history;
         plan.apply("history.events", |config| &mut config.history.events, remembered);
-        let Metrics { max_series, labels } = metrics;
+        let Metrics { max_series, labels, probe_runtime } = metrics;
         // A series that was shown once stays: fewer would be a counter that goes away.
         if *max_series > old.metrics.max_series {
             plan.apply("metrics.max_series", |config| &mut config.metrics.max_series, max_series);
@@ -48,6 +48,8 @@ impl Plan {
             plan.wait("metrics.max_series", &old.metrics.max_series, max_series);
         }
         plan.wait("metrics.labels", &old.metrics.labels, labels);
+        // Asked for with privileges that were given up.
+        plan.wait("metrics.probe_runtime", &old.metrics.probe_runtime, probe_runtime);
 
         // Listeners are bound with privileges that were given up.
         let Web { listen_address, telemetry_path, config_file } = web;
