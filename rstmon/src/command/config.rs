@@ -238,7 +238,8 @@ impl Config {
         })
     }
 
-    fn validate(&self) -> Result<(), ConfigError> {
+    /// Whether every value is one that the daemon can work with.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let value = |key, value: &dyn ToString, rule| Err(ConfigError::Value { key, value: value.to_string(), rule });
         let page = u32::try_from(rustix::param::page_size()).unwrap_or(4096);
         let ring = self.events.ring_bytes;

@@ -15,6 +15,8 @@ mod client;
 mod connection;
 pub mod event;
 mod exporter;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod group;
 mod guard;
