@@ -1,7 +1,7 @@
 //! The filter grammar: the input is one word a line.
 //!
-//! Holds: a refusal is one harmless line; words are ANDed, `!=` is the contrary of `=`, and values with commas are ORed,
-//! for each event of a real day.
+//! Holds: a refusal is one harmless line; every word has to hold, `!=` is the contrary of `=`, and one of several
+//! values does, for each event of a real minute.
 
 use super::text::assert_harmless;
 use rstmon::{command::filter::Filter, serve::event::Event};

@@ -68,9 +68,10 @@ fn judge(answer: &[u8]) {
         return;
     }
     let head = answer.get(..12).unwrap_or(answer);
-    let status = head.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|digits| {
-        std::str::from_utf8(digits).ok()?.parse::<u16>().ok()
-    });
+    let status = head
+        .strip_prefix(b"HTTP/1.")
+        .and_then(|rest| rest.get(2..5))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
     let shown = String::from_utf8_lossy(head);
     let status = status.unwrap_or_else(|| panic!("no HTTP answer: {shown:?}"));
     assert!((200..500).contains(&status), "answered {status}");

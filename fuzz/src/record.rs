@@ -37,17 +37,17 @@ const REASONS: [(&str, i64); 12] = [
 /// Decodes, explains, joins.
 pub fn run(bytes: &[u8]) {
     let reasons = Reasons::from_variants(REASONS);
-    let clock = Clock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), Duration::from_hours(240));
+    let clock = Clock::new(SystemTime::UNIX_EPOCH + Duration::from_hours(500_000), Duration::from_hours(240));
     let now = Instant::now();
-    let (mut joiner, mut joined) = (join::Joiner::default(), Vec::new());
+    let (mut joiner, mut events) = (join::Joiner::default(), Vec::new());
     let records = bytes.chunks(size_of::<ResetRecord>()).take(RECORDS).map(record);
     let expected = records.fold(0, |count, record| {
-        joiner.push(explain(&record, &reasons, clock), now, |event| joined.push(event));
+        joiner.push(explain(&record, &reasons, clock), now, |event| events.push(event));
         count + 1
     });
-    joiner.expire(now + join::WAIT, |event| joined.push(event));
-    assert_eq!(joined.len(), expected, "events after joining");
-    joined.iter().for_each(check_event);
+    joiner.expire(now + join::WAIT, |event| events.push(event));
+    assert_eq!(events.len(), expected, "events after joining");
+    events.iter().for_each(check_event);
 }
 
 /// The bytes over those of a blank record. Whole records go the ring's way.

@@ -17,7 +17,8 @@ pub fn run(bytes: &[u8]) {
             Ok(event) => check_event(&event),
             Err(error) => {
                 assert_harmless("the error", &error.to_string());
-                let _lost = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|it| it.get("lost")?.as_u64());
+                let _lost =
+                    serde_json::from_str::<serde_json::Value>(text).ok().and_then(|it| it.get("lost")?.as_u64());
             }
         }
     }

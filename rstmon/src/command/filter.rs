@@ -2,7 +2,7 @@
 
 use crate::{
     explain::{Cause, Severity},
-    model::{Direction, Family},
+    model::{Direction, Family, text::safe},
     serve::event::Event,
 };
 use ipnet::IpNet;
@@ -28,7 +28,7 @@ pub enum FilterError {
         field: String,
     },
     /// A value that the field cannot have.
-    #[error("{field}={value} can never match: {field} is {expected}")]
+    #[error("{field}={} can never match: {field} is {expected}", safe(value))]
     Value {
         /// Which field.
         field: &'static str,
@@ -231,6 +231,7 @@ mod tests {
         assert!(text(&["java"]).contains("write field=value"));
         assert!(text(&["process="]).contains("write field=value"));
         assert!(text(&["direction=up"]).contains("one of sent, received"));
+        assert!(text(&["direction=\u{1b}[2J"]).starts_with("direction=?[2J can never match"));
         assert!(text(&["port=http"]).contains("a number from 1 to 65535"));
         assert!(text(&["cause=foo"]).contains("keepalive_race"));
         assert!(text(&["remote=10.0.0.0/99"]).contains("10.0.0.0/8"));
