@@ -38,13 +38,13 @@ impl fmt::Display for Report {
     }
 }
 
-fn advise(f: &mut fmt::Formatter<'_>, target: &str, Crash { input, message, log }: &Crash) -> fmt::Result {
+fn advise(f: &mut fmt::Formatter<'_>, target: &str, Crash { input, message, program, log }: &Crash) -> fmt::Result {
     writeln!(f, "\n{target} crashed: {message}\n  log:        {}", log.display())?;
     let Some(input) = input else { return Ok(()) };
     let input = input.display();
     writeln!(f, "  input:      {input}")?;
     writeln!(f, "  reproduce:  cargo xtask fuzz {target} --input {input}")?;
-    writeln!(f, "  minimise:   cargo fuzz tmin --sanitizer=none {target} {input}")?;
+    writeln!(f, "  minimise:   {} -minimize_crash=1 -max_total_time=60 {input}", program.display())?;
     writeln!(f, "  once fixed: move it to fuzz/seeds/{target}/ under a name that says what it is: a test runs it")
 }
 
@@ -69,7 +69,12 @@ mod tests {
 
     #[test]
     fn a_crash_says_how_to_reproduce_it() {
-        let crash = Crash { input: Some("/f/crash-1".into()), message: "src/a.rs:1:1: no".into(), log: "/l".into() };
+        let crash = Crash {
+            input: Some("/f/crash-1".into()),
+            message: "src/a.rs:1:1: no".into(),
+            program: "/p".into(),
+            log: "/l".into(),
+        };
         let report = Report { outcomes: vec![outcome(None), outcome(Some(crash))] };
         assert_eq!(report.crashes(), 1);
         let text = report.to_string();

@@ -53,6 +53,8 @@ pub(super) struct Crash {
     pub(super) input: Option<PathBuf>,
     /// The panic's message, or libFuzzer's words.
     pub(super) message: String,
+    /// What crashed.
+    pub(super) program: PathBuf,
     /// All it said.
     pub(super) log: PathBuf,
 }
@@ -75,6 +77,7 @@ pub(super) fn run(places: &Places, target: &str, limits: &Limits) -> anyhow::Res
     let crash = (!status.success()).then(|| Crash {
         input: statistics::crashing_input(&text),
         message: statistics::message(&text).unwrap_or_else(|| status.to_string()),
+        program: places.program(target),
         log,
     });
     Ok(Outcome { target: target.to_owned(), statistics: statistics::parse(&text), crash })
