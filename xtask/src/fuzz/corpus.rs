@@ -5,6 +5,9 @@ use std::{fs, path::Path, process::Command};
 use super::places::{Places, files, make};
 use crate::{process, workspace::FileError};
 
+/// Larger inputs stay on this machine: the repository keeps them for good.
+const LARGEST_BYTES: u64 = 4096;
+
 /// Renews the target's corpus in the repository; gives the number of its inputs.
 pub(super) fn keep(places: &Places, target: &str) -> anyhow::Result<usize> {
     let (merged, corpus) = (places.target.join("merged").join(target), places.corpus(target));
@@ -13,8 +16,16 @@ pub(super) fn keep(places: &Places, target: &str) -> anyhow::Result<usize> {
     for seed in files(&places.seeds(target))? {
         copy_into(&merged, &seed)?;
     }
+    let small = places.target.join("small").join(target);
+    empty(&small)?;
+    for file in files(&corpus)?.into_iter().chain(files(&places.found(target))?) {
+        if file.metadata().is_ok_and(|metadata| metadata.len() <= LARGEST_BYTES) {
+            copy_into(&small, &file)?;
+        }
+    }
     let mut merge = Command::new(places.program(target));
-    merge.arg("-set_cover_merge=1").arg(&merged).args([&corpus, &places.found(target)]);
+    // Code that is reached counts, not how often: that would keep four times as many.
+    merge.args(["-set_cover_merge=1", "-use_counters=0", "-use_cmp=0"]).arg(&merged).arg(&small);
     process::output(&mut merge)?;
     for seed in files(&places.seeds(target))? {
         if let Some(name) = seed.file_name() {

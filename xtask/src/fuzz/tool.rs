@@ -5,11 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use super::places::Places;
 use crate::{lookup, process, say, toolchain, workspace::Workspace};
 
 /// The version to use.
 const VERSION: &str = "0.13.2";
+
+/// What to do where the dependencies of rstmon have changed.
+const STALE: &str =
+    "if fuzz/Cargo.lock is stale: `cargo metadata --manifest-path fuzz/Cargo.toml > /dev/null`, and commit it";
 
 /// Installs cargo-fuzz unless the wanted version is there.
 pub(super) fn ensure(workspace: &Workspace) -> anyhow::Result<()> {
@@ -39,7 +45,7 @@ pub(super) fn build(workspace: &Workspace, places: &Places, targets: &[String]) 
     let manifest = places.package.join("Cargo.toml");
     let mut metadata = workspace.cargo();
     metadata.args(["metadata", "--locked", "--format-version=1", "--manifest-path"]).arg(manifest);
-    process::output(&mut metadata)?;
+    process::output(&mut metadata).context(STALE)?;
 
     let mut command = workspace.cargo();
     // cargo looks for its subcommands in PATH, which need not have the directory that it installs into.
