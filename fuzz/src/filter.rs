@@ -1,10 +1,10 @@
 //! The filter grammar: the input is one word a line.
 //!
-//! Holds: a refusal is one harmless line; every word has to hold, `!=` is the contrary of `=`, and one of several
+//! Holds: a refusal is one harmless line; a filter that is written down is read again as the same; every word has to hold, `!=` is the contrary of `=`, and one of several
 //! values does, for each event of a real minute.
 
 use super::text::assert_harmless;
-use rstmon::{command::filter::Filter, serve::event::Event};
+use rstmon::serve::{event::Event, filter::Filter};
 use std::sync::LazyLock;
 
 static EVENTS: LazyLock<Vec<Event>> = LazyLock::new(|| {
@@ -14,7 +14,11 @@ static EVENTS: LazyLock<Vec<Event>> = LazyLock::new(|| {
 
 /// Parses and matches.
 pub fn run(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    // The words of a command line have no NUL in them.
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')) else { return };
+    if let Err(error) = Filter::parse_line(text) {
+        assert_harmless("the error", &error.to_string());
+    }
     let words: Vec<&str> = text.lines().take(16).collect();
     match Filter::parse(&words) {
         Err(error) => {
@@ -23,6 +27,8 @@ pub fn run(bytes: &[u8]) {
         }
         Ok(filter) => {
             assert_eq!(Filter::parse(&words), Ok(filter.clone()), "the same words, another filter");
+            let written = filter.to_string();
+            assert_eq!(Filter::parse_line(&written), Ok(filter.clone()), "written as {written:?}");
             for event in &*EVENTS {
                 let expected = words.iter().all(|word| passes(word, event));
                 assert_eq!(filter.matches(event), expected, "{words:?} on {event:?}");

@@ -4,10 +4,14 @@
 //! status that is the client's fault or no fault, never the server's.
 //!
 //! One connection may last: a follower of events that sent more than its request. hyper does not read on while it
-//! answers, so that the follower's leaving shows with the next event, and no sooner.
+//! answers, so that the follower's leaving shows with the next event that passes its filter, and no sooner.
 
-use rstmon::serve::{Hub, NotReady, Source, SourceError, Subscription, TooManySubscribers, fuzzing::Servers};
+use rstmon::serve::{
+    Hub, NotReady, Source, SourceError, Subscription, TooManySubscribers, filter::Filter, fuzzing::Servers,
+    snapshot::Snapshot,
+};
 use std::{
+    pin::pin,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -28,7 +32,6 @@ const QUIET: Duration = Duration::from_millis(50);
 
 struct Setup {
     runtime: Runtime,
-    hub: Hub,
     open: Servers,
     guarded: Servers,
 }
@@ -37,7 +40,6 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
     let source = Arc::new(Fixed::default());
     Setup {
         runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
-        hub: source.hub.clone(),
         open: Servers::new(source.clone(), None).expect("a server"),
         guarded: Servers::new(source, Some(WEB_CONFIG.into())).expect("a guarded server"),
     }
@@ -45,12 +47,12 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
 
 /// Sends the bytes, closes, and reads what comes back.
 pub fn run(bytes: &[u8]) {
-    let Setup { runtime, hub, open, guarded } = &*SETUP;
+    let Setup { runtime, open, guarded } = &*SETUP;
     runtime.block_on(async {
-        talk(bytes, hub, |stream| open.tcp(stream)).await;
-        talk(bytes, hub, |stream| open.unix(stream)).await;
+        talk(bytes, |stream| open.tcp(stream)).await;
+        talk(bytes, |stream| open.unix(stream)).await;
         if mentions_password(bytes) {
-            talk(bytes, hub, |stream| guarded.tcp(stream)).await;
+            talk(bytes, |stream| guarded.tcp(stream)).await;
         }
     });
 }
@@ -60,7 +62,7 @@ fn mentions_password(bytes: &[u8]) -> bool {
     bytes.windows(13).any(|part| part.eq_ignore_ascii_case(b"authorization"))
 }
 
-async fn talk<F: Future<Output = ()>>(bytes: &[u8], hub: &Hub, serve: impl FnOnce(DuplexStream) -> F) {
+async fn talk<F: Future<Output = ()>>(bytes: &[u8], serve: impl FnOnce(DuplexStream) -> F) {
     let (mut client, server) = duplex(PIPE_BYTES);
     let mut answer = Vec::new();
     let conversation = async {
@@ -71,17 +73,24 @@ async fn talk<F: Future<Output = ()>>(bytes: &[u8], hub: &Hub, serve: impl FnOnc
         loop {
             match timeout(if follows(&answer) { QUIET } else { PATIENCE }, client.read_buf(&mut answer)).await {
                 Ok(Ok(1..)) => {}
-                Ok(Ok(0) | Err(_)) => break,
+                Ok(Ok(0) | Err(_)) => return false,
                 Err(_) => {
                     assert!(follows(&answer), "no end and no answer");
-                    drop(client);
-                    hub.publish(&Arc::from("{}"));
-                    break;
+                    return true;
                 }
             }
         }
     };
-    let both = async { tokio::join!(serve(server), conversation) };
+    let both = async {
+        let (mut serving, mut conversation) = (pin!(serve(server)), pin!(conversation));
+        let followed = tokio::select! {
+            () = serving.as_mut() => { conversation.await; true }
+            followed = conversation.as_mut() => followed,
+        };
+        if !followed {
+            serving.await;
+        }
+    };
     timeout(2 * PATIENCE, both).await.expect("the connection ends");
     judge(&answer);
 }
@@ -125,7 +134,16 @@ impl Source for Fixed {
         if since.is_zero() { Vec::new() } else { vec![Arc::from(r#"{"schema":1}"#); 3] }
     }
 
-    fn subscribe(&self) -> Result<Subscription, TooManySubscribers> {
-        self.hub.subscribe()
+    fn snapshot(&self) -> Result<Snapshot, SourceError> {
+        Ok(serde_json::from_value(serde_json::json!({
+            "schema": 1, "time": "2026-11-21T03:00:00Z", "started": "2026-11-21T02:00:00Z", "version": "0",
+            "host": "made up", "kernel": "6", "uptime_seconds": 1, "trend_step_seconds": 1, "sent": {"total": 0},
+            "received": {"total": 0}, "events_lost": {"ring_full": 0, "rate_limited": 0, "slow_subscriber": 0},
+            "count_overflow": 0, "degraded": [], "series": [],
+        }))?)
+    }
+
+    fn subscribe(&self, _history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {
+        self.hub.subscribe(filter, Vec::new())
     }
 }

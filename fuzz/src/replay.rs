@@ -1,27 +1,37 @@
 //! Recorded events: NDJSON as `rstmon tail --json` prints it, read back from a file that anybody may have written.
 //!
-//! Holds: a line is an event, the notice of a loss, or refused; an event survives JSON unchanged, and as a line of text
-//! it can break neither line nor terminal, whatever is in it.
+//! Holds: a line is an event, the notice of a loss, or passed over; what holds no event is refused; an event survives
+//! JSON unchanged, and as a line of text it can break neither line nor terminal, whatever is in it.
 
 use super::text::assert_harmless;
 use jiff::tz::TimeZone;
-use rstmon::{command::line, model::text::safe, serve::event::Event};
+use rstmon::{
+    command::{follow::Line, line, recording::Recording},
+    serve::event::Event,
+};
+use std::{io::Cursor, path::Path};
 
-/// Reads the lines, each on its own.
-///
-/// Replay files are to be read here by the very reader of `top --replay` and `why --replay`, once there is one.
+/// Reads all of it, as `top --replay` and `why --replay` do.
 pub fn run(bytes: &[u8]) {
-    for line in bytes.split(|byte| *byte == b'\n') {
-        let Ok(text) = std::str::from_utf8(line) else { continue };
-        match serde_json::from_str::<Event>(text) {
-            Ok(event) => check_event(&event),
-            // serde quotes what it does not know: whoever shows this has to make it safe.
-            Err(error) => {
-                assert_harmless("the error", &safe(&error.to_string()));
-                let _lost =
-                    serde_json::from_str::<serde_json::Value>(text).ok().and_then(|it| it.get("lost")?.as_u64());
+    let mut recording = Recording::new(Box::new(Cursor::new(bytes.to_vec())), Path::new("recording"));
+    let (mut events, mut lost) = (0, 0_u64);
+    let ended = loop {
+        match recording.next_line() {
+            Ok(Some(Line::Event(event))) => {
+                check_event(&event);
+                events += 1;
             }
+            Ok(Some(Line::Lost { lost: more })) => lost = lost.saturating_add(more),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
         }
+    };
+    if let Some(error) = &ended {
+        assert_harmless("the error", &error.to_string());
+    }
+    assert_eq!(events == 0, ended.is_some(), "{events} events and {lost} lost ended with {ended:?}");
+    if let Some(complaint) = recording.complaint() {
+        assert_harmless("the complaint", &complaint);
     }
 }
 

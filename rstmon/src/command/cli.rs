@@ -1,5 +1,6 @@
 //! Words, flags and help of the command line.
 
+use super::top::Group;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ pub struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
+  rstmon top                          the live view: who resets what, how often, and why
   rstmon tail                         one line for each reset on this host, as it happens
   rstmon tail process=java severity=harmful
   rstmon why --since 1h               what reset connections in the last hour, why, and what to do
@@ -26,6 +28,8 @@ const EXAMPLES: &str = "Examples:
 pub enum Command {
     /// The daemon: counts resets, serves /metrics and the Unix socket
     Run(RunArguments),
+    /// The live view: who resets what, how often, why, and what to do
+    Top(TopArguments),
     /// One line for each reset as it happens
     Tail(TailArguments),
     /// The diagnosis: resets grouped by cause and owner, with evidence and remedies
@@ -103,6 +107,50 @@ const FILTER_HELP: &str = "Filter: words field=value are ANDed; field!=value neg
 Fields: process unit container port cause reason direction family local remote severity
   (local and remote take an address or a network, such as 10.0.0.0/8)";
 
+const TOP_EXAMPLES: &str = "Examples:
+  rstmon top
+  rstmon top severity=harmful port=443,8443
+  rstmon top --group cause
+  rstmon top --once > ticket.txt
+  rstmon tail --json > incident.json; rstmon top --replay incident.json --speed 10
+
+Filter: words field=value are ANDed; field!=value negates; several values with commas.
+Fields: process unit container port cause reason direction family local remote severity
+Keys: press ? in the view";
+
+/// Flags of `top`.
+#[derive(Debug, Args)]
+#[command(after_help = TOP_EXAMPLES)]
+pub struct TopArguments {
+    /// Where the numbers come from.
+    #[command(flatten)]
+    pub source: SourceArguments,
+    /// Show a recording made by `rstmon tail --json` instead of this host; - reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "standalone")]
+    pub replay: Option<PathBuf>,
+    /// How many times faster than it was recorded; 0 = all at once
+    #[arg(long, value_name = "FACTOR", default_value = "1", requires = "replay")]
+    pub speed: f64,
+    /// What makes a row: who (process, unit, port, direction and cause), cause, process, unit, port or network
+    #[arg(long, value_name = "WHAT", default_value = "who")]
+    pub group: Group,
+    /// Print one snapshot as plain text and exit
+    #[arg(long)]
+    pub once: bool,
+    /// With --once: watch for this long, so that there is something to see [default: 1s]
+    #[arg(long = "for", value_name = "DURATION", requires = "once")]
+    pub watch_for: Option<String>,
+    /// One JSON document instead of the view (schema: docs/events.md); implies --once
+    #[arg(long)]
+    pub json: bool,
+    /// Plain ASCII, also where the locale says UTF-8
+    #[arg(long)]
+    pub ascii: bool,
+    /// Which resets to show
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+}
+
 /// Flags of `tail`.
 #[derive(Debug, Args)]
 #[command(after_help = FILTER_HELP)]
@@ -110,6 +158,9 @@ pub struct TailArguments {
     /// Where events come from.
     #[command(flatten)]
     pub source: SourceArguments,
+    /// Begin with the last N resets that the daemon remembers
+    #[arg(short = 'n', long, value_name = "N", default_value = "0", conflicts_with = "standalone")]
+    pub lines: usize,
     /// One JSON object a line (schema: docs/events.md)
     #[arg(long)]
     pub json: bool,
@@ -131,6 +182,9 @@ pub struct WhyArguments {
     /// Watch for this long without a daemon, then report
     #[arg(long = "for", value_name = "DURATION", conflicts_with = "since")]
     pub watch_for: Option<String>,
+    /// Diagnose a recording made by `rstmon tail --json`; - reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "watch_for", "standalone"])]
+    pub replay: Option<PathBuf>,
     /// One JSON document (schema: docs/events.md)
     #[arg(long)]
     pub json: bool,

@@ -171,7 +171,7 @@ section! {
     /// `[history]`
     HistoryConfig {
         /// Events remembered for `why`.
-        events: usize = 5000,
+        events: usize = 10_000,
     }
 }
 section! {

@@ -1,9 +1,9 @@
 //! Why a command failed, and the exit code that says so.
 
-use super::{config::ConfigError, filter::FilterError};
+use super::config::ConfigError;
 use crate::{
     probe::ProbeError,
-    serve::{self, ServeError},
+    serve::{self, ServeError, filter::FilterError},
 };
 use std::{io, process::ExitCode};
 
@@ -50,6 +50,9 @@ pub enum Failure {
     /// Privileges could not be given up.
     #[error("cannot give up privileges: {0}; run rstmon with CAP_BPF and CAP_PERFMON only")]
     Privileges(#[from] caps::errors::CapsError),
+    /// A recording cannot be read.
+    #[error(transparent)]
+    Recording(#[from] super::recording::RecordingError),
     /// Something of the operating system.
     #[error("{what}: {source}")]
     Io {
@@ -75,6 +78,15 @@ pub enum UsageError {
         /// As given.
         text: String,
     },
+    /// Not a speed.
+    #[error("--speed is {factor}: it has to be 0 (all at once) or more")]
+    Speed {
+        /// As given.
+        factor: f64,
+    },
+    /// A view without a screen.
+    #[error("the view needs a terminal; for scripts there are `rstmon top --once` and `rstmon top --json`")]
+    NoTerminal,
     /// Not a cause.
     #[error(transparent)]
     Cause(#[from] crate::explain::cause::UnknownCause),
@@ -102,6 +114,7 @@ impl Failure {
             | Self::Listen(_)
             | Self::TelemetryPath(_)
             | Self::WebConfig(_)
+            | Self::Recording(_)
             | Self::Serve(ServeError::WebConfig(_)) => 2,
             Self::Host { .. } => 3,
             Self::Probe(error) if error.is_host() => 3,

@@ -6,7 +6,6 @@ use crate::{
     serve::event::{Event, EventEvidence},
 };
 use jiff::tz::TimeZone;
-use std::fmt::Write as _;
 
 const RESET: &str = "\x1b[0m";
 
@@ -52,21 +51,39 @@ pub fn line(event: &Event, zone: &TimeZone, colour: bool) -> String {
     .to_owned()
 }
 
-/// What is known and not zero, as `name=value`.
-fn evidence(evidence: &EventEvidence) -> String {
-    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(evidence) else { return String::new() };
-    let mut text = String::new();
-    for (name, value) in fields {
-        let Some(number) = value.as_f64().filter(|number| *number != 0.0) else { continue };
-        let space = if text.is_empty() { "" } else { " " };
-        // Writing to a String does not fail.
-        let _ = write!(text, "{space}{name}={number}");
-    }
+/// Numbers that tell the most, in that order; the others follow by name.
+const TELLING: [&str; 10] = [
+    "unread_bytes",
+    "unsent_bytes",
+    "unacked_bytes",
+    "after_fin_bytes",
+    "segment_bytes",
+    "closed_ms_ago",
+    "idle_before_close_ms",
+    "silent_ms",
+    "backlog",
+    "age_ms",
+];
+
+/// Every number that is known, by its name in the JSON.
+#[must_use]
+pub fn numbers(evidence: &EventEvidence) -> Vec<(String, f64)> {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(evidence) else { return Vec::new() };
+    let mut numbers: Vec<(String, f64)> =
+        fields.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect();
+    numbers.sort_by_key(|(name, _)| TELLING.iter().position(|telling| telling == name).unwrap_or(TELLING.len()));
+    numbers
+}
+
+/// What is known and not zero, as `name=value`, and the facts.
+#[must_use]
+pub fn evidence(evidence: &EventEvidence) -> String {
+    let numbers = numbers(evidence).into_iter().filter(|(_, number)| *number != 0.0);
+    let mut parts: Vec<String> = numbers.map(|(name, number)| format!("{name}={number}")).collect();
     if !evidence.facts.is_empty() {
-        let space = if text.is_empty() { "" } else { " " };
-        let _ = write!(text, "{space}{}", safe(&evidence.facts.join("+")));
+        parts.push(safe(&evidence.facts.join("+")));
     }
-    text
+    parts.join(" ")
 }
 
 #[cfg(test)]

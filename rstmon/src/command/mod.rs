@@ -4,14 +4,17 @@ pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod doctor;
+mod duration;
 pub mod failure;
-pub mod filter;
+pub mod follow;
 pub mod line;
 pub mod logging;
 pub mod monitor;
+pub mod recording;
 pub mod run;
 pub mod stream;
 pub mod tail;
+pub mod top;
 pub mod why;
 
 pub use cli::Cli;
@@ -21,6 +24,7 @@ pub use failure::Failure;
 pub fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         cli::Command::Run(arguments) => run::run(&arguments),
+        cli::Command::Top(arguments) => top::run(&arguments),
         cli::Command::Tail(arguments) => tail::run(&arguments),
         cli::Command::Why(arguments) => why::run(&arguments),
         cli::Command::Doctor(arguments) => doctor::run(&arguments),

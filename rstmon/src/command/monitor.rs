@@ -1,20 +1,31 @@
 //! The probe with everything behind it: events flow through one thread from the ring to whoever watches, counts are
-//! read when they are asked for. `run` serves it, `tail` and `why` use it directly where there is no daemon.
+//! read when they are asked for. `run` serves it, `top`, `tail` and `why` use it directly where there is no daemon.
 
 use super::{Failure, config::Config};
 use crate::{
     attribute::{Controller, Placement, ProcessRef, Procfs, Resolver},
     explain::Verdict,
-    metrics::{Exporter, Health, coverage::Coverage, kernel, listeners},
-    model::{Clock, Reasons, Reset},
+    metrics::{
+        Exporter, Health,
+        coverage::Coverage,
+        kernel, listeners,
+        trend::{self, Trend},
+    },
+    model::{Clock, Direction, Reasons, Reset},
     probe::{CountReader, EventReader, EventSource, HookStatus, Probe, Programs},
     serve::{
         event::Event,
         join::{self, Joiner},
+        snapshot::{Count, Degraded, EventsLost, SNAPSHOT_SCHEMA, SeriesCount, Snapshot},
     },
 };
-use rstmon_common::{ResetRecord, limits::tally};
+use jiff::Timestamp;
+use rstmon_common::{
+    ResetRecord,
+    limits::{lost, tally},
+};
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError},
@@ -34,6 +45,9 @@ pub struct Monitor {
     reasons: Reasons,
     counts: Mutex<CountReader>,
     exporter: Mutex<Exporter>,
+    trend: Mutex<Trend>,
+    /// When counting began, on both clocks.
+    started: (Instant, Timestamp),
     resolver: Mutex<Resolver>,
     programs: Programs,
     /// Absent where the kernel's counter cannot be read, and where it counts resets that no hook sees.
@@ -76,6 +90,8 @@ impl Monitor {
             hooks,
             counts: Mutex::new(counts),
             exporter: Mutex::new(exporter),
+            trend: Mutex::default(),
+            started: (Instant::now(), Timestamp::now()),
             resolver: Mutex::new(resolver(cgroup_v1)?),
             reasons,
             programs,
@@ -146,11 +162,61 @@ impl Monitor {
         exporter.absorb(&counts, |cgroup| {
             resolver.resolve(cgroup, None, now).as_deref().map_or_else(|| ("".into(), "".into()), labels)
         });
+        lock(&self.trend).absorb(self.started.0.elapsed(), exporter.sums());
         Ok(counts.tally)
     }
 
-    /// Everything that `/metrics` shows.
-    pub fn metrics(&self, slow_subscriber_lost: u64) -> Result<String, Failure> {
+    /// The exact totals, how they grew lately, and what is hidden.
+    pub fn snapshot(&self, slow_subscriber_lost: u64) -> Result<Snapshot, Failure> {
+        let uncounted = self.account()?.uncounted;
+        let (exporter, trend, elapsed) = (lock(&self.exporter), lock(&self.trend), self.started.0.elapsed());
+        let series: Vec<SeriesCount> = exporter
+            .sums()
+            .map(|(series, total)| SeriesCount::new(series, Count { total, trend: trend.of(series, elapsed) }))
+            .collect();
+        let direction = |direction| Count {
+            total: series.iter().filter(|series| series.direction == direction).map(|series| series.count.total).sum(),
+            trend: trend.of_direction(direction, elapsed),
+        };
+        let kernel_lost = exporter.lost();
+        let host = rustix::system::uname();
+        Ok(Snapshot {
+            schema: SNAPSHOT_SCHEMA,
+            time: Timestamp::now(),
+            started: self.started.1,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: host.nodename().to_string_lossy().into_owned(),
+            kernel: host.release().to_string_lossy().into_owned(),
+            uptime_seconds: u64::try_from(rustix::system::sysinfo().uptime).unwrap_or(0),
+            trend_step_seconds: trend::STEP.as_secs(),
+            sent: direction(Direction::Sent),
+            received: direction(Direction::Received),
+            events_lost: EventsLost {
+                ring_full: kernel_lost[lost::RING_FULL as usize],
+                rate_limited: kernel_lost[lost::RATE_LIMITED as usize],
+                slow_subscriber: slow_subscriber_lost,
+            },
+            count_overflow: kernel_lost[lost::COUNT_OVERFLOW as usize],
+            uncounted,
+            degraded: self.degraded(),
+            series,
+        })
+    }
+
+    fn degraded(&self) -> Vec<Degraded> {
+        let hooks = self.hooks.iter().filter_map(|status| {
+            let hides = status.hides()?.to_owned();
+            Some(Degraded { what: format!("hook {}", status.hook.name), hides })
+        });
+        let fields = self
+            .missing_fields
+            .iter()
+            .map(|field| Degraded { what: format!("field {field}"), hides: "the evidence read from it".to_owned() });
+        hooks.chain(fields).collect()
+    }
+
+    /// Takes the counts in and compares them with the kernel's own.
+    fn account(&self) -> Result<Account, Failure> {
         let before = self.read_counts()?[tally::SENT as usize];
         let kernel = kernel::read().unwrap_or_default();
         let after = lock(&self.counts).read_tally()?[tally::SENT as usize];
@@ -158,8 +224,20 @@ impl Monitor {
             (Some(coverage), Some(&out_rsts)) => Some(coverage.uncounted(out_rsts, (before, after))),
             _ => None,
         };
-        let listeners = listeners::read().unwrap_or_default();
-        let health = Health { kernel, listeners, uncounted, programs: self.programs.stats(), slow_subscriber_lost };
+        Ok(Account { kernel, uncounted })
+    }
+
+    /// Everything that `/metrics` shows.
+    pub fn metrics(&self, slow_subscriber_lost: u64, subscribers_cut: u64) -> Result<String, Failure> {
+        let Account { kernel, uncounted } = self.account()?;
+        let health = Health {
+            kernel,
+            listeners: listeners::read().unwrap_or_default(),
+            uncounted,
+            programs: self.programs.stats(),
+            slow_subscriber_lost,
+            subscribers_cut,
+        };
         Ok(lock(&self.exporter).render(&health)?)
     }
 
@@ -174,6 +252,12 @@ impl Monitor {
     pub fn missing_fields(&self) -> &[String] {
         &self.missing_fields
     }
+}
+
+/// What the kernel counted itself, and what of it rstmon did not.
+struct Account {
+    kernel: BTreeMap<&'static str, u64>,
+    uncounted: Option<i64>,
 }
 
 /// Units and containers of the cgroups that exist now; later ones are looked up as they come.

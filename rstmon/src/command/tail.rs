@@ -1,8 +1,15 @@
 //! `rstmon tail`: one line for each reset as it happens, from the daemon or alone.
 
-use super::{Failure, cli::TailArguments, config::Config, filter::Filter, line, logging, monitor::Monitor, stream};
-use crate::serve::{Client, EVENT_SCHEMA, event::Event};
-use futures_util::TryStreamExt as _;
+use super::{
+    Failure,
+    cli::TailArguments,
+    config::Config,
+    follow::{Follow, Told},
+    line, logging,
+    monitor::Monitor,
+    stream,
+};
+use crate::serve::{Client, EVENT_SCHEMA, event::Event, filter::Filter};
 use jiff::tz::TimeZone;
 use std::{
     sync::{
@@ -25,7 +32,7 @@ pub fn run(arguments: &TailArguments) -> Result<(), Failure> {
     logging::start(&config.log);
     let mut printer = Printer { filter, json: arguments.json, colour: stream::colour(), zone: TimeZone::system() };
     if !arguments.source.standalone {
-        match follow(&config, &mut printer) {
+        match follow(&config, arguments.lines, &mut printer) {
             Err(Failure::Client(error)) if error.is_no_daemon() => {
                 if arguments.source.config.socket.is_some() {
                     return Err(error.into());
@@ -77,26 +84,22 @@ pub(super) fn note(text: &str) {
     eprintln!("rstmon: {text}");
 }
 
-/// Follows the daemon.
-fn follow(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
+/// Follows the daemon, over its restarts, until interrupted.
+fn follow(config: &Config, history: usize, printer: &mut Printer) -> Result<(), Failure> {
     stream::runtime()?.block_on(async {
-        let mut lines = Client::new(&config.socket.path).events().await?;
+        let client = Client::new(&config.socket.path);
+        let mut follow = Follow::connect(client, printer.filter.clone(), history).await?;
         printer.begin(&format!("through the daemon at {}", config.socket.path.display()))?;
-        while let Some(line) = lines.try_next().await? {
-            if let Ok(event) = serde_json::from_str::<Event>(&line) {
-                printer.print(&event)?;
-            } else if let Some(lost) = lost(&line) {
-                printer.tell_lost(lost)?;
+        loop {
+            match follow.next().await {
+                Told::Attached => note("the daemon is back"),
+                Told::Event(event) => printer.print(&event)?,
+                Told::Lost(lost) => printer.tell_lost(lost)?,
+                Told::Gone(None) => note("the daemon has stopped; waiting for it to come back"),
+                Told::Gone(Some(error)) => note(&format!("{error}; waiting for the daemon to come back")),
             }
         }
-        note("the daemon has stopped");
-        Ok(())
     })
-}
-
-/// The daemon's word that events were dropped for this reader.
-fn lost(line: &str) -> Option<u64> {
-    serde_json::from_str::<serde_json::Value>(line).ok()?.get("lost")?.as_u64()
 }
 
 /// Watches alone.

@@ -27,6 +27,8 @@ pub struct Health {
     pub programs: Vec<ProgramStats>,
     /// Events that slow subscribers lost.
     pub slow_subscriber_lost: u64,
+    /// Subscribers that were cut off.
+    pub subscribers_cut: u64,
 }
 
 /// Keeps the sums and renders them.
@@ -34,6 +36,8 @@ pub struct Exporter {
     registry: Registry,
     histograms: Histograms,
     fold: Fold,
+    /// The same with every label, where `fold` does without some.
+    whole: Option<Fold>,
     labels: LabelSet,
     reasons: Reasons,
     hooks: Vec<HookStatus>,
@@ -59,7 +63,8 @@ impl Exporter {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let histograms = Histograms::register(&registry)?;
-        Ok(Self { registry, histograms, fold: Fold::new(max_series), labels, reasons, hooks, lost: [0; 3] })
+        let whole = (labels != LabelSet::default()).then(|| Fold::new(max_series));
+        Ok(Self { registry, histograms, fold: Fold::new(max_series), whole, labels, reasons, hooks, lost: [0; 3] })
     }
 
     /// Takes in one event, for the histograms.
@@ -69,14 +74,23 @@ impl Exporter {
 
     /// Takes in a reading of the counts. `place` resolves a cgroup.
     pub fn absorb(&mut self, counts: &Counts, mut place: impl FnMut(u64) -> Place) {
-        let Self { fold, labels, reasons, lost, .. } = self;
+        let Self { fold, whole, labels, reasons, lost, .. } = self;
         fold.absorb(counts, reasons, |key| labels.apply(series(key, reasons, &mut place)));
+        if let Some(whole) = whole {
+            whole.absorb(counts, reasons, |key| series(key, reasons, &mut place));
+        }
         *lost = counts.lost;
     }
 
-    /// The sums of `rstmon_resets_total`.
+    /// The sums with every label, whichever `rstmon_resets_total` carries; at most as many.
     pub fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
-        self.fold.sums()
+        self.whole.as_ref().unwrap_or(&self.fold).sums()
+    }
+
+    /// What the kernel half lost, by `rstmon_common::limits::lost`.
+    #[must_use]
+    pub fn lost(&self) -> [u64; lost::COUNT as usize] {
+        self.lost
     }
 
     /// Renders everything.
@@ -109,6 +123,12 @@ impl Exporter {
                 "Events that nobody saw, by cause; the resets themselves are counted all the same.",
                 MetricType::COUNTER,
                 lost.map(|(why, count)| counter(count, [("why", why)])),
+            ),
+            family(
+                "rstmon_subscribers_cut_total",
+                "Readers of events that were cut off because they took nothing for a minute.",
+                MetricType::COUNTER,
+                [counter(health.subscribers_cut, NO_LABELS)],
             ),
             family(
                 "rstmon_count_overflow_total",

@@ -7,6 +7,7 @@ pub mod histograms;
 pub mod kernel;
 pub mod listeners;
 pub mod series;
+pub mod trend;
 
 pub use exposition::{Exporter, Health};
 pub use fold::Fold;

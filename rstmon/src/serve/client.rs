@@ -1,4 +1,4 @@
-//! The other end of the Unix socket, for `tail` and `why`.
+//! The other end of the Unix socket, for `top`, `tail` and `why`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,22 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use super::filter::Filter;
 use super::lines::Lines;
-use super::live::{DOCTOR_PATH, EVENTS_PATH, HISTORY_PATH, SINCE_PARAMETER, VERSION_PATH};
+use super::live::{
+    DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH,
+    VERSION_PATH,
+};
+use super::snapshot::Snapshot;
 
 /// From the connect to the header of the answer. The daemon itself gives up earlier (`Limits::answer`).
 const PATIENCE: Duration = Duration::from_secs(35);
-const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+/// Far more than a snapshot of as many series as anybody keeps.
+const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 const MAX_REASON_BYTES: usize = 4 * 1024;
 
 /// Why the daemon could not be asked. Each message is one line; the first ones end with what to do.
@@ -102,6 +109,12 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the daemon is not to be talked to now, in contrast to one that answers wrongly.
+    #[must_use]
+    pub fn is_no_connection(&self) -> bool {
+        matches!(self, Self::NoDaemon { .. } | Self::Connect { .. } | Self::Broken { .. } | Self::Document { .. })
+    }
+
     /// Whether there is simply no daemon, so that a command may do without.
     #[must_use]
     pub fn is_no_daemon(&self) -> bool {
@@ -127,9 +140,18 @@ impl Client {
         &self.path
     }
 
-    /// The events from now on, one JSON object a line: once this returns, none is missed. Ends when the daemon stops.
-    pub async fn events(&self) -> Result<Lines, ClientError> {
-        Ok(Lines::new(self.get(EVENTS_PATH).await?))
+    /// The last `history` remembered events, oldest first, and then those from now on, one JSON object a line, as far as
+    /// they pass `filter`. Once this returns, none is missed. Ends when the daemon stops.
+    pub async fn events(&self, history: usize, filter: &Filter) -> Result<Lines, ClientError> {
+        let filter = filter.to_string();
+        let filter = utf8_percent_encode(&filter, NON_ALPHANUMERIC);
+        let path = format!("{EVENTS_PATH}?{HISTORY_PARAMETER}={history}&{FILTER_PARAMETER}={filter}");
+        Ok(Lines::new(self.get(&path).await?))
+    }
+
+    /// The exact totals and what is hidden.
+    pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
+        serde_json::from_slice(&self.bytes(SNAPSHOT_PATH).await?).map_err(|source| ClientError::NotJson { source })
     }
 
     /// The remembered events of the last `since` (whole seconds, rounded up), oldest first, one JSON object a line.
@@ -149,9 +171,12 @@ impl Client {
     }
 
     async fn document(&self, path: &str) -> Result<serde_json::Value, ClientError> {
+        serde_json::from_slice(&self.bytes(path).await?).map_err(|source| ClientError::NotJson { source })
+    }
+
+    async fn bytes(&self, path: &str) -> Result<Bytes, ClientError> {
         let body = Limited::new(self.get(path).await?, MAX_DOCUMENT_BYTES).collect().await;
-        let bytes = body.map_err(|source| ClientError::Document { source })?.to_bytes();
-        serde_json::from_slice(&bytes).map_err(|source| ClientError::NotJson { source })
+        Ok(body.map_err(|source| ClientError::Document { source })?.to_bytes())
     }
 
     async fn get(&self, path: &str) -> Result<Incoming, ClientError> {

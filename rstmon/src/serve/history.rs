@@ -28,6 +28,13 @@ impl History {
         self.events.push_back(event);
     }
 
+    /// The last `count` events, oldest first.
+    #[must_use]
+    pub fn last(&self, count: usize) -> Vec<Arc<Event>> {
+        let skipped = self.events.len().saturating_sub(count);
+        self.events.iter().skip(skipped).cloned().collect()
+    }
+
     /// Events no older than `since`, oldest first.
     #[must_use]
     pub fn since(&self, since: Duration, now: Timestamp) -> Vec<Arc<Event>> {

@@ -2,15 +2,21 @@
 //!
 //! Contract: publishing never waits and never grows memory. Each subscriber has a bounded queue; a line that does not
 //! fit is dropped for that subscriber alone, counted, and announced to it at the very place of the gap by a line
-//! `{"schema":1,"lost":N}`. A subscriber unregisters when it is dropped.
+//! `{"schema":1,"lost":N}`. Who takes nothing for [`STALL`] while its queue is full is cut off, and
+//! counted, too. A subscriber unregisters when it is dropped.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use futures_util::Stream;
 use tokio::sync::mpsc;
+
+use super::event::Event;
+use super::filter::Filter;
 
 /// Version of the NDJSON lines on the socket; a line with another number must not be interpreted.
 pub const EVENT_SCHEMA: u32 = 1;
@@ -21,6 +27,9 @@ pub const DEFAULT_QUEUE_LINES: usize = 1024;
 /// Subscribers at the same time.
 pub const DEFAULT_MAX_SUBSCRIBERS: usize = 64;
 
+/// How long a subscriber may take nothing while its queue is full; then its place is given to others.
+pub(super) const STALL: Duration = Duration::from_mins(1);
+
 /// Every seat of the hub is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{max} subscribers follow the events already; end one of them (rstmon tail) and try again")]
@@ -29,7 +38,7 @@ pub struct TooManySubscribers {
     pub max: usize,
 }
 
-/// Hands each published line to all subscribers. Clones share the subscribers.
+/// Hands each published event to all subscribers that asked for it, as a line. Clones share the subscribers.
 #[derive(Clone)]
 pub struct Hub {
     shared: Arc<Shared>,
@@ -41,6 +50,7 @@ struct Shared {
     /// Mirrors `seats.len()`, so that publishing to nobody costs one load.
     seated: AtomicUsize,
     lost: AtomicU64,
+    cut: AtomicU64,
     seats: Mutex<Seats>,
 }
 
@@ -52,9 +62,12 @@ struct Seats {
 
 struct Seat {
     id: u64,
+    filter: Filter,
     queue: mpsc::Sender<Delivery>,
     /// Lines dropped since the last one that fitted.
     lost: u64,
+    /// Since when no line fits.
+    full_since: Option<Instant>,
 }
 
 struct Delivery {
@@ -78,6 +91,7 @@ impl Hub {
                 max_subscribers,
                 seated: AtomicUsize::new(0),
                 lost: AtomicU64::new(0),
+                cut: AtomicU64::new(0),
                 seats: Mutex::default(),
             }),
         }
@@ -89,29 +103,47 @@ impl Hub {
         self.shared.seated.load(Ordering::Relaxed) > 0
     }
 
-    /// Offers `line` (one JSON object, no line end) to every subscriber, without waiting for any.
-    pub fn publish(&self, line: &Arc<str>) {
+    /// Offers an event to every subscriber whose filter it passes, without waiting for any.
+    pub fn publish(&self, event: &Event) {
+        self.offer(Instant::now(), |filter| filter.matches(event), || event_line(event));
+    }
+
+    /// Offers a line (one JSON object, no line end) to those whose filter is `wanted`. It is made once, if at all.
+    pub(super) fn offer(
+        &self,
+        now: Instant,
+        wanted: impl Fn(&Filter) -> bool,
+        line: impl FnOnce() -> Option<Arc<str>>,
+    ) {
         if !self.has_subscribers() {
             return;
         }
-        let mut dropped = 0;
-        for seat in &mut self.shared.seats().taken {
-            let delivery = Delivery { lost_before: seat.lost, line: Arc::clone(line) };
-            match seat.queue.try_send(delivery) {
-                Ok(()) => seat.lost = 0,
-                Err(mpsc::error::TrySendError::Full(_)) => {
-                    seat.lost += 1;
+        let mut seats = self.shared.seats();
+        let mut readers = seats.taken.iter_mut().filter(|seat| wanted(&seat.filter)).peekable();
+        if readers.peek().is_none() {
+            return;
+        }
+        let Some(line) = line() else { return };
+        let (mut dropped, mut cut) = (0, 0);
+        for seat in readers {
+            match seat.offer(&line, now) {
+                Offered::Taken => {}
+                Offered::Dropped => dropped += 1,
+                Offered::Stalled => {
                     dropped += 1;
+                    cut += 1;
                 }
-                // Its subscription is being dropped and unregisters itself: nobody is left to miss the line.
-                Err(mpsc::error::TrySendError::Closed(_)) => {}
             }
         }
+        // The end of its queue ends the subscription as soon as the reader moves.
+        seats.taken.retain(|seat| !seat.is_stalled(now));
+        self.shared.seated.store(seats.taken.len(), Ordering::Relaxed);
         self.shared.lost.fetch_add(dropped, Ordering::Relaxed);
+        self.shared.cut.fetch_add(cut, Ordering::Relaxed);
     }
 
-    /// Follows the lines published from now on.
-    pub fn subscribe(&self) -> Result<Subscription, TooManySubscribers> {
+    /// Follows what is published from now on and passes `filter`, after those of `history` that pass it.
+    pub fn subscribe(&self, filter: Filter, history: Vec<Arc<Event>>) -> Result<Subscription, TooManySubscribers> {
         let mut seats = self.shared.seats();
         let max = self.shared.max_subscribers;
         if seats.taken.len() >= max {
@@ -120,15 +152,66 @@ impl Hub {
         let (queue, lines) = mpsc::channel(self.shared.queue_lines);
         let id = seats.next_id;
         seats.next_id += 1;
-        seats.taken.push(Seat { id, queue, lost: 0 });
+        let history = history.into_iter().filter(|event| filter.matches(&**event)).collect();
+        seats.taken.push(Seat { id, filter, queue, lost: 0, full_since: None });
         self.shared.seated.store(seats.taken.len(), Ordering::Relaxed);
-        Ok(Subscription { id, lines, after_gap: None, shared: Arc::clone(&self.shared) })
+        Ok(Subscription { id, history, lines, after_gap: None, shared: Arc::clone(&self.shared) })
+    }
+
+    /// Subscribers cut off so far because they took nothing for too long.
+    #[must_use]
+    pub fn subscribers_cut(&self) -> u64 {
+        self.shared.cut.load(Ordering::Relaxed)
     }
 
     /// Lines dropped so far because a subscriber was too slow, summed over all subscribers ever.
     #[must_use]
     pub fn slow_subscriber_lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// What became of a line that was offered to one subscriber.
+enum Offered {
+    Taken,
+    Dropped,
+    /// Dropped, and it has been so for too long.
+    Stalled,
+}
+
+impl Seat {
+    fn offer(&mut self, line: &Arc<str>, now: Instant) -> Offered {
+        match self.queue.try_send(Delivery { lost_before: self.lost, line: Arc::clone(line) }) {
+            Ok(()) => {
+                self.lost = 0;
+                self.full_since = None;
+                Offered::Taken
+            }
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.lost += 1;
+                self.full_since.get_or_insert(now);
+                if self.is_stalled(now) { Offered::Stalled } else { Offered::Dropped }
+            }
+            // Its subscription is being dropped and unregisters itself: nobody is left to miss the line.
+            Err(mpsc::error::TrySendError::Closed(_)) => Offered::Taken,
+        }
+    }
+
+    fn is_stalled(&self, now: Instant) -> bool {
+        self.full_since.is_some_and(|since| now.duration_since(since) >= STALL)
+    }
+}
+
+/// An event as a line of NDJSON, without the line end. It fails for no event; if one did, that is logged, and no reason
+/// to stop.
+#[must_use]
+pub fn event_line(event: &Event) -> Option<Arc<str>> {
+    match serde_json::to_string(event) {
+        Ok(line) => Some(line.into()),
+        Err(error) => {
+            tracing::error!(%error, "an event cannot be written as JSON");
+            None
+        }
     }
 }
 
@@ -142,6 +225,8 @@ impl Shared {
 /// One subscriber's stream of NDJSON lines (without line ends).
 pub struct Subscription {
     id: u64,
+    /// What is told before the live lines; put into JSON only as it is read.
+    history: VecDeque<Arc<Event>>,
     lines: mpsc::Receiver<Delivery>,
     /// The line behind a gap, while the gap itself is being announced.
     after_gap: Option<Arc<str>>,
@@ -151,11 +236,20 @@ pub struct Subscription {
 impl Subscription {
     /// The next line that is there already.
     pub(super) fn next_queued(&mut self) -> Option<Arc<str>> {
-        if let Some(line) = self.after_gap.take() {
+        if let Some(line) = self.remembered().or_else(|| self.after_gap.take()) {
             return Some(line);
         }
         let delivery = self.lines.try_recv().ok()?;
         Some(self.accept(delivery))
+    }
+
+    fn remembered(&mut self) -> Option<Arc<str>> {
+        while let Some(event) = self.history.pop_front() {
+            if let Some(line) = event_line(&event) {
+                return Some(line);
+            }
+        }
+        None
     }
 
     fn accept(&mut self, Delivery { lost_before, line }: Delivery) -> Arc<str> {
@@ -171,7 +265,7 @@ impl Stream for Subscription {
     type Item = Arc<str>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Arc<str>>> {
-        if let Some(line) = self.after_gap.take() {
+        if let Some(line) = self.remembered().or_else(|| self.after_gap.take()) {
             return Poll::Ready(Some(line));
         }
         let delivery = ready!(self.lines.poll_recv(context));
@@ -193,8 +287,22 @@ mod tests {
 
     use super::*;
 
-    fn line(text: &str) -> Arc<str> {
-        Arc::from(text)
+    fn publish_at(hub: &Hub, now: Instant, text: &str) {
+        hub.offer(now, |_| true, || Some(Arc::from(text)));
+    }
+
+    fn publish(hub: &Hub, text: &str) {
+        publish_at(hub, Instant::now(), text);
+    }
+
+    fn event(process: &str) -> Arc<Event> {
+        let end = serde_json::json!({"address": "127.0.0.1", "port": 80});
+        let event = serde_json::json!({
+            "schema": 1, "time": "2026-11-21T03:00:00Z", "direction": "sent", "reason": "tcp_state", "socket": "full",
+            "local": end, "remote": end, "owner": {"process": process, "pid": 7, "provenance": "current"},
+            "evidence": {}, "cause": "linger_abort", "confidence": "certain", "severity": "notice", "sentence": "",
+        });
+        Arc::new(serde_json::from_value(event).expect("a valid event"))
     }
 
     fn drain(subscription: &mut Subscription) -> Vec<String> {
@@ -204,9 +312,12 @@ mod tests {
     #[tokio::test]
     async fn every_subscriber_gets_every_line_in_order() {
         let hub = Hub::default();
-        let (mut first, mut second) = (hub.subscribe().expect("a seat"), hub.subscribe().expect("a seat"));
-        hub.publish(&line("1"));
-        hub.publish(&line("2"));
+        let (mut first, mut second) = (
+            hub.subscribe(Filter::default(), Vec::new()).expect("a seat"),
+            hub.subscribe(Filter::default(), Vec::new()).expect("a seat"),
+        );
+        publish(&hub, "1");
+        publish(&hub, "2");
         for subscription in [&mut first, &mut second] {
             assert_eq!(subscription.next().await.as_deref(), Some("1"));
             assert_eq!(subscription.next().await.as_deref(), Some("2"));
@@ -216,18 +327,18 @@ mod tests {
     #[test]
     fn a_slow_subscriber_is_told_of_its_gap_where_the_gap_is() {
         let hub = Hub::new(2, 2);
-        let mut slow = hub.subscribe().expect("a seat");
-        let mut quick = hub.subscribe().expect("a seat");
+        let mut slow = hub.subscribe(Filter::default(), Vec::new()).expect("a seat");
+        let mut quick = hub.subscribe(Filter::default(), Vec::new()).expect("a seat");
         let mut seen = Vec::new();
         for number in 1..=5 {
-            hub.publish(&line(&number.to_string()));
+            publish(&hub, &number.to_string());
             seen.extend(drain(&mut quick));
         }
         assert_eq!(seen, ["1", "2", "3", "4", "5"], "the quick one must not suffer");
         assert_eq!(hub.slow_subscriber_lost(), 3);
         assert_eq!(drain(&mut slow), ["1", "2"]);
-        hub.publish(&line("6"));
-        hub.publish(&line("7"));
+        publish(&hub, "6");
+        publish(&hub, "7");
         assert_eq!(drain(&mut slow), [r#"{"schema":1,"lost":3}"#, "6", "7"]);
     }
 
@@ -235,20 +346,50 @@ mod tests {
     fn seats_are_bounded_and_freed_on_drop() {
         let hub = Hub::new(1, 1);
         assert!(!hub.has_subscribers());
-        let seated = hub.subscribe().expect("a seat");
+        let seated = hub.subscribe(Filter::default(), Vec::new()).expect("a seat");
         assert!(hub.has_subscribers());
-        assert_eq!(hub.subscribe().err(), Some(TooManySubscribers { max: 1 }));
+        assert_eq!(hub.subscribe(Filter::default(), Vec::new()).err(), Some(TooManySubscribers { max: 1 }));
         drop(seated);
         assert!(!hub.has_subscribers());
-        assert!(hub.subscribe().is_ok());
+        assert!(hub.subscribe(Filter::default(), Vec::new()).is_ok());
     }
 
     #[test]
     fn lines_nobody_follows_are_not_lost_lines() {
         let hub = Hub::new(1, 1);
-        hub.publish(&line("unheard"));
-        let mut late = hub.subscribe().expect("a seat");
+        publish(&hub, "unheard");
+        let mut late = hub.subscribe(Filter::default(), Vec::new()).expect("a seat");
         assert_eq!(drain(&mut late), Vec::<String>::new());
         assert_eq!(hub.slow_subscriber_lost(), 0);
+    }
+
+    #[test]
+    fn history_comes_first_and_both_pass_the_filter() {
+        let hub = Hub::new(1, 8);
+        let filter = Filter::parse(&["process=java"]).expect("a valid filter");
+        let past = ["java", "curl", "java"].map(event).to_vec();
+        let mut reader = hub.subscribe(filter, past).expect("a seat");
+        for process in ["curl", "java"] {
+            hub.publish(&event(process));
+        }
+        let lines = drain(&mut reader);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains(r#""process":"java""#)), "{lines:?}");
+    }
+
+    #[test]
+    fn who_takes_nothing_for_long_is_cut_off_and_counted() {
+        let hub = Hub::new(1, 1);
+        let mut stalled = hub.subscribe(Filter::default(), Vec::new()).expect("a seat");
+        let start = Instant::now();
+        publish_at(&hub, start, "1");
+        publish_at(&hub, start, "2");
+        publish_at(&hub, start + STALL / 2, "3");
+        assert_eq!((hub.subscribers_cut(), hub.has_subscribers()), (0, true));
+        publish_at(&hub, start + STALL, "4");
+        assert_eq!((hub.subscribers_cut(), hub.has_subscribers()), (1, false), "its seat is free");
+        assert_eq!(hub.slow_subscriber_lost(), 3);
+        assert_eq!(drain(&mut stalled), ["1"]);
+        assert!(stalled.lines.is_closed(), "its stream ends");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::hub::STALL;
+
 /// Bounds of one kind of listener. `None` waits for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -44,10 +46,11 @@ impl Limits {
         }
     }
 
-    /// For the Unix socket: a client is local, let in by file mode, and may pause for as long as somebody reads a pager.
-    /// The hub's bounded queue keeps a paused one from costing memory.
+    /// For the Unix socket: a client is local and let in by file mode. One that follows the events may be silent for
+    /// ever, but has to take what it is sent: the hub's bounded queue keeps a slow one from costing memory, this limit a
+    /// stalled one from keeping its seat.
     #[must_use]
     pub fn unix() -> Self {
-        Self { write: None, idle: None, ..Self::tcp() }
+        Self { write: Some(STALL), idle: None, ..Self::tcp() }
     }
 }

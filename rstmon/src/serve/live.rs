@@ -1,8 +1,8 @@
-//! The routes on the Unix socket: live events, history, doctor, version.
+//! The routes on the Unix socket: live events, snapshot, history, doctor, version.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
@@ -14,26 +14,36 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
+use super::filter::Filter;
 use super::hub::{EVENT_SCHEMA, Subscription};
-use super::respond::{NDJSON, common_headers, content, not_found, read_only, text};
+use super::respond::{JSON, NDJSON, common_headers, content, not_found, read_only, text};
 use super::shutdown::Stopping;
 use super::source::Source;
 use super::work::{WorkFailed, off_thread};
 
 pub(super) const EVENTS_PATH: &str = "/v1/events";
 pub(super) const HISTORY_PATH: &str = "/v1/history";
+pub(super) const SNAPSHOT_PATH: &str = "/v1/snapshot";
 pub(super) const DOCTOR_PATH: &str = "/v1/doctor";
 pub(super) const VERSION_PATH: &str = "/v1/version";
+const PATHS: [&str; 5] = [EVENTS_PATH, SNAPSHOT_PATH, HISTORY_PATH, DOCTOR_PATH, VERSION_PATH];
 pub(super) const SINCE_PARAMETER: &str = "since_seconds";
+pub(super) const HISTORY_PARAMETER: &str = "history";
+pub(super) const FILTER_PARAMETER: &str = "filter";
 
 /// Lines that are there together are sent together, up to about this much.
 const BATCH_BYTES: usize = 16 * 1024;
+
+/// A snapshot folds the kernel's maps: whoever asks within this time of another gets the same one.
+const SNAPSHOT_LIFE: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
 struct Live {
     source: Arc<dyn Source>,
     stopping: Stopping,
+    snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
 }
 
 /// What the daemon calls itself.
@@ -51,18 +61,29 @@ struct Since {
     since_seconds: Option<u64>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Follow {
+    /// Remembered events to begin with; without it, all of them.
+    history: Option<usize>,
+    /// A line in the filter grammar.
+    #[serde(default)]
+    filter: String,
+}
+
 /// The routes. Streams end when `stopping` says so.
 pub(super) fn router(source: Arc<dyn Source>, stopping: Stopping) -> Router {
     let about = About { name: "rstmon", version: env!("CARGO_PKG_VERSION"), schema: EVENT_SCHEMA };
     Router::new()
         .route(EVENTS_PATH, get(events))
+        .route(SNAPSHOT_PATH, get(snapshot))
         .route(HISTORY_PATH, get(history))
         .route(DOCTOR_PATH, get(doctor))
         .route(VERSION_PATH, get(async move || Json(about)))
         .method_not_allowed_fallback(read_only)
-        .fallback(async || not_found([EVENTS_PATH, HISTORY_PATH, DOCTOR_PATH, VERSION_PATH]))
+        .fallback(async || not_found(PATHS))
         .layer(map_response(common_headers))
-        .with_state(Live { source, stopping })
+        .with_state(Live { source, stopping, snapshot: Arc::default() })
 }
 
 impl IntoResponse for WorkFailed {
@@ -71,9 +92,24 @@ impl IntoResponse for WorkFailed {
     }
 }
 
-async fn events(State(Live { source, stopping }): State<Live>) -> Result<Response, WorkFailed> {
+async fn events(
+    State(Live { source, stopping, .. }): State<Live>,
+    follow_what: Result<Query<Follow>, QueryRejection>,
+) -> Result<Response, WorkFailed> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        let usage = format_args!("{error}; ask {EVENTS_PATH}?{HISTORY_PARAMETER}=N&{FILTER_PARAMETER}=WORDS");
+        Ok(text(StatusCode::BAD_REQUEST, usage))
+    };
+    let Follow { history, filter } = match follow_what {
+        Ok(Query(follow)) => follow,
+        Err(rejection) => return wrong(&rejection),
+    };
+    let filter = match Filter::parse_line(&filter) {
+        Ok(filter) => filter,
+        Err(error) => return wrong(&error),
+    };
     // The answer's header goes out only after the subscription stands: who has it misses nothing from then on.
-    Ok(match off_thread(move || source.subscribe()).await? {
+    Ok(match off_thread(move || source.subscribe(history.unwrap_or(usize::MAX), filter)).await? {
         Ok(subscription) => content(NDJSON, follow(subscription, stopping)),
         Err(full) => text(StatusCode::SERVICE_UNAVAILABLE, full),
     })
@@ -88,6 +124,28 @@ fn follow(subscription: Subscription, stopping: Stopping) -> Body {
         let batch = batch(first?, || lines.next_queued());
         Some((Ok::<_, Infallible>(batch), (lines, stopping)))
     }))
+}
+
+async fn snapshot(State(Live { source, snapshot, .. }): State<Live>) -> Result<Response, WorkFailed> {
+    let mut last = snapshot.lock_owned().await;
+    if let Some((taken, document)) = &*last
+        && taken.elapsed() < SNAPSHOT_LIFE
+    {
+        return Ok(content(JSON, document.clone()));
+    }
+    // The lock goes along: who gives up waiting does not let the next collection start beside this one.
+    let answer = off_thread(move || {
+        let document = source.snapshot().and_then(|snapshot| Ok(Bytes::from(serde_json::to_vec(&snapshot)?)))?;
+        *last = Some((Instant::now(), document.clone()));
+        Ok::<_, super::SourceError>(document)
+    });
+    Ok(match answer.await? {
+        Ok(document) => content(JSON, document),
+        Err(error) => {
+            tracing::error!(error, "cannot take a snapshot");
+            text(StatusCode::INTERNAL_SERVER_ERROR, format_args!("cannot take a snapshot: {error}"))
+        }
+    })
 }
 
 async fn history(

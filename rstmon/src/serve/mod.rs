@@ -15,6 +15,7 @@ mod client;
 mod connection;
 pub mod event;
 mod exporter;
+pub mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
@@ -32,6 +33,7 @@ mod rate_limit;
 mod respond;
 mod server;
 mod shutdown;
+pub mod snapshot;
 mod source;
 mod telemetry_path;
 #[cfg(test)]
@@ -42,7 +44,9 @@ mod work;
 
 pub use client::{Client, ClientError};
 pub use group::GroupError;
-pub use hub::{DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, EVENT_SCHEMA, Hub, Subscription, TooManySubscribers};
+pub use hub::{
+    DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, EVENT_SCHEMA, Hub, Subscription, TooManySubscribers, event_line,
+};
 pub use limits::Limits;
 pub use lines::Lines;
 pub use listen::{ListenAddress, ListenError};

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 pub(super) const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
 /// One answer as plain text, with a line end for people with curl.

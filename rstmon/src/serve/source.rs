@@ -5,7 +5,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::filter::Filter;
 use super::hub::{Subscription, TooManySubscribers};
+use super::snapshot::Snapshot;
 
 /// Any error of a [`Source`], kept whole so that its chain reaches the log.
 pub type SourceError = Box<dyn Error + Send + Sync + 'static>;
@@ -41,6 +43,10 @@ pub trait Source: Send + Sync + 'static {
     /// `since` may be as long as [`Duration::MAX`]: everything.
     fn history(&self, since: Duration) -> Vec<Arc<str>>;
 
-    /// The events from now on.
-    fn subscribe(&self) -> Result<Subscription, TooManySubscribers>;
+    /// The exact totals and what is hidden. Never called twice at the same time.
+    fn snapshot(&self) -> Result<Snapshot, SourceError>;
+
+    /// The last `history` remembered events and then those from now on, none missed and none twice, as far as they pass
+    /// `filter`.
+    fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers>;
 }

@@ -7,7 +7,7 @@ use crate::{
     },
     serve::{
         DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, Hub, NotReady, Source, SourceError, Subscription,
-        TooManySubscribers, event::Event, history::History,
+        TooManySubscribers, event::Event, event_line, filter::Filter, history::History, snapshot::Snapshot,
     },
 };
 use jiff::Timestamp;
@@ -35,28 +35,16 @@ impl Daemon {
     /// Remembers an event and shows it to those who watch; it is put into JSON only for them.
     pub(super) fn publish(&self, event: Event) {
         let event = Arc::new(event);
-        if self.hub.has_subscribers()
-            && let Some(line) = json(&event)
-        {
-            self.hub.publish(&line);
-        }
-        lock(&self.history).push(event);
-    }
-}
-
-fn json(event: &Event) -> Option<Arc<str>> {
-    match serde_json::to_string(event) {
-        Ok(line) => Some(line.into()),
-        Err(error) => {
-            tracing::error!(%error, "an event cannot be written as JSON");
-            None
-        }
+        // Both under one lock: who subscribes gets each event from exactly one of the two.
+        let mut history = lock(&self.history);
+        self.hub.publish(&event);
+        history.push(event);
     }
 }
 
 impl Source for Daemon {
     fn metrics(&self) -> Result<String, SourceError> {
-        Ok(self.monitor.metrics(self.hub.slow_subscriber_lost())?)
+        Ok(self.monitor.metrics(self.hub.slow_subscriber_lost(), self.hub.subscribers_cut())?)
     }
 
     fn ready(&self) -> Result<(), NotReady> {
@@ -71,10 +59,15 @@ impl Source for Daemon {
 
     fn history(&self, since: Duration) -> Vec<Arc<str>> {
         let events = lock(&self.history).since(since, Timestamp::now());
-        events.iter().filter_map(|event| json(event)).collect()
+        events.iter().filter_map(|event| event_line(event)).collect()
     }
 
-    fn subscribe(&self) -> Result<Subscription, TooManySubscribers> {
-        self.hub.subscribe()
+    fn snapshot(&self) -> Result<Snapshot, SourceError> {
+        Ok(self.monitor.snapshot(self.hub.slow_subscriber_lost())?)
+    }
+
+    fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {
+        let remembered = lock(&self.history);
+        self.hub.subscribe(filter, remembered.last(history))
     }
 }

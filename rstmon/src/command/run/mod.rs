@@ -4,18 +4,13 @@ mod daemon;
 
 use super::{Failure, cli::RunArguments, config::Config, logging, monitor::Monitor};
 use crate::{
+    metrics::trend,
     probe::privileges,
     serve::{Limits, ListenAddress, Server, ServerOptions, SocketOptions, TelemetryPath, stop_signal, web_config},
 };
 use daemon::Daemon;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 use tokio::signal::unix::{SignalKind, signal};
-
-/// How often the counts are read when nobody scrapes.
-const READ_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Validates the configuration, or runs until SIGTERM or SIGINT.
 pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
@@ -68,7 +63,8 @@ async fn serve(config: &Config, options: ServerOptions) -> Result<(), Failure> {
 
     let (stopper, stopping) = stop_signal();
     let mut serving = tokio::spawn(server.run(Arc::clone(&daemon) as Arc<dyn crate::serve::Source>, stopping));
-    let mut tick = tokio::time::interval(READ_INTERVAL);
+    // Also when nobody scrapes: a count map must not stay full, and trends have a step.
+    let mut tick = tokio::time::interval(trend::STEP);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let why = loop {
         tokio::select! {

@@ -108,11 +108,8 @@ fn richness(event: &Event) -> usize {
 mod tests {
     use super::{Finding, findings};
     use crate::{
-        command::{
-            filter::Filter,
-            why::{stories::stories, testing::event},
-        },
-        serve::event::Event,
+        command::why::{stories::stories, testing::event},
+        serve::{event::Event, filter::Filter},
     };
     use serde_json::json;
     use std::sync::Arc;

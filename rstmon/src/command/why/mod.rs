@@ -1,9 +1,8 @@
-//! `rstmon why`: the diagnosis. Events from the daemon's memory, or watched for a while, become findings.
+//! `rstmon why`: the diagnosis. Events from the daemon's memory, watched for a while, or from a recording, become findings.
 //!
 //! `source` gets events -> `stories` makes one story of the two ends of a RST, and filters -> `findings` groups stories,
 //! `noise` sets aside what needs nobody -> `report` is the whole as data (`--json`) -> `page` is it for a person.
 
-mod duration;
 mod findings;
 mod noise;
 mod page;
@@ -13,7 +12,8 @@ mod stories;
 #[cfg(test)]
 mod testing;
 
-use super::{Failure, cli::WhyArguments, config::Config, filter::Filter, logging, stream};
+use super::{Failure, cli::WhyArguments, config::Config, duration, logging, stream};
+use crate::serve::filter::Filter;
 use jiff::tz::TimeZone;
 
 /// Prints the diagnosis.
@@ -23,11 +23,12 @@ pub fn run(arguments: &WhyArguments) -> Result<(), Failure> {
     let watch_for = arguments.watch_for.as_deref().map(duration::parse).transpose()?;
     let config = Config::load(&arguments.source.config)?;
     logging::start(&config.log);
-    let seen = match watch_for {
-        Some(span) => source::watch(&config, span)?,
+    let seen = match (&arguments.replay, watch_for) {
+        (Some(path), _) => source::replay(path)?,
+        (None, Some(span)) => source::watch(&config, span)?,
         // Alone there is no past to look at: watch for as long as asked.
-        None if arguments.source.standalone => source::watch(&config, since)?,
-        None => source::remember(&config, since)?,
+        (None, None) if arguments.source.standalone => source::watch(&config, since)?,
+        (None, None) => source::remember(&config, since)?,
     };
     let report = report::Report::new(seen, &filter);
     let text = if arguments.json {

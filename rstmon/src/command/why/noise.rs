@@ -144,14 +144,11 @@ pub(super) fn sum_up(noise: &[(Noise, &Story)]) -> Vec<Benign> {
 mod tests {
     use super::{Ear, Noise};
     use crate::{
-        command::{
-            filter::Filter,
-            why::{
-                stories::stories,
-                testing::{event, received_from},
-            },
+        command::why::{
+            stories::stories,
+            testing::{event, received_from},
         },
-        serve::event::Event,
+        serve::{event::Event, filter::Filter},
     };
     use serde_json::{Value, json};
     use std::sync::Arc;

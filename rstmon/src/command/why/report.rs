@@ -8,11 +8,11 @@ use super::{
     stories::{Story, stories},
 };
 use crate::{
-    command::filter::Filter,
     explain::{
         Severity,
         catalogue::{Remedy, Sees},
     },
+    serve::filter::Filter,
 };
 use jiff::Timestamp;
 use serde::Serialize;

@@ -5,7 +5,9 @@ use crate::{
         Failure,
         config::Config,
         doctor,
+        follow::Line,
         monitor::{Monitor, lock},
+        recording::Recording,
         stream::runtime,
         tail::note,
     },
@@ -19,7 +21,7 @@ use serde::{Serialize, Serializer};
 use std::{
     collections::BTreeMap,
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -35,6 +37,8 @@ pub(super) enum Source {
     Daemon(PathBuf),
     /// This process.
     Watched,
+    /// This recording.
+    Recorded(PathBuf),
 }
 
 impl fmt::Display for Source {
@@ -42,6 +46,7 @@ impl fmt::Display for Source {
         match self {
             Self::Daemon(path) => write!(f, "the daemon at {}", path.display()),
             Self::Watched => f.write_str("this host, watched"),
+            Self::Recorded(path) => write!(f, "the recording {}", path.display()),
         }
     }
 }
@@ -169,6 +174,40 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
         lost: Some(counted.saturating_sub(seen)),
         overflows: OVERFLOWS.into_iter().map(|name| (name, growth(name))).filter(|(_, grown)| *grown > 0).collect(),
         listeners: full_listeners(),
+    })
+}
+
+/// What was recorded, here or elsewhere, now or long ago.
+pub(super) fn replay(path: &Path) -> Result<Seen, Failure> {
+    let mut recording = Recording::open(path)?;
+    let mut history = History::new(KEPT);
+    let (mut seen, mut lost) = (0_u64, 0);
+    while let Some(line) = recording.next_line()? {
+        match line {
+            Line::Event(event) => {
+                history.push(Arc::from(event));
+                seen += 1;
+            }
+            Line::Lost { lost: more } => lost += more,
+        }
+    }
+    if let Some(complaint) = recording.complaint() {
+        note(&complaint);
+    }
+    let events = history.last(KEPT);
+    let times = || events.iter().map(|event| event.time);
+    let (since, until) = (times().min().unwrap_or(Timestamp::MIN), times().max().unwrap_or(Timestamp::MAX));
+    Ok(Seen {
+        memory_full: seen > events.len() as u64,
+        events,
+        source: Source::Recorded(path.to_owned()),
+        since,
+        until,
+        // A recording does not tell what its host could not show.
+        hidden: Vec::new(),
+        lost: Some(lost),
+        overflows: BTreeMap::new(),
+        listeners: Vec::new(),
     })
 }
 

@@ -4,10 +4,10 @@
 //! receiver's where nobody sent it: a refused attempt concerns the process that tried to connect.
 
 use crate::{
-    command::filter::Filter,
     explain::{Cause, Confidence, Severity},
     model::Direction,
     serve::event::{Endpoint, Event},
+    serve::filter::Filter,
 };
 use jiff::Timestamp;
 use serde::Serialize;

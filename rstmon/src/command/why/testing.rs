@@ -4,7 +4,7 @@ use super::{
     report::Report,
     source::{Seen, Source},
 };
-use crate::{command::filter::Filter, explain::Cause, serve::event::Event};
+use crate::{explain::Cause, serve::event::Event, serve::filter::Filter};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -14,10 +14,10 @@ async fn next(lines: &mut (impl Stream<Item = Result<String, ClientError>> + Unp
 #[tokio::test]
 async fn events_arrive_as_they_happen_and_end_with_the_daemon() {
     let server = start(FakeSource::default()).await;
-    let mut events = server.client().events().await.unwrap();
+    let mut events = server.client().events(0, &Filter::default()).await.unwrap();
     for number in 0..3 {
         let line = format!(r#"{{"schema":1,"number":{number}}}"#);
-        server.source.hub.publish(&Arc::from(line.as_str()));
+        server.source.publish(&line);
         assert_eq!(next(&mut events).await, Some(line));
     }
     let socket = server.socket.clone();
@@ -30,9 +30,9 @@ async fn events_arrive_as_they_happen_and_end_with_the_daemon() {
 async fn many_events_arrive_in_order() {
     let source = FakeSource { hub: Hub::new(4, 100_000), ..FakeSource::default() };
     let server = start(source).await;
-    let mut events = server.client().events().await.unwrap();
+    let mut events = server.client().events(0, &Filter::default()).await.unwrap();
     for number in 0..20_000 {
-        server.source.hub.publish(&Arc::from(number.to_string().as_str()));
+        server.source.publish(&number.to_string());
     }
     for number in 0..20_000 {
         assert_eq!(next(&mut events).await, Some(number.to_string()));
@@ -41,9 +41,61 @@ async fn many_events_arrive_in_order() {
 }
 
 #[tokio::test]
+async fn memory_comes_first_and_a_filter_is_the_daemons_work() {
+    let remembered = ["java", "curl", "java", "Web Content"].map(made_up_event).to_vec();
+    let server = start(FakeSource { remembered, ..FakeSource::default() }).await;
+    let filter = Filter::parse(&["process=java,Web Content"]).unwrap();
+    let mut events = server.client().events(3, &filter).await.unwrap();
+    server.source.hub.publish(&made_up_event("curl"));
+    server.source.hub.publish(&made_up_event("java"));
+    for process in ["java", "Web Content", "java"] {
+        let event: serde_json::Value = serde_json::from_str(&next(&mut events).await.unwrap()).unwrap();
+        assert_eq!(event["owner"]["process"], process);
+    }
+}
+
+#[tokio::test]
+async fn without_a_word_all_that_is_remembered_comes_first() {
+    let server = start(FakeSource { remembered: vec![made_up_event("java"); 3], ..FakeSource::default() }).await;
+    let mut stream = UnixStream::connect(&server.socket).await.unwrap();
+    stream.write_all(&request("GET", "/v1/events", "")).await.unwrap();
+    let mut answer = String::new();
+    while answer.matches(r#""process":"java""#).count() < 3 {
+        let mut buffer = [0; 4096];
+        let read = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("three events").unwrap();
+        assert_ne!(read, 0, "{answer}");
+        answer.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_filter_is_refused_with_the_fields() {
+    let server = start(FakeSource::default()).await;
+    let mut last = String::new();
+    for path in ["/v1/events?history=many", "/v1/events?sinc=3", "/v1/events?filter=proces%3Djava"] {
+        last = exchange(UnixStream::connect(&server.socket).await.unwrap(), &request("GET", path, "")).await;
+        assert_status(&last, 400);
+        assert_contains(&last, "/v1/events?history=N&filter=WORDS");
+    }
+    assert_contains(&last, "the fields are process, unit");
+}
+
+#[tokio::test]
+async fn a_crowd_that_looks_at_once_costs_one_look() {
+    let server = start(FakeSource::default()).await;
+    let client = server.client();
+    let answers = futures_util::future::join_all((0..20).map(|_| client.snapshot())).await;
+    for answer in answers {
+        assert_eq!(answer.unwrap(), made_up_snapshot());
+    }
+    let taken = server.source.snapshots.load(Ordering::SeqCst);
+    assert!((1..20).contains(&taken), "{taken} snapshots were taken for 20 clients");
+}
+
+#[tokio::test]
 async fn a_subscriber_that_leaves_is_forgotten() {
     let server = start(FakeSource::default()).await;
-    let events = server.client().events().await.unwrap();
+    let events = server.client().events(0, &Filter::default()).await.unwrap();
     assert!(server.source.hub.has_subscribers());
     drop(events);
     eventually("the subscription ends", || !server.source.hub.has_subscribers()).await;
@@ -52,11 +104,11 @@ async fn a_subscriber_that_leaves_is_forgotten() {
 #[tokio::test]
 async fn a_slow_subscriber_loses_lines_and_is_told_how_many() {
     let server = start(FakeSource { hub: Hub::new(1, 16), ..FakeSource::default() }).await;
-    let mut events = server.client().events().await.unwrap();
+    let mut events = server.client().events(0, &Filter::default()).await.unwrap();
     let long = "x".repeat(4096);
     // Until the socket's buffers and the queue are full.
     while server.source.hub.slow_subscriber_lost() < 100 {
-        server.source.hub.publish(&Arc::from(long.as_str()));
+        server.source.publish(&long);
         tokio::task::yield_now().await;
     }
     let announced = loop {
@@ -65,7 +117,7 @@ async fn a_slow_subscriber_loses_lines_and_is_told_how_many() {
             break line;
         }
         // The gap is announced before the next line that fits; until there is room, the gap grows.
-        server.source.hub.publish(&Arc::from(long.as_str()));
+        server.source.publish(&long);
     };
     let announced: serde_json::Value = serde_json::from_str(&announced).unwrap();
     assert_eq!(announced["schema"], 1);
@@ -77,8 +129,8 @@ async fn a_slow_subscriber_loses_lines_and_is_told_how_many() {
 #[tokio::test]
 async fn subscribers_are_bounded() {
     let server = start(FakeSource { hub: Hub::new(1, 16), ..FakeSource::default() }).await;
-    let first = server.client().events().await.unwrap();
-    let error = server.client().events().await.unwrap_err();
+    let first = server.client().events(0, &Filter::default()).await.unwrap();
+    let error = server.client().events(0, &Filter::default()).await.unwrap_err();
     assert!(matches!(&error, ClientError::Busy { reason } if reason.contains("1 subscribers")), "found {error:?}");
     drop(first);
 }
@@ -149,7 +201,8 @@ async fn a_daemon_that_breaks_off_is_an_error_not_an_end() {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n").await.unwrap();
     };
     let client = Client::new(&path);
-    let (events, ()) = tokio::join!(client.events(), daemon);
+    let filter = Filter::default();
+    let (events, ()) = tokio::join!(client.events(0, &filter), daemon);
     let mut events = events.unwrap();
     assert_eq!(next(&mut events).await.as_deref(), Some("one"));
     let last = timeout(PATIENCE, events.next()).await.unwrap();

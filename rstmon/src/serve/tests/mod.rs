@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::filter::Filter;
 use super::*;
 
 /// Far more than anything here takes; only a hang reaches it.
@@ -30,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct FakeSource {
     hub: Hub,
     history: Vec<&'static str>,
+    remembered: Vec<Arc<event::Event>>,
+    snapshots: AtomicUsize,
     asked_since: Mutex<Option<Duration>>,
     not_ready: Option<&'static str>,
     failing: Mutex<Option<Failing>>,
@@ -75,9 +78,44 @@ impl Source for FakeSource {
         self.history.iter().map(|line| Arc::from(*line)).collect()
     }
 
-    fn subscribe(&self) -> Result<Subscription, TooManySubscribers> {
-        self.hub.subscribe()
+    fn snapshot(&self) -> Result<snapshot::Snapshot, SourceError> {
+        self.snapshots.fetch_add(1, Ordering::SeqCst);
+        Ok(made_up_snapshot())
     }
+
+    fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {
+        let skipped = self.remembered.len().saturating_sub(history);
+        self.hub.subscribe(filter, self.remembered[skipped..].to_vec())
+    }
+}
+
+impl FakeSource {
+    /// A line without an event behind it.
+    fn publish(&self, line: &str) {
+        self.hub.offer(std::time::Instant::now(), |_| true, || Some(Arc::from(line)));
+    }
+}
+
+fn made_up_snapshot() -> snapshot::Snapshot {
+    serde_json::from_value(serde_json::json!({
+        "schema": 1, "time": "2026-11-21T03:00:05Z", "started": "2026-11-21T03:00:00Z", "version": "0.1.0",
+        "host": "web-7", "kernel": "6.18.0", "uptime_seconds": 5, "trend_step_seconds": 5,
+        "sent": {"total": 3, "trend": [1, 2]}, "received": {"total": 0},
+        "events_lost": {"ring_full": 0, "rate_limited": 0, "slow_subscriber": 0}, "count_overflow": 0, "degraded": [],
+        "series": [{"direction": "sent", "cause": "refused", "reason": "no_socket", "port": 80, "total": 3}],
+    }))
+    .unwrap()
+}
+
+/// An event of a process.
+fn made_up_event(process: &str) -> Arc<event::Event> {
+    let end = serde_json::json!({"address": "127.0.0.1", "port": 80});
+    let event = serde_json::json!({
+        "schema": 1, "time": "2026-11-21T03:00:00Z", "direction": "sent", "reason": "tcp_state", "socket": "full",
+        "local": end, "remote": end, "owner": {"process": process, "pid": 7, "provenance": "current"}, "evidence": {},
+        "cause": "linger_abort", "confidence": "certain", "severity": "notice", "sentence": "",
+    });
+    Arc::new(serde_json::from_value(event).unwrap())
 }
 
 /// A running server on a free port and on a socket in a directory of its own.

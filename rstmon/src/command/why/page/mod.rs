@@ -127,6 +127,8 @@ impl Page<'_> {
         let since = match report.source {
             Source::Daemon(_) => "since the daemon started",
             Source::Watched => "meanwhile",
+            // It holds events, or it is no recording.
+            Source::Recorded(_) => "while it was recorded",
         };
         let but = if report.hidden.is_empty() { "" } else { ", but for what is hidden (see below)" };
         self.section(&format!(

@@ -1,15 +1,12 @@
 use super::page;
 use crate::{
-    command::{
-        filter::Filter,
-        why::{
-            report::Report,
-            source::{Full, Source},
-            testing::{event, received_from, report, seen},
-        },
+    command::why::{
+        report::Report,
+        source::{Full, Source},
+        testing::{event, received_from, report, seen},
     },
     explain::{Cause, render::style::strip},
-    serve::event::Event,
+    serve::{event::Event, filter::Filter},
 };
 use jiff::tz::TimeZone;
 use serde_json::json;

@@ -1,12 +1,13 @@
-//! The filter grammar of tail and why: words `field=value`, joined by AND; `!=` negates; several values with commas.
+//! The filter grammar of top, tail, why and the socket: words `field=value`, joined by AND; `!=` negates; several values
+//! with commas.
 
+use super::{event::Event, snapshot::SeriesCount};
 use crate::{
     explain::{Cause, Severity},
     model::{Direction, Family, text::safe},
-    serve::event::Event,
 };
 use ipnet::IpNet;
-use std::{net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 /// The fields.
 pub const FIELDS: &[&str] =
@@ -15,6 +16,12 @@ pub const FIELDS: &[&str] =
 /// What is wrong with a filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
+    /// A quotation mark that is not closed.
+    #[error("a quotation mark is not closed in {text:?}")]
+    Quotes {
+        /// As given.
+        text: String,
+    },
     /// Not of the form `field=value`.
     #[error("{word:?} is no filter; write field=value or field!=value with one of: {}", FIELDS.join(", "))]
     Form {
@@ -39,7 +46,126 @@ pub enum FilterError {
     },
 }
 
-/// A whole filter; an empty one matches everything.
+/// What a filter looks at. What is not known is `None` and matches no value.
+pub trait Subject {
+    /// Comm of the owner.
+    fn process(&self) -> Option<&str>;
+    /// systemd unit of the owner.
+    fn unit(&self) -> Option<&str>;
+    /// Container of the owner: its id, or the first 12 characters of it.
+    fn container(&self) -> Option<&str>;
+    /// Service port.
+    fn port(&self) -> Option<u16>;
+    /// Why.
+    fn cause(&self) -> Option<Cause>;
+    /// The kernel's reason.
+    fn reason(&self) -> &str;
+    /// Which way.
+    fn direction(&self) -> Direction;
+    /// IP version.
+    fn family(&self) -> Option<Family>;
+    /// Address on this host.
+    fn local(&self) -> Option<IpAddr>;
+    /// Address of the other end.
+    fn remote(&self) -> Option<IpAddr>;
+    /// How bad.
+    fn severity(&self) -> Option<Severity>;
+}
+
+impl Subject for Event {
+    fn process(&self) -> Option<&str> {
+        self.process()
+    }
+
+    fn unit(&self) -> Option<&str> {
+        self.unit()
+    }
+
+    fn container(&self) -> Option<&str> {
+        self.container()
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.service_port
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        Some(self.cause)
+    }
+
+    fn reason(&self) -> &str {
+        self.reason.as_str()
+    }
+
+    fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    fn family(&self) -> Option<Family> {
+        self.family
+    }
+
+    fn local(&self) -> Option<IpAddr> {
+        Some(self.local.address)
+    }
+
+    fn remote(&self) -> Option<IpAddr> {
+        Some(self.remote.address)
+    }
+
+    fn severity(&self) -> Option<Severity> {
+        Some(self.severity)
+    }
+}
+
+/// A count has no addresses: ask [`Filter::is_about_addresses`] before counts are filtered.
+impl Subject for SeriesCount {
+    fn process(&self) -> Option<&str> {
+        self.process.as_deref()
+    }
+
+    fn unit(&self) -> Option<&str> {
+        self.unit.as_deref()
+    }
+
+    fn container(&self) -> Option<&str> {
+        self.container.as_deref()
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
+    fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    fn family(&self) -> Option<Family> {
+        self.family
+    }
+
+    fn local(&self) -> Option<IpAddr> {
+        None
+    }
+
+    fn remote(&self) -> Option<IpAddr> {
+        None
+    }
+
+    fn severity(&self) -> Option<Severity> {
+        self.cause.map(|cause| cause.entry().severity)
+    }
+}
+
+/// A whole filter; an empty one matches everything. Displayed, it is the text that it was parsed from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     words: Vec<Word>,
@@ -47,6 +173,7 @@ pub struct Filter {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Word {
+    text: String,
     negated: bool,
     test: Test,
 }
@@ -72,10 +199,42 @@ impl Filter {
         Ok(Self { words: words.iter().map(|word| word.as_ref().parse()).collect::<Result<_, _>>()? })
     }
 
-    /// Whether an event passes.
+    /// Parses a line of words; a value with spaces stands in quotation marks, as in a shell.
+    pub fn parse_line(text: &str) -> Result<Self, FilterError> {
+        let words = shlex::split(text).ok_or_else(|| FilterError::Quotes { text: text.to_owned() })?;
+        Self::parse(&words)
+    }
+
+    /// Whether an event or a count passes.
     #[must_use]
-    pub fn matches(&self, event: &Event) -> bool {
-        self.words.iter().all(|word| word.test.matches(event) != word.negated)
+    pub fn matches(&self, subject: &impl Subject) -> bool {
+        self.words.iter().all(|word| word.test.matches(subject) != word.negated)
+    }
+
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Whether it looks at addresses, which only events have.
+    #[must_use]
+    pub fn is_about_addresses(&self) -> bool {
+        self.words.iter().any(|word| matches!(word.test, Test::Local(_) | Test::Remote(_)))
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, word) in self.words.iter().enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            // Quoted only where it has to be: `field=value` would always be.
+            let plain = shlex::split(&word.text).is_some_and(|words| words == [word.text.as_str()]);
+            let quoted = if plain { None } else { shlex::try_quote(&word.text).ok() };
+            let text = quoted.as_deref().unwrap_or(&word.text);
+            write!(f, "{space}{text}")?;
+        }
+        Ok(())
     }
 }
 
@@ -83,6 +242,7 @@ impl FromStr for Word {
     type Err = FilterError;
 
     fn from_str(word: &str) -> Result<Self, FilterError> {
+        let whole = word.to_owned();
         let (field, values) = word.split_once('=').ok_or_else(|| FilterError::Form { word: word.to_owned() })?;
         let (field, negated) = field.strip_suffix('!').map_or((field, false), |field| (field, true));
         let values: Vec<&str> = values.split(',').collect();
@@ -123,7 +283,7 @@ impl FromStr for Word {
             "remote" => Test::Remote(each("remote", &values, network, network_help)?),
             _ => return Err(FilterError::Field { field: field.to_owned() }),
         };
-        Ok(Self { negated, test })
+        Ok(Self { text: whole, negated, test })
     }
 }
 
@@ -159,31 +319,40 @@ fn network_help() -> String {
 }
 
 impl Test {
-    fn matches(&self, event: &Event) -> bool {
+    fn matches(&self, subject: &impl Subject) -> bool {
         let text =
             |values: &[String], value: Option<&str>| value.is_some_and(|value| values.iter().any(|v| v == value));
+        let inside = |networks: &[IpNet], address: Option<IpAddr>| {
+            address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)))
+        };
         match self {
-            Self::Process(values) => text(values, event.process()),
-            Self::Unit(values) => text(values, event.unit()),
-            // A prefix of at least a short id will do.
-            Self::Container(values) => event.container().is_some_and(|id| {
-                values.iter().any(|value| id == value || (value.len() >= 12 && id.starts_with(value.as_str())))
-            }),
-            Self::Port(values) => event.service_port.is_some_and(|port| values.contains(&port)),
-            Self::Cause(values) => values.contains(&event.cause),
-            Self::Reason(values) => text(values, Some(event.reason.as_str())),
-            Self::Direction(values) => values.contains(&event.direction),
-            Self::Family(values) => event.family.is_some_and(|family| values.contains(&family)),
-            Self::Local(values) => values.iter().any(|network| network.contains(&event.local.address)),
-            Self::Remote(values) => values.iter().any(|network| network.contains(&event.remote.address)),
-            Self::Severity(values) => values.contains(&event.severity),
+            Self::Process(values) => text(values, subject.process()),
+            Self::Unit(values) => text(values, subject.unit()),
+            Self::Container(values) => {
+                subject.container().is_some_and(|id| values.iter().any(|value| same_container(id, value)))
+            }
+            Self::Port(values) => subject.port().is_some_and(|port| values.contains(&port)),
+            Self::Cause(values) => subject.cause().is_some_and(|cause| values.contains(&cause)),
+            Self::Reason(values) => text(values, Some(subject.reason())),
+            Self::Direction(values) => values.contains(&subject.direction()),
+            Self::Family(values) => subject.family().is_some_and(|family| values.contains(&family)),
+            Self::Local(values) => inside(values, subject.local()),
+            Self::Remote(values) => inside(values, subject.remote()),
+            Self::Severity(values) => subject.severity().is_some_and(|severity| values.contains(&severity)),
         }
     }
 }
 
+/// Whether two ids are of one container: either may be cut, to no less than a short id.
+#[must_use]
+pub fn same_container(one: &str, other: &str) -> bool {
+    const SHORT: usize = 12;
+    one == other || (one.len() >= SHORT && other.len() >= SHORT && (one.starts_with(other) || other.starts_with(one)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Filter, FilterError};
+    use super::{Filter, FilterError, same_container};
     use crate::serve::event::Event;
 
     fn event() -> Event {
@@ -222,6 +391,22 @@ mod tests {
         assert!(matches(&["remote=10.0.0.0/8"]));
         assert!(matches(&["local=127.0.0.1"]));
         assert!(!matches(&["remote=2001:db8::/32"]));
+    }
+
+    #[test]
+    fn a_line_is_split_as_a_shell_would_and_displayed_as_it_was() {
+        let filter = Filter::parse_line("process='Web Content',java  port!=80").expect("a valid filter");
+        assert!(filter.matches(&event()));
+        assert_eq!(Filter::parse_line(&filter.to_string()), Ok(filter));
+        assert_eq!(Filter::parse_line("  "), Ok(Filter::default()));
+        assert!(matches!(Filter::parse_line("process='java"), Err(FilterError::Quotes { .. })));
+    }
+
+    #[test]
+    fn a_container_is_known_by_the_beginning_of_its_id() {
+        let full = "0123456789abcdef0123456789abcdef";
+        assert!(same_container(full, &full[..12]) && same_container(&full[..12], full));
+        assert!(!same_container(full, &full[..11]), "too short to tell containers apart");
     }
 
     #[test]

@@ -1,0 +1,185 @@
+//! Following a daemon's events for as long as somebody looks: over its restarts, with nothing told twice.
+
+use crate::{
+    model::Direction,
+    serve::{
+        Client, ClientError, Lines,
+        event::{Endpoint, Event},
+        filter::Filter,
+    },
+};
+use futures_util::TryStreamExt as _;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
+
+/// How long to wait before a daemon that went away is looked for again.
+const RETRY: Duration = Duration::from_millis(250);
+/// Events come in order but for those that wait for their other end: far less than this apart.
+const DISORDER: SignedDuration = SignedDuration::from_secs(1);
+/// Events that are remembered to tell repeated ones, at most.
+const RECENT: usize = 16 * 1024;
+
+/// A line of the socket or of a recording.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// A reset.
+    Event(Box<Event>),
+    /// Events that are missing at this place.
+    Lost {
+        /// How many.
+        lost: u64,
+    },
+}
+
+/// What there is to tell.
+#[derive(Debug)]
+pub enum Told {
+    /// The daemon is there (again).
+    Attached,
+    /// A reset.
+    Event(Box<Event>),
+    /// Events that this reader was too slow for.
+    Lost(u64),
+    /// The daemon is gone, or has cut this reader off; it is looked for until it is back.
+    Gone(Option<ClientError>),
+}
+
+/// A daemon that is followed.
+pub struct Follow {
+    client: Client,
+    filter: Filter,
+    history: usize,
+    lines: Option<Lines>,
+    recent: Recent,
+}
+
+impl Follow {
+    /// Connects; begins with the last `history` events that the daemon remembers.
+    pub async fn connect(client: Client, filter: Filter, history: usize) -> Result<Self, ClientError> {
+        let lines = client.events(history, &filter).await?;
+        Ok(Self { client, filter, history, lines: Some(lines), recent: Recent::default() })
+    }
+
+    /// The same, before there is a daemon: it begins with [`Told::Attached`].
+    #[must_use]
+    pub fn later(client: Client, filter: Filter, history: usize) -> Self {
+        Self { client, filter, history, lines: None, recent: Recent::default() }
+    }
+
+    /// Waits for what comes next. May be dropped while it waits, and called again.
+    pub async fn next(&mut self) -> Told {
+        loop {
+            let Some(lines) = &mut self.lines else {
+                if let Some(told) = self.reconnect().await {
+                    return told;
+                }
+                continue;
+            };
+            match lines.try_next().await {
+                Ok(Some(line)) => match serde_json::from_str(&line) {
+                    Ok(Line::Event(event)) => {
+                        if self.recent.is_new(&event) {
+                            return Told::Event(event);
+                        }
+                    }
+                    Ok(Line::Lost { lost }) => return Told::Lost(lost),
+                    Err(error) => tracing::debug!(%error, "the daemon says what this version does not know"),
+                },
+                Ok(None) => return self.gone(None),
+                Err(error) => return self.gone(Some(error)),
+            }
+        }
+    }
+
+    fn gone(&mut self, error: Option<ClientError>) -> Told {
+        self.lines = None;
+        Told::Gone(error)
+    }
+
+    async fn reconnect(&mut self) -> Option<Told> {
+        // What happened meanwhile is in the daemon's memory, whatever was wanted of the past at the beginning.
+        let history = if self.recent.newest.is_some() { usize::MAX } else { self.history };
+        if let Ok(lines) = self.client.events(history, &self.filter).await {
+            self.lines = Some(lines);
+            self.recent.resume();
+            return Some(Told::Attached);
+        }
+        tokio::time::sleep(RETRY).await;
+        None
+    }
+}
+
+/// An event's identity: no two resets share a nanosecond, a direction and both ends.
+type Identity = (Timestamp, Direction, Endpoint, Endpoint);
+
+/// The last events, to tell those that a resumed stream repeats.
+#[derive(Debug, Default)]
+struct Recent {
+    newest: Option<Timestamp>,
+    /// Events older than this were told before the stream broke, or were not wanted.
+    since: Option<Timestamp>,
+    order: VecDeque<Identity>,
+    known: HashSet<Identity>,
+}
+
+impl Recent {
+    /// From here on, what was told before may be repeated.
+    fn resume(&mut self) {
+        self.since = self.newest.and_then(|newest| newest.checked_sub(DISORDER).ok());
+    }
+
+    fn is_new(&mut self, event: &Event) -> bool {
+        let identity = (event.time, event.direction, event.local, event.remote);
+        if self.since.is_some_and(|since| event.time < since) || !self.known.insert(identity) {
+            return false;
+        }
+        self.newest = self.newest.max(Some(event.time));
+        self.order.push_back(identity);
+        if self.order.len() > RECENT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Line, Recent};
+
+    fn event(time: &str, port: u16) -> Event {
+        let end = serde_json::json!({"address": "127.0.0.1", "port": port});
+        let event = serde_json::json!({
+            "schema": 1, "time": time, "direction": "sent", "reason": "tcp_state", "socket": "full", "local": end,
+            "remote": end, "owner": null, "evidence": {}, "cause": "linger_abort", "confidence": "certain",
+            "severity": "notice", "sentence": "",
+        });
+        serde_json::from_value(event).expect("a valid event")
+    }
+
+    #[test]
+    fn a_resumed_stream_repeats_nothing_and_misses_nothing() {
+        let mut recent = Recent::default();
+        let told = [event("2026-11-21T03:00:00Z", 1), event("2026-11-21T03:00:05Z", 2)];
+        assert!(told.iter().all(|event| recent.is_new(event)));
+        recent.resume();
+        assert!(!told.iter().any(|event| recent.is_new(event)), "both were told before");
+        assert!(recent.is_new(&event("2026-11-21T03:00:04.5Z", 3)), "it had waited for its other end");
+        assert!(!recent.is_new(&event("2026-11-21T03:00:03Z", 4)), "it is from before");
+        assert!(recent.is_new(&event("2026-11-21T03:00:06Z", 5)));
+    }
+
+    #[test]
+    fn lines_are_told_apart() {
+        let line = serde_json::to_string(&event("2026-11-21T03:00:00Z", 1)).expect("JSON");
+        assert!(matches!(serde_json::from_str(&line), Ok(Line::Event(_))));
+        assert!(matches!(serde_json::from_str(r#"{"schema":1,"lost":3}"#), Ok(Line::Lost { lost: 3 })));
+        assert!(serde_json::from_str::<Line>(r#"{"schema":1}"#).is_err());
+    }
+}

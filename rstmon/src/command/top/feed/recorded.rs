@@ -1,0 +1,134 @@
+//! Events -> counts: what a snapshot would have said, had nothing but these resets happened. Pure.
+
+use crate::{
+    metrics::{
+        Series,
+        trend::{STEP, Trend},
+    },
+    model::Direction,
+    serve::{
+        event::Event,
+        snapshot::{Count, EventsLost, SNAPSHOT_SCHEMA, SeriesCount, Snapshot},
+    },
+};
+use jiff::Timestamp;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// As counts have it.
+const SHORT_CONTAINER: usize = 12;
+
+/// The events so far.
+#[derive(Default)]
+pub(super) struct Recorded {
+    first: Option<Timestamp>,
+    /// The greatest time so far: events are almost, but not quite, in order.
+    last: Option<Timestamp>,
+    sums: HashMap<Series, u64>,
+    trend: Trend,
+    lost: u64,
+}
+
+impl Recorded {
+    pub(super) fn push(&mut self, event: &Event) {
+        let first = *self.first.get_or_insert(event.time);
+        let step = |time: Timestamp| time.duration_since(first).as_secs() / STEP.as_secs().cast_signed();
+        // Growth belongs to the step in which it is read: read before another one begins.
+        if let Some(last) = self.last
+            && step(event.time) > step(last)
+        {
+            self.trend.absorb(self.elapsed(last), self.sums.iter().map(|(series, sum)| (series, *sum)));
+        }
+        self.last = self.last.max(Some(event.time));
+        *self.sums.entry(series(event)).or_default() += 1;
+    }
+
+    pub(super) fn lose(&mut self, lost: u64) {
+        self.lost += lost;
+    }
+
+    /// Time of the first event.
+    pub(super) fn first(&self) -> Option<Timestamp> {
+        self.first
+    }
+
+    fn elapsed(&self, now: Timestamp) -> Duration {
+        self.first.map_or(Duration::ZERO, |first| Duration::try_from(now.duration_since(first)).unwrap_or_default())
+    }
+
+    /// The counts at a moment, which is not before the last event.
+    pub(super) fn snapshot(&mut self, now: Timestamp) -> Option<Snapshot> {
+        let (started, now) = (self.first?, self.last.max(Some(now))?);
+        let elapsed = self.elapsed(now);
+        self.trend.absorb(elapsed, self.sums.iter().map(|(series, sum)| (series, *sum)));
+        let series: Vec<SeriesCount> = self
+            .sums
+            .iter()
+            .map(|(series, &total)| SeriesCount::new(series, Count { total, trend: self.trend.of(series, elapsed) }))
+            .collect();
+        let direction = |direction| Count {
+            total: series.iter().filter(|series| series.direction == direction).map(|series| series.count.total).sum(),
+            trend: self.trend.of_direction(direction, elapsed),
+        };
+        Some(Snapshot {
+            schema: SNAPSHOT_SCHEMA,
+            time: now,
+            started,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: String::new(),
+            kernel: String::new(),
+            uptime_seconds: 0,
+            trend_step_seconds: STEP.as_secs(),
+            sent: direction(Direction::Sent),
+            received: direction(Direction::Received),
+            events_lost: EventsLost { slow_subscriber: self.lost, ..EventsLost::default() },
+            count_overflow: 0,
+            uncounted: None,
+            degraded: Vec::new(),
+            series,
+        })
+    }
+}
+
+fn series(event: &Event) -> Series {
+    let text = |text: Option<&str>| Arc::from(text.unwrap_or(""));
+    Series {
+        direction: event.direction,
+        cause: event.cause.id(),
+        reason: event.reason.as_str().into(),
+        process: text(event.process()),
+        unit: text(event.unit()),
+        container: text(event.container().map(|id| id.get(..SHORT_CONTAINER).unwrap_or(id))),
+        port: event.service_port,
+        family: event.family,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Recorded;
+    use crate::command::top::testing::{at, event};
+
+    #[test]
+    fn events_become_counts_with_their_trend() {
+        let mut recorded = Recorded::default();
+        for second in [0, 1, 6, 6, 7, 21] {
+            recorded.push(&event(second, "java", 80, "10.0.0.1"));
+        }
+        recorded.lose(4);
+        let snapshot = recorded.snapshot(at(22)).expect("there were events");
+        assert_eq!((snapshot.sent.total, snapshot.received.total), (6, 0));
+        assert_eq!(snapshot.series.len(), 1);
+        assert_eq!(snapshot.series[0].count.trend, [2, 3, 0, 0, 1]);
+        assert_eq!((snapshot.started, snapshot.time), (at(0), at(22)));
+        assert_eq!(snapshot.events_lost.sum(), 4);
+    }
+
+    #[test]
+    fn time_never_goes_back() {
+        let mut recorded = Recorded::default();
+        recorded.push(&event(9, "java", 80, "10.0.0.1"));
+        recorded.push(&event(8, "java", 80, "10.0.0.1"));
+        assert_eq!(recorded.snapshot(at(3)).expect("there were events").time, at(9));
+        assert!(Recorded::default().snapshot(at(3)).is_none(), "nothing is known of a recording without events");
+    }
+}

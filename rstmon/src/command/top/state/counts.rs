@@ -1,0 +1,166 @@
+//! Exact counts over time: what a series has now, how fast it grows, and what it had when the view was zeroed. Pure.
+
+use super::group::SeriesId;
+use crate::serve::snapshot::{SeriesCount, Snapshot};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{HashMap, VecDeque};
+
+/// The rate "now" is the growth over this time: long enough for a single reset to be noticed.
+const WINDOW: SignedDuration = SignedDuration::from_secs(2);
+
+/// The counts of one daemon, or of one recording.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    started: Option<Timestamp>,
+    /// When the last snapshot was taken, and the one before it.
+    taken: Option<Timestamp>,
+    before: Option<Timestamp>,
+    zeroed: Option<Timestamp>,
+    series: HashMap<SeriesId, Counted>,
+}
+
+/// One series.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    /// As the last snapshot had it.
+    pub(crate) series: SeriesCount,
+    baseline: u64,
+    recent: VecDeque<(Timestamp, u64)>,
+}
+
+impl Counted {
+    /// Resets since the view was zeroed, or since counting began.
+    #[must_use]
+    pub(crate) fn total(&self) -> u64 {
+        self.series.count.total.saturating_sub(self.baseline)
+    }
+
+    /// Resets a second now; `None` before there were two snapshots.
+    #[must_use]
+    pub(crate) fn rate(&self) -> Option<f64> {
+        let (&(then, before), &(now, after)) = (self.recent.front()?, self.recent.back()?);
+        let seconds = now.duration_since(then).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate needs no 53 bits")]
+        (seconds > 0.0).then(|| after.saturating_sub(before) as f64 / seconds)
+    }
+
+    fn take(&mut self, at: Timestamp, series: SeriesCount) {
+        self.recent.push_back((at, series.count.total));
+        // The oldest kept is the youngest that is at least as old as the window.
+        while self.recent.len() > 2 && at.duration_since(self.recent[1].0) >= WINDOW {
+            self.recent.pop_front();
+        }
+        self.series = series;
+    }
+}
+
+impl Counts {
+    /// Takes in a snapshot; says whether counting began anew since the last one.
+    pub(crate) fn absorb(&mut self, snapshot: &Snapshot) -> bool {
+        let restarted = self.started.is_some_and(|started| started != snapshot.started);
+        if restarted {
+            *self = Self::default();
+        }
+        self.started = Some(snapshot.started);
+        for series in &snapshot.series {
+            let counted = self.series.entry(SeriesId::of(series)).or_insert_with(|| {
+                // It was not there before: it had no resets then.
+                let recent = self.taken.map(|before| (before, 0)).into_iter().collect();
+                Counted { series: series.clone(), baseline: 0, recent }
+            });
+            counted.take(snapshot.time, series.clone());
+        }
+        self.before = self.taken.replace(snapshot.time);
+        restarted
+    }
+
+    /// From now on, totals start at zero.
+    pub(crate) fn zero(&mut self) {
+        for counted in self.series.values_mut() {
+            counted.baseline = counted.series.count.total;
+        }
+        self.zeroed = self.taken;
+    }
+
+    /// Since when totals are counted, if not from the beginning.
+    #[must_use]
+    pub(crate) fn zeroed(&self) -> Option<Timestamp> {
+        self.zeroed
+    }
+
+    /// Every series that has resets to show.
+    pub(crate) fn series(&self) -> impl Iterator<Item = &Counted> {
+        self.series.values().filter(|counted| counted.total() > 0)
+    }
+
+    /// Resets a second now in one direction; `None` before there were two snapshots.
+    #[must_use]
+    pub(crate) fn rate(&self, direction: crate::model::Direction) -> Option<f64> {
+        self.before?;
+        let series = self.series.values().filter(|counted| counted.series.direction == direction);
+        Some(series.filter_map(Counted::rate).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{command::top::testing::snapshot, model::Direction};
+
+    fn at(second: u32, totals: &[(u16, u64)]) -> Snapshot {
+        snapshot(second, totals.iter().map(|&(port, total)| ("java", port, total)))
+    }
+
+    fn rates(counts: &Counts) -> Vec<Option<f64>> {
+        let mut series: Vec<_> = counts.series().collect();
+        series.sort_by_key(|counted| counted.series.port);
+        series.into_iter().map(Counted::rate).collect()
+    }
+
+    #[test]
+    fn a_rate_is_known_after_two_snapshots() {
+        let mut counts = Counts::default();
+        counts.absorb(&at(0, &[(80, 100)]));
+        assert_eq!((rates(&counts), counts.rate(Direction::Sent)), (vec![None], None));
+        counts.absorb(&at(1, &[(80, 110)]));
+        assert_eq!((rates(&counts), counts.rate(Direction::Sent)), (vec![Some(10.0)], Some(10.0)));
+    }
+
+    #[test]
+    fn a_new_series_had_nothing_before() {
+        let mut counts = Counts::default();
+        counts.absorb(&at(0, &[(80, 1)]));
+        counts.absorb(&at(1, &[(80, 1), (443, 4)]));
+        assert_eq!(rates(&counts), [Some(0.0), Some(4.0)]);
+    }
+
+    #[test]
+    fn a_rate_forgets_what_is_older_than_its_window() {
+        let mut counts = Counts::default();
+        for second in 0..10 {
+            counts.absorb(&at(second, &[(80, if second == 0 { 1 } else { 101 })]));
+        }
+        assert_eq!(rates(&counts), [Some(0.0)]);
+    }
+
+    #[test]
+    fn zeroed_totals_start_again_and_what_is_silent_disappears() {
+        let mut counts = Counts::default();
+        counts.absorb(&at(0, &[(80, 5), (443, 7)]));
+        counts.zero();
+        counts.absorb(&at(1, &[(80, 6), (443, 7)]));
+        let totals: Vec<_> = counts.series().map(|counted| (counted.series.port, counted.total())).collect();
+        assert_eq!(totals, [(Some(80), 1)]);
+        assert!(counts.zeroed().is_some());
+    }
+
+    #[test]
+    fn another_daemon_counts_from_zero() {
+        let mut counts = Counts::default();
+        assert!(!counts.absorb(&at(0, &[(80, 500)])));
+        let mut other = at(1, &[(80, 2)]);
+        other.started = "2026-11-21T04:00:00Z".parse().expect("a time");
+        assert!(counts.absorb(&other));
+        assert_eq!(counts.series().map(Counted::total).collect::<Vec<_>>(), [2]);
+    }
+}

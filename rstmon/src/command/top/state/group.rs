@@ -1,0 +1,161 @@
+//! What makes a row: the ways of looking at the same resets.
+
+use crate::{
+    explain::Cause,
+    model::{Direction, Family},
+    serve::{filter::Subject, snapshot::SeriesCount},
+};
+use clap::ValueEnum;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::net::IpAddr;
+
+/// Prefix lengths of a peer network: what one site or one subscriber usually has.
+const NETWORK_BITS: (u8, u8) = (24, 64);
+
+/// What makes a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Group {
+    /// Owner, service port, direction and cause
+    #[default]
+    Who,
+    /// The cause
+    Cause,
+    /// The owner's name
+    Process,
+    /// systemd unit or container
+    Unit,
+    /// The service port
+    Port,
+    /// The peer's network: /24 or /64
+    Network,
+}
+
+impl Group {
+    /// Every way, in the order of the keys 1 to 6.
+    pub const ALL: [Self; 6] = [Self::Who, Self::Cause, Self::Process, Self::Unit, Self::Port, Self::Network];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Who => "who and why",
+            Self::Cause => "cause",
+            Self::Process => "process",
+            Self::Unit => "unit",
+            Self::Port => "port",
+            Self::Network => "peer network",
+        }
+    }
+
+    /// The next one, and after the last the first.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let at = Self::ALL.iter().position(|group| *group == self).unwrap_or(0);
+        Self::ALL[(at + 1) % Self::ALL.len()]
+    }
+
+    /// Counts have no addresses: only events can be grouped by them.
+    #[must_use]
+    pub fn needs_events(self) -> bool {
+        self == Self::Network
+    }
+}
+
+/// Which row a reset belongs to. What the grouping does not look at is `None`, as is what is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct RowKey {
+    /// Comm of the owner.
+    pub(crate) process: Option<String>,
+    /// Its unit, or its container where it is in no unit.
+    pub(crate) place: Option<String>,
+    /// Service port.
+    pub(crate) port: Option<u16>,
+    /// Which way.
+    pub(crate) direction: Option<Direction>,
+    /// Why.
+    pub(crate) cause: Option<Cause>,
+    /// The peer's network.
+    pub(crate) network: Option<IpNet>,
+}
+
+impl RowKey {
+    /// The row of an event or a count.
+    #[must_use]
+    pub(crate) fn of(subject: &impl Subject, group: Group) -> Self {
+        let process = || subject.process().map(str::to_owned);
+        let place = || place(subject).map(str::to_owned);
+        match group {
+            Group::Who => Self {
+                process: process(),
+                place: place(),
+                port: subject.port(),
+                direction: Some(subject.direction()),
+                cause: subject.cause(),
+                network: None,
+            },
+            Group::Cause => Self { cause: subject.cause(), ..Self::default() },
+            Group::Process => Self { process: process(), ..Self::default() },
+            Group::Unit => Self { place: place(), ..Self::default() },
+            Group::Port => Self { port: subject.port(), ..Self::default() },
+            Group::Network => Self { network: subject.remote().map(network), ..Self::default() },
+        }
+    }
+}
+
+/// Unit, or the beginning of the container's id as counts have it.
+pub(crate) fn place<S: Subject + ?Sized>(subject: &S) -> Option<&str> {
+    const SHORT: usize = 12;
+    subject.unit().or_else(|| subject.container().map(|id| id.get(..SHORT).unwrap_or(id)))
+}
+
+fn network(address: IpAddr) -> IpNet {
+    match address {
+        IpAddr::V4(address) => Ipv4Net::new(address, NETWORK_BITS.0).map(|net| net.trunc().into()),
+        IpAddr::V6(address) => Ipv6Net::new(address, NETWORK_BITS.1).map(|net| net.trunc().into()),
+    }
+    // Both lengths are within an address.
+    .unwrap_or_else(|_| address.into())
+}
+
+/// What tells one series from another: everything but its count.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SeriesId {
+    key: RowKey,
+    reason: String,
+    container: Option<String>,
+    family: Option<Family>,
+}
+
+impl SeriesId {
+    /// Of a count.
+    #[must_use]
+    pub(crate) fn of(series: &SeriesCount) -> Self {
+        Self {
+            key: RowKey::of(series, Group::Who),
+            reason: series.reason.clone(),
+            container: series.container.clone(),
+            family: series.family,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Group, network};
+
+    #[test]
+    fn peers_are_grouped_by_what_a_site_usually_has() {
+        let net = |address: &str| network(address.parse().expect("an address")).to_string();
+        assert_eq!(net("10.1.2.3"), "10.1.2.0/24");
+        assert_eq!(net("2001:db8:1:2:3::4"), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn every_way_of_looking_comes_round() {
+        let mut group = Group::Who;
+        for expected in [Group::Cause, Group::Process, Group::Unit, Group::Port, Group::Network, Group::Who] {
+            group = group.next();
+            assert_eq!(group, expected);
+        }
+    }
+}

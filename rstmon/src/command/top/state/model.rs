@@ -1,0 +1,107 @@
+//! What is known of the host (or of a recording): counts, events, and the state of whoever tells. Pure.
+
+use super::{counts::Counts, memory::Memory};
+use crate::{
+    metrics::trend::STEP,
+    model::Direction,
+    serve::{
+        event::Event,
+        snapshot::{Count, Snapshot},
+    },
+};
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+
+/// Steps of a trend in a minute.
+const MINUTE_STEPS: usize = 12;
+
+/// Everything that came in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Model {
+    /// The last snapshot, without its series: they are in `counts`.
+    pub(crate) snapshot: Option<Snapshot>,
+    /// Exact counts.
+    pub(crate) counts: Counts,
+    /// The last events.
+    pub(crate) memory: Memory,
+    /// Events that this reader was too slow for.
+    pub(crate) lost: u64,
+}
+
+/// Resets of one direction, for the header.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Pace {
+    /// A second, now.
+    pub(crate) now: Option<f64>,
+    /// A second, over the last minute, or since counting began if that is less.
+    pub(crate) minute: Option<f64>,
+    /// Since the view was zeroed or counting began.
+    pub(crate) total: u64,
+}
+
+impl Model {
+    /// Takes in a snapshot; says whether counting began anew.
+    pub(crate) fn absorb(&mut self, mut snapshot: Snapshot) -> bool {
+        let restarted = self.counts.absorb(&snapshot);
+        snapshot.series = Vec::new();
+        self.snapshot = Some(snapshot);
+        restarted
+    }
+
+    /// Takes in an event.
+    pub(crate) fn remember(&mut self, event: Arc<Event>) {
+        self.memory.push(event);
+    }
+
+    /// The moment that is shown.
+    #[must_use]
+    pub(crate) fn now(&self) -> Timestamp {
+        self.snapshot.as_ref().map_or(Timestamp::UNIX_EPOCH, |snapshot| snapshot.time)
+    }
+
+    /// How fast resets come.
+    #[must_use]
+    pub(crate) fn pace(&self, direction: Direction) -> Pace {
+        let Some(snapshot) = &self.snapshot else { return Pace::default() };
+        let count = match direction {
+            Direction::Sent => &snapshot.sent,
+            Direction::Received => &snapshot.received,
+        };
+        let series = self.counts.series().filter(|counted| counted.series.direction == direction);
+        Pace {
+            now: self.counts.rate(direction),
+            minute: minute_rate(count, snapshot.time.duration_since(snapshot.started)),
+            total: series.map(super::counts::Counted::total).sum(),
+        }
+    }
+}
+
+/// The mean of the last minute, of which the last step is still running.
+fn minute_rate(count: &Count, counting: SignedDuration) -> Option<f64> {
+    let counting = counting.as_secs_f64();
+    if counting < 1.0 {
+        return None;
+    }
+    let skipped = count.trend.len().saturating_sub(MINUTE_STEPS);
+    let grown: u64 = count.trend[skipped..].iter().map(|&growth| u64::from(growth)).sum();
+    let step = STEP.as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a rate needs no 53 bits")]
+    let (grown, whole) = (grown as f64, (MINUTE_STEPS - 1) as f64 * step);
+    Some(grown / (whole + counting % step).min(counting))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_is_what_was_seen_of_it() {
+        let count = |trend: &[u32]| Count { total: 0, trend: trend.to_vec() };
+        let seconds = SignedDuration::from_secs;
+        assert_eq!(minute_rate(&count(&[7]), SignedDuration::from_millis(900)), None);
+        assert_eq!(minute_rate(&count(&[30]), seconds(10)), Some(3.0));
+        // Eleven whole steps and two seconds.
+        assert_eq!(minute_rate(&count(&[57; 13]), seconds(3602)), Some(12.0));
+        assert_eq!(minute_rate(&count(&[]), seconds(3602)), Some(0.0));
+    }
+}

@@ -1,0 +1,119 @@
+//! The columns of the table, and its order.
+
+use super::rows::Row;
+use std::cmp::Ordering;
+
+/// A column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// Comm of the owner.
+    Process,
+    /// Unit or container.
+    Place,
+    /// Service port.
+    Port,
+    /// Sent or received.
+    Direction,
+    /// Why.
+    Cause,
+    /// Resets a second.
+    #[default]
+    Rate,
+    /// Resets.
+    Total,
+    /// How the count grew lately.
+    Trend,
+    /// The last peer, or the peers' network.
+    Peer,
+}
+
+impl Column {
+    /// Every column, from left to right.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Process,
+        Self::Place,
+        Self::Port,
+        Self::Direction,
+        Self::Cause,
+        Self::Rate,
+        Self::Total,
+        Self::Trend,
+        Self::Peer,
+    ];
+
+    /// Numbers are looked at from the greatest down, names from A to Z.
+    #[must_use]
+    pub(crate) fn descends(self) -> bool {
+        matches!(self, Self::Rate | Self::Total | Self::Trend)
+    }
+}
+
+/// The order of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sort {
+    /// By which column.
+    pub(crate) column: Column,
+    /// From the greatest down.
+    pub(crate) descending: bool,
+}
+
+impl Default for Sort {
+    fn default() -> Self {
+        Self::by(Column::default())
+    }
+}
+
+impl Sort {
+    /// By a column in its natural order.
+    #[must_use]
+    pub(crate) fn by(column: Column) -> Self {
+        Self { column, descending: column.descends() }
+    }
+
+    /// By the neighbouring column, `step` columns to the right.
+    #[must_use]
+    pub(crate) fn beside(self, step: isize) -> Self {
+        let at = Column::ALL.iter().position(|column| *column == self.column).unwrap_or(0);
+        let count = Column::ALL.len();
+        Self::by(Column::ALL[at.wrapping_add_signed(step).wrapping_add(count) % count])
+    }
+
+    /// The other way round.
+    #[must_use]
+    pub(crate) fn inverted(self) -> Self {
+        Self { descending: !self.descending, ..self }
+    }
+
+    /// The order of two rows. Equal ones are told apart by total and then by name, so that rows stay where they are.
+    #[must_use]
+    pub(crate) fn compare(self, one: &Row, other: &Row) -> Ordering {
+        let order = match self.column {
+            Column::Process => one.process.cmp(&other.process),
+            Column::Place => one.place.cmp(&other.place),
+            Column::Port => one.port.cmp(&other.port),
+            Column::Direction => one.direction.cmp(&other.direction),
+            Column::Cause => one.severity.cmp(&other.severity).reverse().then_with(|| one.cause.cmp(&other.cause)),
+            Column::Rate => one.rate.unwrap_or(0.0).total_cmp(&other.rate.unwrap_or(0.0)),
+            Column::Total => one.total.cmp(&other.total),
+            Column::Trend => one.recent().cmp(&other.recent()),
+            Column::Peer => one.peer().cmp(&other.peer()),
+        };
+        let order = if self.descending { order.reverse() } else { order };
+        order.then_with(|| other.total.cmp(&one.total)).then_with(|| one.key.cmp(&other.key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Column, Sort};
+
+    #[test]
+    fn columns_come_round_in_both_directions() {
+        let mut sort = Sort::by(Column::Process);
+        sort = sort.beside(-1);
+        assert_eq!(sort, Sort { column: Column::Peer, descending: false });
+        sort = sort.beside(1).beside(1);
+        assert_eq!(sort.column, Column::Place);
+        assert!(Sort::by(Column::Total).descending && !Sort::by(Column::Total).inverted().descending);
+    }
+}

@@ -1,0 +1,74 @@
+//! Made-up snapshots and events for tests.
+
+use crate::{
+    explain::Cause,
+    model::{Direction, Family},
+    serve::{
+        event::Event,
+        snapshot::{Count, Degraded, EventsLost, SNAPSHOT_SCHEMA, SeriesCount, Snapshot},
+    },
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+/// Three in the morning, and some seconds.
+pub(super) fn at(second: u32) -> Timestamp {
+    let start: Timestamp = "2026-11-21T03:00:00Z".parse().expect("a time");
+    start.checked_add(SignedDuration::from_secs(i64::from(second))).expect("a time")
+}
+
+/// A snapshot with series of `(process, port, total)`: unread data at a close, a reset a second lately.
+pub(super) fn snapshot<'a>(second: u32, series: impl IntoIterator<Item = (&'a str, u16, u64)>) -> Snapshot {
+    let series: Vec<SeriesCount> = series
+        .into_iter()
+        .map(|(process, port, total)| SeriesCount {
+            direction: Direction::Sent,
+            cause: Some(Cause::ClosedWithUnreadData),
+            reason: "tcp_abort_on_close".to_owned(),
+            process: Some(process.to_owned()),
+            unit: Some("tomcat.service".to_owned()),
+            container: None,
+            port: Some(port),
+            family: Some(Family::Ipv4),
+            count: Count { total, trend: vec![0, 1, 2, 3, 4, 5] },
+        })
+        .collect();
+    Snapshot {
+        schema: SNAPSHOT_SCHEMA,
+        time: at(second),
+        started: at(0),
+        version: "0.1.0".to_owned(),
+        host: "web-7".to_owned(),
+        kernel: "6.18.0".to_owned(),
+        uptime_seconds: 93_784,
+        trend_step_seconds: 5,
+        sent: Count { total: series.iter().map(|series| series.count.total).sum(), trend: vec![12; 13] },
+        received: Count { total: 3, trend: vec![0, 3] },
+        events_lost: EventsLost { ring_full: 0, rate_limited: 12, slow_subscriber: 0 },
+        count_overflow: 0,
+        uncounted: Some(0),
+        degraded: vec![Degraded {
+            what: "hook inet_accept".to_owned(),
+            hides: "the accepting worker until it reads from the connection".to_owned(),
+        }],
+        series,
+    }
+}
+
+/// An event of such a series.
+pub(super) fn event(second: u32, process: &str, port: u16, remote: &str) -> Event {
+    serde_json::from_value(json!({
+        "schema": 1, "time": at(second), "direction": "sent", "reason": "tcp_abort_on_close", "state": "established",
+        "socket": "full", "family": if remote.contains(':') { "ipv6" } else { "ipv4" },
+        "local": {"address": "10.0.0.1", "port": port}, "remote": {"address": remote, "port": 50_000 + second},
+        "service_port": port, "role": "accepted", "netns": 4_026_531_840_u32, "uid": 1000,
+        "owner": {"process": process, "pid": 4711, "provenance": "current", "unit": "tomcat.service", "cgroup": 7461},
+        "evidence": {
+            "age_ms": 1532, "send_idle_ms": 12, "receive_idle_ms": 3, "unread_bytes": 4096, "unacked_bytes": 0,
+            "sent_bytes": 210, "received_bytes": 65_536, "rtt_us": 240, "facts": ["active", "process_context"],
+        },
+        "cause": "closed_with_unread_data", "confidence": "certain", "severity": "harmful",
+        "sentence": format!("{process}[4711] closed the connection with 4096 bytes unread"),
+    }))
+    .expect("a valid event")
+}

@@ -1,0 +1,121 @@
+//! Which columns there is room for, and how wide each is. Pure.
+
+use crate::command::top::state::{group::Group, sort::Column};
+
+/// Between two columns.
+pub(crate) const GAP: u16 = 1;
+/// What a row is worth without: these are always there.
+const CORE: [Column; 4] = [Column::Process, Column::Cause, Column::Rate, Column::Total];
+/// The others come in this order, each once all before it have their ideal width.
+const MORE: [Column; 5] = [Column::Port, Column::Direction, Column::Trend, Column::Peer, Column::Place];
+/// Columns that grow beyond their ideal, in this order.
+const GROWING: [Column; 3] = [Column::Place, Column::Peer, Column::Trend];
+
+/// Least, ideal and greatest width.
+fn widths(column: Column, group: Group) -> (u16, u16, u16) {
+    match column {
+        Column::Process => (8, 16, 16),
+        Column::Place => (10, 20, 40),
+        Column::Port => (5, 5, 5),
+        Column::Direction => (5, 5, 8),
+        // The longest id has 23 letters.
+        Column::Cause => (12, 23, 23),
+        Column::Rate => (6, 6, 8),
+        Column::Total => (6, 7, 12),
+        Column::Trend => (6, 12, 60),
+        // An IPv6 network and its length.
+        Column::Peer if group == Group::Network => (15, 24, 43),
+        Column::Peer => (11, 15, 39),
+    }
+}
+
+/// The column that names the rows.
+fn key(group: Group) -> Option<Column> {
+    match group {
+        Group::Who => None,
+        Group::Cause => Some(Column::Cause),
+        Group::Process => Some(Column::Process),
+        Group::Unit => Some(Column::Place),
+        Group::Port => Some(Column::Port),
+        Group::Network => Some(Column::Peer),
+    }
+}
+
+/// The columns from left to right with their widths; what names the rows comes first.
+#[must_use]
+pub(crate) fn columns(width: u16, group: Group) -> Vec<(Column, u16)> {
+    let key = key(group);
+    let mut chosen: Vec<Column> =
+        key.into_iter().chain(CORE.into_iter().filter(|column| Some(*column) != key)).collect();
+    let needed = |chosen: &[Column], size: fn((u16, u16, u16)) -> u16| -> u16 {
+        chosen.iter().map(|column| size(widths(*column, group)) + GAP).sum::<u16>().saturating_sub(GAP)
+    };
+    // A terminal that is narrower than what is always there loses from the right.
+    while chosen.len() > 1 && needed(&chosen, |(least, ..)| least) > width {
+        chosen.pop();
+    }
+    for column in MORE.into_iter().filter(|column| Some(*column) != key) {
+        if needed(&chosen, |(_, ideal, _)| ideal) + GAP + widths(column, group).0 > width {
+            break;
+        }
+        chosen.push(column);
+    }
+    let mut sizes: Vec<(Column, u16)> = chosen.iter().map(|column| (*column, widths(*column, group).0)).collect();
+    let mut room = width.saturating_sub(needed(&chosen, |(least, ..)| least));
+    for (column, size) in &mut sizes {
+        let more = (widths(*column, group).1 - *size).min(room);
+        *size += more;
+        room -= more;
+    }
+    for growing in GROWING {
+        if let Some((column, size)) = sizes.iter_mut().find(|(column, _)| *column == growing) {
+            let more = (widths(*column, group).2 - *size).min(room);
+            *size += more;
+            room -= more;
+        }
+    }
+    sizes.sort_by_key(|(column, _)| (Some(*column) != key, Column::ALL.iter().position(|other| other == column)));
+    sizes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Column, GAP, Group, columns};
+
+    fn total(width: u16, group: Group) -> u16 {
+        columns(width, group).iter().map(|(_, size)| size + GAP).sum::<u16>() - GAP
+    }
+
+    #[test]
+    fn a_row_never_exceeds_its_line() {
+        for group in Group::ALL {
+            for width in 40..=300 {
+                assert!(total(width, group) <= width, "{group:?} at {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn eighty_columns_show_who_why_how_often_and_since_when() {
+        let shown: Vec<Column> = columns(80, Group::Who).into_iter().map(|(column, _)| column).collect();
+        let expected = [
+            Column::Process,
+            Column::Port,
+            Column::Direction,
+            Column::Cause,
+            Column::Rate,
+            Column::Total,
+            Column::Trend,
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn what_names_a_row_comes_first_and_a_wide_terminal_shows_everything() {
+        for (group, first) in [(Group::Cause, Column::Cause), (Group::Unit, Column::Place), (Group::Port, Column::Port)]
+        {
+            assert_eq!(columns(80, group)[0].0, first);
+            assert_eq!(columns(200, group).len(), Column::ALL.len());
+        }
+    }
+}

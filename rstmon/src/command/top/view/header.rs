@@ -1,0 +1,157 @@
+//! The lines on top: which host, how many resets, and what is not known.
+
+use super::{
+    look::{FAINT, Look, STRONG},
+    text::{cut, rate, safe, span, thousands, time, width},
+};
+use crate::{
+    command::top::{
+        feed::Origin,
+        state::{State, model::Pace, rows::Basis},
+    },
+    model::Direction,
+    serve::snapshot::Snapshot,
+};
+use ratatui::{
+    style::Style,
+    text::{Line, Span},
+};
+use std::time::Duration;
+
+/// A part of a line. Parts are shown from the first on, for as long as there is room.
+type Part = (String, Style);
+
+/// Lines that the header takes on a screen of this height.
+#[must_use]
+pub(crate) fn height(screen: u16) -> u16 {
+    match screen {
+        0..=11 => 1,
+        12..=15 => 2,
+        _ => 3,
+    }
+}
+
+/// The header's lines.
+#[must_use]
+pub(crate) fn lines(state: &State, look: &Look, height: u16, columns: u16) -> Vec<Line<'static>> {
+    let Some(snapshot) = &state.model().snapshot else {
+        let mut lines = vec![join(vec![("rstmon top".to_owned(), STRONG), (source(state), FAINT)], columns, look)];
+        lines.resize(usize::from(height), Line::default());
+        return lines;
+    };
+    let lines = match height {
+        1 => vec![pace(state, true)],
+        2 => vec![pace(state, false), unknown(state, snapshot, look)],
+        _ => vec![host(state, snapshot, look), pace(state, false), unknown(state, snapshot, look)],
+    };
+    lines.into_iter().map(|parts| join(parts, columns, look)).collect()
+}
+
+/// Parts with dots between them; the first one that has no room, and all behind it, are left out.
+fn join(parts: Vec<Part>, columns: u16, look: &Look) -> Line<'static> {
+    let (mut spans, mut room) = (Vec::new(), usize::from(columns));
+    for (text, style) in parts {
+        let dot = if spans.is_empty() { "" } else { look.dot() };
+        if spans.is_empty() {
+            let text = cut(&text, room, look);
+            room -= width(&text);
+            spans.push(Span::styled(text, style));
+        } else if let Some(left) = room.checked_sub(width(dot) + width(&text)) {
+            room = left;
+            spans.push(Span::styled(dot, FAINT));
+            spans.push(Span::styled(text, style));
+        } else {
+            break;
+        }
+    }
+    Line::from(spans)
+}
+
+fn source(state: &State) -> String {
+    match &state.origin {
+        Origin::Daemon(path) => format!("through {}", path.display()),
+        Origin::Alone => "watching alone".to_owned(),
+        Origin::Replay(path) => format!("replay of {}", path.display()),
+    }
+}
+
+fn host(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
+    let counting = snapshot.time.duration_since(snapshot.started).unsigned_abs();
+    let now = time(snapshot.time, 0, look);
+    if let Origin::Replay(path) = &state.origin {
+        let file = path.file_name().map_or_else(|| "-".into(), |name| name.to_string_lossy());
+        return vec![
+            (format!("replay {}", safe(&file)), STRONG),
+            (now, Style::new()),
+            (format!("{} recorded", span(counting)), FAINT),
+        ];
+    }
+    vec![
+        (safe(&snapshot.host), STRONG),
+        (now, Style::new()),
+        (format!("Linux {}", safe(&snapshot.kernel)), FAINT),
+        (format!("up {}", span(Duration::from_secs(snapshot.uptime_seconds))), FAINT),
+        (format!("counting for {}", span(counting)), FAINT),
+        (source(state), FAINT),
+        (format!("rstmon {}", safe(&snapshot.version)), FAINT),
+    ]
+}
+
+fn pace(state: &State, short: bool) -> Vec<Part> {
+    let [sent, received] = [Direction::Sent, Direction::Received].map(|direction| state.model().pace(direction));
+    if short {
+        let host = state.model().snapshot.as_ref().map_or(String::new(), |snapshot| safe(&snapshot.host));
+        let one = |word: &str, pace: Pace| (format!("{word} {}/s", rate(pace.now)), Style::new());
+        return vec![(host, STRONG), one("sent", sent), one("received", received)];
+    }
+    let one = |word: &str, pace: Pace| {
+        let Pace { now, minute, total } = pace;
+        format!("{word} {}/s, 1 min {}/s, total {}", rate(now), rate(minute), thousands(total))
+    };
+    vec![(one("sent", sent), Style::new()), (one("received", received), Style::new())]
+}
+
+fn unknown(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let lost = snapshot.events_lost.sum() + state.model().lost;
+    let events = thousands(state.model().memory.len() as u64);
+    match lost {
+        0 => parts.push((format!("{events} events, none lost"), FAINT)),
+        lost => parts.push((format!("{events} events, {} not shown (all counted)", thousands(lost)), Style::new())),
+    }
+    match &snapshot.degraded[..] {
+        [] => parts.push(("all hooks attached".to_owned(), FAINT)),
+        [one] => parts.push((format!("degraded: {}", safe(&one.what)), look.warning())),
+        many => parts.push((format!("degraded: {} things (rstmon doctor)", many.len()), look.warning())),
+    }
+    if let Some(uncounted) = snapshot.uncounted.filter(|uncounted| *uncounted != 0) {
+        parts.push((format!("kernel counts {uncounted:+}"), look.warning()));
+    }
+    if snapshot.count_overflow > 0 {
+        parts.push((format!("{} without owner: count map full", thousands(snapshot.count_overflow)), look.warning()));
+    }
+    parts
+}
+
+/// The line above the table: how one looks at it.
+#[must_use]
+pub(crate) fn status(state: &State, look: &Look, columns: u16) -> Line<'static> {
+    let mut parts = vec![(format!("by {}", state.group.word()), STRONG)];
+    if state.is_paused() {
+        parts.push(("PAUSED".to_owned(), look.warning()));
+    }
+    if !state.filter.is_empty() {
+        parts.push((format!("filter {}", safe(&state.filter.to_string())), look.label()));
+    }
+    parts.push(match (state.basis, &state.origin) {
+        (Basis::Remembered, _) => ("of the events remembered, not of all resets".to_owned(), look.warning()),
+        (Basis::Counted, Origin::Replay(_)) => ("of the events recorded".to_owned(), FAINT),
+        (Basis::Counted, _) => ("exact counts".to_owned(), FAINT),
+    });
+    if let Some(since) = state.model().counts.zeroed() {
+        parts.push((format!("totals since {}", time(since, 0, look)), Style::new()));
+    }
+    let rows = state.rows.len();
+    parts.push((format!("{rows} {}", if rows == 1 { "row" } else { "rows" }), FAINT));
+    join(parts, columns, look)
+}

@@ -1,0 +1,118 @@
+//! Colours and symbols: what the terminal and its user can bear. Only the sixteen colours of the terminal's own palette
+//! are used, and never black or white, so that light and dark ones do equally well.
+
+use crate::explain::Severity;
+use jiff::tz::TimeZone;
+use ratatui::style::{Color, Modifier, Style};
+
+/// Eight heights, and nothing.
+const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const ASCII_BARS: [char; 9] = [' ', '.', ':', '-', '=', '+', '*', '#', '@'];
+
+/// A name, a number that matters.
+pub(crate) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
+/// What may be overlooked.
+pub(crate) const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
+/// A bar across the screen.
+pub(crate) const BAR: Style = Style::new().add_modifier(Modifier::REVERSED);
+/// What is chosen.
+pub(crate) const CHOSEN: Style = BAR;
+/// The heading of the column that the rows are sorted by.
+pub(crate) const SORTED: Style = BAR.add_modifier(Modifier::BOLD.union(Modifier::UNDERLINED));
+
+/// How things look.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    /// Colours are wanted.
+    pub(crate) colour: bool,
+    /// More than ASCII can be shown.
+    pub(crate) unicode: bool,
+    /// For times of day.
+    pub(crate) zone: TimeZone,
+}
+
+impl Look {
+    /// From `NO_COLOR` and the locale (`LC_ALL`, `LC_CTYPE`, `LANG`: the first that is set decides).
+    #[must_use]
+    pub(crate) fn of_environment(ascii: bool) -> Self {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
+        let utf8 = locale.ends_with("utf-8") || locale.ends_with("utf8");
+        Self { colour: set("NO_COLOR").is_none(), unicode: utf8 && !ascii, zone: TimeZone::system() }
+    }
+
+    /// How bad.
+    #[must_use]
+    pub(crate) fn severity(&self, severity: Option<Severity>) -> Style {
+        let style = Style::new();
+        match (severity, self.colour) {
+            (Some(Severity::Harmful), true) => style.fg(Color::Red).add_modifier(Modifier::BOLD),
+            (Some(Severity::Harmful), false) => style.add_modifier(Modifier::BOLD),
+            (Some(Severity::Notice), true) => style.fg(Color::Yellow),
+            (Some(Severity::Benign), true) => style.fg(Color::Green),
+            (Some(Severity::Notice | Severity::Benign) | None, _) => style,
+        }
+    }
+
+    /// Something that is not as it should be.
+    #[must_use]
+    pub(crate) fn warning(&self) -> Style {
+        self.severity(Some(Severity::Harmful))
+    }
+
+    /// A label before a text.
+    #[must_use]
+    pub(crate) fn label(&self) -> Style {
+        if self.colour { Style::new().fg(Color::Cyan) } else { Style::new() }
+    }
+
+    /// The last `width` values, each as a column as high as its share of the greatest; what was before is left blank.
+    #[must_use]
+    pub(crate) fn sparkline(&self, values: &[u32], width: usize) -> String {
+        let bars = if self.unicode { BARS } else { ASCII_BARS };
+        let shown = &values[values.len().saturating_sub(width)..];
+        let greatest = u64::from(shown.iter().copied().max().unwrap_or(0)).max(1);
+        let height = |value: u32| {
+            let height = (u64::from(value) * 8).div_ceil(greatest);
+            bars[usize::try_from(height).unwrap_or(8).min(8)]
+        };
+        let blank = std::iter::repeat_n(' ', width - shown.len());
+        blank.chain(shown.iter().map(|&value| height(value))).collect()
+    }
+
+    /// Between two things on one line.
+    #[must_use]
+    pub(crate) fn dot(&self) -> &'static str {
+        if self.unicode { " · " } else { " | " }
+    }
+
+    /// What was cut off.
+    #[must_use]
+    pub(crate) fn ellipsis(&self) -> &'static str {
+        if self.unicode { "…" } else { "~" }
+    }
+
+    /// A line across, to be repeated.
+    #[must_use]
+    pub(crate) fn rule(&self) -> &'static str {
+        if self.unicode { "─" } else { "-" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Look, TimeZone};
+
+    fn look(unicode: bool) -> Look {
+        Look { colour: false, unicode, zone: TimeZone::UTC }
+    }
+
+    #[test]
+    fn a_sparkline_ends_now_and_shows_the_smallest_growth() {
+        assert_eq!(look(true).sparkline(&[0, 1, 4, 8], 6), "   ▁▄█");
+        assert_eq!(look(true).sparkline(&[9, 9, 0, 1_000_000, 1], 3), " █▁");
+        assert_eq!(look(false).sparkline(&[0, 8, 4], 3), " @=");
+        assert_eq!(look(true).sparkline(&[], 2), "  ");
+        assert_eq!(look(true).sparkline(&[0, 0], 2), "  ");
+    }
+}

@@ -1,0 +1,111 @@
+//! One reset's page: everything that its event says.
+
+use super::{look::Look, prose::Prose, verdict};
+use crate::{
+    command::line,
+    serve::event::{Event, EventOwner, Peer},
+};
+use ratatui::text::Line;
+
+/// The lines of the page.
+#[must_use]
+pub(crate) fn page(event: &Event, width: u16, look: &Look) -> Vec<Line<'static>> {
+    let mut prose = Prose::new(width, look);
+    let entry = event.cause.entry();
+    verdict::title(&mut prose, entry, Some(event.severity), Some(event.confidence), look);
+    verdict::evidence(&mut prose, "evidence", event);
+    prose.gap();
+    facts(&mut prose, event, look);
+    prose.gap();
+    numbers(&mut prose, event);
+    prose.gap();
+    verdict::sees(&mut prose, entry, Some(event.direction));
+    verdict::remedies(&mut prose, entry);
+    prose.gap();
+    verdict::meaning(&mut prose, entry, Some(event.direction));
+    prose.lines()
+}
+
+fn facts(prose: &mut Prose<'_>, event: &Event, look: &Look) {
+    // Exhaustive, so that a new field must be decided about here.
+    let Event {
+        schema: _,
+        time,
+        direction,
+        reason,
+        state,
+        socket,
+        family,
+        local,
+        remote,
+        service_port,
+        role,
+        netns,
+        uid,
+        owner,
+        evidence: _,
+        cause,
+        confidence: _,
+        severity: _,
+        sentence: _,
+        peer,
+    } = event;
+    let zoned = time.to_zoned(look.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.6f %Z").to_string();
+    prose.labelled("time", &zoned);
+    prose.labelled("reset", &format!("{direction}, cause {cause}, kernel reason {}", reason.as_str()));
+    prose.labelled("local", &local.to_string());
+    prose.labelled("remote", &remote.to_string());
+    let socket = [
+        Some(format!("{socket}")),
+        state.map(|state| format!("state {state}")),
+        role.map(|role| format!("role {role}")),
+        family.map(|family| family.to_string()),
+        service_port.map(|port| format!("service port {port}")),
+        uid.map(|uid| format!("uid {uid}")),
+        netns.map(|netns| format!("network namespace {netns}")),
+    ];
+    prose.labelled("socket", &socket.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    match owner {
+        Some(owner) => owned(prose, owner),
+        None => prose.labelled("owner", "not known"),
+    }
+    if let Some(peer) = peer {
+        let Peer { process, pid, unit, cause, sentence } = peer;
+        let name = name(process.as_deref(), *pid);
+        let unit = unit.as_ref().map(|unit| format!(" in {unit}")).unwrap_or_default();
+        prose.labelled("peer", &format!("{name}{unit}, on this host: {cause}: {sentence}"));
+    }
+}
+
+fn owned(prose: &mut Prose<'_>, owner: &EventOwner) {
+    let EventOwner { process, pid, provenance, unit, container, cgroup } = owner;
+    prose.labelled("owner", &format!("{}, known by: {provenance}", name(process.as_deref(), *pid)));
+    let place = [
+        unit.as_ref().map(|unit| format!("unit {unit}")),
+        container.as_ref().map(|id| format!("container {id}")),
+        cgroup.map(|id| format!("cgroup {id}")),
+    ];
+    let place: Vec<String> = place.into_iter().flatten().collect();
+    if !place.is_empty() {
+        prose.more(&place.join(", "));
+    }
+}
+
+fn name(process: Option<&str>, pid: Option<u32>) -> String {
+    match (process, pid) {
+        (Some(process), Some(pid)) => format!("{process}[{pid}]"),
+        (Some(process), None) => process.to_owned(),
+        (None, Some(pid)) => format!("pid {pid}"),
+        (None, None) => "no process known".to_owned(),
+    }
+}
+
+/// Every number, zero or not, by the name that the JSON has for it.
+fn numbers(prose: &mut Prose<'_>, event: &Event) {
+    let numbers = line::numbers(&event.evidence);
+    let text: Vec<String> = numbers.into_iter().map(|(name, number)| format!("{name}={number}")).collect();
+    prose.labelled("numbers", if text.is_empty() { "none".to_owned() } else { text.join("  ") }.as_str());
+    if !event.evidence.facts.is_empty() {
+        prose.labelled("facts", &event.evidence.facts.join(", "));
+    }
+}

@@ -1,0 +1,174 @@
+//! How the counts grew lately: for each series, the growth in each of the last [`STEPS`] steps of [`STEP`]. Pure.
+//!
+//! Growth is put down to the step in which it was read, so a step is exact to within the time between two readings.
+//! Memory: a series without growth in all that time costs its last sum only.
+
+use super::Series;
+use crate::model::Direction;
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+/// Length of a step.
+pub const STEP: Duration = Duration::from_secs(5);
+/// Steps remembered: five minutes.
+pub const STEPS: usize = 60;
+
+/// The growth of every series and of both directions.
+#[derive(Debug, Default)]
+pub struct Trend {
+    series: HashMap<Series, Line>,
+    directions: [Line; 2],
+}
+
+/// The growth of one sum.
+#[derive(Debug, Default)]
+struct Line {
+    sum: u64,
+    /// The step of the last growth.
+    newest: u64,
+    /// Up to and including `newest`.
+    growth: VecDeque<u32>,
+}
+
+impl Line {
+    fn take(&mut self, step: u64, sum: u64) {
+        let growth = sum.saturating_sub(self.sum);
+        self.sum = sum;
+        if growth == 0 {
+            // Nothing for as long as is remembered: the memory is worth more.
+            if step.saturating_sub(self.newest) >= STEPS as u64 && !self.growth.is_empty() {
+                self.growth = VecDeque::new();
+            }
+            return;
+        }
+        let silent = if self.growth.is_empty() { 1 } else { step.saturating_sub(self.newest) };
+        for _ in 0..silent.min(STEPS as u64) {
+            if self.growth.len() >= STEPS {
+                self.growth.pop_front();
+            }
+            self.growth.push_back(0);
+        }
+        self.newest = step;
+        if let Some(last) = self.growth.back_mut() {
+            *last = last.saturating_add(u32::try_from(growth).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Oldest first, up to and including `step`.
+    fn until(&self, step: u64) -> Vec<u32> {
+        let silent = step.saturating_sub(self.newest);
+        if self.growth.is_empty() || silent >= STEPS as u64 {
+            return Vec::new();
+        }
+        let silent = usize::try_from(silent).unwrap_or(STEPS);
+        let kept = (self.growth.len() + silent).min(STEPS) - silent;
+        let skipped = self.growth.len() - kept;
+        self.growth.iter().skip(skipped).copied().chain(std::iter::repeat_n(0, silent)).collect()
+    }
+}
+
+fn step(elapsed: Duration) -> u64 {
+    elapsed.as_secs() / STEP.as_secs()
+}
+
+impl Trend {
+    /// Takes in the sums at `elapsed` since counting began.
+    pub fn absorb<'a>(&mut self, elapsed: Duration, sums: impl IntoIterator<Item = (&'a Series, u64)>) {
+        let step = step(elapsed);
+        let mut totals = [0_u64; 2];
+        for (series, sum) in sums {
+            totals[index(series.direction)] += sum;
+            match self.series.get_mut(series) {
+                Some(line) => line.take(step, sum),
+                None => self.series.entry(series.clone()).or_default().take(step, sum),
+            }
+        }
+        for (line, total) in self.directions.iter_mut().zip(totals) {
+            line.take(step, total);
+        }
+    }
+
+    /// The growth of a series in the steps up to `elapsed`, oldest first; empty without any.
+    #[must_use]
+    pub fn of(&self, series: &Series, elapsed: Duration) -> Vec<u32> {
+        self.series.get(series).map_or_else(Vec::new, |line| line.until(step(elapsed)))
+    }
+
+    /// The same of all that was sent or received.
+    #[must_use]
+    pub fn of_direction(&self, direction: Direction, elapsed: Duration) -> Vec<u32> {
+        self.directions[index(direction)].until(step(elapsed))
+    }
+}
+
+fn index(direction: Direction) -> usize {
+    match direction {
+        Direction::Sent => 0,
+        Direction::Received => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Direction, Duration, STEP, STEPS, Series, Trend};
+
+    fn series() -> Series {
+        Series::overflow(Direction::Sent, "tcp_state".into())
+    }
+
+    fn at(step: u32) -> Duration {
+        STEP * step
+    }
+
+    fn absorb(trend: &mut Trend, step: u32, sum: u64) {
+        trend.absorb(at(step), [(&series(), sum)]);
+    }
+
+    #[test]
+    fn growth_is_put_down_to_its_step() {
+        let mut trend = Trend::default();
+        for (step, sum) in [(0, 3), (0, 4), (1, 4), (2, 10)] {
+            absorb(&mut trend, step, sum);
+        }
+        assert_eq!(trend.of(&series(), at(2)), [4, 0, 6]);
+        assert_eq!(trend.of(&series(), at(4)), [4, 0, 6, 0, 0]);
+        assert_eq!(trend.of_direction(Direction::Sent, at(2)), [4, 0, 6]);
+        assert_eq!(trend.of_direction(Direction::Received, at(2)), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_older_than_the_memory_is_forgotten() {
+        let mut trend = Trend::default();
+        for step in 0..200 {
+            absorb(&mut trend, step, u64::from(step) + 1);
+        }
+        assert_eq!(trend.of(&series(), at(199)), [1; STEPS]);
+        let left = trend.of(&series(), at(199 + 58));
+        assert_eq!((left.len(), left.iter().sum::<u32>()), (STEPS, 2));
+        assert_eq!(trend.of(&series(), at(199 + 60)), [0; 0]);
+    }
+
+    #[test]
+    fn a_long_silence_costs_no_memory_and_is_followed_by_a_fresh_line() {
+        let mut trend = Trend::default();
+        absorb(&mut trend, 0, 5);
+        absorb(&mut trend, 1000, 5);
+        assert!(trend.series[&series()].growth.is_empty());
+        absorb(&mut trend, 1001, 7);
+        assert_eq!(trend.of(&series(), at(1001)), [2]);
+    }
+
+    #[test]
+    fn a_silence_shorter_than_the_memory_is_shown() {
+        let mut trend = Trend::default();
+        absorb(&mut trend, 0, 1);
+        absorb(&mut trend, 59, 2);
+        let line = trend.of(&series(), at(59));
+        assert_eq!((line.len(), line[0], line[59]), (STEPS, 1, 1));
+        absorb(&mut trend, 500, 9);
+        let line = trend.of(&series(), at(500));
+        assert_eq!(line.iter().sum::<u32>(), 7, "{line:?}");
+    }
+}
