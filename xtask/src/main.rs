@@ -5,6 +5,7 @@
 mod bench;
 mod bpf;
 mod elevate;
+mod fuzz;
 mod lookup;
 mod process;
 mod run;
@@ -92,6 +93,16 @@ Examples:
 
 bpftrace and tcpdump are measured for comparison where they are installed.")]
     Bench(bench::Arguments),
+    /// Feed made-up input to everything that reads files, kernels and clients; installs cargo-fuzz when it is missing.
+    #[command(after_help = "\
+Examples:
+  cargo xtask fuzz                          every target for a minute, then a table
+  cargo xtask fuzz btf http --seconds 600   two of them for longer
+  cargo xtask fuzz --keep                   take what was found into fuzz/corpus
+  cargo xtask fuzz btf --input FILE         run one input again
+
+Fails when a target crashed; the input is kept in fuzz/artifacts.")]
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -114,6 +125,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bpf { .. } => bpf::build(&workspace)?,
         Task::Test { no_setup } => test::test(&workspace, !no_setup)?,
         Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
+        Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
     }
     Ok(())
 }

@@ -17,6 +17,8 @@ mod crowd;
 pub mod event;
 mod exporter;
 pub mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod group;
 mod guard;

@@ -64,6 +64,12 @@ pub fn check(path: &Path) -> Result<Vec<PathBuf>, WebConfigError> {
     Ok(load(path)?.files.iter().map(|file| file.path().to_owned()).collect())
 }
 
+/// [`check`] of a text that is in no file; relative names are below `directory`. For the fuzzer.
+#[doc(hidden)]
+pub fn check_text(bytes: &[u8], directory: &Path) -> Result<(), ConfigError> {
+    parse(bytes, directory).map(drop)
+}
+
 fn load(path: &Path) -> Result<WebConfig, WebConfigError> {
     let in_file = |source| WebConfigError { path: path.to_owned(), source };
     let own = Watched::new(path);
