@@ -9,6 +9,7 @@ pub mod doctor;
 mod duration;
 pub mod failure;
 pub mod follow;
+pub mod generate;
 pub mod line;
 pub mod logging;
 pub mod monitor;
@@ -32,5 +33,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
         cli::Command::Why(arguments) => why::run(&arguments),
         cli::Command::Doctor(arguments) => doctor::run(&arguments),
         cli::Command::Causes(arguments) => causes::run(&arguments),
+        cli::Command::Completions(arguments) => generate::completions(&arguments),
+        cli::Command::Man(arguments) => generate::man(&arguments),
     }
 }

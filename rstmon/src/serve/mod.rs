@@ -32,6 +32,7 @@ mod lines;
 mod listen;
 mod live;
 mod negotiate;
+mod nss;
 mod rate_limit;
 mod respond;
 mod scrape;
