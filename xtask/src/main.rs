@@ -12,6 +12,7 @@ mod say;
 mod setup;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -92,6 +93,17 @@ Examples:
 
 bpftrace and tcpdump are measured for comparison where they are installed.")]
     Bench(bench::Arguments),
+    /// Test in virtual machines, under QEMU with an emulated processor: needs neither KVM nor this machine's kernel.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cargo xtask vm service                  a .deb of this checkout on Debian with systemd
+  cargo xtask vm service --deb FILE.deb   another .deb
+
+Debian's kernel and system are fetched from the mirror that apt is configured for and kept in ~/.cache/rstmon-vm."
+    )]
+    Vm(vm::Vm),
 }
 
 fn main() -> ExitCode {
@@ -114,6 +126,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bpf { .. } => bpf::build(&workspace)?,
         Task::Test { no_setup } => test::test(&workspace, !no_setup)?,
         Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
+        Task::Vm(what) => vm::vm(&workspace, &what)?,
     }
     Ok(())
 }

@@ -17,9 +17,7 @@ use crate::{
 
 /// Brings this machine to where `cargo xtask test` can run. Does nothing when it is there already.
 pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {
-    if lookup::find("apt-get").is_none() || lookup::find("dpkg-query").is_none() {
-        bail!("{}", packages::by_hand());
-    }
+    needs_apt()?;
     let mut lists_are_fresh = false;
     // In two rounds: which LLVM is wanted is known only once rustc is there.
     install(&packages::base(), &mut lists_are_fresh)?;
@@ -27,6 +25,19 @@ pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {
     install(&packages::llvm(rustc.llvm), &mut lists_are_fresh)?;
     linker::ensure(workspace, rustc.llvm)?;
     rustup_components(workspace)
+}
+
+/// Installs what virtual machines need, and nothing else.
+pub(crate) fn vm() -> anyhow::Result<()> {
+    needs_apt()?;
+    install(&packages::vm(), &mut false)
+}
+
+fn needs_apt() -> anyhow::Result<()> {
+    if lookup::find("apt-get").is_none() || lookup::find("dpkg-query").is_none() {
+        bail!("{}", packages::by_hand());
+    }
+    Ok(())
 }
 
 fn install(wanted: &[Package], lists_are_fresh: &mut bool) -> anyhow::Result<()> {
