@@ -4,6 +4,7 @@
 
 mod bench;
 mod bpf;
+mod dist;
 mod elevate;
 mod lookup;
 mod process;
@@ -93,6 +94,15 @@ Examples:
 
 bpftrace and tcpdump are measured for comparison where they are installed.")]
     Bench(bench::Arguments),
+    /// Make what is released, in target/dist: static binary, .deb, .rpm, sources, check sums.
+    #[command(after_help = "\
+Examples:
+  cargo xtask dist             of this commit; the working tree has to be clean
+  cargo xtask dist --check     and test the packages, as root or through sudo; about a minute more
+  cargo xtask dist --deb-only  target/dist/rstmon_VERSION_amd64.deb, also of uncommitted changes
+
+The same commit gives the same bytes: files carry the commit's time, or SOURCE_DATE_EPOCH.")]
+    Dist(dist::Arguments),
     /// Test in virtual machines, under QEMU with an emulated processor: needs neither KVM nor this machine's kernel.
     #[command(
         subcommand,
@@ -126,6 +136,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bpf { .. } => bpf::build(&workspace)?,
         Task::Test { no_setup } => test::test(&workspace, !no_setup)?,
         Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
+        Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
         Task::Vm(what) => vm::vm(&workspace, &what)?,
     }
     Ok(())

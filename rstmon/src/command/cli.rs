@@ -34,6 +34,11 @@ pub enum Command {
     Doctor(DoctorArguments),
     /// The catalogue of causes; with an ID, one cause and its remedies
     Causes(CausesArguments),
+    /// The completion script for a shell, on standard output
+    Completions(CompletionsArguments),
+    /// Write the manual pages into a directory (for packagers)
+    #[command(hide = true)]
+    Man(ManArguments),
 }
 
 /// Where the configuration comes from, and what may override it on any command that loads the probe.
@@ -162,4 +167,29 @@ pub struct CausesArguments {
     /// Markdown, as in docs/causes.md
     #[arg(long, conflicts_with_all = ["id", "json"])]
     pub markdown: bool,
+}
+
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rstmon completions bash > /usr/share/bash-completion/completions/rstmon
+  rstmon completions zsh > /usr/share/zsh/site-functions/_rstmon
+  rstmon completions fish > /usr/share/fish/vendor_completions.d/rstmon.fish
+
+The packages bring all three.")]
+pub struct CompletionsArguments {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of `man`.
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// Where to write rstmon.1 and one page a command
+    #[arg(value_name = "DIRECTORY")]
+    pub directory: PathBuf,
+    /// The date that the pages carry, such as 2026-01-31; without one they carry none
+    #[arg(long, value_name = "DATE", default_value = "")]
+    pub date: String,
 }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod doctor;
 pub mod failure;
 pub mod filter;
+pub mod generate;
 pub mod line;
 pub mod logging;
 pub mod monitor;
@@ -25,5 +26,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
         cli::Command::Why(arguments) => why::run(&arguments),
         cli::Command::Doctor(arguments) => doctor::run(&arguments),
         cli::Command::Causes(arguments) => causes::run(&arguments),
+        cli::Command::Completions(arguments) => generate::completions(&arguments),
+        cli::Command::Man(arguments) => generate::man(&arguments),
     }
 }

@@ -145,6 +145,7 @@ async fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
 /// Blocks, once at the start: the runtime's resolver would start a thread, which would keep the privileges that are
 /// given up after this.
 fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, ListenError> {
+    super::nss::use_built_in_modules();
     let failed = |source| ListenError::Resolve { name: name.to_owned(), source };
     let mut addresses: Vec<_> = (name, port).to_socket_addrs().map_err(|error| failed(Some(error)))?.collect();
     addresses.sort_unstable();

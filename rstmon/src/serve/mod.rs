@@ -26,6 +26,7 @@ mod limits;
 mod lines;
 mod listen;
 mod live;
+mod nss;
 mod rate_limit;
 mod respond;
 mod server;

@@ -17,7 +17,9 @@ use crate::{
 
 /// Brings this machine to where `cargo xtask test` can run. Does nothing when it is there already.
 pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {
-    needs_apt()?;
+    if lookup::find("apt-get").is_none() || lookup::find("dpkg-query").is_none() {
+        bail!("{}", packages::by_hand());
+    }
     let mut lists_are_fresh = false;
     // In two rounds: which LLVM is wanted is known only once rustc is there.
     install(&packages::base(), &mut lists_are_fresh)?;
@@ -27,17 +29,14 @@ pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {
     rustup_components(workspace)
 }
 
-/// Installs what virtual machines need, and nothing else.
-pub(crate) fn vm() -> anyhow::Result<()> {
-    needs_apt()?;
-    install(&packages::vm(), &mut false)
-}
-
-fn needs_apt() -> anyhow::Result<()> {
-    if lookup::find("apt-get").is_none() || lookup::find("dpkg-query").is_none() {
-        bail!("{}", packages::by_hand());
+/// Installs those of `wanted`, packages with their reasons, that are missing. Where there is no apt-get, whoever needs
+/// them says so.
+pub(crate) fn ensure(wanted: &[(&str, &'static str)]) -> anyhow::Result<()> {
+    if lookup::find("apt-get").is_none() || lookup::find("dpkg-query").is_none() || wanted.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let wanted: Vec<Package> = wanted.iter().map(|&(name, why)| Package { name: name.to_owned(), why }).collect();
+    install(&wanted, &mut false)
 }
 
 fn install(wanted: &[Package], lists_are_fresh: &mut bool) -> anyhow::Result<()> {

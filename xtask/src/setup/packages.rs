@@ -1,5 +1,7 @@
 //! Which Debian packages are needed, and for what.
 
+use crate::vm;
+
 /// Format of dpkg-query's answers that [`missing`] reads.
 pub(super) const FORMAT: &str = "${Package} ${db:Status-Status}\n";
 
@@ -27,21 +29,9 @@ const BASE: [(&str, &str); 12] = [
     ("util-linux", "end-to-end tests: unshare, nsenter, setpriv"),
 ];
 
-const VM: [(&str, &str); 4] = [
-    ("qemu-system-x86", "virtual machines"),
-    ("mmdebstrap", "virtual machines: a Debian system"),
-    ("kmod", "virtual machines: a kernel's modules"),
-    ("e2fsprogs", "virtual machines: file systems"),
-];
-
 /// What is needed whatever rustc turns out to be.
 pub(super) fn base() -> Vec<Package> {
-    BASE.into_iter().chain(VM).map(package).collect()
-}
-
-/// What virtual machines need.
-pub(super) fn vm() -> Vec<Package> {
-    VM.into_iter().map(package).collect()
+    BASE.into_iter().chain(vm::PACKAGES).map(package).collect()
 }
 
 fn package((name, why): (&str, &'static str)) -> Package {
@@ -71,7 +61,7 @@ pub(super) fn by_hand() -> String {
         "setup installs Debian's packages and there is no apt-get here. Please install what these hold, \
          with N the LLVM version of that rustc, then run `cargo xtask test --no-setup`:",
     );
-    for (name, why) in BASE.into_iter().chain(VM) {
+    for (name, why) in BASE.into_iter().chain(vm::PACKAGES) {
         text.push_str(&format_line(name, why));
     }
     text.push_str(&format_line("llvm-N llvm-N-dev libpolly-N-dev libzstd-dev", "bpf-linker is built on them"));

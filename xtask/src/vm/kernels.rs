@@ -1,5 +1,5 @@
-//! Debian's kernels for clouds: small, with BTF, and with what a virtual machine needs built in (NVMe, ext4, serial
-//! line). Fetched and unpacked into the cache, one a suite; never installed.
+//! Debian's kernels for clouds: small, with BTF, and with what a virtual machine needs built in (`NVMe`, ext4,
+//! serial line). Fetched and unpacked into the cache, one a suite; never installed.
 
 use std::{
     fs,

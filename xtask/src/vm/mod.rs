@@ -15,7 +15,15 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::workspace::Workspace;
+use crate::{setup, workspace::Workspace};
+
+/// What virtual machines need of Debian, and for what.
+pub(crate) const PACKAGES: [(&str, &str); 4] = [
+    ("qemu-system-x86", "virtual machines"),
+    ("mmdebstrap", "virtual machines: a Debian system"),
+    ("kmod", "virtual machines: a kernel's modules"),
+    ("e2fsprogs", "virtual machines: file systems"),
+];
 
 /// What to test.
 #[derive(Debug, Subcommand)]
@@ -30,6 +38,7 @@ pub(crate) enum Vm {
 
 /// Tests what is asked for.
 pub(crate) fn vm(workspace: &Workspace, what: &Vm) -> anyhow::Result<()> {
+    setup::ensure(&PACKAGES)?;
     match what {
         Vm::Service { deb } => service::test(workspace, deb.as_deref()),
     }

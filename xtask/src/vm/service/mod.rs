@@ -23,8 +23,9 @@ use super::{
     qemu::{Disk, Machine, Running, Silence},
 };
 use crate::{
+    dist,
     process::ProcessError,
-    say, setup, toolchain,
+    say, toolchain,
     workspace::{FileError, Workspace},
 };
 
@@ -77,7 +78,6 @@ pub(super) enum ServiceError {
 
 /// Boots the system and has it run all checks of `deb`, or of a package made now.
 pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<()> {
-    setup::vm()?;
     let started = Instant::now();
     let host = toolchain::host(workspace)?;
     // Debian's part is made while cargo is at work on ours.
@@ -117,7 +117,10 @@ fn system() -> Result<(Kernel, PathBuf), ServiceError> {
 
 fn programs_and_package(workspace: &Workspace, host: &str, deb: Option<&Path>) -> anyhow::Result<(PathBuf, PathBuf)> {
     let programs = guest::build(workspace, host, &PROGRAMS)?;
-    let deb = deb.context("no package: --deb FILE")?.to_owned();
+    let deb = match deb {
+        Some(deb) => deb.to_owned(),
+        None => dist::deb(workspace, &workspace.target.join("vm/dist-work"), &workspace.target.join("vm/dist"))?,
+    };
     Ok((programs, deb))
 }
 

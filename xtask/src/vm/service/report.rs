@@ -77,7 +77,9 @@ mod tests {
         let mut tally = Tally::default();
         let lines = ["passed 1250 starting", "failed 20 a b c", "| why", "end 2", "gone 1", "systemd[1]: noise", ""];
         let said: Vec<Said> = lines.iter().filter_map(|line| Said::read(line)).collect();
-        said.iter().for_each(|said| tally.count(said));
+        for said in &said {
+            tally.count(said);
+        }
         assert_eq!(tally, Tally { passed: 1, failed: vec!["a b c".to_owned()] });
         assert_eq!(tally.total(), 2);
         assert_eq!(said[0].display().as_deref(), Some("  passed    1.2 s  starting"));
