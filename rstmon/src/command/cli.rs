@@ -1,7 +1,7 @@
 //! Words, flags and help of the command line.
 
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Who reset which TCP connection, why, and what to do about it.
 #[derive(Debug, Parser)]
@@ -42,7 +42,7 @@ pub enum Command {
 }
 
 /// Where the configuration comes from, and what may override it on any command that loads the probe.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ConfigArguments {
     /// Configuration file [default: /etc/rstmon/rstmon.toml, if it exists]
     #[arg(long, env = "RSTMON_CONFIG", value_name = "FILE")]
@@ -58,8 +58,16 @@ pub struct ConfigArguments {
     pub bench_without_evidence: bool,
 }
 
+impl ConfigArguments {
+    /// The configuration file, which need not exist if nobody named it.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(super::config::DEFAULT_FILE))
+    }
+}
+
 /// Flags of `run`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   rstmon run
   rstmon run --web.listen-address=0.0.0.0:10474 --web.config.file=/etc/rstmon/web.yml

@@ -80,6 +80,8 @@ pub struct Config {
     pub history: HistoryConfig,
     /// Log.
     pub log: Log,
+    /// What the process forbids itself.
+    pub security: Security,
     /// Another BPF object; only by flag.
     #[serde(skip)]
     pub bpf_object: Option<PathBuf>,
@@ -174,6 +176,13 @@ section! {
     }
 }
 section! {
+    /// `[security]`
+    Security {
+        /// Forbid all files and system calls that are not needed once the hooks are attached.
+        sandbox: bool = true,
+    }
+}
+section! {
     /// `[log]`
     Log {
         /// Least severe level: error, warn, info, debug or trace.
@@ -186,11 +195,8 @@ section! {
 impl Config {
     /// The configuration of a command that has only the common flags.
     pub fn load(arguments: &ConfigArguments) -> Result<Self, ConfigError> {
-        let mut config = match &arguments.config {
-            Some(path) => Self::read(path)?,
-            None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE))?,
-            None => Self::default(),
-        };
+        let file = arguments.file();
+        let mut config = if arguments.config.is_some() || file.exists() { Self::read(file)? } else { Self::default() };
         if let Some(path) = &arguments.socket {
             config.socket.path.clone_from(path);
         }

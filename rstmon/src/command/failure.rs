@@ -50,6 +50,9 @@ pub enum Failure {
     /// Privileges could not be given up.
     #[error("cannot give up privileges: {0}; run rstmon with CAP_BPF and CAP_PERFMON only")]
     Privileges(#[from] caps::errors::CapsError),
+    /// The server ended by itself; the panic hook has said why.
+    #[error("the server ended unexpectedly; see the log above")]
+    ServerEnded,
     /// Something of the operating system.
     #[error("{what}: {source}")]
     Io {

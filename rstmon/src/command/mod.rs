@@ -3,6 +3,7 @@
 pub mod causes;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod doctor;
 pub mod failure;
 pub mod filter;
@@ -10,6 +11,7 @@ pub mod generate;
 pub mod line;
 pub mod logging;
 pub mod monitor;
+pub mod pulse;
 pub mod run;
 pub mod stream;
 pub mod tail;

@@ -1,7 +1,11 @@
 //! The probe with everything behind it: events flow through one thread from the ring to whoever watches, counts are
 //! read when they are asked for. `run` serves it, `tail` and `why` use it directly where there is no daemon.
 
-use super::{Failure, config::Config};
+use super::{
+    Failure,
+    config::Config,
+    pulse::{Echo, Pulse},
+};
 use crate::{
     attribute::{Controller, Placement, ProcessRef, Procfs, Resolver},
     explain::Verdict,
@@ -45,6 +49,15 @@ pub struct Monitor {
 pub struct Watching {
     reader: Option<EventReader>,
     pipeline: Option<JoinHandle<()>>,
+    pulse: Pulse,
+}
+
+impl Watching {
+    /// What tells whether both threads live.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
 }
 
 impl Drop for Watching {
@@ -96,34 +109,39 @@ impl Monitor {
     ) -> Result<Watching, Failure> {
         let (reader, batches) = events.start()?;
         let monitor = Arc::clone(self);
+        let echo = Echo::default();
+        let pulse = Pulse::new(reader.waker(), &echo);
         let pipeline = std::thread::Builder::new()
             .name("rstmon-explain".into())
-            .spawn(move || monitor.explain_all(&batches, sink))
+            .spawn(move || monitor.explain_all(&batches, &echo, sink))
             .map_err(Failure::io("cannot start a thread"))?;
-        Ok(Watching { reader: Some(reader), pipeline: Some(pipeline) })
+        Ok(Watching { reader: Some(reader), pipeline: Some(pipeline), pulse })
     }
 
-    fn explain_all(&self, batches: &Receiver<Vec<ResetRecord>>, mut sink: impl FnMut(Event)) {
+    fn explain_all(&self, batches: &Receiver<Vec<ResetRecord>>, echo: &Echo, mut sink: impl FnMut(Event)) {
         let mut joiner = Joiner::default();
         loop {
-            let batch = if joiner.is_waiting() {
-                match batches.recv_timeout(join::WAIT) {
-                    Ok(batch) => batch,
-                    Err(RecvTimeoutError::Timeout) => Vec::new(),
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
+            let received = if joiner.is_waiting() {
+                batches.recv_timeout(join::WAIT)
             } else {
-                match batches.recv() {
-                    Ok(batch) => batch,
-                    Err(_) => break,
-                }
+                batches.recv().map_err(RecvTimeoutError::from)
             };
+            // An empty batch is the reader's answer to whoever asks whether it lives; it is passed on.
+            let (batch, asked) = match received {
+                Ok(batch) => (batch, true),
+                Err(RecvTimeoutError::Timeout) => (Vec::new(), false),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let asked = asked && batch.is_empty();
             let (clock, now) = (Clock::now(), Instant::now());
             for record in &batch {
                 let event = self.explain(record, clock, now);
                 joiner.push(event, now, &mut sink);
             }
             joiner.expire(now, &mut sink);
+            if asked {
+                echo.answer();
+            }
         }
         joiner.expire(Instant::now() + join::WAIT, &mut sink);
     }
@@ -161,6 +179,11 @@ impl Monitor {
         let listeners = listeners::read().unwrap_or_default();
         let health = Health { kernel, listeners, uncounted, programs: self.programs.stats(), slow_subscriber_lost };
         Ok(lock(&self.exporter).render(&health)?)
+    }
+
+    /// Makes room for more series.
+    pub fn raise_max_series(&self, max_series: usize) {
+        lock(&self.exporter).raise_max_series(max_series);
     }
 
     /// What became of each hook.

@@ -1,6 +1,8 @@
 //! `rstmon tail`: one line for each reset as it happens, from the daemon or alone.
 
-use super::{Failure, cli::TailArguments, config::Config, filter::Filter, line, logging, monitor::Monitor, stream};
+use super::{
+    Failure, cli::TailArguments, config::Config, confine, filter::Filter, line, logging, monitor::Monitor, stream,
+};
 use crate::serve::{Client, EVENT_SCHEMA, event::Event};
 use futures_util::TryStreamExt as _;
 use jiff::tz::TimeZone;
@@ -103,7 +105,7 @@ fn lost(line: &str) -> Option<u64> {
 fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
     let (monitor, events) = Monitor::attach(config)?;
     let monitor = Arc::new(monitor);
-    crate::probe::privileges::drop_privileges()?;
+    confine::confine(config, &confine::watching())?;
     let (sender, receiver) = mpsc::sync_channel::<Event>(QUEUE);
     let lost = Arc::new(AtomicU64::new(0));
     let losing = Arc::clone(&lost);

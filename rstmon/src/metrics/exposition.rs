@@ -74,6 +74,11 @@ impl Exporter {
         *lost = counts.lost;
     }
 
+    /// Makes room for more series of `rstmon_resets_total`.
+    pub fn raise_max_series(&mut self, max_series: usize) {
+        self.fold.raise_max_series(max_series);
+    }
+
     /// The sums of `rstmon_resets_total`.
     pub fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
         self.fold.sums()

@@ -15,7 +15,7 @@ mod sys;
 pub use counts::{CountReader, Counts};
 pub use error::ProbeError;
 pub use plan::{HookStatus, Outcome};
-pub use ring::EventReader;
+pub use ring::{EventReader, Waker};
 
 use crate::model::Reasons;
 use btf::Btf;

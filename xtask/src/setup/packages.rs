@@ -14,7 +14,7 @@ pub(super) struct Package {
     pub(super) why: &'static str,
 }
 
-const BASE: [(&str, &str); 12] = [
+const BASE: [(&str, &str); 13] = [
     ("rustc-web", "compiles the kernel half"),
     ("cargo-web", "compiles the kernel half"),
     ("libstd-rust-web-dev-bpf", "core for the kernel half"),
@@ -26,6 +26,7 @@ const BASE: [(&str, &str); 12] = [
     ("libcap2-bin", "end-to-end tests: running with few capabilities"),
     ("nginx-light", "end-to-end tests: a real server"),
     ("python3", "end-to-end tests: a real client"),
+    ("systemd", "tests of the unit: systemd-analyze"),
     ("util-linux", "end-to-end tests: unshare, nsenter, setpriv"),
 ];
 

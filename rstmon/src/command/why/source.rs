@@ -4,13 +4,12 @@ use crate::{
     command::{
         Failure,
         config::Config,
-        doctor,
+        confine, doctor,
         monitor::{Monitor, lock},
         stream::runtime,
         tail::note,
     },
     metrics::{kernel, listeners},
-    probe::privileges,
     serve::{Client, event::Event, history::History},
 };
 use futures_util::TryStreamExt as _;
@@ -132,7 +131,7 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<Seen, Failure
 pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
     let (monitor, events) = Monitor::attach(config)?;
     let monitor = Arc::new(monitor);
-    privileges::drop_privileges()?;
+    confine::confine(config, &confine::watching())?;
     let runtime = runtime()?;
     // Before anybody is told to press Ctrl-C.
     let signals = {

@@ -13,7 +13,7 @@ mod watched;
 
 use std::fs::File as FsFile;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use super::auth::{Users, UsersError};
 use super::rate_limit::Rate;
 
 pub use error::{ConfigError, WebConfigError};
+pub use reload::Refusal;
 pub(super) use reload::Reloader;
 use watched::Watched;
 
@@ -53,9 +54,9 @@ pub(super) struct WebConfig {
     files: Vec<Watched>,
 }
 
-/// Reads the file and everything it points to and says what is wrong with it; for `rstmon run --check`.
-pub fn check(path: &Path) -> Result<(), WebConfigError> {
-    load(path).map(drop)
+/// Reads the file and everything it points to and says what is wrong with it, or which files those are, its own first.
+pub fn check(path: &Path) -> Result<Vec<PathBuf>, WebConfigError> {
+    Ok(load(path)?.files.iter().map(|file| file.path().to_owned()).collect())
 }
 
 fn load(path: &Path) -> Result<WebConfig, WebConfigError> {

@@ -25,11 +25,14 @@ struct State {
 
 /// Why a changed configuration does not come into force.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub enum Refusal {
+    /// It does not load.
     #[error(transparent)]
     Invalid(#[from] WebConfigError),
+    /// Clients would send passwords in the clear.
     #[error("it turns TLS off, which needs a restart")]
     NoTls,
+    /// Everybody would be let in.
     #[error("it turns authentication off, which needs a restart")]
     NoUsers,
 }
@@ -61,6 +64,14 @@ impl Reloader {
             }
         }
         Arc::clone(&state.config)
+    }
+
+    /// Reads everything again, whether or not it has changed. Blocks for file access.
+    pub(in super::super) fn reload(&self) -> Result<(), Refusal> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = Arc::new(self.successor(&state.config)?);
+        *state = State { config, warned: None };
+        Ok(())
     }
 
     fn successor(&self, old: &WebConfig) -> Result<WebConfig, Refusal> {
