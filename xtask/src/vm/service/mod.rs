@@ -1,5 +1,5 @@
 //! `cargo xtask vm service`: rstmon as an administrator has it. A Debian system with systemd boots in a virtual machine
-//! with the .deb and the program of the checks (`tests/src/bin/service`) on a second disk; the program runs them and
+//! with the .deb and the program of the checks (`tests/src/bin/service-vm`) on a second disk; the program runs them and
 //! says how each went.
 
 mod packages;
@@ -53,7 +53,7 @@ const PAYLOAD_SIZE: &str = "256M";
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The guest's programs: the checks, and the processes whose connections are reset.
-const PROGRAMS: [&str; 2] = ["service", "actor"];
+const PROGRAMS: [&str; 2] = ["service-vm", "actor"];
 
 /// Why rstmon is no good as a service, or why nobody knows.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! What the guest says of its checks (`tests/src/bin/service/report.rs`), line by line, and what becomes of it here.
+//! What the guest says of its checks (`tests/src/bin/service-vm/report.rs`), line by line, and what becomes of it here.
 
 use std::time::Duration;
 
