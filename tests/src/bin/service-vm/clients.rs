@@ -72,7 +72,8 @@ fn tail_sees(guest: &mut Guest) -> Result<()> {
     guest.provoke(&before)?;
     let Ok(event) = events.recv_timeout(LATER) else { bail!("tail saw nothing and said: {}", said.text()) };
     let event: Value = serde_json::from_str(&event).context("tail --json")?;
-    ensure!(event["owner"]["comm"] == "web" || event["process"] == "web", "not the process of the check: {event}");
+    ensure!(event["owner"]["process"] == "web", "not the process of the check: {event}");
+    ensure!(event["owner"]["unit"] == "rstmon-guest.service", "not the unit of the check: {event}");
     Ok(())
 }
 

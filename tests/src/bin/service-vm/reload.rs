@@ -44,11 +44,13 @@ pub(crate) fn good(guest: &mut Guest) -> Result<()> {
     let louder = text.replace("level = \"info\"", "level = \"debug\"");
     ensure!(louder != text, "no log level in {CONFIGURATION}");
     fs::write(CONFIGURATION, louder)?;
-    unharmed(guest, |guest| {
+    let result = unharmed(guest, |guest| {
         let status = reload(guest)?;
         ensure!(!status.contains("refused") && !status.contains("restart to apply"), "{status}");
         wait::until_true("log.level in the journal", SOON, || guest.unit.journal_has("log.level"))
-    })
+    });
+    fs::write(CONFIGURATION, text)?;
+    result
 }
 
 /// A mistake.

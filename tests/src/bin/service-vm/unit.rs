@@ -55,7 +55,7 @@ impl Unit {
         tool(&words).map_or_else(|error| format!("{error:#}"), |output| text(&output.stdout))
     }
 
-    /// A cursor: the present end of the journal.
+    /// Whether its journal contains `what`, anywhere.
     pub(crate) fn journal_has(self, what: &str) -> Result<bool> {
         let words = ["journalctl", "--no-pager", "--output=cat", "--quiet", "--unit", self.0];
         Ok(done(&words)?.contains(what))
