@@ -23,9 +23,25 @@ const PROCESSOR: &str = "max,-cx16";
 
 const QEMU: &str = "qemu-system-x86_64";
 
-/// A disk of the guest: `/dev/nvme0n1` and on. What the guest writes to it is forgotten.
+/// A disk of the guest, one of each kind: which of two alike comes first is a matter of chance. What the guest writes
+/// to it is forgotten.
 #[derive(Clone, Debug)]
-pub(super) struct Disk(pub(super) PathBuf);
+pub(super) enum Disk {
+    /// `/dev/nvme0n1`: cloud kernels have the driver built in.
+    Nvme(PathBuf),
+    /// `/dev/vda`, for which the guest has to load the module `virtio_blk`.
+    Virtio(PathBuf),
+}
+
+impl Disk {
+    /// The device in QEMU's words, and the file with its content.
+    fn parts(&self) -> (&'static str, &Path) {
+        match self {
+            Self::Nvme(image) => ("nvme,serial=root", image),
+            Self::Virtio(image) => ("virtio-blk-pci", image),
+        }
+    }
+}
 
 /// A machine as it is to be.
 #[derive(Clone, Debug)]
@@ -36,7 +52,7 @@ pub(super) struct Machine {
     pub(super) command_line: String,
     /// The first file system, if it is not a disk.
     pub(super) initramfs: Option<PathBuf>,
-    /// Disks, in order.
+    /// Disks.
     pub(super) disks: Vec<Disk>,
     /// Memory, in MiB.
     pub(super) memory_mib: u32,
@@ -80,10 +96,10 @@ impl Machine {
         if let Some(initramfs) = &self.initramfs {
             command.arg("-initrd").arg(initramfs);
         }
-        for (number, Disk(image)) in self.disks.iter().enumerate() {
+        for (number, (device, image)) in self.disks.iter().map(Disk::parts).enumerate() {
             let name = escaped(image);
             command.args(["-drive", &format!("file={name},if=none,id=disk{number},format=raw,snapshot=on")]);
-            command.args(["-device", &format!("nvme,drive=disk{number},serial=disk{number}")]);
+            command.args(["-device", &format!("{device},drive=disk{number}")]);
         }
         command.args(["-serial", &format!("file:{}", self.console.display()), "-serial", "stdio"]);
         command
@@ -142,7 +158,7 @@ mod tests {
             kernel: "/k/vmlinuz".into(),
             command_line: "root=/dev/nvme0n1".to_owned(),
             initramfs: None,
-            disks: vec![Disk("/i/a,b.img".into()), Disk("/i/c.img".into())],
+            disks: vec![Disk::Nvme("/i/a,b.img".into()), Disk::Virtio("/i/c.img".into())],
             memory_mib: 512,
             console: "/t/console.log".into(),
         }
@@ -155,7 +171,8 @@ mod tests {
             "-accel tcg",
             "-append console=ttyS0 panic=-1 root=/dev/nvme0n1",
             "file=/i/a,,b.img,if=none,id=disk0,format=raw,snapshot=on",
-            "id=disk1,format=raw,snapshot=on",
+            "-device nvme,serial=root,drive=disk0",
+            "id=disk1,format=raw,snapshot=on -device virtio-blk-pci,drive=disk1",
             "-serial file:/t/console.log -serial stdio",
         ] {
             assert!(line.contains(part), "expected `{part}` in `{line}`");

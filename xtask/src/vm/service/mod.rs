@@ -94,7 +94,7 @@ pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<
         kernel: kernel.image(),
         command_line: COMMAND_LINE.to_owned(),
         initramfs: None,
-        disks: vec![Disk(root), Disk(payload)],
+        disks: vec![Disk::Nvme(root), Disk::Virtio(payload)],
         memory_mib: MEMORY_MIB,
         console: console.clone(),
     };
