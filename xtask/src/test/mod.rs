@@ -16,6 +16,7 @@ use crate::{
     bpf::{self, Checked},
     elevate::Privilege,
     process, say, setup, toolchain,
+    vm::{self, Vm},
     workspace::{FileError, Workspace},
 };
 
@@ -67,6 +68,7 @@ impl Runner<'_> {
                     self.rebuilt = Some(object);
                 }
             }
+            Action::ServiceVm => vm::vm(self.workspace, &Vm::Service { deb: None })?,
             Action::Cargo { args, env } => {
                 process::run(self.workspace.cargo().args(args).envs(env.iter().cloned()))?;
             }

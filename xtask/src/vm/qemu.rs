@@ -98,7 +98,9 @@ impl Machine {
         }
         for (number, (device, image)) in self.disks.iter().map(Disk::parts).enumerate() {
             let name = escaped(image);
-            command.args(["-drive", &format!("file={name},if=none,id=disk{number},format=raw,snapshot=on")]);
+            // Nobody minds when what is forgotten anyway is lost: flushes are not waited for.
+            command
+                .args(["-drive", &format!("file={name},if=none,id=disk{number},format=raw,snapshot=on,cache=unsafe")]);
             command.args(["-device", &format!("{device},drive=disk{number}")]);
         }
         command.args(["-serial", &format!("file:{}", self.console.display()), "-serial", "stdio"]);
@@ -170,9 +172,9 @@ mod tests {
         for part in [
             "-accel tcg",
             "-append console=ttyS0 panic=-1 root=/dev/nvme0n1",
-            "file=/i/a,,b.img,if=none,id=disk0,format=raw,snapshot=on",
+            "file=/i/a,,b.img,if=none,id=disk0,format=raw,snapshot=on,cache=unsafe",
             "-device nvme,serial=root,drive=disk0",
-            "id=disk1,format=raw,snapshot=on -device virtio-blk-pci,drive=disk1",
+            "id=disk1,format=raw,snapshot=on,cache=unsafe -device virtio-blk-pci,drive=disk1",
             "-serial file:/t/console.log -serial stdio",
         ] {
             assert!(line.contains(part), "expected `{part}` in `{line}`");

@@ -49,8 +49,8 @@ const SYSTEM: Recipe = Recipe {
 const COMMAND_LINE: &str = "root=/dev/nvme0n1 rootfstype=ext4 rw systemd.getty_auto=no";
 const MEMORY_MIB: u32 = 1024;
 const PAYLOAD_SIZE: &str = "256M";
-/// From power on to the last check.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// From power on to the last check. On two idle processors it takes two and a half minutes.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The guest's programs: the checks, and the processes whose connections are reset.
 const PROGRAMS: [&str; 2] = ["service-vm", "actor"];
