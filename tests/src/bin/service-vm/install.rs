@@ -53,6 +53,10 @@ pub(crate) fn units(_: &mut Guest) -> Result<()> {
     let verified = tool(&["systemd-analyze", "verify", "--man=no", "rstmon.service", "rstmon.socket"])?;
     let remarks = text(&verified.stderr);
     ensure!(verified.status.success() && remarks.is_empty(), "systemd-analyze verify: {remarks}");
-    done(&["systemd-analyze", "security", "--no-pager", &format!("--threshold={EXPOSURE}"), "rstmon.service"])?;
+    let threshold = format!("--threshold={EXPOSURE}");
+    let judged = tool(&["systemd-analyze", "security", "--no-pager", &threshold, "rstmon.service"])?;
+    let page = text(&judged.stdout);
+    let points: Vec<&str> = page.lines().filter(|line| line.starts_with(['✗', '→'])).collect();
+    ensure!(judged.status.success(), "systemd-analyze security:\n{}", points.join("\n"));
     Ok(())
 }
