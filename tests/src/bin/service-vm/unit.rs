@@ -8,7 +8,7 @@ use rstmon_tests::wait;
 use crate::system::{done, text, tool};
 
 /// Lines of the journal that are shown of a unit in trouble.
-const JOURNAL_LINES: &str = "40";
+const JOURNAL_LINES: &str = "25";
 
 /// A unit's name.
 #[derive(Clone, Copy, Debug)]

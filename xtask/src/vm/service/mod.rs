@@ -102,7 +102,7 @@ pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<
     say::line(format_args!("vm: booting Linux {}, prepared in {prepared:.1} s", kernel.release));
     let booted = Instant::now();
     let tally = follow(machine.boot()?, booted + PATIENCE)
-        .with_context(|| format!("the guest's console is in {}", console.display()))?;
+        .inspect_err(|_| say::line(format_args!("vm: the guest's console is in {}", console.display())))?;
     let took = booted.elapsed().as_secs_f64();
     say::line(format_args!("vm: all {} checks of the service passed, {took:.1} s after power on", tally.passed));
     Ok(())
