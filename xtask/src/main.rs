@@ -14,6 +14,7 @@ mod say;
 mod setup;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -113,6 +114,17 @@ Examples:
 
 Fails when a target crashed; the input is kept in fuzz/artifacts.")]
     Fuzz(fuzz::Arguments),
+    /// Test in virtual machines, under QEMU with an emulated processor: needs neither KVM nor this machine's kernel.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cargo xtask vm service                  a .deb of this checkout on Debian with systemd
+  cargo xtask vm service --deb FILE.deb   another .deb
+
+Debian's kernel and system are fetched from the mirror that apt is configured for and kept in ~/.cache/rstmon-vm."
+    )]
+    Vm(vm::Vm),
 }
 
 fn main() -> ExitCode {
@@ -137,6 +149,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
         Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
         Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
+        Task::Vm(what) => vm::vm(&workspace, &what)?,
     }
     Ok(())
 }

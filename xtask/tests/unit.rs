@@ -83,7 +83,7 @@ fn what_the_daemon_relies_on_is_set() {
     let service = settings("rstmon.service");
     for line in [
         "Type=notify",
-        "ExecReload=/bin/kill -HUP $MAINPID",
+        "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'",
         "WatchdogSec=30s",
         "Restart=on-failure",
         "AmbientCapabilities=CAP_BPF CAP_PERFMON",

@@ -75,6 +75,14 @@ pub(crate) fn dist(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resu
     Ok(())
 }
 
+/// Makes a .deb of the working tree as it is, in `output`; works in `work`.
+pub(crate) fn deb(workspace: &Workspace, work: &Path, output: &Path) -> anyhow::Result<PathBuf> {
+    let release = Release::discover(workspace, true)?;
+    let binary = binary::build(workspace, &release)?;
+    empty(output)?;
+    Maker { workspace, release: &release, binary: &binary }.deb(work, output)
+}
+
 /// What the packages are made of.
 struct Maker<'a> {
     workspace: &'a Workspace,

@@ -1,5 +1,7 @@
 //! Which Debian packages are needed, and for what.
 
+use crate::vm;
+
 /// Format of dpkg-query's answers that [`missing`] reads.
 pub(super) const FORMAT: &str = "${Package} ${db:Status-Status}\n";
 
@@ -32,7 +34,11 @@ const BASE: [(&str, &str); 15] = [
 
 /// What is needed whatever rustc turns out to be.
 pub(super) fn base() -> Vec<Package> {
-    BASE.into_iter().map(|(name, why)| Package { name: name.to_owned(), why }).collect()
+    BASE.into_iter().chain(vm::PACKAGES).map(package).collect()
+}
+
+fn package((name, why): (&str, &'static str)) -> Package {
+    Package { name: name.to_owned(), why }
 }
 
 /// What is needed of LLVM `major`, the one inside the kernel half's rustc.
@@ -58,7 +64,7 @@ pub(super) fn by_hand() -> String {
         "setup installs Debian's packages and there is no apt-get here. Please install what these hold, \
          with N the LLVM version of that rustc, then run `cargo xtask test --no-setup`:",
     );
-    for (name, why) in BASE {
+    for (name, why) in BASE.into_iter().chain(vm::PACKAGES) {
         text.push_str(&format_line(name, why));
     }
     text.push_str(&format_line("llvm-N llvm-N-dev libpolly-N-dev libzstd-dev", "bpf-linker is built on them"));
