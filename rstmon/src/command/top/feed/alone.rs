@@ -1,9 +1,7 @@
 //! The probe in this process, where no daemon runs.
 
 use super::{POLL, Teller, Unheard, Update};
-use crate::{
-    command::{Failure, config::Config, confine, monitor::Monitor},
-};
+use crate::command::{Failure, config::Config, confine, monitor::Monitor};
 use std::{
     sync::{
         Arc,
