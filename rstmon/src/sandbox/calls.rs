@@ -162,11 +162,16 @@ const BPF_COMMANDS: [(u64, &str); 10] = [
 
 /// Controls of descriptors: non-blocking, close-on-exec, and what a terminal is asked and told by a screen program
 /// (`include/uapi/asm-generic/ioctls.h`, which every architecture that the filter knows uses).
-const IOCTLS: [(u64, &str); 10] = [
+const IOCTLS: [(u64, &str); 14] = [
     (0x5401, "TCGETS"),
     (0x5402, "TCSETS"),
     (0x5403, "TCSETSW"),
     (0x5404, "TCSETSF"),
+    // The same of today, of which a refusal with EPERM is final to rustix.
+    (0x802c_542a, "TCGETS2"),
+    (0x402c_542b, "TCSETS2"),
+    (0x402c_542c, "TCSETSW2"),
+    (0x402c_542d, "TCSETSF2"),
     (0x540b, "TCFLSH"),
     (0x540f, "TIOCGPGRP"),
     (0x5413, "TIOCGWINSZ"),
