@@ -53,9 +53,13 @@ macro_rules! kernel_fields {
             SKB_DEV: u64 = "sk_buff", "dev";
             DEV_NET: u64 = "net_device", "nd_net.net";
             NET_INUM: u32 = "net", "ns.inum";
+            NET_COOKIE: u64 = "net", "net_cookie";
+            NSPROXY_NET: u64 = "nsproxy", "net_ns";
             TASK_FLAGS: u32 = "task_struct", "flags";
             TASK_GROUP_LEADER: u64 = "task_struct", "group_leader";
+            TASK_PID: u32 = "task_struct", "pid";
             TASK_TGID: u32 = "task_struct", "tgid";
+            TASK_NSPROXY: u64 = "task_struct", "nsproxy";
             TASK_COMM: [u8; 16] = "task_struct", "comm";
             TASK_START_BOOTTIME: u64 = "task_struct", "start_boottime";
             TASK_EXIT_CODE: u32 = "task_struct", "exit_code";

@@ -15,4 +15,4 @@ pub mod record;
 
 pub use key::{CountKey, CountSlot};
 pub use note::{Note, Owner, Tombstone, Tuple};
-pub use record::{Nudge, ResetRecord};
+pub use record::{NetnsTask, Nudge, ResetRecord};

@@ -23,19 +23,14 @@ pub mod lost {
     pub const RATE_LIMITED: u32 = 1;
     /// A count went to an overflow slot.
     pub const COUNT_OVERFLOW: u32 = 2;
+    /// A sent reset found no room in the counts by network namespace, or its namespace is not known.
+    pub const NETNS_TALLY: u32 = 3;
     /// How many there are.
-    pub const COUNT: u32 = 3;
+    pub const COUNT: u32 = 4;
 }
 
-/// Slots of the map of resets in the network namespace that rstmon runs in, for reconciliation.
-pub mod tally {
-    /// Resets sent.
-    pub const SENT: u32 = 0;
-    /// Resets received.
-    pub const RECEIVED: u32 = 1;
-    /// How many there are.
-    pub const COUNT: u32 = 2;
-}
+/// Network namespaces whose sent resets are counted apart, for reconciliation with the kernel's own counters.
+pub const NETNS_ENTRIES: u32 = 1024;
 
 /// Slots of undecided received resets a CPU has: one for softirq, one for a socket that a process holds.
 pub const PENDING_SLOTS: u32 = 2;

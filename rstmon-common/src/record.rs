@@ -132,3 +132,15 @@ pub struct Nudge {
     /// Always zero.
     pub zero: u32,
 }
+
+/// A task and the network namespace it is in, as the iterator `namespaces` writes them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct NetnsTask {
+    /// Cookie of the namespace (`SO_NETNS_COOKIE`).
+    pub cookie: u64,
+    /// The task's id, thread or process, in the initial pid namespace.
+    pub pid: u32,
+    /// Always zero.
+    pub zero: u32,
+}

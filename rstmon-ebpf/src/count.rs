@@ -2,12 +2,12 @@
 
 use crate::{
     atomic,
-    layout::{HOST_NETNS, RATE_PER_SECOND},
-    maps::{COUNTS_0, COUNTS_1, GENERATION, LOST, OVERFLOW, TALLY},
+    layout::RATE_PER_SECOND,
+    maps::{COUNTS_0, COUNTS_1, GENERATION, LOST, OVERFLOW},
 };
 use rstmon_common::{
     CountKey, CountSlot,
-    limits::{REASONS, lost, tally},
+    limits::{REASONS, lost},
 };
 
 const BPF_NOEXIST: u64 = 1;
@@ -15,14 +15,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// Counts one reset. Returns whether its event may be offered: the rate limit of its key allows it.
 #[inline(never)]
-pub fn reset(key: &CountKey, netns: u32, now_ns: u64) -> bool {
-    if netns == HOST_NETNS.load() {
-        let direction = if key.direction == 0 { tally::SENT } else { tally::RECEIVED };
-        if let Some(count) = TALLY.get_ptr_mut(direction) {
-            // SAFETY: a live map value; so below.
-            unsafe { atomic::add_one(count) };
-        }
-    }
+pub fn reset(key: &CountKey, now_ns: u64) -> bool {
     let Some(slot) = slot(key) else { return false };
     // SAFETY: a slot is a live per-CPU map value.
     unsafe {

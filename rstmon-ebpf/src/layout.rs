@@ -38,8 +38,8 @@ settings! {
     RATE_PER_SECOND: u32 = 0;
     /// 1 where tombstones are kept.
     TOMBSTONES_ON: u32 = 0;
-    /// Network namespace whose resets are tallied for reconciliation.
-    HOST_NETNS: u32 = 0;
+    /// Cookie of the network namespace that rstmon is in; 0 = unknown.
+    HOST_NETNS_COOKIE: u64 = 0;
     /// Index into `css_set.subsys` of the v1 hierarchy used where a task is in the v2 root; `ABSENT_OFFSET` = none.
     CGROUP_V1_SUBSYS: u32 = ABSENT_OFFSET;
 }

@@ -8,6 +8,7 @@
 //! | `count`, `event`, `pending` | the counting path, the event path, received resets that wait for a verdict |
 //! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
 //! | `note`, `listeners`, `maps` | socket-local storage, tombstones, ports with a listener, the maps |
+//! | `netns` | resets sent in each network namespace, and who lives there |
 
 #![no_std]
 #![no_main]
@@ -24,6 +25,7 @@ mod event;
 mod layout;
 mod listeners;
 mod maps;
+mod netns;
 mod note;
 mod pending;
 mod receive;

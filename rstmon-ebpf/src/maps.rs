@@ -8,7 +8,7 @@ use aya_ebpf::{
 use rstmon_common::{
     CountKey, CountSlot, Note, Owner, ResetRecord, Tombstone, Tuple,
     key::direction,
-    limits::{PENDING_SLOTS, REASONS, lost, tally},
+    limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
 };
 
 /// Counts, generation 0. Two generations let user space empty one while the other counts, losing nothing.
@@ -26,9 +26,9 @@ pub static OVERFLOW: PerCpuArray<CountSlot> = PerCpuArray::with_max_entries(dire
 /// Losses by cause (`limits::lost`).
 #[map]
 pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0);
-/// Resets in rstmon's own network namespace (`limits::tally`).
+/// Resets sent in each network namespace, by its cookie.
 #[map]
-pub static TALLY: PerCpuArray<u64> = PerCpuArray::with_max_entries(tally::COUNT, 0);
+pub static NETNS_SENT: PerCpuHashMap<u64, u64> = PerCpuHashMap::with_max_entries(NETNS_ENTRIES, 0);
 /// The event path.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);

@@ -86,7 +86,7 @@ fn commit(slot: *mut Pending) {
         // SAFETY: a live map value, and this is now the only user of its record.
         unsafe {
             let record = &raw const (*slot).record;
-            if count::reset(&(*record).key, (*record).netns, (*record).time_ns) {
+            if count::reset(&(*record).key, (*record).time_ns) {
                 event::offer(record);
             }
         }

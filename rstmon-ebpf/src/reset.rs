@@ -298,7 +298,7 @@ impl Reset {
     /// Counts it. Returns whether its event may be offered.
     #[inline(always)]
     pub fn count(&self) -> bool {
-        count::reset(&self.work.record.key, self.work.tuple.netns, self.now_ns)
+        count::reset(&self.work.record.key, self.now_ns)
     }
 
     /// Completes the key.

@@ -7,7 +7,7 @@
 use crate::{
     event,
     layout::SEND_HAS_REASON,
-    pending,
+    netns, pending,
     reset::{Reset, now_ns, with_room},
     skb::Segment,
     sock::Sock,
@@ -28,6 +28,7 @@ pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the arguments of this very tracepoint.
     let (sock, segment) = unsafe { (Sock::from_btf(sk), Segment::read(skb)) };
     let now_ns = now_ns();
+    netns::tally_sent(sock, &segment);
     pending::decide(if segment.is_present() { sock.address() } else { 0 }, now_ns);
     with_room(|work| {
         let mut reset = Reset::new(work, sock, direction::SENT, now_ns);

@@ -90,9 +90,14 @@ impl Segment {
             set_v4(&mut tuple.local, probe_or_default(ip.wrapping_add(16)));
         }
         if tuple.netns == 0 {
-            let net = probe::<u64>(self.dev, &DEV_NET).unwrap_or(0) as *const u8;
-            tuple.netns = probe(net, &NET_INUM).unwrap_or(0);
+            tuple.netns = probe(self.net(), &NET_INUM).unwrap_or(0);
         }
+    }
+
+    /// The network namespace of the device that it came in by, `struct net *`; NULL where there is none.
+    #[inline(always)]
+    pub fn net(&self) -> *const u8 {
+        probe::<u64>(self.dev, &DEV_NET).unwrap_or(0) as *const u8
     }
 }
 

@@ -109,11 +109,19 @@ impl Sock {
         }
     }
 
+    /// The network namespace, `struct net *`; NULL without a socket.
+    #[inline(always)]
+    pub fn net(self) -> *const u8 {
+        if self.sk.is_null() {
+            return core::ptr::null();
+        }
+        probe::<u64>(self.sk, &SKC_NET).unwrap_or(0) as *const u8
+    }
+
     /// Inode of the network namespace; 0 = unknown.
     #[inline(always)]
     fn netns(self) -> u32 {
-        let net = probe::<u64>(self.sk, &SKC_NET).unwrap_or(0) as *const u8;
-        probe(net, &NET_INUM).unwrap_or(0)
+        probe(self.net(), &NET_INUM).unwrap_or(0)
     }
 }
 

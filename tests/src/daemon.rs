@@ -23,6 +23,9 @@ use crate::{
 /// Environment variable: the binary under test.
 pub const BINARY: &str = "RSTMON_BIN";
 
+/// Where a daemon says whether it is ready.
+pub const READY: &str = "/-/ready";
+
 /// The binary under test, `None` when there is none yet.
 #[must_use]
 pub fn binary() -> Option<PathBuf> {
@@ -101,6 +104,14 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::start`].
     pub fn configured(toml: &str) -> Result<Self> {
+        Self::reached(toml, |address| http::get(address, READY).is_ok_and(|answer| answer.status == 200))
+    }
+
+    /// The same for a daemon that does not answer to everybody: `ready` knows how to ask it.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn reached(toml: &str, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let directory = TempDir::with_prefix("rstmon-test-")?;
         std::fs::write(directory.path().join("rstmon.toml"), toml)?;
         Self::spawn(directory, free_address()?)
@@ -122,17 +133,17 @@ impl Daemon {
             .with_context(|| format!("starting {}", binary.display()))?;
         let said = Said::listen(child.stderr.take().context("no stderr")?);
         let mut daemon = Self { child, address, directory, said, start_time: Duration::ZERO };
-        daemon.await_ready()?;
+        daemon.await_ready(ready)?;
         daemon.start_time = started.elapsed();
         Ok(daemon)
     }
 
-    fn await_ready(&mut self) -> Result<()> {
+    fn await_ready(&mut self, is_ready: impl Fn(SocketAddr) -> bool) -> Result<()> {
         let ready = wait::until_true("rstmon to be ready", SOON, || {
             if let Some(status) = self.child.try_wait()? {
                 bail!("rstmon run ended with {status}");
             }
-            Ok(http::get(self.address, "/-/ready").is_ok_and(|answer| answer.status == 200))
+            Ok(is_ready(self.address))
         });
         ready.with_context(|| format!("rstmon said:\n{}", self.said.text()))
     }

@@ -1,7 +1,7 @@
 //! The least of HTTP that a scrape needs, written out so that the tests share no code with what they test.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
 };
 
@@ -23,12 +23,29 @@ pub struct Answer {
 /// # Errors
 /// When the server cannot be reached or does not speak HTTP.
 pub fn get(server: SocketAddr, path: &str) -> Result<Answer> {
+    get_with(server, path, "")
+}
+
+/// The same with more header lines, each with its line end.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_with(server: SocketAddr, path: &str, header: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&server, SOON).with_context(|| format!("connecting to {server}"))?;
     stream.set_read_timeout(Some(SOON))?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    exchange(&mut stream, path, header).with_context(|| format!("http://{server}{path}"))
+}
+
+/// The same on a stream that is connected.
+///
+/// # Errors
+/// As [`get`].
+pub fn exchange(stream: &mut (impl Read + Write), path: &str, header: &str) -> Result<Answer> {
+    let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\nConnection: close\r\n{header}\r\n");
+    stream.write_all(request.as_bytes()).context("asking")?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).with_context(|| format!("reading http://{server}{path}"))?;
-    parse(&text).with_context(|| format!("http://{server}{path} answered {text:?}"))
+    stream.read_to_string(&mut text).with_context(|| format!("reading the answer, after {text:?}"))?;
+    parse(&text).with_context(|| format!("it answered {text:?}"))
 }
 
 fn parse(text: &str) -> Result<Answer> {

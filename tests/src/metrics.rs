@@ -77,7 +77,7 @@ impl Metrics {
     }
 }
 
-fn sample(line: &str) -> Result<Sample> {
+pub(crate) fn sample(line: &str) -> Result<Sample> {
     let end = line.find(['{', ' ']).context("no value")?;
     let (name, mut rest) = line.split_at(end);
     ensure!(is_name(name, true), "metric name {name:?}");

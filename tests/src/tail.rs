@@ -53,6 +53,12 @@ impl Tail {
         Self::start(&[&["--standalone"], filters].concat())
     }
 
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn start(arguments: &[&str]) -> Result<Self> {
         let binary = daemon::binary().context("no rstmon binary")?;
         let mut child = Command::new(&binary)

@@ -52,6 +52,7 @@ fn it_exports_what_the_design_promises() {
         ("rstmon_hook_attached", "gauge"),
         ("rstmon_kernel_resets_total", "counter"),
         ("rstmon_uncounted_resets", "gauge"),
+        ("rstmon_network_namespaces", "gauge"),
         ("rstmon_build_info", "gauge"),
         ("process_resident_memory_bytes", "gauge"),
     ] {

@@ -4,7 +4,9 @@
 
 mod bench;
 mod bpf;
+mod dist;
 mod elevate;
+mod fuzz;
 mod lookup;
 mod process;
 mod run;
@@ -12,6 +14,7 @@ mod say;
 mod setup;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -92,6 +95,36 @@ Examples:
 
 bpftrace and tcpdump are measured for comparison where they are installed.")]
     Bench(bench::Arguments),
+    /// Make what is released, in target/dist: static binary, .deb, .rpm, sources, check sums.
+    #[command(after_help = "\
+Examples:
+  cargo xtask dist             of this commit; the working tree has to be clean
+  cargo xtask dist --check     and test the packages, as root or through sudo; about a minute more
+  cargo xtask dist --deb-only  target/dist/rstmon_VERSION_amd64.deb, also of uncommitted changes
+
+The same commit gives the same bytes: files carry the commit's time, or SOURCE_DATE_EPOCH.")]
+    Dist(dist::Arguments),
+    /// Feed made-up input to everything that reads files, kernels and clients; installs cargo-fuzz when it is missing.
+    #[command(after_help = "\
+Examples:
+  cargo xtask fuzz                          every target for a minute, then a table
+  cargo xtask fuzz btf http --seconds 600   two of them for longer
+  cargo xtask fuzz --keep                   take what was found into fuzz/corpus
+  cargo xtask fuzz btf --input FILE         run one input again
+
+Fails when a target crashed; the input is kept in fuzz/artifacts.")]
+    Fuzz(fuzz::Arguments),
+    /// Test in virtual machines, under QEMU with an emulated processor: needs neither KVM nor this machine's kernel.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cargo xtask vm service                  a .deb of this checkout on Debian with systemd
+  cargo xtask vm service --deb FILE.deb   another .deb
+
+Debian's kernel and system are fetched from the mirror that apt is configured for and kept in ~/.cache/rstmon-vm."
+    )]
+    Vm(vm::Vm),
 }
 
 fn main() -> ExitCode {
@@ -114,6 +147,9 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bpf { .. } => bpf::build(&workspace)?,
         Task::Test { no_setup } => test::test(&workspace, !no_setup)?,
         Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
+        Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
+        Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
+        Task::Vm(what) => vm::vm(&workspace, &what)?,
     }
     Ok(())
 }

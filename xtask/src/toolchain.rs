@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     lookup,
     process::{self, ProcessError},
+    workspace::Workspace,
 };
 
 /// The target of the kernel half.
@@ -28,6 +29,8 @@ pub(crate) enum ToolchainError {
     LinkerVersion { found: String },
     #[error("no LLVM version in the output of `{} -vV`", .rustc.display())]
     NoLlvm { rustc: PathBuf },
+    #[error("`cargo -vV` does not name its host")]
+    NoHost,
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
@@ -71,6 +74,12 @@ impl Rustc {
 /// The value of `name: value` in the output of `rustc -vV`.
 pub(crate) fn field<'a>(verbose: &'a str, name: &str) -> Option<&'a str> {
     verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// The target triple that `workspace`'s cargo builds for by default.
+pub(crate) fn host(workspace: &Workspace) -> Result<String, ToolchainError> {
+    let verbose = process::output(workspace.cargo().arg("-vV"))?;
+    field(&verbose, "host").map(str::to_owned).ok_or(ToolchainError::NoHost)
 }
 
 /// `program`, without what rustup and `cargo run` leave in the environment for the other toolchain's sake.

@@ -2,7 +2,7 @@
 
 use super::top::Group;
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Who reset which TCP connection, why, and what to do about it.
 #[derive(Debug, Parser)]
@@ -38,10 +38,15 @@ pub enum Command {
     Doctor(DoctorArguments),
     /// The catalogue of causes; with an ID, one cause and its remedies
     Causes(CausesArguments),
+    /// The completion script for a shell, on standard output
+    Completions(CompletionsArguments),
+    /// Write the manual pages into a directory (for packagers)
+    #[command(hide = true)]
+    Man(ManArguments),
 }
 
 /// Where the configuration comes from, and what may override it on any command that loads the probe.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ConfigArguments {
     /// Configuration file [default: /etc/rstmon/rstmon.toml, if it exists]
     #[arg(long, env = "RSTMON_CONFIG", value_name = "FILE")]
@@ -57,8 +62,16 @@ pub struct ConfigArguments {
     pub bench_without_evidence: bool,
 }
 
+impl ConfigArguments {
+    /// The configuration file, which need not exist if nobody named it.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(super::config::DEFAULT_FILE))
+    }
+}
+
 /// Flags of `run`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   rstmon run
   rstmon run --web.listen-address=0.0.0.0:10474 --web.config.file=/etc/rstmon/web.yml
@@ -220,4 +233,29 @@ pub struct CausesArguments {
     /// Markdown, as in docs/causes.md
     #[arg(long, conflicts_with_all = ["id", "json"])]
     pub markdown: bool,
+}
+
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rstmon completions bash > /usr/share/bash-completion/completions/rstmon
+  rstmon completions zsh > /usr/share/zsh/site-functions/_rstmon
+  rstmon completions fish > /usr/share/fish/vendor_completions.d/rstmon.fish
+
+The packages bring all three.")]
+pub struct CompletionsArguments {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of `man`.
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// Where to write rstmon.1 and one page a command
+    #[arg(value_name = "DIRECTORY")]
+    pub directory: PathBuf,
+    /// The date that the pages carry, such as 2026-01-31; without one they carry none
+    #[arg(long, value_name = "DATE", default_value = "")]
+    pub date: String,
 }

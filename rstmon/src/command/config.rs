@@ -3,6 +3,7 @@
 use super::cli::{ConfigArguments, RunArguments};
 use crate::{
     metrics::{LabelSet, fold},
+    model::text::safe,
     probe,
 };
 use serde::Deserialize;
@@ -80,6 +81,8 @@ pub struct Config {
     pub history: HistoryConfig,
     /// Log.
     pub log: Log,
+    /// What the process forbids itself.
+    pub security: Security,
     /// Another BPF object; only by flag.
     #[serde(skip)]
     pub bpf_object: Option<PathBuf>,
@@ -164,6 +167,8 @@ section! {
         max_series: usize = 2000,
         /// Its labels.
         labels: Vec<String> = LabelSet::NAMES.iter().map(|&name| name.to_owned()).collect(),
+        /// Have the kernel account the run time of BPF programs.
+        probe_runtime: bool = false,
     }
 }
 section! {
@@ -171,6 +176,13 @@ section! {
     HistoryConfig {
         /// Events remembered for `why`.
         events: usize = 10_000,
+    }
+}
+section! {
+    /// `[security]`
+    Security {
+        /// Forbid all files and system calls that are not needed once the hooks are attached.
+        sandbox: bool = true,
     }
 }
 section! {
@@ -186,11 +198,8 @@ section! {
 impl Config {
     /// The configuration of a command that has only the common flags.
     pub fn load(arguments: &ConfigArguments) -> Result<Self, ConfigError> {
-        let mut config = match &arguments.config {
-            Some(path) => Self::read(path)?,
-            None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE))?,
-            None => Self::default(),
-        };
+        let file = arguments.file();
+        let mut config = if arguments.config.is_some() || file.exists() { Self::read(file)? } else { Self::default() };
         if let Some(path) = &arguments.socket {
             config.socket.path.clone_from(path);
         }
@@ -233,13 +242,16 @@ impl Config {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = text.as_bytes()[..start].split(|&byte| byte == b'\n').count();
             // The parser's message does not name the key: the line does.
-            let content: String = text.lines().nth(line - 1).unwrap_or("").trim().chars().take(80).collect();
-            ConfigError::Parse { path: path.into(), line, content, message: error.message().replace('\n', " ") }
+            let content: String = text.split('\n').nth(line - 1).unwrap_or("").trim().chars().take(80).collect();
+            let message = safe(&error.message().replace('\n', " "));
+            ConfigError::Parse { path: path.into(), line, content: safe(&content), message }
         })
     }
 
-    fn validate(&self) -> Result<(), ConfigError> {
-        let value = |key, value: &dyn ToString, rule| Err(ConfigError::Value { key, value: value.to_string(), rule });
+    /// Whether every value is one that the daemon can work with.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let value =
+            |key, value: &dyn ToString, rule| Err(ConfigError::Value { key, value: safe(&value.to_string()), rule });
         let page = u32::try_from(rustix::param::page_size()).unwrap_or(4096);
         let ring = self.events.ring_bytes;
         if !ring.is_power_of_two() || ring < page || ring > 1 << 30 {
@@ -300,6 +312,7 @@ impl Config {
             race_window: seconds(self.thresholds.race_window_seconds),
             object: self.bpf_object.clone(),
             without_evidence: self.bench_without_evidence,
+            account_run_time: self.metrics.probe_runtime,
             verifier_log: tracing::enabled!(tracing::Level::DEBUG),
         }
     }
@@ -343,6 +356,14 @@ mod tests {
         assert!(error("[thresholds]\nidle_seconds = -1.0").contains("from 0 to"));
         assert!(error("[thresholds]\nidle_seconds = nan").contains("from 0 to"));
         assert!(error("[log]\nlevel = \"loud\"").contains("error, warn"));
+    }
+
+    #[test]
+    fn what_a_file_says_cannot_steer_the_terminal_that_shows_the_error() {
+        for text in ["[log]\nlevel = \"\\u001b[2J\"", "\"\\u202e\" = 1", "[log\u{1b}[2J", "a\rb = 1"] {
+            let message = error(text);
+            assert!(!message.contains(crate::model::text::is_unsafe), "{message:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! `rstmon doctor`: what this host's kernel can and cannot show, with the fix.
 
-use super::{Failure, cli::DoctorArguments, config::Config, stream};
-use crate::probe::{HookStatus, Outcome, Probe, ProbeError, btf, privileges};
+use super::{Failure, cli::DoctorArguments, config::Config, confine, stream, tail::note};
+use crate::{
+    probe::{HookStatus, Outcome, Probe, ProbeError, btf, privileges},
+    sandbox::{self, Protection, Sandbox},
+    serve::Client,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -52,7 +56,15 @@ pub struct Report {
 /// Prints the report; fails with exit code 3 when rstmon cannot work here.
 pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
-    let report = Report::of_host(&config);
+    // Who may not look at the kernel may still ask the daemon, which may.
+    let of_daemon = if privileges::missing_capabilities().is_empty() { None } else { Report::from_daemon(&config)? };
+    let report = of_daemon.unwrap_or_else(|| {
+        let report = Report::of_host(&config);
+        // What the daemon would forbid itself, this process does: nothing but printing is left to do.
+        let sandbox =
+            if config.security.sandbox { sandbox::enter(&confine::watching()) } else { sandbox::enter_nothing() };
+        report.confined(&sandbox)
+    });
     let text =
         if arguments.json { serde_json::to_string_pretty(&report).map_err(Failure::json)? } else { report.text() };
     stream::print(&text)?;
@@ -81,6 +93,19 @@ impl Report {
         Self::new(checks)
     }
 
+    /// Asks the daemon; `None` where there is none.
+    fn from_daemon(config: &Config) -> Result<Option<Self>, Failure> {
+        let answer = stream::runtime()?.block_on(Client::new(&config.socket.path).doctor());
+        match answer {
+            Ok(report) => {
+                note(&format!("as the daemon at {} sees it", config.socket.path.display()));
+                serde_json::from_value(report).map(Some).map_err(Failure::json)
+            }
+            Err(error) if error.is_no_daemon() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Looks at this host, by attaching every hook for a moment.
     #[must_use]
     pub fn of_host(config: &Config) -> Self {
@@ -102,6 +127,13 @@ impl Report {
             }
         }
         Self::new(checks)
+    }
+
+    /// With what the process has forbidden itself.
+    #[must_use]
+    pub fn confined(mut self, sandbox: &Sandbox) -> Self {
+        self.checks.extend(sandbox.protections().map(|(name, state)| protection(name, state)));
+        self
     }
 
     /// What stays hidden, as the checks say.
@@ -195,6 +227,18 @@ fn recycling(recycles: bool) -> Check {
         fix: Some("raise counts.entries; this kernel refuses membarrier (nohz_full)".into()),
         ..ok("count maps", "not emptied")
     }
+}
+
+/// Hides nothing either way: rstmon works as well without, it is only less safe.
+fn protection(name: &str, state: &Protection) -> Check {
+    let name = format!("sandbox: {name}");
+    let fix = match state {
+        Protection::Applied | Protection::Partial { .. } => None,
+        Protection::Unsupported => Some("a kernel that has it, enabled; for Landlock see lsm= on its command line"),
+        Protection::Refused { .. } => Some("let the service manager or container allow these calls (docs/security.md)"),
+        Protection::Off => Some("security.sandbox = true"),
+    };
+    Check { fix: fix.map(str::to_owned), ..ok(&name, state.to_string()) }
 }
 
 fn hook(status: &HookStatus) -> Check {

@@ -53,6 +53,9 @@ pub enum Failure {
     /// A recording cannot be read.
     #[error(transparent)]
     Recording(#[from] super::recording::RecordingError),
+    /// The server ended by itself; the panic hook has said why.
+    #[error("the server ended unexpectedly; see the log above")]
+    ServerEnded,
     /// Something of the operating system.
     #[error("{what}: {source}")]
     Io {

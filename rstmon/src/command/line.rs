@@ -2,6 +2,7 @@
 
 use crate::{
     explain::{Confidence, Severity},
+    model::text::safe,
     serve::event::{Event, EventEvidence},
 };
 use jiff::tz::TimeZone;
@@ -18,11 +19,13 @@ pub fn heading() -> String {
 }
 
 /// Time, direction, owner, unit, ends, state, reason, cause, and the evidence that is not zero.
+///
+/// Whatever the event says, the line is one and moves nothing on a terminal: an event may come from a file.
 #[must_use]
 pub fn line(event: &Event, zone: &TimeZone, colour: bool) -> String {
     let owner = match event.owner.as_ref() {
         Some(owner) if owner.pid.is_some() => {
-            format!("{}[{}]", owner.process.as_deref().unwrap_or("?"), owner.pid.unwrap_or(0))
+            format!("{}[{}]", safe(owner.process.as_deref().unwrap_or("?")), owner.pid.unwrap_or(0))
         }
         _ => "-".to_owned(),
     };
@@ -39,9 +42,9 @@ pub fn line(event: &Event, zone: &TimeZone, colour: bool) -> String {
     format!(
         "{time:<15} {:<8} {owner:<22} {:<20} {ends:<47} {:<11} {:<24} {on}{cause:<24}{off} {}",
         event.direction.as_str(),
-        event.unit().unwrap_or("-"),
+        safe(event.unit().unwrap_or("-")),
         event.state.map_or("-", |state| state.as_str()),
-        event.reason.as_str(),
+        safe(event.reason.as_str()),
         evidence(&event.evidence),
     )
     .trim_end()
@@ -78,7 +81,29 @@ pub fn evidence(evidence: &EventEvidence) -> String {
     let numbers = numbers(evidence).into_iter().filter(|(_, number)| *number != 0.0);
     let mut parts: Vec<String> = numbers.map(|(name, number)| format!("{name}={number}")).collect();
     if !evidence.facts.is_empty() {
-        parts.push(evidence.facts.join("+"));
+        parts.push(safe(&evidence.facts.join("+")));
     }
     parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+    use jiff::tz::TimeZone;
+
+    #[test]
+    fn an_event_from_anywhere_is_one_harmless_line() {
+        let event = serde_json::from_value(serde_json::json!({
+            "schema": 1, "time": "2026-11-21T03:00:00Z", "direction": "sent", "reason": "\u{1b}[2J", "socket": "full",
+            "local": {"address": "127.0.0.1", "port": 80}, "remote": {"address": "::1", "port": 1},
+            "owner": {"process": "a\n\u{202e}b", "pid": 7, "provenance": "current", "unit": "c\td"},
+            "evidence": {"facts": ["e\u{7}"]}, "cause": "mptcp", "confidence": "certain", "severity": "notice",
+            "sentence": ""
+        }));
+        let text = line(&event.expect("a valid event"), &TimeZone::UTC, false);
+        assert!(!text.contains(crate::model::text::is_unsafe), "found {text:?}");
+        for expected in ["a??b[7]", "c?d", "?[2J", "e?"] {
+            assert!(text.contains(expected), "expected {expected:?} in {text:?}");
+        }
+    }
 }

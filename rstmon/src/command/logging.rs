@@ -1,17 +1,56 @@
-//! Structured logs on standard error.
+//! Structured logs on standard error. Level and format can change while rstmon runs.
 
 use super::config::Log;
-use std::io::{self, IsTerminal};
-use tracing_subscriber::EnvFilter;
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    layer::{Layered, SubscriberExt as _},
+    reload,
+    util::SubscriberInitExt as _,
+};
 
-/// Starts logging. `RUST_LOG`, when set, refines the level per module.
-pub fn start(log: &Log) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+type Output = Box<dyn Layer<Filtered> + Send + Sync>;
+
+/// The running log.
+pub struct Logging {
+    filter: reload::Handle<EnvFilter, Registry>,
+    output: reload::Handle<Output, Filtered>,
+}
+
+/// Starts logging. `RUST_LOG`, when set and valid, refines the level per module.
+#[expect(clippy::must_use_candidate, reason = "most commands never change their log")]
+pub fn start(log: &Log) -> Logging {
+    let (filter, filter_handle) = reload::Layer::new(filter(log));
+    let (output, output_handle) = reload::Layer::new(output(log));
     // A second start (in tests) keeps the first.
-    let _ = if log.format == "json" {
-        builder.json().try_init()
-    } else {
-        builder.with_ansi(io::stderr().is_terminal()).try_init()
-    };
+    let _ = tracing_subscriber::registry().with(filter).with(output).try_init();
+    Logging { filter: filter_handle, output: output_handle }
+}
+
+/// Whether `RUST_LOG` decides on the level, whatever the configuration says.
+#[must_use]
+pub fn level_is_overridden() -> bool {
+    env::var_os(EnvFilter::DEFAULT_ENV).is_some() && EnvFilter::try_from_default_env().is_ok()
+}
+
+impl Logging {
+    /// Logs by this from now on.
+    pub fn change(&self, log: &Log) {
+        // An error is a log that is gone, and it stays until the process ends.
+        let _ = self.filter.reload(filter(log));
+        let _ = self.output.reload(output(log));
+    }
+}
+
+fn filter(log: &Log) -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level))
+}
+
+fn output(log: &Log) -> Output {
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
+    if log.format == "json" { layer.json().boxed() } else { layer.with_ansi(io::stderr().is_terminal()).boxed() }
 }

@@ -1,18 +1,21 @@
 //! The probe with everything behind it: events flow through one thread from the ring to whoever watches, counts are
 //! read when they are asked for. `run` serves it, `top`, `tail` and `why` use it directly where there is no daemon.
 
-use super::{Failure, config::Config};
+use super::{
+    Failure,
+    accounts::Accounts,
+    config::Config,
+    pulse::{Echo, Pulse},
+};
 use crate::{
     attribute::{Controller, Placement, ProcessRef, Procfs, Resolver},
     explain::Verdict,
     metrics::{
-        Exporter, Health,
-        coverage::Coverage,
-        kernel, listeners,
+        Exporter, Format, Health, Namespaces, Standing, kernel, listeners,
         trend::{self, Trend},
     },
     model::{Clock, Direction, Reasons, Reset},
-    probe::{CountReader, EventReader, EventSource, HookStatus, Probe, Programs},
+    probe::{CountReader, EventReader, EventSource, HookStatus, Probe, Programs, netns::NetnsTasks},
     serve::{
         event::Event,
         join::{self, Joiner},
@@ -20,12 +23,8 @@ use crate::{
     },
 };
 use jiff::Timestamp;
-use rstmon_common::{
-    ResetRecord,
-    limits::{lost, tally},
-};
+use rstmon_common::{ResetRecord, limits::lost};
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError},
@@ -50,8 +49,9 @@ pub struct Monitor {
     started: (Instant, Timestamp),
     resolver: Mutex<Resolver>,
     programs: Programs,
-    /// Absent where the kernel's counter cannot be read, and where it counts resets that no hook sees.
-    coverage: Option<Coverage>,
+    /// Absent where the kernel counts resets that no hook sees.
+    namespaces: Option<Mutex<Namespaces>>,
+    netns_tasks: NetnsTasks,
     missing_fields: Vec<String>,
 }
 
@@ -59,6 +59,15 @@ pub struct Monitor {
 pub struct Watching {
     reader: Option<EventReader>,
     pipeline: Option<JoinHandle<()>>,
+    pulse: Pulse,
+}
+
+impl Watching {
+    /// What tells whether both threads live.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
 }
 
 impl Drop for Watching {
@@ -75,16 +84,12 @@ impl Drop for Watching {
 impl Monitor {
     /// Attaches the probe. Starts no thread, so that privileges can still be given up.
     pub fn attach(config: &Config) -> Result<(Self, EventSource), Failure> {
-        let before = kernel::out_rsts().ok().flatten();
-        let Probe { hooks, reasons, sees_every_sent, missing_fields, cgroup_v1, mut counts, events, programs } =
+        let Probe { hooks, reasons, sees_every_sent, missing_fields, cgroup_v1, counts, netns_tasks, events, programs } =
             Probe::attach(&config.probe_options())?;
-        let coverage = match (before, kernel::out_rsts().ok().flatten()) {
-            (Some(before), Some(after)) if sees_every_sent => {
-                let counted = counts.read()?.tally[tally::SENT as usize];
-                Some(Coverage::new(before, after, counted))
-            }
-            _ => None,
-        };
+        if let Some(error) = programs.run_time_refused() {
+            tracing::warn!(%error, "metrics.probe_runtime needs CAP_SYS_ADMIN at the start, or sysctl kernel.bpf_stats_enabled=1");
+        }
+        let namespaces = sees_every_sent.then(|| Mutex::new(Namespaces::new(counts.cpus() as u64)));
         let exporter = Exporter::new(config.metrics.max_series, config.labels()?, reasons.clone(), hooks.clone())?;
         let monitor = Self {
             hooks,
@@ -95,12 +100,15 @@ impl Monitor {
             resolver: Mutex::new(resolver(cgroup_v1)?),
             reasons,
             programs,
-            coverage,
+            namespaces,
+            netns_tasks,
             missing_fields: missing_fields
                 .iter()
                 .map(|field| format!("{}.{}", field.aggregate, field.member))
                 .collect(),
         };
+        // What is there now is compared from now on.
+        monitor.reconcile()?;
         Ok((monitor, events))
     }
 
@@ -112,34 +120,39 @@ impl Monitor {
     ) -> Result<Watching, Failure> {
         let (reader, batches) = events.start()?;
         let monitor = Arc::clone(self);
+        let echo = Echo::default();
+        let pulse = Pulse::new(reader.waker(), &echo);
         let pipeline = std::thread::Builder::new()
             .name("rstmon-explain".into())
-            .spawn(move || monitor.explain_all(&batches, sink))
+            .spawn(move || monitor.explain_all(&batches, &echo, sink))
             .map_err(Failure::io("cannot start a thread"))?;
-        Ok(Watching { reader: Some(reader), pipeline: Some(pipeline) })
+        Ok(Watching { reader: Some(reader), pipeline: Some(pipeline), pulse })
     }
 
-    fn explain_all(&self, batches: &Receiver<Vec<ResetRecord>>, mut sink: impl FnMut(Event)) {
+    fn explain_all(&self, batches: &Receiver<Vec<ResetRecord>>, echo: &Echo, mut sink: impl FnMut(Event)) {
         let mut joiner = Joiner::default();
         loop {
-            let batch = if joiner.is_waiting() {
-                match batches.recv_timeout(join::WAIT) {
-                    Ok(batch) => batch,
-                    Err(RecvTimeoutError::Timeout) => Vec::new(),
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
+            let received = if joiner.is_waiting() {
+                batches.recv_timeout(join::WAIT)
             } else {
-                match batches.recv() {
-                    Ok(batch) => batch,
-                    Err(_) => break,
-                }
+                batches.recv().map_err(RecvTimeoutError::from)
             };
+            // An empty batch is the reader's answer to whoever asks whether it lives; it is passed on.
+            let (batch, asked) = match received {
+                Ok(batch) => (batch, true),
+                Err(RecvTimeoutError::Timeout) => (Vec::new(), false),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let asked = asked && batch.is_empty();
             let (clock, now) = (Clock::now(), Instant::now());
             for record in &batch {
                 let event = self.explain(record, clock, now);
                 joiner.push(event, now, &mut sink);
             }
             joiner.expire(now, &mut sink);
+            if asked {
+                echo.answer();
+            }
         }
         joiner.expire(Instant::now() + join::WAIT, &mut sink);
     }
@@ -153,8 +166,9 @@ impl Monitor {
         Event::new(&reset, placement.as_deref(), verdict)
     }
 
-    /// Takes the counts in. Called at each scrape, and now and then, so that the count map never stays full.
-    pub fn read_counts(&self) -> Result<[u64; tally::COUNT as usize], Failure> {
+    /// Takes the counts in and returns their sum, all resets so far. Called at each scrape, and now and then, so that
+    /// the count map never stays full.
+    pub fn read_counts(&self) -> Result<u64, Failure> {
         let counts = lock(&self.counts).read()?;
         let mut exporter = lock(&self.exporter);
         let mut resolver = lock(&self.resolver);
@@ -163,12 +177,25 @@ impl Monitor {
             resolver.resolve(cgroup, None, now).as_deref().map_or_else(|| ("".into(), "".into()), labels)
         });
         lock(&self.trend).absorb(self.started.0.elapsed(), exporter.sums());
-        Ok(counts.tally)
+        Ok(exporter.sums().map(|(_, sum)| sum).sum())
+    }
+
+    /// Holds the counts against the kernel's own, in every network namespace that can be read. `None` where the kernel
+    /// counts resets that no hook sees.
+    pub fn reconcile(&self) -> Result<Option<Standing>, Failure> {
+        let Some(namespaces) = &self.namespaces else { return Ok(None) };
+        let mut accounts = Accounts::new(&self.counts, &self.netns_tasks);
+        let standing = lock(namespaces).reconcile(&mut accounts, Instant::now())?;
+        for (place, difference) in &standing.differing {
+            tracing::debug!(?place, difference, "the kernel's count of resets sent in a network namespace differs");
+        }
+        Ok(Some(standing))
     }
 
     /// The exact totals, how they grew lately, and what is hidden.
     pub fn snapshot(&self, slow_subscriber_lost: u64) -> Result<Snapshot, Failure> {
-        let uncounted = self.account()?.uncounted;
+        self.read_counts()?;
+        let uncounted = self.reconcile()?.as_ref().map(Standing::uncounted);
         let (exporter, trend, elapsed) = (lock(&self.exporter), lock(&self.trend), self.started.0.elapsed());
         let series: Vec<SeriesCount> = exporter
             .sums()
@@ -215,30 +242,25 @@ impl Monitor {
         hooks.chain(fields).collect()
     }
 
-    /// Takes the counts in and compares them with the kernel's own.
-    fn account(&self) -> Result<Account, Failure> {
-        let before = self.read_counts()?[tally::SENT as usize];
-        let kernel = kernel::read().unwrap_or_default();
-        let after = lock(&self.counts).read_tally()?[tally::SENT as usize];
-        let uncounted = match (self.coverage, kernel.get("OutRsts")) {
-            (Some(coverage), Some(&out_rsts)) => Some(coverage.uncounted(out_rsts, (before, after))),
-            _ => None,
-        };
-        Ok(Account { kernel, uncounted })
-    }
-
     /// Everything that `/metrics` shows.
-    pub fn metrics(&self, slow_subscriber_lost: u64, subscribers_cut: u64) -> Result<String, Failure> {
-        let Account { kernel, uncounted } = self.account()?;
+    pub fn metrics(&self, slow_subscriber_lost: u64, subscribers_cut: u64, format: Format) -> Result<String, Failure> {
+        self.read_counts()?;
+        let standing = self.reconcile()?;
         let health = Health {
-            kernel,
+            kernel: kernel::read().unwrap_or_default(),
             listeners: listeners::read().unwrap_or_default(),
-            uncounted,
+            uncounted: standing.as_ref().map(Standing::uncounted),
+            namespaces: standing.map(|standing| standing.states().to_vec()).unwrap_or_default(),
             programs: self.programs.stats(),
             slow_subscriber_lost,
             subscribers_cut,
         };
-        Ok(lock(&self.exporter).render(&health)?)
+        Ok(lock(&self.exporter).render(&health, format)?)
+    }
+
+    /// Makes room for more series.
+    pub fn raise_max_series(&self, max_series: usize) {
+        lock(&self.exporter).raise_max_series(max_series);
     }
 
     /// What became of each hook.
@@ -252,12 +274,6 @@ impl Monitor {
     pub fn missing_fields(&self) -> &[String] {
         &self.missing_fields
     }
-}
-
-/// What the kernel counted itself, and what of it rstmon did not.
-struct Account {
-    kernel: BTreeMap<&'static str, u64>,
-    uncounted: Option<i64>,
 }
 
 /// Units and containers of the cgroups that exist now; later ones are looked up as they come.

@@ -4,6 +4,7 @@ use super::{
     Failure,
     cli::TailArguments,
     config::Config,
+    confine,
     follow::{Follow, Told},
     line, logging,
     monitor::Monitor,
@@ -106,7 +107,7 @@ fn follow(config: &Config, history: usize, printer: &mut Printer) -> Result<(), 
 fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
     let (monitor, events) = Monitor::attach(config)?;
     let monitor = Arc::new(monitor);
-    crate::probe::privileges::drop_privileges()?;
+    confine::confine(config, &confine::watching())?;
     let (sender, receiver) = mpsc::sync_channel::<Event>(QUEUE);
     let lost = Arc::new(AtomicU64::new(0));
     let losing = Arc::clone(&lost);
@@ -120,7 +121,9 @@ fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
         match receiver.recv_timeout(READ_INTERVAL) {
             Ok(event) => printer.print(&event)?,
             // Nobody scrapes here, but a count map that stays full would lump the rate limits together.
-            Err(RecvTimeoutError::Timeout) => drop(monitor.read_counts()?),
+            Err(RecvTimeoutError::Timeout) => {
+                monitor.read_counts()?;
+            }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         match lost.swap(0, Ordering::Relaxed) {

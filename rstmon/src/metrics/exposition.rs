@@ -1,13 +1,13 @@
-//! Everything that `/metrics` shows, in Prometheus' text format.
+//! Everything that `/metrics` shows, as families of samples.
 
-use super::{Fold, LabelSet, Series, histograms::Histograms, listeners::Listener};
+use super::{Fold, Format, LabelSet, Series, histograms::Histograms, listeners::Listener};
 use crate::{
     explain::{Cause, Facts, rules},
     model::{Direction, Family, Reasons, Reset, text},
     probe::{Counts, HookStatus, Outcome, stats::ProgramStats},
 };
 use prometheus::{
-    Encoder, Registry, TextEncoder,
+    Registry,
     process_collector::ProcessCollector,
     proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
 };
@@ -23,6 +23,8 @@ pub struct Health {
     pub listeners: BTreeMap<u16, Listener>,
     /// Resets that they count and rstmon does not; absent where the kernel cannot tell.
     pub uncounted: Option<i64>,
+    /// Network namespaces by what could be said of them.
+    pub namespaces: Vec<(&'static str, u64)>,
     /// What the programs cost and missed.
     pub programs: Vec<ProgramStats>,
     /// Events that slow subscribers lost.
@@ -64,7 +66,16 @@ impl Exporter {
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let histograms = Histograms::register(&registry)?;
         let whole = (labels != LabelSet::default()).then(|| Fold::new(max_series));
-        Ok(Self { registry, histograms, fold: Fold::new(max_series), whole, labels, reasons, hooks, lost: [0; 3] })
+        Ok(Self {
+            registry,
+            histograms,
+            fold: Fold::new(max_series),
+            whole,
+            labels,
+            reasons,
+            hooks,
+            lost: [0; lost::COUNT as usize],
+        })
     }
 
     /// Takes in one event, for the histograms.
@@ -82,6 +93,14 @@ impl Exporter {
         *lost = counts.lost;
     }
 
+    /// Makes room for more series of `rstmon_resets_total`.
+    pub fn raise_max_series(&mut self, max_series: usize) {
+        self.fold.raise_max_series(max_series);
+        if let Some(whole) = &mut self.whole {
+            whole.raise_max_series(max_series);
+        }
+    }
+
     /// The sums with every label, whichever `rstmon_resets_total` carries; at most as many.
     pub fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
         self.whole.as_ref().unwrap_or(&self.fold).sums()
@@ -94,15 +113,12 @@ impl Exporter {
     }
 
     /// Renders everything.
-    pub fn render(&self, health: &Health) -> Result<String, prometheus::Error> {
+    pub fn render(&self, health: &Health, format: Format) -> Result<String, prometheus::Error> {
         let mut families = vec![self.resets()];
         families.extend(self.own(health));
         families.extend(self.registry.gather());
         families.retain(|family| !family.get_metric().is_empty());
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&families, &mut text)?;
-        // The encoder writes UTF-8: all its input is.
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        format.encode(&families)
     }
 
     fn resets(&self) -> MetricFamily {
@@ -164,9 +180,18 @@ impl Exporter {
             ),
             family(
                 "rstmon_uncounted_resets",
-                "Resets sent in rstmon's network namespace that OutRsts counts and rstmon does not; 0 when all is well.",
+                "Resets sent that OutRsts counts and rstmon does not, in all network namespaces that could be compared; 0 when all is well.",
                 MetricType::GAUGE,
                 health.uncounted.map(|difference| gauge(difference, NO_LABELS)),
+            ),
+            family(
+                "rstmon_network_namespaces",
+                "Network namespaces by whether the kernel's own count of the resets sent in them agrees.",
+                MetricType::GAUGE,
+                health
+                    .namespaces
+                    .iter()
+                    .map(|(state, count)| gauge(i64::try_from(*count).unwrap_or(i64::MAX), [("state", *state)])),
             ),
             family(
                 "rstmon_probe_missed_runs_total",

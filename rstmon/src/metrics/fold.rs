@@ -95,6 +95,12 @@ impl Fold {
         }
     }
 
+    /// Makes room for more series; what was folded away before stays so. Fewer than there is room for changes nothing:
+    /// a series that was shown once stays.
+    pub fn raise_max_series(&mut self, max_series: usize) {
+        self.max_series = self.max_series.max(max_series);
+    }
+
     /// The sums, in label order.
     pub fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
         self.sums.iter().map(|(series, sum)| (series, *sum))
@@ -138,6 +144,20 @@ mod tests {
 
     fn reasons() -> Reasons {
         Reasons::from_variants([("SK_RST_REASON_NO_SOCKET", 1)])
+    }
+
+    #[test]
+    fn more_room_is_for_what_comes_and_less_changes_nothing() {
+        let mut fold = Fold::new(MIN_SERIES);
+        let ports = |from: u16, count: u16| live((from..from + count).map(|port| (key(port), 1)));
+        fold.absorb(&ports(1, 500), &reasons(), label("java"));
+        let folded = fold.sums().count();
+        assert!(folded <= MIN_SERIES, "{folded} series");
+        fold.raise_max_series(MIN_SERIES + 100);
+        fold.raise_max_series(MIN_SERIES);
+        fold.absorb(&ports(1000, 500), &reasons(), label("java"));
+        assert_eq!(fold.sums().count(), MIN_SERIES + 100 - super::FOLDED_RESERVE, "{folded} before");
+        assert_eq!(total(&fold), 1000);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Text that a process chose itself (comm) made fit for labels, lines and JSON.
 
-/// Turns a NUL-padded comm into text: invalid UTF-8 and control characters become `?`, so that no name can
-/// break a line, a terminal or a label. `None` when it is empty.
+/// Turns a NUL-padded comm into text: invalid UTF-8 and what [`is_unsafe`] become `?`, so that no name can break a
+/// line, a terminal or a label, or pass for another. `None` when it is empty.
 ///
 /// At most 16 bytes come in, hence the result is bounded.
 #[must_use]
@@ -9,8 +9,14 @@ pub fn comm(bytes: &[u8; 16]) -> Option<String> {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     let text = String::from_utf8_lossy(&bytes[..end]);
     let safe: String =
-        text.chars().map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '?' } else { c }).collect();
+        text.chars().map(|c| if is_unsafe(c) || c == char::REPLACEMENT_CHARACTER { '?' } else { c }).collect();
     (!safe.is_empty()).then_some(safe)
+}
+
+/// Text that somebody else chose, fit for one line of a terminal: `?` for each character that [`is_unsafe`].
+#[must_use]
+pub fn safe(text: &str) -> String {
+    text.chars().map(|character| if is_unsafe(character) { '?' } else { character }).collect()
 }
 
 /// Control characters, and the invisible ones that reorder or hide text (Unicode's bidirectional controls, zero-width
@@ -25,7 +31,7 @@ pub fn is_unsafe(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::comm;
+    use super::{comm, safe};
 
     fn padded(text: &[u8]) -> [u8; 16] {
         let mut bytes = [0; 16];
@@ -49,6 +55,16 @@ mod tests {
         assert_eq!(comm(&padded(b"a\nb\x1b[31m")).as_deref(), Some("a?b?[31m"));
         assert_eq!(comm(&padded(b"\xff\xfe")).as_deref(), Some("??"));
         assert_eq!(comm(&padded("ü\u{9b}".as_bytes())).as_deref(), Some("ü?"));
+    }
+
+    #[test]
+    fn a_comm_can_neither_hide_nor_reverse_what_follows() {
+        assert_eq!(comm(&padded("a\u{202e}b\u{200b}c".as_bytes())).as_deref(), Some("a?b?c"));
+    }
+
+    #[test]
+    fn safe_text_is_one_line_that_moves_nothing() {
+        assert_eq!(safe("ünï\n\u{1b}[2J\u{202e}"), "ünï??[2J?");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use aya::maps::{Array, MapData, PerCpuArray};
 use rstmon_common::{
     CountKey, CountSlot,
     key::direction,
-    limits::{REASONS, lost, tally},
+    limits::{NETNS_ENTRIES, REASONS, lost},
 };
-use std::{io, os::fd::AsFd};
+use std::{collections::HashMap, io, os::fd::AsFd};
 use zerocopy::FromBytes;
 
 /// A [`CountSlot`] that aya may copy out of the kernel.
@@ -28,8 +28,6 @@ pub struct Counts {
     pub overflow: Vec<(u8, u8, u64)>,
     /// Losses by `limits::lost`. They only grow.
     pub lost: [u64; lost::COUNT as usize],
-    /// Resets in rstmon's own network namespace by `limits::tally`. They only grow.
-    pub tally: [u64; tally::COUNT as usize],
 }
 
 /// The counting maps.
@@ -38,7 +36,7 @@ pub struct CountReader {
     pub(super) generation: Array<MapData, u32>,
     pub(super) overflow: PerCpuArray<MapData, SlotPod>,
     pub(super) lost: PerCpuArray<MapData, u64>,
-    pub(super) tally: PerCpuArray<MapData, u64>,
+    pub(super) netns_sent: MapData,
     pub(super) max_entries: u32,
     pub(super) cpus: usize,
     /// Emptying a generation is possible; not on a kernel that refuses `membarrier`.
@@ -56,7 +54,6 @@ impl CountReader {
         }
         counts.overflow = self.read_overflow()?;
         counts.lost = sums(&self.lost)?;
-        counts.tally = sums(&self.tally)?;
         Ok(counts)
     }
 
@@ -103,9 +100,37 @@ impl CountReader {
         Ok(counts)
     }
 
-    /// Only the resets in rstmon's own network namespace.
-    pub fn read_tally(&self) -> Result<[u64; tally::COUNT as usize], ProbeError> {
-        sums(&self.tally)
+    /// Resets sent in each network namespace, by its cookie, and those that could not be told apart so. A namespace's
+    /// count only grows, until it is forgotten.
+    pub fn sent_by_netns(&self) -> Result<(HashMap<u64, u64>, u64), ProbeError> {
+        let mut sent = HashMap::new();
+        sys::read_hash(
+            self.netns_sent.fd().as_fd(),
+            size_of::<u64>(),
+            size_of::<u64>() * self.cpus,
+            NETNS_ENTRIES,
+            false,
+            |cookie, counts| {
+                if let Ok(cookie) = u64::read_from_bytes(cookie) {
+                    let counts = counts.chunks_exact(size_of::<u64>());
+                    sent.insert(cookie, counts.filter_map(|count| u64::read_from_bytes(count).ok()).sum());
+                }
+            },
+        )
+        .map_err(|source| ProbeError::ReadCounts { source })?;
+        let untold = sums::<{ lost::COUNT as usize }>(&self.lost)?[lost::NETNS_TALLY as usize];
+        Ok((sent, untold))
+    }
+
+    /// Gives up the room of a network namespace's count.
+    pub fn forget_netns(&self, cookie: u64) -> Result<(), ProbeError> {
+        sys::delete(self.netns_sent.fd().as_fd(), cookie).map_err(|source| ProbeError::ReadCounts { source })
+    }
+
+    /// CPUs that may count at a time.
+    #[must_use]
+    pub fn cpus(&self) -> usize {
+        self.cpus
     }
 
     fn read_overflow(&self) -> Result<Vec<(u8, u8, u64)>, ProbeError> {

@@ -6,7 +6,8 @@ use super::{
     counts::{CountReader, SlotPod, possible_cpus},
     error::ProbeError,
     layout::Layout,
-    plan::{HOOKS, Hook, HookStatus, Kind, Outcome, exists, is_needed},
+    netns::{self, NetnsTasks},
+    plan::{HOOKS, Hook, HookStatus, Kind, NAMESPACES, Outcome, exists, is_needed},
     sys,
 };
 use aya::{
@@ -30,6 +31,7 @@ pub(super) struct Loaded {
     pub(super) counts: CountReader,
     pub(super) ring: RingBuf<MapData>,
     pub(super) settle: OwnedFd,
+    pub(super) netns_tasks: NetnsTasks,
 }
 
 /// Loads and attaches everything that this kernel allows.
@@ -46,10 +48,11 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8
     #[cfg(feature = "debug")]
     log_from_kernel(&mut ebpf);
     let settle = load_settle(&mut ebpf)?;
-    let hooks = attach_all(&mut ebpf, btf, &kernel_types)?;
+    let mut hooks = attach_all(&mut ebpf, btf, &kernel_types)?;
     drop(kernel_types);
+    let netns_tasks = task_iterator(&mut ebpf, &mut hooks)?;
     let (counts, ring) = open_maps(&mut ebpf, options)?;
-    Ok(Loaded { ebpf, hooks, counts, ring, settle })
+    Ok(Loaded { ebpf, hooks, counts, ring, settle, netns_tasks })
 }
 
 /// Shows the log lines of a kernel half built with its `debug` feature (`cargo xtask bpf --debug`).
@@ -83,6 +86,7 @@ fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: 
         loader.override_global(name, value, true);
     }
     loader.override_global("RACE_WINDOW_NS", &settings.race_window_ns, true);
+    loader.override_global("HOST_NETNS_COOKIE", &settings.netns_cookie, true);
     loader
         .map_max_entries("COUNTS_0", options.count_entries)
         .map_max_entries("COUNTS_1", options.count_entries)
@@ -106,6 +110,7 @@ fn is_evidence_only(constant: &str) -> bool {
 struct Settings {
     words: Vec<(&'static str, u32)>,
     race_window_ns: u64,
+    netns_cookie: u64,
 }
 
 fn settings(options: &Options, layout: &Layout) -> Settings {
@@ -122,17 +127,11 @@ fn settings(options: &Options, layout: &Layout) -> Settings {
             ("KEEPALIVE_IDLE_MS", millis(options.keepalive_idle)),
             ("RATE_PER_SECOND", options.events_per_second),
             ("TOMBSTONES_ON", u32::from(options.tombstones > 0)),
-            ("HOST_NETNS", own_netns().unwrap_or(0)),
             ("CGROUP_V1_SUBSYS", layout.cgroup_v1.map_or(ABSENT_OFFSET, |(index, _)| index)),
         ],
         race_window_ns: u64::try_from(options.race_window.as_nanos()).unwrap_or(u64::MAX),
+        netns_cookie: netns::own_cookie().unwrap_or(0),
     }
-}
-
-/// Inode of the network namespace that this process is in.
-pub(super) fn own_netns() -> Option<u32> {
-    let stat = rustix::fs::stat("/proc/self/ns/net").ok()?;
-    u32::try_from(stat.st_ino).ok()
 }
 
 fn attach_all(ebpf: &mut Ebpf, btf: &Btf<'_>, kernel_types: &aya::Btf) -> Result<Vec<HookStatus>, ProbeError> {
@@ -172,6 +171,7 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, kernel_types: &aya::Btf) -> Result<Outco
         Kind::Tracepoint => attach_tracepoint(program, hook.name, kernel_types),
         Kind::FunctionExit => attach_function_exit(program, hook.name, kernel_types),
         Kind::FileIterator => run_iterator(program, kernel_types),
+        Kind::TaskIterator => load_task_iterator(program, kernel_types),
     };
     Ok(match result {
         Ok(()) => Outcome::Attached,
@@ -211,6 +211,32 @@ fn run_iterator(program: &mut Program, kernel_types: &aya::Btf) -> Result<(), Pr
     let read = link.into_file().map_err(io::Error::other).and_then(|mut file| file.read_to_end(&mut Vec::new()));
     read.map_err(|io_error| aya::sys::SyscallError { call: "read(iter/task_file)", io_error })?;
     program.unload()
+}
+
+fn load_task_iterator(program: &mut Program, kernel_types: &aya::Btf) -> Result<(), ProgramError> {
+    let program: &mut Iter = program.try_into()?;
+    program.load("task", kernel_types)
+}
+
+/// The iterator that says which namespaces have which tasks, ready to be run; says in its status why it is not.
+fn task_iterator(ebpf: &mut Ebpf, hooks: &mut [HookStatus]) -> Result<NetnsTasks, ProbeError> {
+    let Some(status) = hooks.iter_mut().find(|status| status.hook.name == NAMESPACES) else {
+        return Ok(NetnsTasks::default());
+    };
+    if status.outcome != Outcome::Attached {
+        return Ok(NetnsTasks::default());
+    }
+    let program: &Iter = (&*program(ebpf, NAMESPACES)?)
+        .try_into()
+        .map_err(|error: ProgramError| ProbeError::Object { reason: error.to_string() })?;
+    let fd = program.fd().map_err(|error| ProbeError::Load { reason: error.to_string() })?;
+    match NetnsTasks::link(fd.as_fd()) {
+        Ok(tasks) => Ok(tasks),
+        Err(error) => {
+            status.outcome = Outcome::Refused { errno: error.raw_os_error(), reason: error.to_string() };
+            Ok(NetnsTasks::default())
+        }
+    }
 }
 
 fn refused(error: &ProgramError) -> Outcome {
@@ -262,7 +288,7 @@ fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<(CountReader, RingBuf
         generation: Array::try_from(take("GENERATION")?).map_err(ProbeError::map("GENERATION"))?,
         overflow: PerCpuArray::<_, SlotPod>::try_from(take("OVERFLOW")?).map_err(ProbeError::map("OVERFLOW"))?,
         lost: PerCpuArray::try_from(take("LOST")?).map_err(ProbeError::map("LOST"))?,
-        tally: PerCpuArray::try_from(take("TALLY")?).map_err(ProbeError::map("TALLY"))?,
+        netns_sent: data(take("NETNS_SENT")?)?,
         max_entries: options.count_entries,
         cpus: possible_cpus()?,
         recycles: sys::can_wait_for_running_programs(),

@@ -6,6 +6,7 @@ pub mod counts;
 pub mod error;
 pub mod layout;
 mod load;
+pub mod netns;
 pub mod plan;
 pub mod privileges;
 mod ring;
@@ -15,13 +16,13 @@ mod sys;
 pub use counts::{CountReader, Counts};
 pub use error::ProbeError;
 pub use plan::{HookStatus, Outcome};
-pub use ring::EventReader;
+pub use ring::{EventReader, Waker};
 
 use crate::model::Reasons;
 use btf::Btf;
 use layout::Layout;
 use rstmon_common::ResetRecord;
-use std::{os::fd::OwnedFd, path::PathBuf, sync::mpsc::Receiver, time::Duration};
+use std::{io, os::fd::OwnedFd, path::PathBuf, sync::mpsc::Receiver, time::Duration};
 
 /// How the probe is to work.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +47,8 @@ pub struct Options {
     pub without_evidence: bool,
     /// Ask the verifier for its log.
     pub verifier_log: bool,
+    /// Ask the kernel to account the run time of BPF programs.
+    pub account_run_time: bool,
 }
 
 impl Default for Options {
@@ -61,6 +64,7 @@ impl Default for Options {
             object: None,
             without_evidence: false,
             verifier_log: false,
+            account_run_time: false,
         }
     }
 }
@@ -79,6 +83,8 @@ pub struct Probe {
     pub cgroup_v1: Option<&'static str>,
     /// The counting path.
     pub counts: CountReader,
+    /// Which network namespaces there are, and who is in them.
+    pub netns_tasks: netns::NetnsTasks,
     /// The event path, not started yet.
     pub events: EventSource,
     /// Keeps the programs.
@@ -99,13 +105,23 @@ impl EventSource {
 }
 
 /// The attached programs.
-pub struct Programs(aya::Ebpf);
+pub struct Programs {
+    ebpf: aya::Ebpf,
+    /// Keeps the kernel's account of run times on, where that was asked for and allowed.
+    run_time: Option<io::Result<OwnedFd>>,
+}
 
 impl Programs {
     /// What they cost and missed.
     #[must_use]
     pub fn stats(&self) -> Vec<stats::ProgramStats> {
-        stats::read(&self.0)
+        stats::read(&self.ebpf)
+    }
+
+    /// Why run times are not accounted though that was asked for.
+    #[must_use]
+    pub fn run_time_refused(&self) -> Option<&io::Error> {
+        self.run_time.as_ref()?.as_ref().err()
     }
 }
 
@@ -134,8 +150,9 @@ impl Probe {
             cgroup_v1: layout.cgroup_v1.map(|(_, controller)| controller),
             reasons: layout.reasons,
             counts: loaded.counts,
+            netns_tasks: loaded.netns_tasks,
             events: EventSource { ring: loaded.ring, settle: loaded.settle },
-            programs: Programs(loaded.ebpf),
+            programs: Programs { ebpf: loaded.ebpf, run_time: options.account_run_time.then(sys::account_run_time) },
         })
     }
 }

@@ -12,6 +12,8 @@ pub enum Kind {
     FunctionExit,
     /// Iterator over open files, run once.
     FileIterator,
+    /// Iterator over tasks, run at each reconciliation.
+    TaskIterator,
 }
 
 /// What a hook is for.
@@ -24,6 +26,8 @@ pub enum Task {
     Owner,
     /// Finds owners of sockets that were there before.
     Backfill,
+    /// Lets the counts be checked.
+    Check,
 }
 
 impl Task {
@@ -34,6 +38,7 @@ impl Task {
             Self::Count => "count",
             Self::Owner => "owner",
             Self::Backfill => "backfill",
+            Self::Check => "check",
         }
     }
 }
@@ -59,6 +64,8 @@ pub const ACCEPT: &str = "inet_accept";
 pub const USED: &str = "tcp_rcv_space_adjust";
 /// The iterator's program.
 pub const BACKFILL: &str = "backfill";
+/// The iterator that says which network namespaces have which tasks.
+pub const NAMESPACES: &str = "namespaces";
 
 /// Every hook, in the order in which they are attached: owners are learnt before the first reset is counted, and sent
 /// resets seen before received ones, some of which only a sent one proves false.
@@ -90,6 +97,13 @@ pub const HOOKS: &[Hook] = &[
         task: Task::Backfill,
         required: false,
         hides: "owners of sockets opened before rstmon started",
+    },
+    Hook {
+        name: NAMESPACES,
+        kind: Kind::TaskIterator,
+        task: Task::Check,
+        required: false,
+        hides: "whether the kernel's own counts of other network namespaces agree",
     },
     Hook { name: "tcp_send_reset", kind: Kind::Tracepoint, task: Task::Count, required: true, hides: "sent resets" },
     Hook {
@@ -147,6 +161,7 @@ pub fn exists(hook: &Hook, btf: &Btf<'_>) -> bool {
         Kind::Tracepoint => btf.tracepoint_parameters(hook.name).is_some(),
         Kind::FunctionExit => btf.has_function(hook.name),
         Kind::FileIterator => btf.has_function("bpf_iter_task_file"),
+        Kind::TaskIterator => btf.has_function("bpf_iter_task"),
     }
 }
 

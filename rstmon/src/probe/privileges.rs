@@ -3,9 +3,13 @@
 use super::error::ProbeError;
 use caps::{CapSet, Capability, CapsHashSet};
 
-/// All that rstmon needs once it runs: maps and programs (`CAP_BPF`), reading kernel memory in programs
-/// (`CAP_PERFMON`). See docs/security.md.
+/// All that rstmon needs to start: maps and programs (`CAP_BPF`), reading kernel memory in programs (`CAP_PERFMON`).
+/// See docs/security.md.
 pub const NEEDED: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_PERFMON];
+
+/// What of it is needed afterwards: before 5.19, a kernel with `unprivileged_bpf_disabled` wants `CAP_BPF` for every
+/// `bpf(2)`, the reading of a map included. `CAP_PERFMON` is asked for when a program is loaded, and then never again.
+const KEPT: [Capability; 1] = [Capability::CAP_BPF];
 
 /// The oldest kernel that has what the kernel half needs; 5.14 is allowed for RHEL 9's.
 const FLOOR: (u32, u32) = (5, 14);
@@ -46,12 +50,12 @@ pub fn missing_capabilities() -> Vec<String> {
         .collect()
 }
 
-/// Gives up every capability but the needed ones, for good, in this thread: call it before others are started.
+/// Gives up every capability but the one that is needed from here on, for good, in this thread: call it before others are started.
 pub fn drop_privileges() -> Result<(), caps::errors::CapsError> {
     let effective = caps::read(None, CapSet::Effective)?;
-    let mut keep: CapsHashSet = NEEDED.into_iter().filter(|capability| effective.contains(capability)).collect();
-    if keep.len() < NEEDED.len() {
-        // It was started with CAP_SYS_ADMIN in their place.
+    let mut keep: CapsHashSet = KEPT.into_iter().filter(|capability| effective.contains(capability)).collect();
+    if keep.len() < KEPT.len() {
+        // It was started with CAP_SYS_ADMIN in its place.
         keep.insert(Capability::CAP_SYS_ADMIN);
     }
     for capability in caps::runtime::thread_all_supported() {

@@ -9,7 +9,16 @@ use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     fd::OwnedFd,
 };
-use std::{os::fd::AsFd, sync::mpsc, thread::JoinHandle, time::Duration};
+use std::{
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 use zerocopy::FromBytes;
 
 /// Records handed over at once, at most: bounds a drain.
@@ -23,8 +32,39 @@ const WAITING_CPUS: usize = 1024;
 
 /// The reader; ends with its thread when dropped.
 pub struct EventReader {
-    stop: OwnedFd,
+    bell: Arc<Bell>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What wakes the reader besides events.
+struct Bell {
+    /// An eventfd.
+    fd: OwnedFd,
+    /// Set before the bell is rung for the last time.
+    stopping: AtomicBool,
+}
+
+impl Bell {
+    fn ring(&self) {
+        // Fails only when the counter is full, i.e. when the bell rings already.
+        let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
+    }
+
+    /// Silences it. Does not block after a poll that said that it rings.
+    fn silence(&self) {
+        let _ = rustix::io::read(&self.fd, &mut [0; 8]);
+    }
+}
+
+/// Wakes a reader, which answers with an empty batch: whoever gets it knows that the thread lives.
+#[derive(Clone)]
+pub struct Waker(Arc<Bell>);
+
+impl Waker {
+    /// Wakes the reader. A reader that is gone does not answer.
+    pub fn wake(&self) {
+        self.0.ring();
+    }
 }
 
 impl EventReader {
@@ -35,25 +75,43 @@ impl EventReader {
     ) -> Result<(Self, mpsc::Receiver<Vec<ResetRecord>>), ProbeError> {
         let (sender, receiver) = mpsc::sync_channel(WAITING_BATCHES);
         let reader = |source: std::io::Error| ProbeError::Reader { source };
-        let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| reader(error.into()))?;
-        let stopped = stop.try_clone().map_err(reader)?;
+        let fd = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| reader(error.into()))?;
+        let bell = Arc::new(Bell { fd, stopping: AtomicBool::new(false) });
+        let heard = Arc::clone(&bell);
         let thread = std::thread::Builder::new()
             .name("rstmon-events".into())
-            .spawn(move || Drain { ring, settle, sender, waiting: Vec::new() }.run(&stopped))
+            .spawn(move || Drain { ring, settle, sender, waiting: Vec::new() }.run(&heard))
             .map_err(reader)?;
-        Ok((Self { stop, thread: Some(thread) }, receiver))
+        Ok((Self { bell, thread: Some(thread) }, receiver))
+    }
+
+    /// What wakes it.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.bell))
     }
 }
 
 impl Drop for EventReader {
     fn drop(&mut self) {
-        // Fails only when the counter is full, i.e. when the thread has been told already.
-        let _ = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
+        self.bell.stopping.store(true, Ordering::Release);
+        self.bell.ring();
         if let Some(thread) = self.thread.take() {
             // It only ends by returning; a panic in it has been reported by the panic hook.
             let _ = thread.join();
         }
     }
+}
+
+/// Why the reader woke up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    /// There is something in the ring, or something to settle.
+    ByEvents,
+    /// Somebody asks whether it lives.
+    ToAnswer,
+    /// It is to end.
+    ToStop,
 }
 
 struct Drain {
@@ -65,31 +123,42 @@ struct Drain {
 }
 
 impl Drain {
-    fn run(mut self, stop: &OwnedFd) {
+    fn run(mut self, bell: &Bell) {
         loop {
+            let woken = self.wait(bell);
             // What came in before the stop is still handed over.
-            let stopping = !self.wait(stop);
-            if !self.drain() || stopping {
+            if !self.drain() || woken == Woken::ToStop {
+                return;
+            }
+            if woken == Woken::ToAnswer && self.sender.send(Vec::new()).is_err() {
                 return;
             }
         }
     }
 
-    /// Sleeps until there is something to do; `false` = stop.
-    fn wait(&mut self, stop: &OwnedFd) -> bool {
+    /// Sleeps until there is something to do.
+    fn wait(&mut self, bell: &Bell) -> Woken {
         let timeout =
             (!self.waiting.is_empty()).then(|| Timespec { tv_sec: 0, tv_nsec: i64::from(SETTLE_AFTER.subsec_nanos()) });
-        let (stopped, timed_out) = {
+        let (rung, timed_out) = {
             let mut fds =
-                [PollFd::from_borrowed_fd(self.ring.as_fd(), PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
+                [PollFd::from_borrowed_fd(self.ring.as_fd(), PollFlags::IN), PollFd::new(&bell.fd, PollFlags::IN)];
             // An interrupted poll is a spurious wake-up: the drain below finds nothing.
             let ready = poll(&mut fds, timeout.as_ref()).unwrap_or(1);
             (!fds[1].revents().is_empty(), ready == 0)
         };
-        if timed_out || stopped {
+        let woken = match rung {
+            false => Woken::ByEvents,
+            true if bell.stopping.load(Ordering::Acquire) => Woken::ToStop,
+            true => Woken::ToAnswer,
+        };
+        if rung {
+            bell.silence();
+        }
+        if timed_out || woken == Woken::ToStop {
             self.settle();
         }
-        !stopped
+        woken
     }
 
     /// Decides what has waited; a CPU whose reset is too young waits on.

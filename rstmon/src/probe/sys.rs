@@ -1,16 +1,26 @@
 //! The `bpf(2)` commands that aya does not wrap in the form needed: batched map reads, batched read-and-delete, a
-//! program's test run on a chosen CPU, and its account with the runs that were missed. All act on descriptors that the process already holds.
+//! program's test run on a chosen CPU, its account with the runs that were missed, iterators that are run again and
+//! again; and the cookie of a network namespace.
 
 use aya_obj::generated::bpf_prog_info;
 use std::{
-    io,
-    os::fd::{AsRawFd, BorrowedFd},
+    fs::File,
+    io::{self, Read as _},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
 };
 
+/// `include/uapi/asm-generic/socket.h`
+const SO_NETNS_COOKIE: libc::c_int = 71;
+const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 const BPF_MAP_LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
+const BPF_LINK_CREATE: libc::c_long = 28;
+const BPF_ENABLE_STATS: libc::c_long = 32;
+const BPF_ITER_CREATE: libc::c_long = 33;
+const BPF_TRACE_ITER: u32 = 28;
+const BPF_STATS_RUN_TIME: u32 = 0;
 const BPF_F_TEST_RUN_ON_CPU: u32 = 1;
 
 /// `struct { ... } batch` of `union bpf_attr` (`include/uapi/linux/bpf.h`).
@@ -55,11 +65,90 @@ struct InfoAttr {
     info: u64,
 }
 
-fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<()> {
+/// The attribute of `BPF_MAP_DELETE_ELEM`.
+#[repr(C)]
+struct ElementAttr {
+    map_fd: u32,
+    zero: u32,
+    key: u64,
+}
+
+/// `struct { ... } link_create` of `union bpf_attr`, of an iterator without parameters.
+#[repr(C)]
+struct LinkAttr {
+    prog_fd: u32,
+    target_fd: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// `struct { ... } iter_create` of `union bpf_attr`.
+#[repr(C)]
+struct IterAttr {
+    link_fd: u32,
+    flags: u32,
+}
+
+fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<libc::c_long> {
     // SAFETY: `attr` is a live, properly laid out attribute of the size given; the pointers in it are checked by the
     // callers below to cover what the kernel writes.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// [`bpf`] of a command that returns a descriptor.
+fn bpf_fd<T>(command: libc::c_long, attr: &mut T) -> io::Result<OwnedFd> {
+    let fd = bpf(command, attr)?;
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Deletes an entry of a hash map whose keys are 64-bit numbers. One that is not there is deleted already.
+pub(super) fn delete(map: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+    let mut attr = ElementAttr { map_fd: raw(map), zero: 0, key: std::ptr::from_ref(&key) as u64 };
+    match bpf(BPF_MAP_DELETE_ELEM, &mut attr) {
+        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Attaches an iterator program: what [`run_iterator`] runs.
+pub(super) fn link_iterator(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = LinkAttr { prog_fd: raw(program), target_fd: 0, attach_type: BPF_TRACE_ITER, flags: 0 };
+    bpf_fd(BPF_LINK_CREATE, &mut attr)
+}
+
+/// Runs an iterator to its end and returns what it wrote.
+pub(super) fn run_iterator(link: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let mut output = Vec::new();
+    let fd = bpf_fd(BPF_ITER_CREATE, &mut IterAttr { link_fd: raw(link), flags: 0 })?;
+    File::from(fd).read_to_end(&mut output)?;
+    Ok(output)
+}
+
+/// Has the kernel keep an account of the time that BPF programs take, for as long as the descriptor is open. Needs
+/// `CAP_SYS_ADMIN` (`bpf_enable_stats()` in `kernel/bpf/syscall.c`).
+pub(super) fn account_run_time() -> io::Result<OwnedFd> {
+    bpf_fd(BPF_ENABLE_STATS, &mut BPF_STATS_RUN_TIME.clone())
+}
+
+/// Cookie of the calling thread's network namespace (`SO_NETNS_COOKIE`, 5.14 on).
+pub(super) fn netns_cookie() -> io::Result<u64> {
+    let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None)?;
+    let mut cookie = 0u64;
+    let mut length = libc::socklen_t::try_from(size_of::<u64>()).map_err(io::Error::other)?;
+    // SAFETY: the kernel writes at most `length` bytes to `cookie`, which has as many.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            std::ptr::from_mut(&mut cookie).cast(),
+            std::ptr::from_mut(&mut length),
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(cookie) }
 }
 
 fn raw(fd: BorrowedFd<'_>) -> u32 {
@@ -98,7 +187,7 @@ pub(super) fn read_hash(
         };
         let result = bpf(command, &mut attr);
         let done = match result {
-            Ok(()) => false,
+            Ok(_) => false,
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
             Err(error) => return Err(error),
         };

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::{Shared, serve};
+use super::crowd::Turn;
 use super::gate::Gate;
 use super::unix::Socket;
 
@@ -41,7 +42,7 @@ impl Listener for Socket {
 
 /// Serves one TCP listener until the stop signal, then lets its connections end for the time that the limits give.
 pub(super) async fn tcp(listener: TcpListener, shared: Shared, gate: Option<Arc<Gate>>) {
-    run(listener, shared, move |stream, shared| connection(stream, shared, gate.clone())).await;
+    run(listener, shared, move |stream, shared, turn| connection(stream, shared, turn, gate.clone())).await;
 }
 
 /// The same for the Unix socket.
@@ -49,7 +50,7 @@ pub(super) async fn unix(socket: Socket, shared: Shared) {
     run(socket, shared, serve).await;
 }
 
-async fn run<L, F>(listener: L, shared: Shared, connection: impl Fn(L::Stream, Shared) -> F + Send)
+async fn run<L, F>(listener: L, shared: Shared, connection: impl Fn(L::Stream, Shared, Arc<Turn>) -> F + Send)
 where
     L: Listener,
     F: Future<Output = ()> + Send + 'static,
@@ -57,23 +58,25 @@ where
     let mut connections = JoinSet::new();
     let mut stopping = shared.stopping.clone();
     loop {
-        let next = async {
-            // Never closed, so the only result is a permit.
-            let slot = Arc::clone(&shared.slots).acquire_owned().await.ok();
-            (slot, listener.accept().await)
-        };
-        let (slot, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             () = stopping.stopped() => break,
-            next = next => next,
+            accepted = listener.accept() => accepted,
             // Frees what ended connections leave behind.
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
             Ok(stream) => {
-                let connection = connection(stream, shared.clone());
+                let seat = tokio::select! {
+                    () = stopping.stopped() => break,
+                    seat = shared.crowd.join() => seat,
+                };
+                let Some(seat) = seat else { break };
+                let connection = connection(stream, shared.clone(), Arc::clone(&seat.turn));
                 connections.spawn(async move {
-                    connection.await;
-                    drop(slot);
+                    tokio::select! {
+                        () = connection => {}
+                        () = seat.asked_to_leave() => tracing::debug!("a slow client gives its place to the next"),
+                    }
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -99,7 +102,7 @@ async fn drain(mut connections: JoinSet<()>, grace: Duration) {
     }
 }
 
-async fn connection(stream: TcpStream, shared: Shared, gate: Option<Arc<Gate>>) {
+async fn connection(stream: TcpStream, shared: Shared, turn: Arc<Turn>, gate: Option<Arc<Gate>>) {
     // Answers are written whole; waiting to fill segments would only delay their end.
     let _ = stream.set_nodelay(true);
     let tls = match gate {
@@ -110,9 +113,9 @@ async fn connection(stream: TcpStream, shared: Shared, gate: Option<Arc<Gate>>) 
             Err(_) => return,
         },
     };
-    let Some(tls) = tls else { return serve(stream, shared).await };
+    let Some(tls) = tls else { return serve(stream, shared, turn).await };
     match timeout(shared.limits.handshake, TlsAcceptor::from(tls).accept(stream)).await {
-        Ok(Ok(stream)) => serve(stream, shared).await,
+        Ok(Ok(stream)) => serve(stream, shared, turn).await,
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
     }

@@ -12,10 +12,10 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::guard::{Guard, Served};
+use super::crowd::{Crowd, Turn};
+use super::guard::Guard;
 use super::limits::Limits;
 use super::respond::text;
 use super::shutdown::Stopping;
@@ -31,34 +31,28 @@ const MIN_HEADER_BYTES: usize = 8192;
 pub(super) struct Shared {
     pub(super) router: Router,
     pub(super) limits: Arc<Limits>,
-    /// One permit a connection.
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) crowd: Arc<Crowd>,
     pub(super) stopping: Stopping,
 }
 
 impl Shared {
     pub(super) fn new(router: Router, limits: Limits, stopping: Stopping) -> Self {
-        let slots = Arc::new(Semaphore::new(limits.connections));
-        Self { router, limits: Arc::new(limits), slots, stopping }
-    }
-
-    fn crowded(&self) -> bool {
-        self.slots.available_permits() < self.limits.connections / RESERVED_SHARE
+        let crowd = Crowd::new(limits.connections, limits.crowd_patience);
+        Self { router, limits: Arc::new(limits), crowd, stopping }
     }
 }
 
 /// Serves requests until the client leaves, a deadline passes or the server stops.
-pub(super) async fn serve<S>(stream: S, mut shared: Shared)
+pub(super) async fn serve<S>(stream: S, mut shared: Shared, turn: Arc<Turn>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let served = Arc::new(Served::default());
-    let guard = Guard::new(stream, &shared.limits, Arc::clone(&served));
+    let guard = Guard::new(stream, &shared.limits, Arc::clone(&turn));
     let mut stopping = shared.stopping.clone();
     let limits = Arc::clone(&shared.limits);
     let router = TowerToHyperService::new(std::mem::take(&mut shared.router));
     let service = service_fn(move |request| {
-        served.begin();
+        turn.server();
         let (router, shared) = (router.clone(), shared.clone());
         async move { Ok::<_, std::convert::Infallible>(answer(&router, &shared, request).await) }
     });
@@ -88,7 +82,7 @@ async fn answer(router: &TowerToHyperService<Router>, shared: &Shared, request: 
         Ok(Err(never)) => match never {},
         Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the answer takes too long"),
     };
-    if shared.crowded() {
+    if shared.crowd.is_dense(RESERVED_SHARE) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -5,34 +5,36 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_ENCODING, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::negotiate;
 use super::respond::{common_headers, content, not_found, read_only, text};
+use super::scrape::{Form, Scraper};
 use super::telemetry_path::{HEALTHY_PATH, READY_PATH, TelemetryPath};
 use super::work::off_thread;
 use super::{Source, landing};
 
-/// Prometheus' text exposition format.
-const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+/// What of a request the metrics' form depends on.
+const VARIED: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 const LANDING_PATH: &str = "/";
 
 #[derive(Clone)]
 struct Exporter {
     source: Arc<dyn Source>,
     path: Arc<TelemetryPath>,
-    /// One collection at a time: a scrape folds the kernel's maps, and twice the scrapers are not worth twice the CPU.
-    collecting: Arc<Semaphore>,
+    scraper: Scraper,
     patience: Duration,
 }
 
-/// The routes. `patience` bounds one collection, the wait for the one before it included.
+/// The routes. `patience` bounds one scrape, the wait for a collection before it included.
 pub(super) fn router(source: Arc<dyn Source>, path: TelemetryPath, patience: Duration) -> Router {
-    let collecting = Arc::new(Semaphore::new(1));
+    let scraper = Scraper::new(Arc::clone(&source));
     let path = Arc::new(path);
     let mut router = Router::new()
         .route(path.as_str(), get(metrics))
@@ -48,29 +50,24 @@ pub(super) fn router(source: Arc<dyn Source>, path: TelemetryPath, patience: Dur
             not_found([LANDING_PATH, this.path.as_str(), HEALTHY_PATH, READY_PATH])
         })
         .layer(map_response(common_headers))
-        .with_state(Exporter { source, path, collecting, patience })
+        .with_state(Exporter { source, path, scraper, patience })
 }
 
-async fn metrics(State(Exporter { source, collecting, patience, .. }): State<Exporter>) -> Response {
-    let collection = async {
-        let permit = collecting.acquire_owned().await;
-        // The permit goes along: a scraper that gives up does not let the next collection start beside this one.
-        off_thread(move || {
-            let result = source.metrics();
-            drop(permit);
-            result
-        })
-        .await
-    };
-    match timeout(patience, collection).await {
-        Ok(Ok(Ok(metrics))) => content(METRICS_TYPE, metrics),
-        Ok(Ok(Err(error))) => {
-            tracing::error!(error, "cannot collect the metrics");
-            text(StatusCode::INTERNAL_SERVER_ERROR, format_args!("cannot collect the metrics: {error}"))
+async fn metrics(State(Exporter { scraper, patience, .. }): State<Exporter>, headers: HeaderMap) -> Response {
+    let form = Form { format: negotiate::format(&headers), gzip: negotiate::gzip(&headers) };
+    let mut response = match timeout(patience, scraper.scrape(form)).await {
+        Ok(Ok(metrics)) => {
+            let mut response = content(HeaderValue::from_static(form.format.content_type()), metrics);
+            if form.gzip {
+                response.headers_mut().insert(CONTENT_ENCODING, GZIP);
+            }
+            response
         }
         Ok(Err(failed)) => text(StatusCode::INTERNAL_SERVER_ERROR, failed),
         Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "collecting the metrics takes too long"),
-    }
+    };
+    response.headers_mut().insert(VARY, VARIED);
+    response
 }
 
 async fn ready(State(Exporter { source, .. }): State<Exporter>) -> Response {

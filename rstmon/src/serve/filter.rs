@@ -4,7 +4,7 @@
 use super::{event::Event, snapshot::SeriesCount};
 use crate::{
     explain::{Cause, Severity},
-    model::{Direction, Family},
+    model::{Direction, Family, text::safe},
 };
 use ipnet::IpNet;
 use std::{fmt, net::IpAddr, str::FromStr};
@@ -35,7 +35,7 @@ pub enum FilterError {
         field: String,
     },
     /// A value that the field cannot have.
-    #[error("{field}={value} can never match: {field} is {expected}")]
+    #[error("{field}={} can never match: {field} is {expected}", safe(value))]
     Value {
         /// Which field.
         field: &'static str,
@@ -416,6 +416,7 @@ mod tests {
         assert!(text(&["java"]).contains("write field=value"));
         assert!(text(&["process="]).contains("write field=value"));
         assert!(text(&["direction=up"]).contains("one of sent, received"));
+        assert!(text(&["direction=\u{1b}[2J"]).starts_with("direction=?[2J can never match"));
         assert!(text(&["port=http"]).contains("a number from 1 to 65535"));
         assert!(text(&["cause=foo"]).contains("keepalive_race"));
         assert!(text(&["remote=10.0.0.0/99"]).contains("10.0.0.0/8"));

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use super::auth::Authenticator;
 use super::rate_limit::RateLimiter;
 use super::respond::{common_headers, text};
-use super::web_config::{Reloader, WebConfig};
+use super::web_config::{Refusal, Reloader, WebConfig};
 use super::work::{WorkFailed, off_thread};
 
 /// The web configuration in force and what it remembers of past requests.
@@ -29,6 +29,11 @@ impl Gate {
     pub(super) fn new(reloader: Reloader) -> Self {
         let limiter = reloader.current().rate.map(|rate| RateLimiter::new(rate, Instant::now()));
         Self { reloader, authenticator: Authenticator::new(), limiter }
+    }
+
+    /// Reads the configuration again. Blocks for file access.
+    pub(super) fn reload(&self) -> Result<(), Refusal> {
+        self.reloader.reload()
     }
 
     /// The configuration as of now.

@@ -1,31 +1,25 @@
 //! Deadlines on one connection, which hyper has only in part: it has none for a client that does not read, and one
 //! for an unfinished header that would also end an idle kept-alive connection.
 //!
-//! [`Guard`] wraps the stream. It knows from the bytes, and from the mark in [`Served`], whether the connection is in a
-//! request's header, waiting for the server, or idle, and fails the pending operation when the client overstays.
+//! [`Guard`] wraps the stream. It knows from the bytes, and from the handler's mark in [`Turn`], whether the connection is in a
+//! request's header, waiting for the server, or idle, and fails the pending operation when the client overstays. At the
+//! end it lingers: it reads on until the client, too, has closed, so that what the client had still to say does not
+//! reset the connection before the answer is read.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::crowd::Turn;
 use super::limits::Limits;
 
-/// Set by the request handler while the server, not the client, is to move next.
-#[derive(Debug, Default)]
-pub(super) struct Served(AtomicBool);
-
-impl Served {
-    /// A request's header is complete.
-    pub(super) fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
+/// Read at once while lingering.
+const SCRATCH_BYTES: usize = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -41,37 +35,57 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Guard<S> {
     stream: S,
-    served: Arc<Served>,
+    turn: Arc<Turn>,
     header: Duration,
     idle: Option<Duration>,
     write: Option<Duration>,
     phase: Phase,
     read_deadline: Option<Pin<Box<Sleep>>>,
     write_deadline: Option<Pin<Box<Sleep>>>,
+    linger: Option<Duration>,
+    linger_bytes: u64,
+    /// Runs from when our end was closed.
+    linger_deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(stream: S, limits: &Limits, served: Arc<Served>) -> Self {
-        let Limits { header, idle, write, .. } = *limits;
-        Self { stream, served, header, idle, write, phase: Phase::Opening, read_deadline: None, write_deadline: None }
+    pub(super) fn new(stream: S, limits: &Limits, turn: Arc<Turn>) -> Self {
+        let Limits { header, idle, write, linger, linger_bytes, .. } = *limits;
+        Self {
+            stream,
+            turn,
+            header,
+            idle,
+            write,
+            phase: Phase::Opening,
+            read_deadline: None,
+            write_deadline: None,
+            linger,
+            linger_bytes,
+            linger_deadline: None,
+        }
     }
 
     fn received(&mut self) {
         if self.phase == Phase::Idle {
             self.phase = Phase::Header;
             self.read_deadline = None;
+            self.turn.client(false);
         }
     }
 
     fn sent(&mut self) {
-        self.served.0.store(false, Ordering::Relaxed);
         self.phase = Phase::Idle;
         self.read_deadline = None;
+        // While some of the answer has to wait for the client, it is not idle but slow, from the first wait on.
+        if self.write_deadline.is_none() {
+            self.turn.client(true);
+        }
     }
 
     fn poll_overstayed(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let allowed = match self.phase {
-            _ if self.served.0.load(Ordering::Relaxed) => None,
+            _ if self.turn.is_servers() => None,
             Phase::Opening | Phase::Header => Some(self.header),
             Phase::Idle => self.idle,
         };
@@ -82,6 +96,10 @@ impl<S> Guard<S> {
     /// an answer for ever by reading a byte now and then.
     fn watch_write<T>(&mut self, result: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if result.is_pending() {
+            if self.write_deadline.is_none() {
+                self.phase = Phase::Idle;
+                self.turn.client(false);
+            }
             return poll_deadline(&mut self.write_deadline, self.write, context).map(Err);
         }
         result
@@ -116,7 +134,29 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl<S: AsyncRead + Unpin> Guard<S> {
+    /// Throws away what comes until the client closes, for a while.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(allowed) = self.linger else { return Poll::Ready(()) };
+        if self.linger_deadline.is_none() {
+            self.turn.client(false);
+        }
+        let mut scratch = [0; SCRATCH_BYTES];
+        while self.linger_bytes > 0 {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.linger_bytes = self.linger_bytes.saturating_sub(buffer.filled().len() as u64);
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return poll_deadline(&mut self.linger_deadline, Some(allowed), context).map(drop),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write(context, bytes);
@@ -148,7 +188,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         let result = Pin::new(&mut this.stream).poll_flush(context);
         // hyper flushes the stream only after its own buffer is empty: the client took everything.
         if result.is_ready() {
-            this.write_deadline = None;
+            if this.write_deadline.take().is_some() {
+                this.turn.client(true);
+            }
             // hyper reads before it writes and then sleeps: only here can the idle time begin to run.
             if let Poll::Ready(error) = this.poll_overstayed(context) {
                 return Poll::Ready(Err(error));
@@ -159,8 +201,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_shutdown(context);
-        this.watch_write(result, context)
+        if this.linger_deadline.is_none() {
+            let result = Pin::new(&mut this.stream).poll_shutdown(context);
+            if !matches!(result, Poll::Ready(Ok(()))) {
+                return this.watch_write(result, context);
+            }
+        }
+        this.poll_linger(context).map(Ok)
     }
 }
 
@@ -212,9 +259,9 @@ mod tests {
     #[tokio::test]
     async fn the_client_does_not_pay_for_a_slow_server() {
         let (_client, stream) = duplex(64);
-        let served = Arc::new(Served::default());
-        let mut guard = Guard::new(stream, &limits(SHORT, Some(SHORT), None), Arc::clone(&served));
-        served.begin();
+        let turn = Arc::<Turn>::default();
+        let mut guard = Guard::new(stream, &limits(SHORT, Some(SHORT), None), Arc::clone(&turn));
+        turn.server();
         let mut byte = [0];
         let read = tokio::time::timeout(SHORT * 3, guard.read(&mut byte)).await;
         assert!(read.is_err(), "expected the read to go on waiting, found {read:?}");
@@ -226,5 +273,29 @@ mod tests {
         let mut guard = Guard::new(server, &limits(LONG, Some(LONG), Some(SHORT)), Arc::default());
         let error = guard.write_all(b"more than fits").await.expect_err("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_the_last_answer_is_thrown_away_until_the_client_closes() {
+        let (mut client, server) = duplex(64);
+        let limits = Limits { linger: Some(LONG), linger_bytes: 1000, ..Limits::tcp() };
+        let mut guard = Guard::new(server, &limits, Arc::default());
+        let talk = async {
+            client.write_all(&[b'x'; 500]).await.expect("it is read");
+            drop(client);
+        };
+        let (closed, ()) = tokio::join!(guard.shutdown(), talk);
+        closed.expect("closed");
+    }
+
+    #[tokio::test]
+    async fn lingering_ends_by_time_and_by_bytes() {
+        for (linger, linger_bytes) in [(SHORT, 1000), (LONG, 10)] {
+            let (mut client, server) = duplex(64);
+            let limits = Limits { linger: Some(linger), linger_bytes, ..Limits::tcp() };
+            let mut guard = Guard::new(server, &limits, Arc::default());
+            client.write_all(&[b'x'; 50]).await.expect("it fits");
+            tokio::time::timeout(LONG / 2, guard.shutdown()).await.expect("an end").expect("closed");
+        }
     }
 }

@@ -17,6 +17,14 @@ impl History {
         Self { events: VecDeque::new(), capacity }
     }
 
+    /// Holds at most this many from now on; the oldest go.
+    pub fn resize(&mut self, capacity: usize) {
+        self.capacity = capacity;
+        let surplus = self.events.len().saturating_sub(capacity);
+        drop(self.events.drain(..surplus));
+        self.events.shrink_to(capacity);
+    }
+
     /// Adds an event; the oldest makes room.
     pub fn push(&mut self, event: Arc<Event>) {
         if self.capacity == 0 {

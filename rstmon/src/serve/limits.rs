@@ -7,8 +7,10 @@ use super::hub::STALL;
 /// Bounds of one kind of listener. `None` waits for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections; the next one waits in the kernel's backlog.
+    /// Open connections; the next one waits for a place.
     pub connections: usize,
+    /// How long a client may keep the server waiting while others wait for a place; for ever if absent.
+    pub crowd_patience: Option<Duration>,
     /// From accepting a connection to the end of its TLS handshake.
     pub handshake: Duration,
     /// From the first byte of a request (for the first request: from the connect) to the end of its header.
@@ -23,6 +25,11 @@ pub struct Limits {
     pub write: Option<Duration>,
     /// Between two requests on one connection.
     pub idle: Option<Duration>,
+    /// For a client to close its end after the last answer. Until then what it sends is thrown away: closing with data
+    /// unread would reset the connection, and the answer with it.
+    pub linger: Option<Duration>,
+    /// Bytes thrown away before the connection is reset all the same.
+    pub linger_bytes: u64,
     /// For connections to end by themselves once the server stops.
     pub grace: Duration,
 }
@@ -33,6 +40,7 @@ impl Limits {
     pub fn tcp() -> Self {
         Self {
             connections: 128,
+            crowd_patience: Some(Duration::from_millis(500)),
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
             header_bytes: 16 * 1024,
@@ -42,6 +50,8 @@ impl Limits {
             // Prometheus keeps its side of an idle connection for five minutes. The server must keep it longer, or it
             // would reset scrapes in the very keep-alive race that rstmon explains.
             idle: Some(Duration::from_mins(6)),
+            linger: Some(Duration::from_secs(2)),
+            linger_bytes: 16 * 1024 * 1024,
             grace: Duration::from_secs(3),
         }
     }
@@ -51,6 +61,6 @@ impl Limits {
     /// stalled one from keeping its seat.
     #[must_use]
     pub fn unix() -> Self {
-        Self { write: Some(STALL), idle: None, ..Self::tcp() }
+        Self { write: Some(STALL), idle: None, crowd_patience: None, linger: None, ..Self::tcp() }
     }
 }

@@ -6,9 +6,13 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 const FLAG: &str = "--web.listen-address";
+
+/// Connections that may wait to be accepted: more than clients that are slow on purpose are likely to be, so that a
+/// scraper's SYN is not dropped for them. The default of 128 is not.
+const BACKLOG: u32 = 1024;
 
 /// A listen address as given, not yet resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,11 +119,11 @@ pub(super) async fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListe
     let mut listeners = Vec::new();
     for address in addresses {
         match address {
-            ListenAddress::Socket(address) => listeners.push(bind(*address).await?),
-            ListenAddress::Any(port) => listeners.push(bind_any(*port).await?),
+            ListenAddress::Socket(address) => listeners.push(bind(*address)?),
+            ListenAddress::Any(port) => listeners.push(bind_any(*port)?),
             ListenAddress::Name(name, port) => {
                 for address in resolve(name, *port)? {
-                    listeners.push(bind(address).await?);
+                    listeners.push(bind(address)?);
                 }
             }
         }
@@ -127,17 +131,22 @@ pub(super) async fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListe
     Ok(listeners)
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError::from_bind(address, source))
+fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As the standard library does: connections of the daemon before this one do not keep the port.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| ListenError::from_bind(address, source))
 }
 
 /// One IPv6 socket takes both families (`net.ipv6.bindv6only` is 0 by default); a host booted without IPv6 has only
 /// the other.
-async fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
-    match bind((Ipv6Addr::UNSPECIFIED, port).into()).await {
-        Err(ListenError::Other { .. } | ListenError::NotLocal { .. }) => {
-            bind((Ipv4Addr::UNSPECIFIED, port).into()).await
-        }
+fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
+    match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
+        Err(ListenError::Other { .. } | ListenError::NotLocal { .. }) => bind((Ipv4Addr::UNSPECIFIED, port).into()),
         bound => bound,
     }
 }
@@ -145,6 +154,7 @@ async fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
 /// Blocks, once at the start: the runtime's resolver would start a thread, which would keep the privileges that are
 /// given up after this.
 fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, ListenError> {
+    super::nss::use_built_in_modules();
     let failed = |source| ListenError::Resolve { name: name.to_owned(), source };
     let mut addresses: Vec<_> = (name, port).to_socket_addrs().map_err(|error| failed(Some(error)))?.collect();
     addresses.sort_unstable();

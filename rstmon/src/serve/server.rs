@@ -12,12 +12,13 @@ use tokio::task::JoinSet;
 use super::accept;
 use super::connection::Shared;
 use super::gate::{self, Gate};
+use super::inherit::{InheritError, Inherited};
 use super::limits::Limits;
 use super::listen::{ListenAddress, ListenError, bind_all};
 use super::shutdown::Stopping;
 use super::telemetry_path::TelemetryPath;
 use super::unix::{Socket, SocketError, SocketOptions};
-use super::web_config::{Reloader, WebConfigError};
+use super::web_config::{Refusal, Reloader, WebConfigError};
 use super::{Source, exporter, live};
 
 /// What to serve where.
@@ -49,6 +50,20 @@ pub enum ServeError {
     /// The Unix socket cannot be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// What the service manager opened cannot be used.
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
+}
+
+/// Reads the web configuration of a running server again.
+#[derive(Clone)]
+pub struct WebReload(Arc<Gate>);
+
+impl WebReload {
+    /// Reads it and everything it points to. What is wrong with it leaves the old one in force. Blocks for file access.
+    pub fn now(&self) -> Result<(), Refusal> {
+        self.0.reload()
+    }
 }
 
 /// A server that holds its addresses and is ready to run.
@@ -62,16 +77,36 @@ pub struct Server {
 impl Server {
     /// Takes all addresses, or none. Blocks for a few file operations: call it before the load is on.
     pub async fn bind(options: ServerOptions) -> Result<Self, ServeError> {
+        Self::bind_with(options, Inherited::default()).await
+    }
+
+    /// The same, with listeners that the service manager opened: those on TCP stand in for all addresses, the one on a
+    /// Unix socket for that.
+    pub async fn bind_with(options: ServerOptions, inherited: Inherited) -> Result<Self, ServeError> {
+        let (tcp, unix) = inherited.into_parts()?;
         let gate =
             options.web_config.clone().map(Reloader::new).transpose()?.map(|reloader| Arc::new(Gate::new(reloader)));
-        let listeners = if options.listen.is_empty() { Vec::new() } else { bind_all(&options.listen).await? };
-        let socket = options.socket.as_ref().map(Socket::bind).transpose()?;
+        let listeners = match tcp {
+            inherited if !inherited.is_empty() => inherited,
+            _ if options.listen.is_empty() => Vec::new(),
+            _ => bind_all(&options.listen).await?,
+        };
+        let socket = match unix {
+            Some(inherited) => Some(Socket::inherit(inherited)),
+            None => options.socket.as_ref().map(Socket::bind).transpose()?,
+        };
         Ok(Self { listeners, socket, gate, options })
     }
 
     /// The TCP addresses in fact bound: the ports that were given as 0 are known here.
     pub fn tcp_addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.listeners.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// What reads the web configuration again; none where there is none.
+    #[must_use]
+    pub fn web_reload(&self) -> Option<WebReload> {
+        self.gate.clone().map(WebReload)
     }
 
     /// The Unix socket's file.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::filter::Filter;
 use super::hub::{Subscription, TooManySubscribers};
 use super::snapshot::Snapshot;
+use crate::metrics::Format;
 
 /// Any error of a [`Source`], kept whole so that its chain reaches the log.
 pub type SourceError = Box<dyn Error + Send + Sync + 'static>;
@@ -30,8 +31,8 @@ impl NotReady {
 ///
 /// Every method may block: the server calls it on a blocking thread. A panic in one costs that request a 500, no more.
 pub trait Source: Send + Sync + 'static {
-    /// All metrics in Prometheus' text exposition format 0.0.4. Never called twice at the same time.
-    fn metrics(&self) -> Result<String, SourceError>;
+    /// All metrics in this format. Never called twice at the same time.
+    fn metrics(&self, format: Format) -> Result<String, SourceError>;
 
     /// Whether resets are being counted right now.
     fn ready(&self) -> Result<(), NotReady>;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::text::safe;
+
 /// Paths that the server needs for itself.
 pub(super) const HEALTHY_PATH: &str = "/-/healthy";
 pub(super) const READY_PATH: &str = "/-/ready";
@@ -15,7 +17,7 @@ pub struct TelemetryPath(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TelemetryPathError {
     /// It does not begin with a slash.
-    #[error("{path:?} does not begin with a slash; try /{path}")]
+    #[error("{path:?} does not begin with a slash; try /{}", safe(path))]
     Relative {
         /// As given.
         path: String,
@@ -93,6 +95,7 @@ mod tests {
     fn refuses_what_a_router_or_a_url_would_take_apart() {
         for (path, message) in [
             ("metrics", "try /metrics"),
+            ("\u{1b}[2J", "try /?[2J"),
             ("", "does not begin with a slash"),
             ("/{x}", "'{'"),
             ("/a?b", "'?'"),

@@ -93,11 +93,18 @@ pub enum SocketError {
     },
 }
 
-/// A bound socket file. Dropping it removes the file, if it is still this one.
+/// A bound socket file. Dropping it removes the file, if it is its own and still this one.
 #[derive(Debug)]
 pub(super) struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    /// Of a socket that the service manager made there is none: it belongs to the manager.
+    made: Option<Made>,
+}
+
+/// What makes a socket file this process's own.
+#[derive(Debug)]
+struct Made {
     /// Device and inode of the file.
     identity: (u64, u64),
     /// Released by the kernel when closed.
@@ -114,19 +121,26 @@ impl Socket {
             return Err(SocketError::TooLong { path });
         }
         let group = group.as_deref().map(group_id).transpose()?;
-        create_directory(&path)?;
+        create_directory(&path, group)?;
         let lock = lock(&path)?;
         refuse_if_used(&path)?;
 
         remove(&temporary)?;
         let listener = UnixListener::bind(&temporary).map_err(failed("create", &temporary))?;
         match publish(&temporary, &path, group) {
-            Ok(identity) => Ok(Self { listener, path, identity, _lock: lock }),
+            Ok(identity) => Ok(Self { listener, path, made: Some(Made { identity, _lock: lock }) }),
             Err(error) => {
                 let _ = fs::remove_file(&temporary);
                 Err(error)
             }
         }
+    }
+
+    /// A socket that the service manager made.
+    pub(super) fn inherit(listener: UnixListener) -> Self {
+        let address = listener.local_addr().ok();
+        let path = address.as_ref().and_then(|address| address.as_pathname()).unwrap_or(Path::new("")).to_owned();
+        Self { listener, path, made: None }
     }
 
     /// The listening side.
@@ -142,8 +156,9 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        let Some(Made { identity, .. }) = self.made else { return };
         let Ok(metadata) = fs::symlink_metadata(&self.path) else { return };
-        if (metadata.dev(), metadata.ino()) == self.identity
+        if (metadata.dev(), metadata.ino()) == identity
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket file");
@@ -180,7 +195,8 @@ fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> SocketErro
     }
 }
 
-fn create_directory(socket: &Path) -> Result<(), SocketError> {
+/// Makes the directory where it is missing, passable for `group`.
+fn create_directory(socket: &Path, group: Option<u32>) -> Result<(), SocketError> {
     let no_file = || SocketError::NoFile { path: socket.to_owned() };
     socket.file_name().ok_or_else(no_file)?;
     let directory = socket.parent().ok_or_else(no_file)?;
@@ -192,7 +208,11 @@ fn create_directory(socket: &Path) -> Result<(), SocketError> {
         .recursive(true)
         .mode(DIRECTORY_MODE)
         .create(directory)
-        .map_err(failed("create the directory", directory))
+        .map_err(failed("create the directory", directory))?;
+    if group.is_some() {
+        chown(directory, None, group).map_err(failed("chown", directory))?;
+    }
+    Ok(())
 }
 
 fn lock(socket: &Path) -> Result<File, SocketError> {

@@ -29,6 +29,16 @@ pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {
     rustup_components(workspace)
 }
 
+/// Installs those of `wanted`, packages with their reasons, that are missing. Where there is no apt-get, whoever needs
+/// them says so.
+pub(crate) fn ensure(wanted: &[(&str, &'static str)]) -> anyhow::Result<()> {
+    if lookup::find("apt-get").is_none() || lookup::find("dpkg-query").is_none() || wanted.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<Package> = wanted.iter().map(|&(name, why)| Package { name: name.to_owned(), why }).collect();
+    install(&wanted, &mut false)
+}
+
 fn install(wanted: &[Package], lists_are_fresh: &mut bool) -> anyhow::Result<()> {
     let missing = packages::missing(wanted, &installed(wanted)?);
     if missing.is_empty() {

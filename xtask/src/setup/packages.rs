@@ -1,5 +1,7 @@
 //! Which Debian packages are needed, and for what.
 
+use crate::vm;
+
 /// Format of dpkg-query's answers that [`missing`] reads.
 pub(super) const FORMAT: &str = "${Package} ${db:Status-Status}\n";
 
@@ -12,7 +14,7 @@ pub(super) struct Package {
     pub(super) why: &'static str,
 }
 
-const BASE: [(&str, &str); 13] = [
+const BASE: [(&str, &str); 16] = [
     ("rustc-web", "compiles the kernel half"),
     ("cargo-web", "compiles the kernel half"),
     ("libstd-rust-web-dev-bpf", "core for the kernel half"),
@@ -23,14 +25,21 @@ const BASE: [(&str, &str); 13] = [
     ("iptables", "end-to-end tests: a firewall that drops or resets"),
     ("libcap2-bin", "end-to-end tests: running with few capabilities"),
     ("nginx-light", "end-to-end tests: a real server"),
+    ("prometheus", "end-to-end tests: a real Prometheus, promtool"),
     ("python3", "end-to-end tests: a real client"),
     ("tmux", "end-to-end tests: a terminal for rstmon top"),
+    ("python3-prometheus-client", "end-to-end tests: a parser of OpenMetrics"),
+    ("systemd", "tests of the unit: systemd-analyze"),
     ("util-linux", "end-to-end tests: unshare, nsenter, setpriv"),
 ];
 
 /// What is needed whatever rustc turns out to be.
 pub(super) fn base() -> Vec<Package> {
-    BASE.into_iter().map(|(name, why)| Package { name: name.to_owned(), why }).collect()
+    BASE.into_iter().chain(vm::PACKAGES).map(package).collect()
+}
+
+fn package((name, why): (&str, &'static str)) -> Package {
+    Package { name: name.to_owned(), why }
 }
 
 /// What is needed of LLVM `major`, the one inside the kernel half's rustc.
@@ -56,7 +65,7 @@ pub(super) fn by_hand() -> String {
         "setup installs Debian's packages and there is no apt-get here. Please install what these hold, \
          with N the LLVM version of that rustc, then run `cargo xtask test --no-setup`:",
     );
-    for (name, why) in BASE {
+    for (name, why) in BASE.into_iter().chain(vm::PACKAGES) {
         text.push_str(&format_line(name, why));
     }
     text.push_str(&format_line("llvm-N llvm-N-dev libpolly-N-dev libzstd-dev", "bpf-linker is built on them"));

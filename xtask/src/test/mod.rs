@@ -16,6 +16,7 @@ use crate::{
     bpf::{self, Checked},
     elevate::Privilege,
     process, say, setup, toolchain,
+    vm::{self, Vm},
     workspace::{FileError, Workspace},
 };
 
@@ -23,7 +24,7 @@ use crate::{
 pub(crate) fn test(workspace: &Workspace, with_setup: bool) -> anyhow::Result<()> {
     let plan = Plan {
         setup: with_setup,
-        host: host(workspace)?,
+        host: toolchain::host(workspace)?,
         target: workspace.target.clone(),
         binary: workspace.release_binary(),
         privilege: Privilege::detect()?,
@@ -35,13 +36,6 @@ pub(crate) fn test(workspace: &Workspace, with_setup: bool) -> anyhow::Result<()
     }
     say::line(steps::summary(&runner.passed));
     Ok(())
-}
-
-fn host(workspace: &Workspace) -> anyhow::Result<String> {
-    let mut command = workspace.cargo();
-    let verbose = process::output(command.arg("-vV"))?;
-    let host = toolchain::field(&verbose, "host").context("`cargo -vV` does not name its host")?;
-    Ok(host.to_owned())
 }
 
 struct Runner<'a> {
@@ -74,6 +68,7 @@ impl Runner<'_> {
                     self.rebuilt = Some(object);
                 }
             }
+            Action::ServiceVm => vm::vm(self.workspace, &Vm::Service { deb: None })?,
             Action::Cargo { args, env } => {
                 process::run(self.workspace.cargo().args(args).envs(env.iter().cloned()))?;
             }

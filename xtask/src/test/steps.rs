@@ -18,6 +18,8 @@ pub(super) enum Action {
     Setup,
     /// `cargo xtask bpf --check`.
     CheckObject,
+    /// `cargo xtask vm service`.
+    ServiceVm,
     /// cargo with these arguments.
     Cargo { args: Vec<String>, env: Env },
     /// cargo with these arguments, which writes what it skips to `skip_log`.
@@ -74,6 +76,7 @@ impl Plan {
             Step { name: "committed BPF object", action: Action::CheckObject },
             release_build("release build", None),
             self.end_to_end("end-to-end tests"),
+            Step { name: "service in a virtual machine", action: Action::ServiceVm },
         ];
         setup.into_iter().chain(steps).collect()
     }
@@ -196,6 +199,7 @@ mod tests {
             "committed BPF object",
             "release build",
             "end-to-end tests",
+            "service in a virtual machine",
         ];
         assert_eq!(names(&plan(Privilege::Root).steps()), expected);
     }

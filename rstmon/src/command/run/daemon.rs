@@ -5,6 +5,8 @@ use crate::{
         doctor,
         monitor::{Monitor, lock},
     },
+    metrics::Format,
+    sandbox::Sandbox,
     serve::{
         DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, Hub, NotReady, Source, SourceError, Subscription,
         TooManySubscribers, event::Event, event_line, filter::Filter, history::History, snapshot::Snapshot,
@@ -21,15 +23,22 @@ pub(super) struct Daemon {
     monitor: Arc<Monitor>,
     history: Mutex<History>,
     hub: Hub,
+    sandbox: Sandbox,
 }
 
 impl Daemon {
-    pub(super) fn new(monitor: Arc<Monitor>, history: usize) -> Self {
+    pub(super) fn new(monitor: Arc<Monitor>, history: usize, sandbox: Sandbox) -> Self {
         Self {
             monitor,
             history: Mutex::new(History::new(history)),
             hub: Hub::new(DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES),
+            sandbox,
         }
+    }
+
+    /// Remembers so many events from now on.
+    pub(super) fn resize_history(&self, events: usize) {
+        lock(&self.history).resize(events);
     }
 
     /// Remembers an event and shows it to those who watch; it is put into JSON only for them.
@@ -43,8 +52,8 @@ impl Daemon {
 }
 
 impl Source for Daemon {
-    fn metrics(&self) -> Result<String, SourceError> {
-        Ok(self.monitor.metrics(self.hub.slow_subscriber_lost(), self.hub.subscribers_cut())?)
+    fn metrics(&self, format: Format) -> Result<String, SourceError> {
+        Ok(self.monitor.metrics(self.hub.slow_subscriber_lost(), self.hub.subscribers_cut(), format)?)
     }
 
     fn ready(&self) -> Result<(), NotReady> {
@@ -53,7 +62,8 @@ impl Source for Daemon {
     }
 
     fn doctor(&self) -> serde_json::Value {
-        let report = doctor::Report::of_daemon(self.monitor.hooks(), self.monitor.missing_fields());
+        let report =
+            doctor::Report::of_daemon(self.monitor.hooks(), self.monitor.missing_fields()).confined(&self.sandbox);
         serde_json::to_value(report).unwrap_or_default()
     }
 

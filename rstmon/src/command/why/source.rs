@@ -4,7 +4,7 @@ use crate::{
     command::{
         Failure,
         config::Config,
-        doctor,
+        confine, doctor,
         follow::Line,
         monitor::{Monitor, lock},
         recording::Recording,
@@ -12,7 +12,6 @@ use crate::{
         tail::note,
     },
     metrics::{kernel, listeners},
-    probe::privileges,
     serve::{Client, event::Event, history::History},
 };
 use futures_util::TryStreamExt as _;
@@ -137,7 +136,7 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<Seen, Failure
 pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
     let (monitor, events) = Monitor::attach(config)?;
     let monitor = Arc::new(monitor);
-    privileges::drop_privileges()?;
+    confine::confine(config, &confine::watching())?;
     let runtime = runtime()?;
     // Before anybody is told to press Ctrl-C.
     let signals = {
@@ -237,10 +236,10 @@ async fn wait(monitor: &Monitor, span: Duration, mut signals: Signals) -> Result
             () = &mut end => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.terminate.recv() => break,
-            _ = tick.tick() => drop(monitor.read_counts()?),
+            _ = tick.tick() => { monitor.read_counts()?; }
         }
     }
-    Ok(monitor.read_counts()?.iter().sum())
+    monitor.read_counts()
 }
 
 /// Listeners that dropped something or whose queue is full; none where the kernel does not tell.

@@ -169,3 +169,57 @@ impl Random {
         }
     }
 }
+
+/// Opens connections that send half a request, and a new one for each that is cut.
+fn slowloris(address: SocketAddr, clients: usize) -> Vec<JoinHandle<()>> {
+    let attack = move || async move {
+        while let Ok(mut stream) = TcpStream::connect(address).await {
+            let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nX-Slow: ").await;
+            let _ = stream.read(&mut [0]).await;
+        }
+    };
+    (0..clients).map(|_| tokio::spawn(attack())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_slow_clients_does_not_keep_others_out() {
+    let server = start_with(FakeSource::default(), |options, _| {
+        options.tcp_limits.connections = 8;
+        options.tcp_limits.crowd_patience = Some(Duration::from_millis(20));
+        // Without a crowd, a slow client would have all the time in the world.
+        options.tcp_limits.header = Duration::from_hours(1);
+    })
+    .await;
+    let mut idle = server.connect().await;
+    idle.write_all(b"HEAD /-/healthy HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    idle.read_u8().await.unwrap();
+    let attack = slowloris(server.address, 40);
+    for _ in 0..20 {
+        assert_status(&server.get("/metrics").await, 200);
+    }
+    // Who has shown good manners stays, where there are others to go.
+    idle.write_all(b"HEAD /-/healthy HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    timeout(PATIENCE, idle.read_exact(&mut [0; 100])).await.expect("an answer").unwrap();
+    attack.iter().for_each(JoinHandle::abort);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_too_much_still_reads_the_refusal() {
+    const MEGABYTE: usize = 1024 * 1024;
+    let server = start(FakeSource::default()).await;
+    for (head, status) in [
+        ("GET /metrics HTTP/1.1\r\nX-Long: ", 431),
+        ("POST /metrics HTTP/1.1\r\nContent-Length: 10485760\r\n\r\n", 405),
+    ] {
+        let mut stream = server.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..10 {
+            stream.write_all(&vec![b'x'; MEGABYTE]).await.expect("a reset while sending");
+        }
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("a reset instead of the answer");
+        assert_status(&answer, status);
+    }
+}

@@ -4,6 +4,7 @@
 mod exporter;
 mod hostile;
 mod live;
+mod scrape;
 mod secure;
 mod socket;
 
@@ -22,6 +23,7 @@ use tokio::time::timeout;
 
 use super::filter::Filter;
 use super::*;
+use crate::metrics::Format;
 
 /// Far more than anything here takes; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,8 +42,13 @@ struct FakeSource {
     hold: Mutex<()>,
     collecting: AtomicUsize,
     most_at_once: AtomicUsize,
+    /// Collections begun.
+    collected: AtomicUsize,
     started: Notify,
 }
+
+/// What it shows in format 0.0.4.
+const TEXT: &str = "rstmon_build_info 1\n";
 
 #[derive(Clone, Copy)]
 enum Failing {
@@ -50,8 +57,9 @@ enum Failing {
 }
 
 impl Source for FakeSource {
-    fn metrics(&self) -> Result<String, SourceError> {
+    fn metrics(&self, format: Format) -> Result<String, SourceError> {
         let now = self.collecting.fetch_add(1, Ordering::SeqCst) + 1;
+        self.collected.fetch_add(1, Ordering::SeqCst);
         self.most_at_once.fetch_max(now, Ordering::SeqCst);
         self.started.notify_one();
         drop(self.hold.lock());
@@ -59,7 +67,10 @@ impl Source for FakeSource {
         // Copied out: a panic must not poison the lock.
         let failing = *self.failing.lock().unwrap();
         match failing {
-            None => Ok("rstmon_build_info 1\n".to_owned()),
+            None => Ok(match format {
+                Format::Text => TEXT.to_owned(),
+                Format::OpenMetrics => format!("{TEXT}# EOF\n"),
+            }),
             Some(Failing::Error) => Err("the map is gone".into()),
             Some(Failing::Panic) => panic!("made up by the test"),
         }

@@ -88,6 +88,26 @@ async fn a_handshake_that_never_ends_is_cut() {
     assert_eq!(exchange(server.connect().await, b"\x16\x03\x01").await, "");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_that_never_begin_do_not_keep_others_out() {
+    let server = start_with(FakeSource::default(), |options, directory| {
+        replace(directory.path(), "server.crt", CERTIFICATE_A);
+        replace(directory.path(), "server.key", KEY_A);
+        replace(directory.path(), "web.yml", TLS);
+        options.web_config = Some(directory.path().join("web.yml"));
+        options.tcp_limits.connections = 4;
+        options.tcp_limits.crowd_patience = Some(Duration::from_millis(100));
+        options.tcp_limits.handshake = Duration::from_hours(1);
+    })
+    .await;
+    let mut silent = Vec::new();
+    for _ in 0..12 {
+        silent.push(server.connect().await);
+    }
+    let scrape = get_over_tls(&server, CERTIFICATE_A, "");
+    assert_status(&timeout(PATIENCE, scrape).await.expect("a place").unwrap(), 200);
+}
+
 #[tokio::test]
 async fn wrong_passwords_are_asked_for_again_on_every_path() {
     let server = start_configured(&users()).await;
@@ -185,4 +205,78 @@ async fn configured_headers_and_rate_limit_apply() {
         assert_status(&answer, status);
         assert_contains(&answer, "\r\nx-frame-options: deny\r\n");
     }
+}
+
+/// A certificate for localhost and `name`, signed by itself: certificate and key in PEM.
+fn issue(name: &str, years: std::ops::Range<i32>) -> (String, String) {
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned(), name.to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+#[tokio::test]
+async fn a_certificate_out_of_date_does_not_replace_one_that_is_not() {
+    let server = start_configured(TLS).await;
+    let directory = server.directory.path();
+    for years in [2000..2001, 2190..2200] {
+        let (certificate, key) = issue("a", years);
+        replace(directory, "server.crt", &certificate);
+        replace(directory, "server.key", &key);
+        assert_status(&get_over_tls(&server, CERTIFICATE_A, "").await.unwrap(), 200);
+    }
+    let (certificate, key) = issue("a", 2000..2200);
+    replace(directory, "server.crt", &certificate);
+    replace(directory, "server.key", &key);
+    assert_status(&get_over_tls(&server, &certificate, "").await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_certificate_out_of_date_serves_where_there_is_none_better() {
+    let (certificate, key) = issue("a", 2000..2001);
+    let server = start_with(FakeSource::default(), |options, directory| {
+        replace(directory.path(), "server.crt", &certificate);
+        replace(directory.path(), "server.key", &key);
+        replace(directory.path(), "web.yml", TLS);
+        options.web_config = Some(directory.path().join("web.yml"));
+    })
+    .await;
+    let error = get_over_tls(&server, &certificate, "").await.expect_err("expired").to_string();
+    assert!(error.contains("expired"), "found {error:?}");
+    // Other changes, the certificate being as it is, come into force.
+    replace(server.directory.path(), "web.yml", &format!("{TLS}{}", users()));
+    let _ = get_over_tls(&server, &certificate, "").await;
+    let (renewed, key) = issue("a", 2000..2200);
+    replace(server.directory.path(), "server.crt", &renewed);
+    replace(server.directory.path(), "server.key", &key);
+    assert_status(&get_over_tls(&server, &renewed, "").await.unwrap(), 401);
+}
+
+#[tokio::test]
+async fn clients_may_be_told_apart_by_name() {
+    let config = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: clients.crt\n  \
+                  client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: [prometheus.example]\n";
+    let (known, known_key) = issue("prometheus.example", 2000..2200);
+    let (stranger, stranger_key) = issue("stranger.example", 2000..2200);
+    let server = start_with(FakeSource::default(), |options, directory| {
+        let directory = directory.path();
+        replace(directory, "server.crt", CERTIFICATE_A);
+        replace(directory, "server.key", KEY_A);
+        replace(directory, "clients.crt", &format!("{known}{stranger}"));
+        replace(directory, "web.yml", config);
+        options.web_config = Some(directory.join("web.yml"));
+    })
+    .await;
+    let get = async |certificate: &str, key: &str| {
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let config = trusting(CERTIFICATE_A).with_client_auth_cert(vec![certificate], key).unwrap();
+        match handshake(&server, config).await {
+            Ok(stream) => exchange(stream, &request("GET", "/metrics", "")).await,
+            Err(_) => String::new(),
+        }
+    };
+    assert_status(&get(&known, &known_key).await, 200);
+    assert_eq!(get(&stranger, &stranger_key).await, "", "the authority's word alone is not enough");
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use rustls::server::VerifierBuilderError;
 use rustls_pki_types::pem;
 
+use crate::model::text::safe;
+
 /// A web configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("web configuration {}: {source}", path.display())]
@@ -26,7 +28,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// Not YAML, an unknown key or a value of the wrong type; the message ends with line and column.
-    #[error("{}", with_position(source))]
+    #[error("{}", safe(&with_position(source)))]
     Yaml {
         /// What the parser says.
         source: serde_yaml_ng::Error,
@@ -64,7 +66,7 @@ pub enum ConfigError {
         conflict: &'static str,
     },
     /// A file that the configuration points to cannot be read.
-    #[error("tls_server_config.{key}: cannot read {}: {source}", path.display())]
+    #[error("tls_server_config.{key}: cannot read {}: {source}", safe(&path.to_string_lossy()))]
     ReadFile {
         /// The key below `tls_server_config`.
         key: &'static str,
@@ -99,7 +101,8 @@ pub enum ConfigError {
     },
     /// Not a bcrypt hash.
     #[error(
-        "basic_auth_users.{user}: not a bcrypt hash ({source}); make one with `htpasswd -nBC 10 \"\" | tr -d ':\\n'`"
+        "basic_auth_users.{}: not a bcrypt hash ({source}); make one with `htpasswd -nBC 10 \"\" | tr -d ':\\n'`",
+        safe(user)
     )]
     Hash {
         /// Whose.
@@ -108,7 +111,10 @@ pub enum ConfigError {
         source: bcrypt::BcryptError,
     },
     /// A hash that takes longer to check than a scrape may last.
-    #[error("basic_auth_users.{user}: bcrypt cost {cost} takes too long to check; make a hash of cost 10 to 14")]
+    #[error(
+        "basic_auth_users.{}: bcrypt cost {cost} takes too long to check; make a hash of cost 10 to 14",
+        safe(user)
+    )]
     HashCost {
         /// Whose.
         user: String,

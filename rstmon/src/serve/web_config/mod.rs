@@ -4,6 +4,8 @@
 //! What the format knows and rustls does not offer is an error that names the key, never a silently weaker server.
 //! `http2: true` is accepted and has no effect: the protocol is negotiated, and this server offers HTTP/1.1.
 
+mod allowed_sans;
+mod certificate;
 mod duration;
 mod error;
 mod file;
@@ -13,7 +15,7 @@ mod watched;
 
 use std::fs::File as FsFile;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -22,7 +24,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use super::auth::{Users, UsersError};
 use super::rate_limit::Rate;
 
+use certificate::Validity;
 pub use error::{ConfigError, WebConfigError};
+pub use reload::Refusal;
 pub(super) use reload::Reloader;
 use watched::Watched;
 
@@ -44,6 +48,8 @@ const HEADERS: [(&str, &[&str]); 5] = [
 pub(super) struct WebConfig {
     /// Plain HTTP when absent.
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
+    /// Of the certificate, where there is TLS.
+    validity: Option<Validity>,
     /// Everybody may ask when empty.
     pub(super) users: Arc<Users>,
     /// Set on every answer.
@@ -53,9 +59,15 @@ pub(super) struct WebConfig {
     files: Vec<Watched>,
 }
 
-/// Reads the file and everything it points to and says what is wrong with it; for `rstmon run --check`.
-pub fn check(path: &Path) -> Result<(), WebConfigError> {
-    load(path).map(drop)
+/// Reads the file and everything it points to and says what is wrong with it, or which files those are, its own first.
+pub fn check(path: &Path) -> Result<Vec<PathBuf>, WebConfigError> {
+    Ok(load(path)?.files.iter().map(|file| file.path().to_owned()).collect())
+}
+
+/// [`check`] of a text that is in no file; relative names are below `directory`. For the fuzzer.
+#[doc(hidden)]
+pub fn check_text(bytes: &[u8], directory: &Path) -> Result<(), ConfigError> {
+    parse(bytes, directory).map(drop)
 }
 
 fn load(path: &Path) -> Result<WebConfig, WebConfigError> {
@@ -72,7 +84,8 @@ fn parse(bytes: &[u8], directory: &Path) -> Result<WebConfig, ConfigError> {
     let mut files = Vec::new();
     let tls = tls_server_config.map(|tls| tls::build(&tls, directory, &mut files)).transpose()?.flatten();
     Ok(WebConfig {
-        tls,
+        validity: tls.as_ref().and_then(|tls| tls.validity),
+        tls: tls.map(|tls| tls.config),
         users: Arc::new(users(basic_auth_users.unwrap_or_default())?),
         headers: headers(http_server_config.unwrap_or_default())?,
         rate: rate_limit.map(rate).transpose()?.flatten(),
@@ -94,7 +107,8 @@ fn headers(http: file::HttpServerConfig) -> Result<HeaderMap, ConfigError> {
         let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
             return Err(ConfigError::HeaderName { name, known: HEADERS.map(|(known, _)| known).join(", ") });
         };
-        if value.is_empty() && allowed.is_empty() {
+        // As the format's documentation has it; the toolkit itself refuses some of them.
+        if value.is_empty() {
             continue;
         }
         let in_range = allowed.is_empty() || allowed.contains(&value.as_str());

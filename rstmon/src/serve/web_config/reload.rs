@@ -3,10 +3,13 @@
 //! Before each use the files' stamps are compared (a few stat(2) calls) and the configuration is read again when one
 //! changed. A configuration that does not load is refused, and so is one that turns TLS or authentication off (a file
 //! that is just being written is empty for a moment): the last good one stays, with one warning, and every use tries
-//! again until the files are in order.
+//! again until the files are in order. So is one whose certificate is out of date, while the old one is not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
 
 use super::watched::{Stamp, Watched};
 use super::{WebConfig, WebConfigError, load};
@@ -25,19 +28,35 @@ struct State {
 
 /// Why a changed configuration does not come into force.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub enum Refusal {
+    /// It does not load.
     #[error(transparent)]
     Invalid(#[from] WebConfigError),
+    /// Clients would send passwords in the clear.
     #[error("it turns TLS off, which needs a restart")]
     NoTls,
+    /// Everybody would be let in.
     #[error("it turns authentication off, which needs a restart")]
     NoUsers,
+    /// No client would believe the server any more.
+    #[error("its certificate expired on {not_after}")]
+    Expired {
+        /// When.
+        not_after: Timestamp,
+    },
+    /// No client would believe the server yet.
+    #[error("its certificate is not valid before {not_before}")]
+    NotYet {
+        /// From when on it is.
+        not_before: Timestamp,
+    },
 }
 
 impl Reloader {
     /// Loads the configuration. Blocks for file access.
     pub(in super::super) fn new(path: PathBuf) -> Result<Self, WebConfigError> {
         let config = Arc::new(load(&path)?);
+        warn_of_date(&path, &config);
         Ok(Self { path, state: Mutex::new(State { config, warned: None }) })
     }
 
@@ -49,6 +68,7 @@ impl Reloader {
             match self.successor(&state.config) {
                 Ok(config) => {
                     tracing::info!(%path, "web configuration reloaded");
+                    warn_of_date(&self.path, &config);
                     *state = State { config: Arc::new(config), warned: None };
                 }
                 Err(reason) => {
@@ -63,6 +83,15 @@ impl Reloader {
         Arc::clone(&state.config)
     }
 
+    /// Reads everything again, whether or not it has changed. Blocks for file access.
+    pub(in super::super) fn reload(&self) -> Result<(), Refusal> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = Arc::new(self.successor(&state.config)?);
+        warn_of_date(&self.path, &config);
+        *state = State { config, warned: None };
+        Ok(())
+    }
+
     fn successor(&self, old: &WebConfig) -> Result<WebConfig, Refusal> {
         let new = load(&self.path)?;
         if old.tls.is_some() && new.tls.is_none() {
@@ -71,6 +100,22 @@ impl Reloader {
         if !old.users.is_empty() && new.users.is_empty() {
             return Err(Refusal::NoUsers);
         }
-        Ok(new)
+        match new.out_of_date() {
+            Some(problem) if old.out_of_date().is_none() => Err(problem),
+            _ => Ok(new),
+        }
+    }
+}
+
+impl WebConfig {
+    fn out_of_date(&self) -> Option<Refusal> {
+        self.validity.and_then(|validity| validity.problem(SystemTime::now()))
+    }
+}
+
+/// Without a better one at hand, a certificate that no client believes is no reason to stop counting.
+fn warn_of_date(path: &Path, config: &WebConfig) {
+    if let Some(problem) = config.out_of_date() {
+        tracing::warn!(path = %path.display(), %problem, "clients will refuse the web configuration's certificate");
     }
 }

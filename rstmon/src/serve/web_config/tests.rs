@@ -34,9 +34,9 @@ fn takes_every_key_that_it_supports() {
     let text = format!(
         "{TLS}  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: test-only-b.crt\n  min_version: TLS12\n  \
          max_version: TLS13\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n  \
-         prefer_server_cipher_suites: false\n  curve_preferences: [CurveP256, X25519]\n  client_allowed_sans: []\n\
+         prefer_server_cipher_suites: false\n  curve_preferences: [CurveP256, X25519]\n\
          http_server_config:\n  http2: true\n  headers:\n    Strict-Transport-Security: max-age=1\n    \
-         Content-Security-Policy: ''\nbasic_auth_users:\n  alice: {}\nrate_limit:\n  interval: 1s\n  burst: 20\n",
+         Content-Security-Policy: ''\n    X-Frame-Options: ''\nbasic_auth_users:\n  alice: {}\nrate_limit:\n  interval: 1s\n  burst: 20\n",
         bcrypt::hash("x", 4).expect("a hash")
     );
     let config = parse_text(&text).unwrap_or_else(|error| panic!("{error}"));
@@ -82,7 +82,11 @@ fn what_rustls_lacks_is_refused_by_name() {
     for (line, parts) in [
         ("client_auth_type: RequireAnyClientCert", ["client_auth_type", "RequireAndVerifyClientCert"]),
         ("client_auth_type: Sometimes", ["client_auth_type", "NoClientCert"]),
-        ("client_allowed_sans: [a.example]", ["client_allowed_sans", "a.example"]),
+        ("client_allowed_sans: [a.example]", ["client_allowed_sans", "RequireAndVerifyClientCert"]),
+        (
+            "client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: test-only-b.crt\n  client_allowed_sans: [a]",
+            ["client_allowed_sans", "RequireAndVerifyClientCert"],
+        ),
         ("min_version: TLS10", ["min_version", "TLS12"]),
         ("max_version: TLS11", ["max_version", "TLS13"]),
         ("cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]", ["cipher_suites", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]),

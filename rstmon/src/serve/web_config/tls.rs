@@ -12,6 +12,8 @@ use rustls::{
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::allowed_sans::AllowedSans;
+use super::certificate::Validity;
 use super::file::TlsServerConfig;
 use super::watched::Watched;
 use super::{ConfigError, read};
@@ -20,12 +22,19 @@ const VERSIONS: [(&str, &SupportedProtocolVersion); 2] = [("TLS12", &version::TL
 const CURVES: [(&str, NamedGroup); 3] =
     [("X25519", NamedGroup::X25519), ("CurveP256", NamedGroup::secp256r1), ("CurveP384", NamedGroup::secp384r1)];
 
-/// The rustls configuration, or nothing when none of the keys that turn TLS on is set.
+/// TLS as configured.
+pub(super) struct Tls {
+    pub(super) config: Arc<ServerConfig>,
+    /// Of the server's own certificate.
+    pub(super) validity: Option<Validity>,
+}
+
+/// TLS, or nothing when none of the keys that turn it on is set.
 pub(super) fn build(
     tls: &TlsServerConfig,
     directory: &Path,
     files: &mut Vec<Watched>,
-) -> Result<Option<Arc<ServerConfig>>, ConfigError> {
+) -> Result<Option<Tls>, ConfigError> {
     if !is_enabled(tls) {
         return Ok(None);
     }
@@ -44,13 +53,15 @@ pub(super) fn build(
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions(tls)?)
         .map_err(rustls_says("cipher_suites"))?;
+    let chain = certificate.certificates()?;
+    let validity = chain.first().and_then(Validity::of);
     let mut config = builder
         .with_client_cert_verifier(verifier)
-        .with_single_cert(certificate.certificates()?, key.private_key()?)
+        .with_single_cert(chain, key.private_key()?)
         .map_err(rustls_says(key.key))?;
     config.ignore_client_order = tls.prefer_server_cipher_suites.unwrap_or(true);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Some(Arc::new(config)))
+    Ok(Some(Tls { config: Arc::new(config), validity }))
 }
 
 /// The toolkit's own test for whether TLS is meant.
@@ -127,11 +138,12 @@ fn client_verifier(
     authorities: Option<&Pem>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
-    if let Some(name) = tls.client_allowed_sans.as_deref().and_then(<[String]>::first) {
-        let hint = "rely on client_ca_file, with an authority that signs the allowed clients only";
-        return Err(unsupported("client_allowed_sans", name, hint));
+    let policy = set(tls.client_auth_type.as_ref()).unwrap_or("NoClientCert");
+    if tls.client_allowed_sans.is_some() && policy != "RequireAndVerifyClientCert" {
+        let conflict = "client_allowed_sans needs client_auth_type: RequireAndVerifyClientCert";
+        return Err(ConfigError::Conflict { conflict });
     }
-    let required = match set(tls.client_auth_type.as_ref()).unwrap_or("NoClientCert") {
+    let required = match policy {
         "NoClientCert" if authorities.is_some() => {
             let conflict = "client_ca_file has no effect without client_auth_type: RequireAndVerifyClientCert";
             return Err(ConfigError::Conflict { conflict });
@@ -156,7 +168,11 @@ fn client_verifier(
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = if required { builder } else { builder.allow_unauthenticated() };
-    builder.build().map_err(|source| ConfigError::ClientAuthorities { source })
+    let chain = builder.build().map_err(|source| ConfigError::ClientAuthorities { source })?;
+    Ok(match tls.client_allowed_sans.clone() {
+        None => chain,
+        Some(allowed) => Arc::new(AllowedSans { chain, allowed }),
+    })
 }
 
 /// PEM text and the key that it came from.

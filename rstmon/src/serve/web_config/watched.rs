@@ -20,6 +20,11 @@ impl Watched {
         Self { path: path.to_owned(), stamp: stamp(path) }
     }
 
+    /// Which file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The file's stamp as of now.
     pub(super) fn now(&self) -> Stamp {
         stamp(&self.path)

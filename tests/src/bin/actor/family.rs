@@ -52,8 +52,19 @@ impl Child {
 
 /// Names the calling thread; for the first thread that is the process' name.
 pub(crate) fn set_comm(name: &str) -> Result<Fields> {
+    set_comm_bytes(name.as_bytes())
+}
+
+/// The same with a name that need not be text.
+pub(crate) fn set_comm_bytes(name: &[u8]) -> Result<Fields> {
     set_name(&CString::new(name)?).during("prctl")?;
     Ok(Fields::default())
+}
+
+/// Bytes from pairs of hexadecimal digits.
+pub(crate) fn from_hex(digits: &str) -> Result<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?));
+    pairs.collect()
 }
 
 /// Who this is.

@@ -8,6 +8,7 @@ mod family;
 mod inject;
 mod options;
 mod socket;
+mod swarm;
 
 use std::{
     collections::BTreeMap,
@@ -62,6 +63,8 @@ impl Actor {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["comm", name] => family::set_comm(name),
+            ["comm-hex", digits] => family::set_comm_bytes(&family::from_hex(digits)?),
+            ["swarm", address, count, seed] => swarm::swarm(address.parse()?, count.parse()?, seed.parse()?),
             ["thread", name, ..] => self.on_thread(name, rest(line, 2)),
             ["fork", name] => self.fork(name),
             ["child", name, ..] => self.relay(name, rest(line, 2)),

@@ -71,7 +71,7 @@ impl Actor {
     }
 }
 
-fn open(kind: &str) -> Result<OwnedFd, Failed> {
+pub(crate) fn open(kind: &str) -> Result<OwnedFd, Failed> {
     let (family, protocol) = match kind {
         "v6" => (AddressFamily::INET6, None),
         "mptcp" => (AddressFamily::INET, Some(ipproto::MPTCP)),

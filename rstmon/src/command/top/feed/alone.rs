@@ -1,10 +1,7 @@
 //! The probe in this process, where no daemon runs.
 
 use super::{POLL, Teller, Unheard, Update};
-use crate::{
-    command::{Failure, config::Config, monitor::Monitor},
-    probe::privileges,
-};
+use crate::command::{Failure, config::Config, confine, monitor::Monitor};
 use std::{
     sync::{
         Arc,
@@ -14,10 +11,10 @@ use std::{
     time::Instant,
 };
 
-/// Attaches the probe and gives up privileges: call it before any thread is started.
+/// Attaches the probe, gives up privileges and confines the process: call it before any thread is started.
 pub(super) fn attach(config: &Config) -> Result<impl FnOnce(Teller) -> Result<(), Unheard> + Send + use<>, Failure> {
     let (monitor, events) = Monitor::attach(config)?;
-    privileges::drop_privileges()?;
+    confine::confine(config, &confine::watching())?;
     let monitor = Arc::new(monitor);
     Ok(move |teller: Teller| {
         let lost = Arc::new(AtomicU64::new(0));

@@ -1,17 +1,11 @@
 //! Small pieces of text.
 
-use crate::model::text::is_unsafe;
+use crate::model::text;
 
 /// Text that a process or an operator chose, made fit for a terminal: nothing in it can move the cursor, reverse the
 /// direction of writing, hide, or pass for the page's own code spans.
 pub(super) fn safe(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '`' => '\'',
-            c if is_unsafe(c) => '?',
-            c => c,
-        })
-        .collect()
+    text::safe(text).replace('`', "'")
 }
 
 /// `1 reset`, `2 resets`

@@ -8,3 +8,4 @@ mod live;
 mod member;
 mod names;
 mod prototype;
+mod seeds;

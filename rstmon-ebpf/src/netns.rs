@@ -1,0 +1,83 @@
+//! Network namespaces, so that anybody can check the counts: how many resets were sent in each, which is what the
+//! kernel's `OutRsts` of that namespace says too, and which processes live in which.
+//!
+//! A namespace is named by its cookie (`struct net.net_cookie`, 5.12 on), which the kernel never uses twice; inode
+//! numbers go to the next namespace as soon as one is gone.
+
+use crate::{
+    atomic, count,
+    layout::{HOST_NETNS_COOKIE, NET_COOKIE, NSPROXY_NET, TASK_NSPROXY, TASK_PID, field, probe},
+    maps::NETNS_SENT,
+    skb::Segment,
+    sock::Sock,
+};
+use aya_ebpf::helpers::generated::bpf_seq_write;
+use core::ffi::c_void;
+use rstmon_common::{NetnsTask, limits::lost};
+
+const BPF_NOEXIST: u64 = 1;
+#[expect(clippy::cast_possible_truncation, reason = "16")]
+const ROW_BYTES: u32 = size_of::<NetnsTask>() as u32;
+const CTX_META: usize = 0;
+const CTX_TASK: usize = 8;
+
+/// Counts one sent reset in the namespace where the kernel counts it.
+#[inline(never)]
+pub fn tally_sent(sock: Sock, segment: &Segment) {
+    let mut net = sock.net();
+    if net.is_null() {
+        net = segment.net();
+    }
+    let cookie = probe::<u64>(net, &NET_COOKIE).unwrap_or(0);
+    match counter(cookie) {
+        // SAFETY: a live map value.
+        Some(sent) => unsafe { atomic::add_one(sent) },
+        None => count::lose(lost::NETNS_TALLY),
+    }
+}
+
+/// The counter of a namespace on this CPU; `None` when there is no room for it or the namespace is not known.
+#[inline(always)]
+fn counter(cookie: u64) -> Option<*mut u64> {
+    if cookie == 0 {
+        return None;
+    }
+    if let Some(sent) = NETNS_SENT.get_ptr_mut(cookie) {
+        return Some(sent);
+    }
+    // Another CPU may be first (EEXIST): either way it is there afterwards, unless the map is full or busy.
+    let _ = NETNS_SENT.insert(cookie, 0, BPF_NOEXIST);
+    NETNS_SENT.get_ptr_mut(cookie)
+}
+
+/// Run by user space (`iter/task`): writes a [`NetnsTask`] for each task of another namespace than rstmon's own.
+///
+/// Context `struct bpf_iter__task { meta, task }` (`kernel/bpf/task_iter.c`, 5.8 on).
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+pub extern "C" fn namespaces(ctx: *mut c_void) -> i32 {
+    // SAFETY: the iterator's context holds these pointers at these places; the task is NULL at the end.
+    let (meta, task) = unsafe {
+        (
+            core::ptr::read_volatile(ctx.byte_add(CTX_META).cast::<*const *mut c_void>()),
+            core::ptr::read_volatile(ctx.byte_add(CTX_TASK).cast::<*const u8>()),
+        )
+    };
+    if task.is_null() {
+        return 0;
+    }
+    // An exiting task has let go of its namespaces: NULL, of which the reads below make 0.
+    let proxy = probe::<u64>(task, &TASK_NSPROXY).unwrap_or(0) as *const u8;
+    let net = probe::<u64>(proxy, &NSPROXY_NET).unwrap_or(0) as *const u8;
+    let cookie = probe::<u64>(net, &NET_COOKIE).unwrap_or(0);
+    if cookie == 0 || cookie == HOST_NETNS_COOKIE.load() {
+        return 0;
+    }
+    // SAFETY: typed pointers: the task, and the context's `struct bpf_iter_meta`, which begins with the file.
+    let (pid, file) = unsafe { (field::<u32>(task, &TASK_PID).unwrap_or(0), core::ptr::read_volatile(meta)) };
+    let mut row = NetnsTask { cookie, pid, zero: 0 };
+    // SAFETY: the file is the iterator's own, the row a local of the size given. A row that does not fit is asked for
+    // again by the kernel.
+    unsafe { bpf_seq_write(file.cast(), (&raw mut row).cast(), ROW_BYTES) };
+    0
+}

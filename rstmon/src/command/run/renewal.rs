@@ -1,0 +1,102 @@
+//! SIGHUP, done: reads the configuration and the web configuration again and puts into force what can change.
+//!
+//! Hooks and counters are not touched. A file that is wrong is refused as a whole, and the old one stays in force.
+
+use super::{daemon::Daemon, reload::Plan, server_options};
+use crate::{
+    command::{
+        Failure,
+        cli::RunArguments,
+        config::Config,
+        logging::{self, Logging},
+        monitor::{Monitor, lock},
+    },
+    serve::WebReload,
+};
+use std::sync::{Arc, Mutex};
+
+/// All that a reload may change.
+pub(super) struct Renewal {
+    arguments: RunArguments,
+    /// What is in force.
+    config: Mutex<Config>,
+    logging: Logging,
+    monitor: Arc<Monitor>,
+    daemon: Arc<Daemon>,
+    web: Option<WebReload>,
+}
+
+impl Renewal {
+    pub(super) fn new(
+        arguments: RunArguments,
+        config: Config,
+        logging: Logging,
+        monitor: Arc<Monitor>,
+        daemon: Arc<Daemon>,
+        web: Option<WebReload>,
+    ) -> Self {
+        Self { arguments, config: Mutex::new(config), logging, monitor, daemon, web }
+    }
+
+    /// Reads everything again; returns what the service manager's status line should say besides. Blocks.
+    pub(super) fn renew(&self) -> String {
+        // Joined, each has the separator in front.
+        let mut remarks = vec![String::new()];
+        match self.read() {
+            Ok(new) => {
+                let restart = self.apply(&new);
+                if !restart.is_empty() {
+                    remarks.push(format!("restart to apply: {}", restart.join(", ")));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "configuration refused, the old one stays");
+                remarks.push(format!("configuration refused: {error}"));
+            }
+        }
+        match self.web.as_ref().map(WebReload::now) {
+            None => {}
+            Some(Ok(())) => tracing::info!("web configuration and certificates read again"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "web configuration refused, the old one stays");
+                remarks.push(format!("web configuration refused: {error}"));
+            }
+        }
+        remarks.join("; ")
+    }
+
+    fn read(&self) -> Result<Config, Failure> {
+        let config = Config::load_for_run(&self.arguments)?;
+        server_options(&config)?;
+        Ok(config)
+    }
+
+    /// Returns the keys that need a restart.
+    fn apply(&self, new: &Config) -> Vec<&'static str> {
+        let mut config = lock(&self.config);
+        let plan = Plan::new(&config, new);
+        if plan.applies("log.level") || plan.applies("log.format") {
+            self.logging.change(&plan.config.log);
+        }
+        if plan.applies("log.level") && logging::level_is_overridden() {
+            tracing::warn!("log.level has no effect: RUST_LOG is set");
+        }
+        if plan.applies("history.events") {
+            self.daemon.resize_history(plan.config.history.events);
+        }
+        if plan.applies("metrics.max_series") {
+            self.monitor.raise_max_series(plan.config.metrics.max_series);
+        }
+        let Plan { config: in_force, applied, restart } = plan;
+        *config = in_force;
+        if applied.is_empty() && restart.is_empty() {
+            tracing::info!("configuration read again: nothing has changed");
+        } else {
+            tracing::info!(applied = applied.join(", "), "configuration read again");
+        }
+        if !restart.is_empty() {
+            tracing::warn!("restart to apply: {}", restart.join(", "));
+        }
+        restart
+    }
+}

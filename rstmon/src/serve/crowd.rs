@@ -1,0 +1,217 @@
+//! Who is connected, and who has to go when somebody else finds no room.
+//!
+//! Connections are bounded, so whoever holds many of them and does nothing could keep everybody else out. Hence nobody
+//! is safe in a crowd who keeps the server waiting: of those whose move it is for longer than the crowd's patience, the
+//! one that waits longest gives its place to the next. Who sent a whole request is served, whatever comes; who did so
+//! before and is idle goes after those who never did. A scraper that asks as it connects passes through any crowd.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+
+/// Whose move it is on a connection.
+#[derive(Debug)]
+pub(super) struct Turn(Mutex<Option<Waiting>>);
+
+/// The client's move.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    since: Instant,
+    /// All that was asked for was answered and taken.
+    idle: bool,
+}
+
+impl Default for Turn {
+    /// The client's, which has just connected.
+    fn default() -> Self {
+        Self(Mutex::new(Some(Waiting { since: Instant::now(), idle: false })))
+    }
+}
+
+impl Turn {
+    /// A request's header is complete: the server's.
+    pub(super) fn server(&self) {
+        self.set(None);
+    }
+
+    /// The client's from now on.
+    pub(super) fn client(&self, idle: bool) {
+        self.set(Some(Waiting { since: Instant::now(), idle }));
+    }
+
+    pub(super) fn is_servers(&self) -> bool {
+        self.get().is_none()
+    }
+
+    fn set(&self, waiting: Option<Waiting>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+    }
+
+    fn get(&self) -> Option<Waiting> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connections of a server.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    size: usize,
+    /// How long a client may keep the server waiting when others wait for its place; for ever if absent.
+    patience: Option<Duration>,
+    places: Arc<Semaphore>,
+    members: Mutex<HashMap<u64, Member>>,
+    next: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Member {
+    turn: Arc<Turn>,
+    leave: Arc<Notify>,
+}
+
+/// A connection's place, free again when dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    crowd: Arc<Crowd>,
+    id: u64,
+    pub(super) turn: Arc<Turn>,
+    leave: Arc<Notify>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Crowd {
+    pub(super) fn new(size: usize, patience: Option<Duration>) -> Arc<Self> {
+        let places = Arc::new(Semaphore::new(size));
+        Arc::new(Self { size, patience, places, members: Mutex::default(), next: AtomicU64::new(0) })
+    }
+
+    /// Whether fewer than one in `share` places are free.
+    pub(super) fn is_dense(&self, share: usize) -> bool {
+        self.places.available_permits() < self.size / share
+    }
+
+    /// A place, as soon as there is one; nothing once the semaphore is closed, which it never is.
+    pub(super) async fn join(self: &Arc<Self>) -> Option<Seat> {
+        let place = loop {
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                break place;
+            }
+            let next_look = self.make_room(Instant::now());
+            let look_again = async {
+                match next_look {
+                    Some(pause) => sleep(pause).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                place = Arc::clone(&self.places).acquire_owned() => break place.ok()?,
+                () = look_again => {}
+            }
+        };
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (turn, leave) = (Arc::<Turn>::default(), Arc::<Notify>::default());
+        let member = Member { turn: Arc::clone(&turn), leave: Arc::clone(&leave) };
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).insert(id, member);
+        Some(Seat { crowd: Arc::clone(self), id, turn, leave, _place: place })
+    }
+
+    /// Asks somebody to leave, if anybody may be asked, and says when to look again.
+    fn make_room(&self, now: Instant) -> Option<Duration> {
+        let patience = self.patience?;
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = |waiting: &Waiting| now.saturating_duration_since(waiting.since);
+        let waiting = members.iter().filter_map(|(id, member)| Some((*id, member.turn.get()?)));
+        let overdue = waiting.clone().filter(|(_, waiting)| waited(waiting) >= patience);
+        if let Some((id, _)) = overdue.min_by_key(|(_, waiting)| (waiting.idle, waiting.since)) {
+            if let Some(member) = members.remove(&id) {
+                member.leave.notify_one();
+            }
+            return Some(patience);
+        }
+        let longest = waiting.map(|(_, waiting)| waited(&waiting)).max().unwrap_or_default();
+        Some(patience.saturating_sub(longest))
+    }
+}
+
+impl Seat {
+    /// Returns when the place is needed for somebody else.
+    pub(super) async fn asked_to_leave(&self) {
+        self.leave.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.crowd.members.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    async fn crowd(size: usize) -> (Arc<Crowd>, Vec<Seat>) {
+        let crowd = Crowd::new(size, Some(PATIENCE));
+        let mut seats = Vec::new();
+        for _ in 0..size {
+            seats.push(crowd.join().await.expect("a place"));
+        }
+        (crowd, seats)
+    }
+
+    /// Which of the seats were asked to leave.
+    fn asked(seats: &[Seat]) -> Vec<usize> {
+        (0..seats.len()).filter(|number| seats[*number].asked_to_leave().now_or_never().is_some()).collect()
+    }
+
+    #[tokio::test]
+    async fn nobody_has_to_go_at_once() {
+        let (crowd, seats) = crowd(3).await;
+        let pause = crowd.make_room(Instant::now()).expect("it will look again");
+        assert!(pause <= PATIENCE, "{pause:?}");
+        assert!(asked(&seats).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_one_that_waits_longest_goes_and_the_idle_last() {
+        let (crowd, seats) = crowd(4).await;
+        seats[0].turn.client(true);
+        seats[1].turn.server();
+        seats[2].turn.client(false);
+        seats[3].turn.client(false);
+        let late = Instant::now() + 2 * PATIENCE;
+        for gone in [2, 3, 0] {
+            crowd.make_room(late);
+            assert_eq!(asked(&seats), [gone]);
+        }
+        crowd.make_room(late);
+        assert!(asked(&seats).is_empty(), "who is being served stays");
+    }
+
+    #[tokio::test]
+    async fn a_freed_place_is_taken() {
+        let (crowd, mut seats) = crowd(2).await;
+        assert!(crowd.is_dense(2));
+        let mut next = Box::pin(crowd.join());
+        assert!(next.as_mut().now_or_never().is_none());
+        seats.pop();
+        assert!(next.await.is_some());
+        assert!(!crowd.is_dense(2));
+    }
+
+    #[tokio::test]
+    async fn without_patience_everybody_stays() {
+        let crowd = Crowd::new(1, None);
+        let seat = crowd.join().await.expect("a place");
+        assert_eq!(crowd.make_room(Instant::now() + 1000 * PATIENCE), None);
+        assert!(asked(&[seat]).is_empty());
+    }
+}

@@ -1,0 +1,161 @@
+//! Forms of the metrics, and crowds that want them.
+
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+use futures_util::FutureExt as _;
+
+use super::super::scrape::{Form, Scraper};
+use super::*;
+
+const GZIP: &str = "Accept-Encoding: gzip\r\n";
+const OPEN_METRICS: &str = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n";
+
+/// An answer taken apart.
+struct Parts {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Parts {
+    #[track_caller]
+    fn assert_header(&self, name: &str, value: &str) {
+        let line = format!("\r\n{name}: {value}\r\n");
+        assert!(self.head.contains(&line), "expected {line:?}, found {:?}", self.head);
+    }
+
+    #[track_caller]
+    fn assert_no_header(&self, name: &str) {
+        assert!(!self.head.contains(&format!("\r\n{name}:")), "found {name} in {:?}", self.head);
+    }
+
+    fn unzipped(&self) -> String {
+        let mut text = String::new();
+        GzDecoder::new(&self.body[..]).read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+async fn scrape(server: &Running, method: &str, header: &str) -> Parts {
+    let mut stream = server.connect().await;
+    stream.write_all(&request(method, "/metrics", header)).await.unwrap();
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the server closes").unwrap();
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an end of the header") + 4;
+    let body = bytes.split_off(end);
+    let head = String::from_utf8(bytes).unwrap();
+    assert_status(&head, 200);
+    Parts { head, body }
+}
+
+#[tokio::test]
+async fn each_form_has_its_type_its_length_and_what_it_varies_by() {
+    let server = start(FakeSource::default()).await;
+    let open_metrics = format!("{TEXT}# EOF\n");
+    for (header, kind, gzip, text) in [
+        ("", "text/plain; version=0.0.4; charset=utf-8", false, TEXT),
+        (GZIP, "text/plain; version=0.0.4; charset=utf-8", true, TEXT),
+        (OPEN_METRICS, "application/openmetrics-text; version=1.0.0; charset=utf-8", false, &open_metrics),
+        (
+            &format!("{OPEN_METRICS}{GZIP}"),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            true,
+            &open_metrics,
+        ),
+    ] {
+        let answer = scrape(&server, "GET", header).await;
+        answer.assert_header("content-type", kind);
+        answer.assert_header("content-length", &answer.body.len().to_string());
+        answer.assert_header("vary", "Accept, Accept-Encoding");
+        if gzip {
+            answer.assert_header("content-encoding", "gzip");
+            assert_eq!(answer.unzipped(), text);
+        } else {
+            answer.assert_no_header("content-encoding");
+            assert_eq!(String::from_utf8_lossy(&answer.body), text);
+        }
+        // HEAD says all the same of a body that it does not send.
+        let head = scrape(&server, "HEAD", header).await;
+        assert!(head.body.is_empty(), "found {:?}", head.body);
+        let lines = |head: &str| -> Vec<_> {
+            head.lines().filter(|line| !line.starts_with("date")).map(str::to_owned).collect()
+        };
+        assert_eq!(lines(&head.head), lines(&answer.head), "HEAD and GET with {header:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_told_406() {
+    let server = start(FakeSource::default()).await;
+    let header = "Accept: image/png, text/plain;q=0, */*;q=0\r\nAccept-Encoding: identity;q=0, br\r\n";
+    let answer = scrape(&server, "GET", header).await;
+    answer.assert_header("content-type", "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(String::from_utf8_lossy(&answer.body), TEXT);
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_compressed() {
+    let server = start(FakeSource::default()).await;
+    *server.source.failing.lock().unwrap() = Some(Failing::Error);
+    let answer = exchange(server.connect().await, &request("GET", "/metrics", GZIP)).await;
+    assert_status(&answer, 500);
+    assert_contains(&answer, "the map is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_shares_the_collection_that_begins_after_it_came() {
+    const CROWD: usize = 50;
+    let source = Arc::new(FakeSource::default());
+    let scraper = Scraper::new(Arc::clone(&source) as Arc<dyn Source>);
+    let form = |format| Form { format, gzip: false };
+    let holder = Arc::clone(&source);
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (taken, is_taken) = std::sync::mpsc::channel();
+    let holder = std::thread::spawn(move || {
+        let _hold = holder.hold.lock();
+        taken.send(()).unwrap();
+        let _ = held.recv();
+    });
+    is_taken.recv().unwrap();
+    let mut first = Box::pin(scraper.scrape(form(Format::Text)));
+    assert!(first.as_mut().now_or_never().is_none());
+    eventually("the first collection begins", || source.collected.load(Ordering::SeqCst) == 1).await;
+    // These come too late for it.
+    let mut crowd: Vec<_> = (0..CROWD)
+        .map(|number| Box::pin(scraper.scrape(form([Format::Text, Format::OpenMetrics][number % 2]))))
+        .collect();
+    assert!(crowd.iter_mut().all(|scrape| scrape.as_mut().now_or_never().is_none()));
+    drop(release);
+    holder.join().unwrap();
+    first.await.unwrap();
+    for scrape in crowd {
+        scrape.await.unwrap();
+    }
+    let collected = source.collected.load(Ordering::SeqCst);
+    assert_eq!(collected, 3, "one for the first, and one a format for the crowd");
+    // Nobody waits any more: whoever comes now is not served what is old.
+    scraper.scrape(form(Format::Text)).await.unwrap();
+    assert_eq!(source.collected.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_that_nobody_waits_for_is_left_out() {
+    let source = Arc::new(FakeSource::default());
+    let scraper = Scraper::new(Arc::clone(&source) as Arc<dyn Source>);
+    let form = Form { format: Format::Text, gzip: false };
+    let hold = source.hold.lock().unwrap();
+    let mut running = Box::pin(scraper.scrape(form));
+    assert!(running.as_mut().now_or_never().is_none());
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while source.collected.load(Ordering::SeqCst) == 0 {
+        assert!(std::time::Instant::now() < deadline, "the first collection never begins");
+        std::thread::yield_now();
+    }
+    let mut given_up = Box::pin(scraper.scrape(form));
+    assert!(given_up.as_mut().now_or_never().is_none());
+    drop(given_up);
+    drop(hold);
+    running.await.unwrap();
+    scraper.scrape(Form { gzip: true, ..form }).await.unwrap();
+    assert_eq!(source.collected.load(Ordering::SeqCst), 2, "what was given up was collected");
+}

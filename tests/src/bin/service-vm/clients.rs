@@ -1,0 +1,100 @@
+//! The other subcommands, through the socket, for those who may and those who may not.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rstmon_tests::{
+    daemon::Said,
+    wait::{self, LATER, SOON},
+};
+use serde_json::Value;
+
+use crate::{Guest, system::text};
+
+/// A user who is nobody but for a group.
+const MEMBER: [&str; 4] = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=rstmon"];
+const STRANGER: [&str; 4] = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"];
+
+fn rstmon(user: [&str; 4], arguments: &[&str]) -> Command {
+    let mut command = Command::new(user[0]);
+    command.args(&user[1..]).args(["--", "rstmon"]).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn output(user: [&str; 4], arguments: &[&str]) -> Result<Output> {
+    rstmon(user, arguments).output().with_context(|| format!("rstmon {}", arguments.join(" ")))
+}
+
+/// A child that does not outlive the check.
+struct Watching(Child);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Each subcommand gives a member its answer.
+pub(crate) fn member(guest: &mut Guest) -> Result<()> {
+    tail_sees(guest)?;
+    let why = output(MEMBER, &["why", "--json"])?;
+    ensure!(why.status.success(), "why: {}: {}", why.status, text(&why.stderr));
+    let report: Value = serde_json::from_slice(&why.stdout).context("why --json")?;
+    let causes: Vec<&Value> =
+        report["findings"].as_array().context("findings")?.iter().map(|one| &one["cause"]).collect();
+    for cause in ["closed_with_unread_data", "linger_abort", "refused"] {
+        ensure!(causes.iter().any(|found| **found == cause), "why knows nothing of {cause}: {causes:?}");
+    }
+    for arguments in [&["doctor"][..], &["causes"], &["causes", "refused"]] {
+        let answer = output(MEMBER, arguments)?;
+        ensure!(answer.status.success(), "{arguments:?}: {}: {}", text(&answer.stdout), text(&answer.stderr));
+        ensure!(!answer.stdout.is_empty(), "{arguments:?} prints nothing");
+    }
+    Ok(())
+}
+
+/// An event reaches a member's `tail` as it happens.
+fn tail_sees(guest: &mut Guest) -> Result<()> {
+    let mut command = rstmon(MEMBER, &["tail", "--json", "cause=closed_with_unread_data"]);
+    let mut child = Watching(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("rstmon tail")?);
+    let said = Said::listen(child.0.stderr.take().context("no stderr")?);
+    let out = BufReader::new(child.0.stdout.take().context("no stdout")?);
+    let (sender, events) = mpsc::channel();
+    thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    wait::until_true("tail to watch", SOON, || Ok(said.text().contains("watching"))).with_context(|| said.text())?;
+    let before = guest.scrape()?;
+    guest.provoke(&before)?;
+    let Ok(event) = events.recv_timeout(LATER) else { bail!("tail saw nothing and said: {}", said.text()) };
+    let event: Value = serde_json::from_str(&event).context("tail --json")?;
+    ensure!(event["owner"]["process"] == "web", "not the process of the check: {event}");
+    ensure!(event["owner"]["unit"] == "rstmon-guest.service", "not the unit of the check: {event}");
+    Ok(())
+}
+
+/// Who is not a member gets one clear sentence, and nothing else.
+pub(crate) fn stranger(_: &mut Guest) -> Result<()> {
+    for arguments in [&["tail"][..], &["tail", "--json"], &["why"], &["why", "--json"]] {
+        let mut child = Watching(
+            rstmon(STRANGER, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("rstmon")?,
+        );
+        let status = wait::until(&format!("{arguments:?} to end"), SOON, || Ok(child.0.try_wait()?))?;
+        let (mut out, mut err) = (String::new(), String::new());
+        child.0.stdout.take().context("no stdout")?.read_to_string(&mut out)?;
+        child.0.stderr.take().context("no stderr")?.read_to_string(&mut err)?;
+        ensure!(!status.success(), "{arguments:?} succeeded: {out}");
+        ensure!(out.is_empty(), "{arguments:?} told a stranger: {out}");
+        ensure!(err.contains("rstmon.sock") && err.contains("group"), "{arguments:?} says no more than: {err}");
+    }
+    // No secret is in the catalogue.
+    ensure!(output(STRANGER, &["causes"])?.status.success(), "causes needs no daemon");
+    // Nor does a look at one's own host need one.
+    let doctor = output(STRANGER, &["doctor"])?;
+    ensure!(!doctor.stdout.is_empty() || !doctor.stderr.is_empty(), "doctor says nothing");
+    Ok(())
+}

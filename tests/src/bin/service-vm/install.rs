@@ -1,0 +1,62 @@
+//! The package, fresh on the system.
+
+use std::{net::TcpStream, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    Guest,
+    scrapes::SERVER,
+    system::{done, text, tool, tracing_programs},
+    world::World,
+};
+
+/// The package under test, on the second disk.
+const PACKAGE: &str = "/mnt/rstmon.deb";
+/// The highest exposure that `systemd-analyze security` may find, in tenths.
+const EXPOSURE: u32 = 15;
+
+/// What an administrator looks for after installing.
+const FILES: [&str; 4] = [
+    "/usr/bin/rstmon",
+    "/usr/lib/systemd/system/rstmon.service",
+    "/usr/lib/systemd/system/rstmon.socket",
+    "/etc/rstmon/rstmon.toml",
+];
+
+/// Installs it.
+pub(crate) fn install(guest: &mut Guest) -> Result<()> {
+    guest.untouched = Some(World::now()?);
+    done(&["apt-get", "install", "--yes", PACKAGE])?;
+    for file in FILES {
+        ensure!(Path::new(file).is_file(), "no {file}");
+    }
+    done(&["getent", "passwd", "rstmon"]).context("the user rstmon")?;
+    done(&["getent", "group", "rstmon"]).context("the group rstmon")?;
+    for unit in ["rstmon.service", "rstmon.socket"] {
+        for (question, expected) in [("is-active", "inactive"), ("is-enabled", "disabled")] {
+            let answer = tool(&["systemctl", question, unit])?;
+            let answer = text(&answer.stdout);
+            ensure!(answer.trim() == expected, "{unit} {question}: {answer}");
+        }
+    }
+    ensure!(TcpStream::connect(SERVER).is_err(), "somebody listens on {SERVER}");
+    let programs = tracing_programs()?;
+    ensure!(programs.is_empty(), "BPF programs are loaded: {programs:?}");
+    done(&["runuser", "-u", "nobody", "--", "rstmon", "run", "--check"]).context("the default configuration")?;
+    Ok(())
+}
+
+/// systemd's own judgement.
+pub(crate) fn units(_: &mut Guest) -> Result<()> {
+    // The image has no manual pages, and no man.
+    let verified = tool(&["systemd-analyze", "verify", "--man=no", "rstmon.service", "rstmon.socket"])?;
+    let remarks = text(&verified.stderr);
+    ensure!(verified.status.success() && remarks.is_empty(), "systemd-analyze verify: {remarks}");
+    let threshold = format!("--threshold={EXPOSURE}");
+    let judged = tool(&["systemd-analyze", "security", "--no-pager", &threshold, "rstmon.service"])?;
+    let page = text(&judged.stdout);
+    let points: Vec<&str> = page.lines().filter(|line| line.starts_with(['✗', '→'])).collect();
+    ensure!(judged.status.success(), "systemd-analyze security:\n{}", points.join("\n"));
+    Ok(())
+}

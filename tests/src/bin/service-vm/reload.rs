@@ -1,0 +1,76 @@
+//! `systemctl reload`.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use rstmon_tests::wait::{self, SOON};
+
+use crate::{
+    Guest,
+    scrapes::start_time,
+    system::{done, tracing_programs},
+};
+
+/// The configuration that the package installs.
+pub(crate) const CONFIGURATION: &str = "/etc/rstmon/rstmon.toml";
+
+/// Does something to the service that must leave process, hooks and counters alone, and sees that they are.
+fn unharmed(guest: &mut Guest, act: impl FnOnce(&Guest) -> Result<()>) -> Result<()> {
+    let before = guest.scrape()?;
+    let (process, programs) = (guest.unit.incarnation()?, tracing_programs()?);
+    act(guest)?;
+    ensure!(guest.unit.incarnation()? == process, "another process");
+    ensure!(guest.unit.is_active()?, "not active any more");
+    ensure!(tracing_programs()? == programs, "other BPF programs");
+    let after = guest.scrape()?;
+    ensure!(start_time(&after)?.total_cmp(&start_time(&before)?).is_eq(), "another start time");
+    // Counted from before the reload on: what was counted stays, what is new is added.
+    guest.provoke(&before)?;
+    Ok(())
+}
+
+/// Has systemd reload the service and waits until the daemon has said what became of it.
+fn reload(guest: &Guest) -> Result<String> {
+    done(&["systemctl", "reload", "rstmon"])?;
+    wait::until("the reload to be over", SOON, || {
+        let status = guest.unit.property("StatusText")?;
+        Ok((!status.contains("reloading")).then_some(status))
+    })
+}
+
+/// A change that can take effect at once.
+pub(crate) fn good(guest: &mut Guest) -> Result<()> {
+    let text = fs::read_to_string(CONFIGURATION).context(CONFIGURATION)?;
+    let louder = text.replace("level = \"info\"", "level = \"debug\"");
+    ensure!(louder != text, "no log level in {CONFIGURATION}");
+    fs::write(CONFIGURATION, louder)?;
+    let result = unharmed(guest, |guest| {
+        let status = reload(guest)?;
+        ensure!(!status.contains("refused") && !status.contains("restart to apply"), "{status}");
+        wait::until_true("log.level in the journal", SOON, || guest.unit.journal_has("log.level"))
+    });
+    fs::write(CONFIGURATION, text)?;
+    result
+}
+
+/// A mistake.
+pub(crate) fn bad(guest: &mut Guest) -> Result<()> {
+    let text = fs::read_to_string(CONFIGURATION).context(CONFIGURATION)?;
+    fs::write(CONFIGURATION, format!("{text}\n[nonsense]\n"))?;
+    let result = unharmed(guest, |guest| {
+        done(&["systemctl", "reload", "rstmon"])?;
+        wait::until_true("the refusal in systemctl status", SOON, || {
+            Ok(guest.unit.property("StatusText")?.contains("configuration refused"))
+        })?;
+        ensure!(guest.unit.journal_has("nonsense")?, "the journal does not name the mistake");
+        Ok(())
+    });
+    fs::write(CONFIGURATION, text)?;
+    result?;
+    unharmed(guest, |guest| {
+        reload(guest)?;
+        wait::until_true("the refusal to be history", SOON, || {
+            Ok(!guest.unit.property("StatusText")?.contains("configuration refused"))
+        })
+    })
+}

@@ -1,0 +1,60 @@
+//! What is said to the world outside of the virtual machine, line by line over its second serial line; `xtask` reads it
+//! (`xtask/src/vm/service/report.rs`):
+//!
+//! ```text
+//! passed MILLISECONDS NAME
+//! failed MILLISECONDS NAME
+//! | more on the check before
+//! end NUMBER_OF_CHECKS
+//! ```
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+
+const LINE: &str = "/dev/ttyS1";
+
+/// The way out.
+pub(crate) struct Report(File);
+
+impl Report {
+    /// Opens the serial line.
+    pub(crate) fn open() -> Result<Self> {
+        OpenOptions::new().write(true).open(LINE).map(Self).context(LINE)
+    }
+
+    /// Runs a check and says how it went.
+    pub(crate) fn check(&mut self, name: &str, run: impl FnOnce() -> Result<()>) -> io::Result<bool> {
+        let started = Instant::now();
+        // A check that panics has failed; the next ones know from their own looks what is the case.
+        let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(anyhow!("panicked, see above")));
+        let millis = started.elapsed().as_millis();
+        let verdict = if result.is_ok() { "passed" } else { "failed" };
+        writeln!(self.0, "{verdict} {millis} {name}")?;
+        if let Err(error) = &result {
+            self.detail(&format!("{error:?}"))?;
+        }
+        Ok(result.is_ok())
+    }
+
+    /// Says more on the check before.
+    pub(crate) fn detail(&mut self, text: &str) -> io::Result<()> {
+        text.lines().try_for_each(|line| writeln!(self.0, "| {line}"))
+    }
+
+    /// All was said.
+    pub(crate) fn end(&mut self, checks: usize) -> io::Result<()> {
+        writeln!(self.0, "end {checks}")
+    }
+}
+
+/// Where to tell what could not be reported: standard error is the same line. Returns the exit status.
+pub(crate) fn last_words(error: &anyhow::Error) -> u8 {
+    let _ = writeln!(io::stderr(), "{error:?}");
+    1
+}

@@ -1,0 +1,159 @@
+//! Who may use the daemon's socket: its group, each subcommand; nobody else, and they are told so.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use rstmon_tests::{
+    daemon,
+    scenario::victim,
+    service::{Service, Setup},
+    skip,
+    stage::{Family, Stage},
+    wait::{self, SOON},
+};
+
+/// A user and groups that own nothing on any system.
+const USER: &str = "61337";
+const GROUP: &str = "61338";
+const OTHER: &str = "61339";
+
+/// The binary where everybody may run it: the build directory need not be such a place.
+struct Tool {
+    directory: tempfile::TempDir,
+    setpriv: PathBuf,
+}
+
+impl Tool {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        fs::copy(daemon::binary().unwrap(), directory.path().join("rstmon")).unwrap();
+        // Whatever this host is configured with is not what is tested.
+        fs::write(directory.path().join("empty.toml"), "").unwrap();
+        Self { directory, setpriv: skip::find("setpriv").unwrap() }
+    }
+
+    /// The command as that user, in that group and no other.
+    fn as_member(&self, group: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("timeout");
+        command
+            .arg("30")
+            .arg(&self.setpriv)
+            .args([&format!("--reuid={USER}"), &format!("--regid={OTHER}"), &format!("--groups={group}")])
+            .args(["--inh-caps=-all", "--bounding-set=-all"])
+            .arg(self.directory.path().join("rstmon"))
+            .args(arguments)
+            .env("RSTMON_CONFIG", self.directory.path().join("empty.toml"));
+        command
+    }
+}
+
+fn service() -> Service {
+    let service = Service::start(Setup {
+        toml: format!("[socket]\ngroup = \"{GROUP}\"\n[events]\nrate_per_second = 0\n"),
+        ..Setup::default()
+    })
+    .unwrap();
+    // The test's own directory; the socket's is the daemon's work.
+    fs::set_permissions(service.file(""), Permissions::from_mode(0o755)).unwrap();
+    service
+}
+
+fn socket(service: &Service) -> String {
+    format!("--socket={}", service.socket().display())
+}
+
+fn unless_ready(name: &str) -> bool {
+    daemon::unless_ready(name) && skip::unless_installed(name, &["setpriv", "timeout"])
+}
+
+fn mode(path: &Path) -> (u32, u32) {
+    let metadata = fs::metadata(path).unwrap();
+    (metadata.mode() & 0o7777, metadata.gid())
+}
+
+#[test]
+fn the_socket_and_its_directory_are_the_groups() {
+    if !unless_ready("modes") {
+        return;
+    }
+    let service = service();
+    let group = GROUP.parse().unwrap();
+    assert_eq!(mode(&service.socket()), (0o660, group));
+    assert_eq!(mode(&service.file("run")), (0o750, group));
+}
+
+#[test]
+fn each_subcommand_works_for_a_member_of_the_group() {
+    if !unless_ready("members") {
+        return;
+    }
+    let (service, tool) = (service(), Tool::new());
+    let socket = socket(&service);
+    let stage = Stage::loopback(Family::V4).unwrap();
+    victim::established(&stage).unwrap();
+
+    let works = |arguments: &[&str], words: &[&str]| {
+        let Output { status, stdout, stderr } = tool.as_member(GROUP, arguments).output().unwrap();
+        let (said, noted) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert_eq!(status.code(), Some(0), "{arguments:?} said:\n{said}{noted}");
+        for word in words {
+            assert!(
+                said.contains(word) || noted.contains(word),
+                "{word:?} is not in what {arguments:?} said:\n{said}{noted}"
+            );
+        }
+    };
+    works(&["why", &socket], &["the daemon at"]);
+    works(&["why", "--json", &socket], &["\"schema\""]);
+    works(&["doctor", &socket], &["as the daemon at", "hook tcp_receive_reset", "sandbox: seccomp"]);
+    works(&["doctor", "--json", &socket], &["\"usable\": true"]);
+    works(&["causes"], &["refused"]);
+
+    // Until the first event it waits for.
+    let output = service.file("tail.txt");
+    let mut tail =
+        tool.as_member(GROUP, &["tail", "--json", &socket]).stdout(fs::File::create(&output).unwrap()).spawn().unwrap();
+    let seen = wait::until_true("an event through the socket", SOON, || {
+        victim::established(&stage)?;
+        Ok(fs::read_to_string(&output)?.contains("\"direction\""))
+    });
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    seen.unwrap();
+}
+
+#[test]
+fn everybody_else_is_refused_and_told_the_way_in() {
+    if !unless_ready("others") {
+        return;
+    }
+    let (service, tool) = (service(), Tool::new());
+    let (path, socket) = (service.socket().display().to_string(), socket(&service));
+    for arguments in [
+        &["tail", &socket][..],
+        &["tail", "--json", &socket],
+        &["why", &socket],
+        &["why", "--json", &socket],
+        &["doctor", &socket],
+    ] {
+        let output = tool.as_member(OTHER, arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} said:\n{said}");
+        for word in ["not allowed to connect to", &path, "join the group that owns the socket"] {
+            assert!(said.contains(word), "{word:?} is not in what {arguments:?} said:\n{said}");
+        }
+        assert_eq!(said.lines().count(), 1, "one line: {said}");
+        assert!(output.stdout.is_empty(), "{arguments:?} printed {}", String::from_utf8_lossy(&output.stdout));
+    }
+    // Without the daemon's help they lack the capabilities, and nothing else.
+    let output = tool.as_member(OTHER, &["tail", "--standalone"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("CAP_BPF"));
+}

@@ -1,0 +1,135 @@
+//! `cargo xtask dist`: what is released, in `target/dist`: a static binary, a .deb, an .rpm, the sources, their sums.
+//!
+//! Contract: the same commit, built with the same toolchain, gives the same bytes. Every time in a file is the
+//! commit's, owners are root, lists are sorted, and no path of the building machine gets into the binary.
+
+mod archive;
+mod binary;
+mod check;
+mod deb;
+mod files;
+mod generated;
+mod layout;
+mod manual;
+mod notices;
+mod release;
+mod rpm;
+mod stage;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use self::{generated::Generated, layout::Layout, release::Release};
+use crate::{
+    say, setup,
+    workspace::{FileError, Workspace},
+};
+
+/// Debian's packages that the .rpm needs to be made, and for what.
+const PACKAGES: [(&str, &str); 1] = [RPM];
+const RPM: (&str, &str) = ("rpm", "cargo xtask dist: makes the .rpm, and installs it to try");
+
+/// Flags of `cargo xtask dist`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent of each other")]
+pub(crate) struct Arguments {
+    /// Only the .deb, also of a working tree with uncommitted changes.
+    #[arg(long, conflicts_with = "check")]
+    deb_only: bool,
+    /// Then test the packages: built again they have the same bytes; contents; lintian and rpmlint; install, upgrade,
+    /// removal and purge in a throw-away root.
+    #[arg(long)]
+    check: bool,
+    /// With --check: the packages' contents are as intended; write them to packaging/*/contents.txt.
+    #[arg(long, requires = "check")]
+    accept_contents: bool,
+    /// Package a working tree with uncommitted changes.
+    #[arg(long)]
+    allow_dirty: bool,
+}
+
+/// Makes everything, or what was asked for.
+pub(crate) fn dist(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    setup::ensure(match (arguments.deb_only, arguments.check) {
+        (true, _) => &[],
+        (false, false) => &PACKAGES,
+        (false, true) => &check::PACKAGES,
+    })?;
+    let release = Release::discover(workspace, arguments.allow_dirty || arguments.deb_only)?;
+    let binary = binary::build(workspace, &release)?;
+    let output = workspace.target.join("dist");
+    let work = workspace.target.join("dist-work");
+    empty(&output)?;
+    let maker = Maker { workspace, release: &release, binary: &binary };
+    let made = if arguments.deb_only { vec![maker.deb(&work, &output)?] } else { maker.everything(&work, &output)? };
+    if arguments.check {
+        check::check(&maker, &work, &output, arguments.accept_contents)?;
+    }
+    for path in made {
+        say::line(format_args!("dist: {}", path.display()));
+    }
+    Ok(())
+}
+
+/// Makes a .deb of the working tree as it is, in `output`; works in `work`.
+pub(crate) fn deb(workspace: &Workspace, work: &Path, output: &Path) -> anyhow::Result<PathBuf> {
+    let release = Release::discover(workspace, true)?;
+    let binary = binary::build(workspace, &release)?;
+    empty(output)?;
+    Maker { workspace, release: &release, binary: &binary }.deb(work, output)
+}
+
+/// What the packages are made of.
+struct Maker<'a> {
+    workspace: &'a Workspace,
+    release: &'a Release,
+    binary: &'a Path,
+}
+
+impl Maker<'_> {
+    /// Everything that is released, into `output`.
+    fn everything(&self, work: &Path, output: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let generated = self.generate(work)?;
+        let mut made = vec![
+            archive::binary(&self.layout(&generated, Layout::archive)?, self.release, work, output)?,
+            deb::build(&self.layout(&generated, Layout::deb)?, self.workspace, self.release, work, output)?,
+            rpm::build(&self.layout(&generated, Layout::rpm)?, self.workspace, self.release, work, output)?,
+        ];
+        made.extend(archive::source(self.workspace, self.release, output)?);
+        made.push(archive::sums(output)?);
+        Ok(made)
+    }
+
+    /// The .deb alone.
+    fn deb(&self, work: &Path, output: &Path) -> anyhow::Result<PathBuf> {
+        let generated = self.generate(work)?;
+        deb::build(&self.layout(&generated, Layout::deb)?, self.workspace, self.release, work, output)
+    }
+
+    fn generate(&self, work: &Path) -> anyhow::Result<Generated> {
+        empty(work)?;
+        Generated::write(self.workspace, self.release, self.binary, &work.join("generated"))
+            .context("cannot generate the files of the packages")
+    }
+
+    fn layout(
+        &self,
+        generated: &Generated,
+        of: impl FnOnce(&layout::Sources) -> Result<Layout, FileError>,
+    ) -> Result<Layout, FileError> {
+        of(&layout::Sources { root: &self.workspace.root, binary: self.binary, generated })
+    }
+}
+
+/// `dir`, there and empty.
+fn empty(dir: &Path) -> Result<(), FileError> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(FileError::on("empty", dir)(error)),
+        _ => {}
+    }
+    fs::create_dir_all(dir).map_err(FileError::on("create", dir))
+}
