@@ -75,6 +75,11 @@ pub(crate) fn dist(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resu
     Ok(())
 }
 
+/// Makes everything of the working tree as it is, and tests it.
+pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
+    dist(workspace, &Arguments { deb_only: false, check: true, accept_contents: false, allow_dirty: true })
+}
+
 /// Makes a .deb of the working tree as it is, in `output`; works in `work`.
 pub(crate) fn deb(workspace: &Workspace, work: &Path, output: &Path) -> anyhow::Result<PathBuf> {
     let release = Release::discover(workspace, true)?;

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use self::steps::{Action, Plan, Step};
 use crate::{
     bpf::{self, Checked},
+    dist,
     elevate::Privilege,
     process, say, setup, toolchain,
     vm::{self, Vm},
@@ -68,6 +69,7 @@ impl Runner<'_> {
                     self.rebuilt = Some(object);
                 }
             }
+            Action::Packages => dist::check(self.workspace)?,
             Action::ServiceVm => vm::vm(self.workspace, &Vm::Service { deb: None })?,
             Action::Cargo { args, env } => {
                 process::run(self.workspace.cargo().args(args).envs(env.iter().cloned()))?;

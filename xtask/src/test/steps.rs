@@ -20,6 +20,8 @@ pub(super) enum Action {
     CheckObject,
     /// `cargo xtask vm service`.
     ServiceVm,
+    /// `cargo xtask dist --check`.
+    Packages,
     /// cargo with these arguments.
     Cargo { args: Vec<String>, env: Env },
     /// cargo with these arguments, which writes what it skips to `skip_log`.
@@ -76,6 +78,7 @@ impl Plan {
             Step { name: "committed BPF object", action: Action::CheckObject },
             release_build("release build", None),
             self.end_to_end("end-to-end tests"),
+            Step { name: "packages", action: Action::Packages },
             Step { name: "service in a virtual machine", action: Action::ServiceVm },
         ];
         setup.into_iter().chain(steps).collect()
@@ -199,6 +202,7 @@ mod tests {
             "committed BPF object",
             "release build",
             "end-to-end tests",
+            "packages",
             "service in a virtual machine",
         ];
         assert_eq!(names(&plan(Privilege::Root).steps()), expected);

@@ -78,7 +78,9 @@ fn remove(root: &Root) -> anyhow::Result<()> {
     let calls = root.systemctl_calls()?;
     let stops = matches!(calls.as_slice(), [call] if call.starts_with("stop rstmon.service"));
     ensure!(stops, "expected one stop, found {calls:?}");
-    ensure!(!root.path("/usr/bin/rstmon").exists(), "the program is still there");
+    for path in ["/usr/bin/rstmon", "/run/rstmon"] {
+        ensure!(!root.path(path).exists(), "{path} is still there");
+    }
     root.sh(&format!("grep -qF '{MINE}' {CONFIGURATION}")).context("the configuration after the removal")?;
     Ok(())
 }

@@ -12,7 +12,7 @@ pub(super) fn check(packages: &Packages, root: &Path) -> anyhow::Result<()> {
     let tool = |name: &str| lookup::find(name).with_context(|| format!("no {name}: `apt-get install {name}`"));
     let mut lintian = Command::new(tool("lintian")?);
     // As root it would warn about just that.
-    lintian.args(["--fail-on=error,warning", "--allow-root", "--no-tag-display-limit", "--info"]);
+    lintian.args(["--fail-on=error,warning", "--allow-root", "--tag-display-limit=0", "--info"]);
     process::run(lintian.arg(&packages.deb))?;
     let mut rpmlint = Command::new(tool("rpmlint")?);
     rpmlint.arg("--strict").arg("--config").arg(root.join("packaging/rpm/rpmlint.toml"));
