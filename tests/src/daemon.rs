@@ -79,6 +79,11 @@ impl Said {
     }
 }
 
+/// Whether the daemon there says that it is ready.
+fn answers_ready(address: SocketAddr) -> bool {
+    http::get(address, READY).is_ok_and(|answer| answer.status == 200)
+}
+
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -104,7 +109,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::start`].
     pub fn configured(toml: &str) -> Result<Self> {
-        Self::reached(toml, |address| http::get(address, READY).is_ok_and(|answer| answer.status == 200))
+        Self::reached(toml, answers_ready)
     }
 
     /// The same for a daemon that does not answer to everybody: `ready` knows how to ask it.
@@ -114,10 +119,10 @@ impl Daemon {
     pub fn reached(toml: &str, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let directory = TempDir::with_prefix("rstmon-test-")?;
         std::fs::write(directory.path().join("rstmon.toml"), toml)?;
-        Self::spawn(directory, free_address()?)
+        Self::spawn(directory, free_address()?, ready)
     }
 
-    fn spawn(directory: TempDir, address: SocketAddr) -> Result<Self> {
+    fn spawn(directory: TempDir, address: SocketAddr, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let config = directory.path().join("rstmon.toml");
         let binary = binary().context("no rstmon binary")?;
         let started = Instant::now();
@@ -235,7 +240,7 @@ impl Dead {
     /// # Errors
     /// As [`Daemon::start`].
     pub fn replace(self) -> Result<Daemon> {
-        Daemon::spawn(self.directory, self.address)
+        Daemon::spawn(self.directory, self.address, answers_ready)
     }
 }
 
