@@ -114,6 +114,8 @@ fn each_subcommand_works_for_a_member_of_the_group() {
     works(&["why", "--json", &socket], &["\"schema\""]);
     works(&["doctor", &socket], &["as the daemon at", "hook tcp_receive_reset", "sandbox: seccomp"]);
     works(&["doctor", "--json", &socket], &["\"usable\": true"]);
+    works(&["top", "--once", &socket], &["the daemon at", "exact counts", "TOTAL"]);
+    works(&["top", "--json", &socket], &["\"exact\": true"]);
     works(&["causes"], &["refused"]);
 
     // Until the first event it waits for.
@@ -139,6 +141,7 @@ fn everybody_else_is_refused_and_told_the_way_in() {
     for arguments in [
         &["tail", &socket][..],
         &["tail", "--json", &socket],
+        &["top", "--once", &socket],
         &["why", &socket],
         &["why", "--json", &socket],
         &["doctor", &socket],

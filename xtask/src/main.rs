@@ -8,6 +8,7 @@ mod dist;
 mod elevate;
 mod fuzz;
 mod lookup;
+mod picture;
 mod process;
 mod run;
 mod say;
@@ -49,7 +50,7 @@ Examples:
   cargo xtask run -- tail process=java
   cargo xtask run -- tail --json port=8080")]
     Run {
-        /// rstmon's command line; `tail` when there is none.
+        /// rstmon's command line; `top --standalone` when there is none.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
@@ -114,6 +115,8 @@ Examples:
 
 Fails when a target crashed; the input is kept in fuzz/artifacts.")]
     Fuzz(fuzz::Arguments),
+    /// Draw the README's picture of `rstmon top` anew, after a change to the view; needs tmux.
+    Picture,
     /// Test in virtual machines, under QEMU with an emulated processor: needs neither KVM nor this machine's kernel.
     #[command(
         subcommand,
@@ -149,6 +152,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
         Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
         Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
+        Task::Picture => picture::draw(&workspace)?,
         Task::Vm(what) => vm::vm(&workspace, &what)?,
     }
     Ok(())

@@ -206,12 +206,13 @@ fn header(state: &State, snapshot: &Snapshot) -> Vec<String> {
         (Basis::Counted, _) => "exact counts",
     };
     let mut lines = vec![
-        format!("rstmon {} {}, {}", snapshot.version, safe(&snapshot.host), source(&state.origin)),
+        format!("rstmon {} on {}, {}", snapshot.version, safe(&snapshot.host), source(&state.origin)),
         format!("at {} since {}, Linux {}", snapshot.time, snapshot.started, safe(&snapshot.kernel)),
         format!("{}; {}", pace(Direction::Sent), pace(Direction::Received)),
         format!("{} events not shown (all counted)", thousands(snapshot.events_lost.sum() + state.model().lost)),
     ];
     if let Origin::Replay(_) = state.origin {
+        lines[0] = format!("rstmon {}, {}", snapshot.version, source(&state.origin));
         lines[1] = format!("recorded from {} to {}", snapshot.started, snapshot.time);
         lines[3] = format!("{} events were lost while it was recorded", thousands(snapshot.events_lost.sum()));
     }

@@ -8,8 +8,15 @@ pub(crate) const GAP: u16 = 1;
 const CORE: [Column; 4] = [Column::Process, Column::Cause, Column::Rate, Column::Total];
 /// The others come in this order, each once all before it have their ideal width.
 const MORE: [Column; 5] = [Column::Port, Column::Direction, Column::Trend, Column::Peer, Column::Place];
-/// Columns that grow beyond their ideal, in this order.
-const GROWING: [Column; 3] = [Column::Place, Column::Peer, Column::Trend];
+/// Columns that grow beyond their ideal, in this order, up to a width or their greatest: two minutes, an IPv4 address with
+/// its port, then whatever is cut off.
+const GROWING: [(Column, u16); 5] = [
+    (Column::Trend, 24),
+    (Column::Peer, 21),
+    (Column::Place, u16::MAX),
+    (Column::Peer, u16::MAX),
+    (Column::Trend, u16::MAX),
+];
 
 /// Least, ideal and greatest width.
 fn widths(column: Column, group: Group) -> (u16, u16, u16) {
@@ -67,9 +74,9 @@ pub(crate) fn columns(width: u16, group: Group) -> Vec<(Column, u16)> {
         *size += more;
         room -= more;
     }
-    for growing in GROWING {
+    for (growing, limit) in GROWING {
         if let Some((column, size)) = sizes.iter_mut().find(|(column, _)| *column == growing) {
-            let more = (widths(*column, group).2 - *size).min(room);
+            let more = widths(*column, group).2.min(limit).saturating_sub(*size).min(room);
             *size += more;
             room -= more;
         }

@@ -120,6 +120,8 @@ fn unknown(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
         lost => parts.push((format!("{events} events, {} not shown (all counted)", thousands(lost)), Style::new())),
     }
     match &snapshot.degraded[..] {
+        // A recording does not say what could be seen where it was made.
+        [] if matches!(state.origin, Origin::Replay(_)) => {}
         [] => parts.push(("all hooks attached".to_owned(), FAINT)),
         [one] => parts.push((format!("degraded: {}", safe(&one.what)), look.warning())),
         many => parts.push((format!("degraded: {} things (rstmon doctor)", many.len()), look.warning())),

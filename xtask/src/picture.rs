@@ -1,0 +1,81 @@
+//! `cargo xtask picture`: the picture of `rstmon top` in the README, drawn by rstmon itself from a recording.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anstyle_svg::Term;
+use anyhow::{Context as _, bail};
+
+use crate::{process, say, workspace::Workspace};
+
+/// Real resets of a real host, as `rstmon tail --json` printed them.
+const RECORDING: &str = "docs/top/recording.json";
+const PICTURE: &str = "docs/top/top.svg";
+/// Of the terminal.
+const COLUMNS: &str = "132";
+const ROWS: &str = "28";
+/// Several times what the replay of five minutes takes at its speed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Shows the recording in a terminal and draws what is on it.
+pub(crate) fn draw(workspace: &Workspace) -> anyhow::Result<()> {
+    process::run(workspace.cargo().args(["build", "--release", "--locked", "--package", "rstmon"]))?;
+    let view = format!("'{}' top --replay {RECORDING} --speed 60", workspace.release_binary().display());
+    let terminal = Terminal::open(&workspace.root, &view)?;
+    let screen = terminal.wait("end of the recording")?;
+    let picture = Term::new().render_svg(screen.trim_end());
+    let path = workspace.root.join(PICTURE);
+    fs::write(&path, &picture).with_context(|| format!("cannot write {}", path.display()))?;
+    say::line(format_args!("{PICTURE}: {} KiB", picture.len().div_ceil(1024)));
+    Ok(())
+}
+
+/// A program in a terminal that nobody sees; both end on drop.
+struct Terminal {
+    server: String,
+}
+
+impl Terminal {
+    fn open(directory: &Path, program: &str) -> anyhow::Result<Self> {
+        let terminal = Self { server: format!("rstmon-picture-{}", std::process::id()) };
+        let size = ["-x", COLUMNS, "-y", ROWS];
+        // Without its status line; with all colours, whatever the terminal that this runs in has.
+        let mut tmux = terminal.tmux(&["-f", "/dev/null", "new-session", "-d"]);
+        tmux.args(size).arg(program).env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8").env_remove("NO_COLOR");
+        process::run(tmux.current_dir(directory))?;
+        process::run(&mut terminal.tmux(&["set", "-g", "status", "off"]))?;
+        Ok(terminal)
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Command {
+        let mut tmux = Command::new("tmux");
+        tmux.args(["-L", &self.server]).args(arguments);
+        tmux
+    }
+
+    /// What is on the screen, with its colours, once `text` is there.
+    fn wait(&self, text: &str) -> anyhow::Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let screen = process::output(&mut self.tmux(&["capture-pane", "-e", "-p"]))?;
+            if screen.contains(text) {
+                return Ok(screen);
+            }
+            if Instant::now() > deadline {
+                bail!("{text:?} does not appear in the view:\n{screen}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.tmux(&["kill-server"]).output();
+    }
+}
