@@ -24,8 +24,7 @@ const DISORDER: SignedDuration = SignedDuration::from_secs(1);
 const RECENT: usize = 16 * 1024;
 
 /// A line of the socket or of a recording.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub enum Line {
     /// A reset.
     Event(Box<Event>),
@@ -34,6 +33,21 @@ pub enum Line {
         /// How many.
         lost: u64,
     },
+}
+
+impl Line {
+    /// Reads a line; the error is that of an event.
+    pub fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Gap {
+            lost: u64,
+        }
+        // Almost all are events: trying them first reads them once, unlike an untagged enum.
+        serde_json::from_slice(line).map(Self::Event).or_else(|error| match serde_json::from_slice(line) {
+            Ok(Gap { lost }) => Ok(Self::Lost { lost }),
+            Err(_) => Err(error),
+        })
+    }
 }
 
 /// What there is to tell.
@@ -81,7 +95,7 @@ impl Follow {
                 continue;
             };
             match lines.try_next().await {
-                Ok(Some(line)) => match serde_json::from_str(&line) {
+                Ok(Some(line)) => match Line::parse(line.as_bytes()) {
                     Ok(Line::Event(event)) => {
                         if self.recent.is_new(&event) {
                             return Told::Event(event);
@@ -121,29 +135,45 @@ type Identity = (Timestamp, Direction, Endpoint, Endpoint);
 #[derive(Debug, Default)]
 struct Recent {
     newest: Option<Timestamp>,
-    /// Events older than this were told before the stream broke, or were not wanted.
-    since: Option<Timestamp>,
-    order: VecDeque<Identity>,
-    known: HashSet<Identity>,
+    last: VecDeque<Identity>,
+    resumed: Option<Resumed>,
+}
+
+/// What is known of the stream that broke, until the new one is beyond it.
+#[derive(Debug)]
+struct Resumed {
+    /// Events older than this were told, or were not wanted.
+    since: Timestamp,
+    /// Events newer than this cannot have been told.
+    until: Timestamp,
+    /// Those between that were.
+    told: HashSet<Identity>,
 }
 
 impl Recent {
     /// From here on, what was told before may be repeated.
     fn resume(&mut self) {
-        self.since = self.newest.and_then(|newest| newest.checked_sub(DISORDER).ok());
+        self.resumed = self.newest.map(|newest| Resumed {
+            since: newest.checked_sub(DISORDER).unwrap_or(Timestamp::MIN),
+            until: newest.checked_add(DISORDER).unwrap_or(Timestamp::MAX),
+            told: self.last.iter().copied().collect(),
+        });
     }
 
     fn is_new(&mut self, event: &Event) -> bool {
         let identity = (event.time, event.direction, event.local, event.remote);
-        if self.since.is_some_and(|since| event.time < since) || !self.known.insert(identity) {
-            return false;
+        if let Some(Resumed { since, until, told }) = &self.resumed {
+            if event.time < *since || told.contains(&identity) {
+                return false;
+            }
+            if event.time > *until {
+                self.resumed = None;
+            }
         }
         self.newest = self.newest.max(Some(event.time));
-        self.order.push_back(identity);
-        if self.order.len() > RECENT
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
+        self.last.push_back(identity);
+        if self.last.len() > RECENT {
+            self.last.pop_front();
         }
         true
     }
@@ -177,9 +207,9 @@ mod tests {
 
     #[test]
     fn lines_are_told_apart() {
-        let line = serde_json::to_string(&event("2026-11-21T03:00:00Z", 1)).expect("JSON");
-        assert!(matches!(serde_json::from_str(&line), Ok(Line::Event(_))));
-        assert!(matches!(serde_json::from_str(r#"{"schema":1,"lost":3}"#), Ok(Line::Lost { lost: 3 })));
-        assert!(serde_json::from_str::<Line>(r#"{"schema":1}"#).is_err());
+        let line = serde_json::to_vec(&event("2026-11-21T03:00:00Z", 1)).expect("JSON");
+        assert!(matches!(Line::parse(&line), Ok(Line::Event(_))));
+        assert!(matches!(Line::parse(br#"{"schema":1,"lost":3}"#), Ok(Line::Lost { lost: 3 })));
+        assert!(Line::parse(br#"{"schema":1}"#).is_err());
     }
 }

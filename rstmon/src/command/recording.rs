@@ -72,7 +72,7 @@ impl Recording {
             if text.is_empty() {
                 continue;
             }
-            match serde_json::from_slice(text) {
+            match Line::parse(text) {
                 Ok(line) => {
                     self.events += u64::from(matches!(line, Line::Event(_)));
                     return Ok(Some(line));

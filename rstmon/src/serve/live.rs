@@ -34,7 +34,11 @@ pub(super) const HISTORY_PARAMETER: &str = "history";
 pub(super) const FILTER_PARAMETER: &str = "filter";
 
 /// Lines that are there together are sent together, up to about this much.
-const BATCH_BYTES: usize = 16 * 1024;
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// Events that come one after the other are sent together, this long after those before: thousands a second would else
+/// cost both ends thousands of wake-ups. The first after a silence is sent at once.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// A snapshot folds the kernel's maps: whoever asks within this time of another gets the same one.
 const SNAPSHOT_LIFE: Duration = Duration::from_millis(100);
@@ -116,13 +120,19 @@ async fn events(
 }
 
 fn follow(subscription: Subscription, stopping: Stopping) -> Body {
-    Body::from_stream(stream::unfold((subscription, stopping), async |(mut lines, mut stopping)| {
+    let begin = (subscription, stopping, tokio::time::Instant::now());
+    Body::from_stream(stream::unfold(begin, async |(mut lines, mut stopping, not_before)| {
+        let next = async {
+            tokio::time::sleep_until(not_before).await;
+            lines.next().await
+        };
         let first = tokio::select! {
             () = stopping.stopped() => None,
-            line = lines.next() => line,
+            line = next => line,
         };
         let batch = batch(first?, || lines.next_queued());
-        Some((Ok::<_, Infallible>(batch), (lines, stopping)))
+        let pause = if batch.len() < BATCH_BYTES { GATHER } else { Duration::ZERO };
+        Some((Ok::<_, Infallible>(batch), (lines, stopping, tokio::time::Instant::now() + pause)))
     }))
 }
 

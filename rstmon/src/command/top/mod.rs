@@ -111,8 +111,10 @@ impl View {
         while !ended.load(Ordering::Relaxed) {
             changed |= self.take_updates();
             if changed {
+                // The next frame is due from where this one began, however long drawing takes.
+                drawn = Instant::now();
                 self.draw(&mut screen)?;
-                (changed, drawn) = (false, Instant::now());
+                changed = false;
                 assert!(!panic, "asked for by --panic");
             }
             if terminal::is_gone() {
