@@ -8,7 +8,6 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -91,8 +90,6 @@ pub struct Daemon {
     address: SocketAddr,
     directory: TempDir,
     said: Said,
-    /// From start to the first ready answer.
-    pub start_time: Duration,
 }
 
 impl Daemon {
@@ -125,7 +122,6 @@ impl Daemon {
     fn spawn(directory: TempDir, address: SocketAddr, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let config = directory.path().join("rstmon.toml");
         let binary = binary().context("no rstmon binary")?;
-        let started = Instant::now();
         let mut child = Command::new(&binary)
             .arg("run")
             .arg(format!("--web.listen-address={address}"))
@@ -137,9 +133,8 @@ impl Daemon {
             .spawn()
             .with_context(|| format!("starting {}", binary.display()))?;
         let said = Said::listen(child.stderr.take().context("no stderr")?);
-        let mut daemon = Self { child, address, directory, said, start_time: Duration::ZERO };
+        let mut daemon = Self { child, address, directory, said };
         daemon.await_ready(ready)?;
-        daemon.start_time = started.elapsed();
         Ok(daemon)
     }
 

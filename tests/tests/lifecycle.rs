@@ -6,7 +6,6 @@ use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
 use rstmon_tests::{
     daemon::{self, Daemon},
-    machine::Machine,
     scenario::{open, victim},
     skip,
     stage::{Family, Stage},
@@ -16,8 +15,8 @@ use rstmon_tests::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// From start to ready, all hooks attached.
-const START: Duration = Duration::from_millis(300);
+/// Processor time from start to ready, all hooks attached: also for a debug build, three times what a release takes.
+const START: Duration = Duration::from_millis(600);
 
 /// Resident memory once attached, in KiB.
 const RESIDENT_KIB: u64 = 25 * 1024;
@@ -131,17 +130,22 @@ fn held_by(kind: &str, pid: u32) -> Vec<u64> {
     held.into_iter().filter(|id| known.iter().any(|entry| entry["id"] == *id)).collect()
 }
 
+/// What a process has run so far, by the scheduler's account.
+fn cpu_time(pid: u32) -> Duration {
+    let schedstat = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
+    Duration::from_nanos(schedstat.split_whitespace().next().unwrap().parse().unwrap())
+}
+
 #[test]
-fn it_starts_fast_and_stays_small() {
+fn it_starts_with_little_work_and_stays_small() {
     if !daemon::unless_ready("cost") {
         return;
     }
-    let _alone = Machine::exclusive().unwrap();
-    // The best of three: what the machine does besides is not rstmon's cost.
-    let daemons: Vec<Daemon> = (0..3).map(|_| Daemon::start().unwrap()).collect();
-    let start = daemons.iter().map(|daemon| daemon.start_time).min().unwrap();
-    assert!(start < START, "ready after {start:?}, allowed are {START:?}");
-    let status = fs::read_to_string(format!("/proc/{}/status", daemons[0].pid())).unwrap();
+    let daemon = Daemon::start().unwrap();
+    // Not the time on the clock, which is as long as others keep the processors busy; `cargo xtask bench` measures that.
+    let worked = cpu_time(daemon.pid());
+    assert!(worked < START, "ready after {worked:?} of work, allowed are {START:?}");
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).unwrap();
     let resident: u64 = resident.parse().unwrap();
     assert!(resident < RESIDENT_KIB, "resident are {resident} KiB, allowed are {RESIDENT_KIB}");
