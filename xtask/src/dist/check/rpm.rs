@@ -17,6 +17,9 @@ use crate::{
 };
 
 const CONFIGURATION: &str = "/etc/rstmon/rstmon.toml";
+/// Directories that belong to the package `filesystem` of distributions with rpm, and that Debian's system lacks.
+const FILESYSTEM: [&str; 3] =
+    ["/usr/share/fish/vendor_completions.d", "/usr/share/licenses", "/usr/share/zsh/site-functions"];
 const MINE: &str = "# The administrator was here.";
 
 /// Runs through it in a fresh system.
@@ -27,6 +30,7 @@ pub(super) fn check(base: &Base, maker: &Maker, trial: &Path, package: &Path) ->
     let second = rpm::build(&later.layout, maker.workspace, &later.release, &work, &trial.join("later"))?;
 
     let root = base.unpack()?;
+    root.sh(&format!("mkdir -p {}", FILESYSTEM.join(" ")))?;
     let before = Snapshot::of(&root)?;
     let said = perform(&root, &["--install", &package.to_string_lossy()])?;
     ensure!(said.contains("systemctl enable --now rstmon"), "it does not say how to start: {said}");
