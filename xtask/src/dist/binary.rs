@@ -21,6 +21,11 @@ use crate::{
 /// What separates flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: &str = "\x1f";
 
+/// Where the static binary is, once it is built.
+pub(super) fn path(workspace: &Workspace) -> PathBuf {
+    workspace.target.join(TARGET).join("release/rstmon")
+}
+
 /// Builds the static binary and returns where it is.
 pub(super) fn build(workspace: &Workspace, release: &Release) -> anyhow::Result<PathBuf> {
     // First, because the directories of sources are to be known when the compiler's flags are put together.
@@ -35,7 +40,7 @@ pub(super) fn build(workspace: &Workspace, release: &Release) -> anyhow::Result<
             .env("CARGO_INCREMENTAL", "0")
             .env("SOURCE_DATE_EPOCH", release.epoch.to_string()),
     )?;
-    let binary = workspace.target.join(TARGET).join("release/rstmon");
+    let binary = path(workspace);
     let content = workspace::read(&binary)?;
     verify(&content, &[&workspace.root, &workspace.target, &toolchain::cargo_home()])
         .with_context(|| format!("{} must not be shipped", binary.display()))?;

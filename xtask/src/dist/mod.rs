@@ -75,6 +75,16 @@ pub(crate) fn dist(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resu
     Ok(())
 }
 
+/// Where [`program`] leaves it.
+pub(crate) fn program_path(workspace: &Workspace) -> PathBuf {
+    binary::path(workspace)
+}
+
+/// Builds the static program that all packages hold, of the working tree as it is.
+pub(crate) fn program(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    binary::build(workspace, &Release::discover(workspace, true)?)
+}
+
 /// Makes everything of the working tree as it is, and tests it.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     dist(workspace, &Arguments { deb_only: false, check: true, accept_contents: false, allow_dirty: true })

@@ -27,7 +27,8 @@ pub(crate) fn test(workspace: &Workspace, with_setup: bool) -> anyhow::Result<()
         setup: with_setup,
         host: toolchain::host(workspace)?,
         target: workspace.target.clone(),
-        binary: workspace.release_binary(),
+        program: dist::program_path(workspace),
+        rebuilt_program: workspace.release_binary(),
         privilege: Privilege::detect()?,
     };
     let mut runner = Runner { workspace, rebuilt: None, passed: Vec::new() };
@@ -69,6 +70,7 @@ impl Runner<'_> {
                     self.rebuilt = Some(object);
                 }
             }
+            Action::Program => drop(dist::program(self.workspace)?),
             Action::Packages => dist::check(self.workspace)?,
             Action::ServiceVm => vm::vm(self.workspace, &Vm::Service { deb: None })?,
             Action::Cargo { args, env } => {

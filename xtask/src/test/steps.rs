@@ -18,6 +18,8 @@ pub(super) enum Action {
     Setup,
     /// `cargo xtask bpf --check`.
     CheckObject,
+    /// Builds the static program that is shipped.
+    Program,
     /// `cargo xtask vm service`.
     ServiceVm,
     /// `cargo xtask dist --check`.
@@ -46,8 +48,10 @@ pub(super) struct Plan {
     pub(super) host: String,
     /// Cargo's target directory.
     pub(super) target: PathBuf,
-    /// The release binary of rstmon.
-    pub(super) binary: PathBuf,
+    /// rstmon as it is shipped: what is tested is what is installed.
+    pub(super) program: PathBuf,
+    /// rstmon with a rebuilt BPF object.
+    pub(super) rebuilt_program: PathBuf,
     /// How the end-to-end tests become root.
     pub(super) privilege: Privilege,
 }
@@ -76,8 +80,8 @@ impl Plan {
                 [("RUSTDOCFLAGS", "-D warnings".into())],
             ),
             Step { name: "committed BPF object", action: Action::CheckObject },
-            release_build("release build", None),
-            self.end_to_end("end-to-end tests"),
+            Step { name: "release build", action: Action::Program },
+            self.end_to_end("end-to-end tests", &self.program),
             Step { name: "packages", action: Action::Packages },
             Step { name: "service in a virtual machine", action: Action::ServiceVm },
         ];
@@ -87,8 +91,12 @@ impl Plan {
     /// What to run besides when the check of the committed object has yielded another one.
     pub(super) fn steps_with_object(&self, object: &Path) -> Vec<Step> {
         vec![
-            release_build("release build, rebuilt BPF object", Some(object)),
-            self.end_to_end("end-to-end tests, rebuilt BPF object"),
+            cargo(
+                "release build, rebuilt BPF object",
+                ["build", "--release", "--package", "rstmon", "--locked"],
+                [("RSTMON_BPF_OBJECT", object.into())],
+            ),
+            self.end_to_end("end-to-end tests, rebuilt BPF object", &self.rebuilt_program),
         ]
     }
 
@@ -119,9 +127,9 @@ impl Plan {
 
     /// One test at a time: they share this host's kernel and its counters. cargo stays an ordinary user's and starts
     /// the compiled tests through sudo, so that nothing in the target directory becomes root's.
-    fn end_to_end(&self, name: &'static str) -> Step {
+    fn end_to_end(&self, name: &'static str, program: &Path) -> Step {
         let skip_log = self.target.join("rstmon-skipped-tests.log");
-        let mut env = owned([("RSTMON_BIN", self.binary.clone().into()), ("RSTMON_SKIP_LOG", skip_log.clone().into())]);
+        let mut env = owned([("RSTMON_BIN", program.into()), ("RSTMON_SKIP_LOG", skip_log.clone().into())]);
         if let Privilege::Sudo(sudo) = &self.privilege {
             let triple = self.host.to_uppercase().replace('-', "_");
             let mut runner = sudo.clone().into_os_string();
@@ -131,12 +139,6 @@ impl Plan {
         let args = ["test", "--package", "rstmon-tests", "--locked", "--", "--test-threads=1"];
         Step { name, action: Action::EndToEnd { args: args.map(str::to_owned).to_vec(), env, skip_log } }
     }
-}
-
-/// The committed object is built in, unless it is to be `object`.
-fn release_build(name: &'static str, object: Option<&Path>) -> Step {
-    let object = object.map(|object| ("RSTMON_BPF_OBJECT", object.into()));
-    cargo(name, ["build", "--release", "--package", "rstmon", "--locked"], object)
 }
 
 fn cargo<'a>(
@@ -168,7 +170,8 @@ mod tests {
             setup: true,
             host: "x86_64-unknown-linux-gnu".into(),
             target: "/t".into(),
-            binary: "/t/release/rstmon".into(),
+            program: "/t/static/rstmon".into(),
+            rebuilt_program: "/t/release/rstmon".into(),
             privilege,
         }
     }
@@ -240,11 +243,11 @@ mod tests {
     }
 
     #[test]
-    fn end_to_end_tests_get_the_release_binary_and_run_one_at_a_time() {
+    fn end_to_end_tests_get_what_is_shipped_and_run_one_at_a_time() {
         let steps = plan(Privilege::Root).steps();
         let (args, env) = cargo_of(&steps, "end-to-end tests");
         assert!(args.ends_with("-- --test-threads=1"), "found `{args}`");
-        assert_eq!(value(env, "RSTMON_BIN"), Some("/t/release/rstmon"));
+        assert_eq!(value(env, "RSTMON_BIN"), Some("/t/static/rstmon"));
         assert_eq!(value(env, "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER"), None);
     }
 
@@ -261,6 +264,8 @@ mod tests {
         let steps = plan(Privilege::Root).steps_with_object(Path::new("/t/bpf/rstmon.bpf.o"));
         let (_, env) = cargo_of(&steps, "release build, rebuilt BPF object");
         assert_eq!(value(env, "RSTMON_BPF_OBJECT"), Some("/t/bpf/rstmon.bpf.o"));
+        let (_, env) = cargo_of(&steps, "end-to-end tests, rebuilt BPF object");
+        assert_eq!(value(env, "RSTMON_BIN"), Some("/t/release/rstmon"));
         assert_eq!(steps.len(), 2);
     }
 
