@@ -92,6 +92,23 @@ fn certificates_that_cannot_serve_do_not_replace_those_that_do() {
 }
 
 #[test]
+fn the_check_of_the_configuration_tells_of_the_date() {
+    if !daemon::unless_ready("certificate check") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("web.yml"), CONFIG).unwrap();
+    let option = format!("--web.config.file={}", directory.path().join("web.yml").display());
+    for (issued, warns) in [(Issued::between(2000, 2001), true), (Issued::valid(), false)] {
+        install(directory.path(), &issued.unwrap());
+        let output = daemon::rstmon(&["run", "--check", &option]).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert_eq!(said.contains("expired on 2001-01-01"), warns, "{said}");
+    }
+}
+
+#[test]
 fn reloads_lose_no_count() {
     if !daemon::unless_ready("counts across reloads") {
         return;

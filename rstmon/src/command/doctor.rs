@@ -1,6 +1,12 @@
 //! `rstmon doctor`: what this host's kernel can and cannot show, with the fix.
 
-use super::{Failure, cli::DoctorArguments, config::Config, confine, stream, tail::note};
+use super::{
+    Failure,
+    cli::DoctorArguments,
+    config::Config,
+    confine,
+    stream::{self, note},
+};
 use crate::{
     probe::{HookStatus, Outcome, Probe, ProbeError, btf, privileges},
     sandbox::{self, Protection, Sandbox},

@@ -1,5 +1,5 @@
 //! What a command in the foreground needs: standard output with the colours and width of a terminal, readers that
-//! leave early, and the runtime that its waiting runs on.
+//! leave early, notes to the user, and the runtime that its waiting runs on.
 
 use super::Failure;
 use std::io::{self, IsTerminal, Write as _};
@@ -34,4 +34,10 @@ pub fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         result => result.map_err(Failure::io("cannot write to standard output")),
     }
+}
+
+/// For people: never on standard output, which may be read by a program.
+#[expect(clippy::print_stderr, reason = "a note to the person at the terminal")]
+pub fn note(text: &str) {
+    eprintln!("rstmon: {text}");
 }

@@ -8,7 +8,7 @@ use super::{
     follow::{Follow, Told},
     line, logging,
     monitor::Monitor,
-    stream,
+    stream::{self, note},
 };
 use crate::serve::{Client, EVENT_SCHEMA, event::Event, filter::Filter};
 use jiff::tz::TimeZone;
@@ -77,12 +77,6 @@ impl Printer {
         }
         stream::print(&line::line(event, &self.zone, self.colour))
     }
-}
-
-/// For people: never on standard output, which may be read by a program.
-#[expect(clippy::print_stderr, reason = "a note to the person at the terminal")]
-pub(super) fn note(text: &str) {
-    eprintln!("rstmon: {text}");
 }
 
 /// Follows the daemon, over its restarts, until interrupted.

@@ -6,7 +6,7 @@ mod notify;
 mod reload;
 mod renewal;
 
-use super::{Failure, cli::RunArguments, config::Config, confine, logging, monitor::Monitor};
+use super::{Failure, cli::RunArguments, config::Config, confine, logging, monitor::Monitor, stream};
 use crate::{
     sandbox::Sandbox,
     serve::{
@@ -33,12 +33,13 @@ use tokio::{
 pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let config = Config::load_for_run(arguments)?;
     let options = server_options(&config)?;
-    let web_files = match &config.web.config_file {
-        Some(path) => web_config::check(path)?,
-        None => Vec::new(),
-    };
+    let web = config.web.config_file.as_deref().map(web_config::check).transpose()?.unwrap_or_default();
     if arguments.check {
-        return super::stream::print("the configuration is valid");
+        // Not invalid: the daemon would start with it, and count.
+        if let (Some(path), Some(problem)) = (&config.web.config_file, web.out_of_date) {
+            stream::note(&format!("{}: {problem}: clients will refuse it", path.display()));
+        }
+        return stream::print("the configuration is valid");
     }
     let logging = logging::start(&config.log);
     let notifier = Notifier::from_environment();
@@ -50,7 +51,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         .max_blocking_threads(8)
         .build()
         .map_err(Failure::io("cannot start the runtime"))?;
-    let setup = Setup { arguments: arguments.clone(), config, options, web_files, inherited, logging };
+    let setup = Setup { arguments: arguments.clone(), config, options, web_files: web.files, inherited, logging };
     let result = runtime.block_on(serve(setup, &notifier));
     // A thread of the pool that hangs must not keep the process.
     runtime.shutdown_background();

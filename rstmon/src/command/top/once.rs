@@ -40,7 +40,7 @@ pub(crate) fn gather(feed: &Feed, state: &mut State, span: Duration) -> Result<(
         match feed.wait(until.saturating_duration_since(Instant::now())) {
             Ok(Update::Ended) | Err(RecvTimeoutError::Disconnected) => break,
             Ok(Update::Down(why)) => return Err(Failure::io("nothing to show")(std::io::Error::other(why))),
-            Ok(Update::Note(note)) => crate::command::tail::note(&note),
+            Ok(Update::Note(note)) => stream::note(&note),
             Ok(update) => {
                 let first = state.model().snapshot.is_none() && matches!(update, Update::Snapshot(_));
                 state.absorb(update);

@@ -59,9 +59,20 @@ pub(super) struct WebConfig {
     files: Vec<Watched>,
 }
 
-/// Reads the file and everything it points to and says what is wrong with it, or which files those are, its own first.
-pub fn check(path: &Path) -> Result<Vec<PathBuf>, WebConfigError> {
-    Ok(load(path)?.files.iter().map(|file| file.path().to_owned()).collect())
+/// A web configuration that loads.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What it is made from, its own file first.
+    pub files: Vec<PathBuf>,
+    /// Why clients will not believe its certificate now, if they will not.
+    pub out_of_date: Option<Refusal>,
+}
+
+/// Reads the file and everything it points to, and says what is wrong with it.
+pub fn check(path: &Path) -> Result<Checked, WebConfigError> {
+    let config = load(path)?;
+    let files = config.files.iter().map(|file| file.path().to_owned()).collect();
+    Ok(Checked { files, out_of_date: config.out_of_date() })
 }
 
 /// [`check`] of a text that is in no file; relative names are below `directory`. For the fuzzer.

@@ -108,7 +108,7 @@ impl Reloader {
 }
 
 impl WebConfig {
-    fn out_of_date(&self) -> Option<Refusal> {
+    pub(super) fn out_of_date(&self) -> Option<Refusal> {
         self.validity.and_then(|validity| validity.problem(SystemTime::now()))
     }
 }
