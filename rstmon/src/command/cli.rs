@@ -1,7 +1,7 @@
 //! Words, flags and help of the command line.
 
 use super::top::Group;
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
 /// Who reset which TCP connection, why, and what to do about it.
@@ -133,13 +133,13 @@ Keys: press ? in the view";
 
 /// Flags of `top`.
 #[derive(Debug, Args)]
-#[command(after_help = TOP_EXAMPLES)]
+#[command(after_help = TOP_EXAMPLES, group(ArgGroup::new("printed").args(["once", "json"]).multiple(true)))]
 #[expect(clippy::struct_excessive_bools, reason = "one switch a flag of the command line")]
 pub struct TopArguments {
     /// Where the numbers come from.
     #[command(flatten)]
     pub source: SourceArguments,
-    /// Show a recording made by `rstmon tail --json` instead of this host; - reads standard input
+    /// Show a recording made by `rstmon tail --json` instead of this host; - reads standard input (with --once or --json)
     #[arg(long, value_name = "FILE", conflicts_with = "standalone")]
     pub replay: Option<PathBuf>,
     /// How many times faster than it was recorded; 0 = all at once
@@ -151,13 +151,13 @@ pub struct TopArguments {
     /// Print one snapshot as plain text and exit
     #[arg(long)]
     pub once: bool,
-    /// With --once: watch for this long, so that there is something to see [default: 1s]
-    #[arg(long = "for", value_name = "DURATION", requires = "once")]
+    /// With --once or --json: watch for this long, so that there is something to see [default: 1s]
+    #[arg(long = "for", value_name = "DURATION", requires = "printed")]
     pub watch_for: Option<String>,
     /// One JSON document instead of the view (schema: docs/events.md); implies --once
     #[arg(long)]
     pub json: bool,
-    /// Plain ASCII, also where the locale says UTF-8
+    /// Lines and bars in plain ASCII, also where the locale says UTF-8; names stay as they are
     #[arg(long)]
     pub ascii: bool,
     /// Panic after the first frame, to see that the terminal is given back (for development)

@@ -3,23 +3,26 @@
 use crate::{
     model::Direction,
     serve::{
-        Client, ClientError, Lines,
+        Client, ClientError, EVENT_SCHEMA, Lines,
         event::{Endpoint, Event},
         filter::Filter,
     },
 };
 use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, de::Error as _};
 use std::{
     collections::{HashSet, VecDeque},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long to wait before a daemon that went away is looked for again.
 const RETRY: Duration = Duration::from_millis(250);
 /// Events come in order but for those that wait for their other end: far less than this apart.
 const DISORDER: SignedDuration = SignedDuration::from_secs(1);
+/// How long a daemon may take to tell what it remembers. After that nothing is taken for a repetition: a clock that was
+/// set back must not hide what happens now.
+const REPEATING: Duration = Duration::from_secs(10);
 /// Events that are remembered to tell repeated ones, at most.
 const RECENT: usize = 16 * 1024;
 
@@ -43,10 +46,14 @@ impl Line {
             lost: u64,
         }
         // Almost all are events: trying them first reads them once, unlike an untagged enum.
-        serde_json::from_slice(line).map(Self::Event).or_else(|error| match serde_json::from_slice(line) {
-            Ok(Gap { lost }) => Ok(Self::Lost { lost }),
-            Err(_) => Err(error),
-        })
+        match serde_json::from_slice::<Box<Event>>(line) {
+            Ok(event) if event.schema == EVENT_SCHEMA => Ok(Self::Event(event)),
+            Ok(event) => Err(serde_json::Error::custom(format_args!("schema {}", event.schema))),
+            Err(error) => match serde_json::from_slice(line) {
+                Ok(Gap { lost }) => Ok(Self::Lost { lost }),
+                Err(_) => Err(error),
+            },
+        }
     }
 }
 
@@ -70,19 +77,26 @@ pub struct Follow {
     history: usize,
     lines: Option<Lines>,
     recent: Recent,
+    /// When it was attached first.
+    attached: Option<Timestamp>,
+    /// That the daemon refuses was told.
+    complained: bool,
 }
 
 impl Follow {
     /// Connects; begins with the last `history` events that the daemon remembers.
     pub async fn connect(client: Client, filter: Filter, history: usize) -> Result<Self, ClientError> {
-        let lines = client.events(history, &filter).await?;
-        Ok(Self { client, filter, history, lines: Some(lines), recent: Recent::default() })
+        let mut follow = Self::later(client, filter, history);
+        follow.lines = Some(follow.client.events(history, &follow.filter).await?);
+        follow.attached = Some(Timestamp::now());
+        Ok(follow)
     }
 
     /// The same, before there is a daemon: it begins with [`Told::Attached`].
     #[must_use]
     pub fn later(client: Client, filter: Filter, history: usize) -> Self {
-        Self { client, filter, history, lines: None, recent: Recent::default() }
+        let (lines, recent) = (None, Recent::default());
+        Self { client, filter, history, lines, recent, attached: None, complained: false }
     }
 
     /// Waits for what comes next. May be dropped while it waits, and called again.
@@ -117,11 +131,23 @@ impl Follow {
 
     async fn reconnect(&mut self) -> Option<Told> {
         // What happened meanwhile is in the daemon's memory, whatever was wanted of the past at the beginning.
-        let history = if self.recent.newest.is_some() { usize::MAX } else { self.history };
-        if let Ok(lines) = self.client.events(history, &self.filter).await {
-            self.lines = Some(lines);
-            self.recent.resume();
-            return Some(Told::Attached);
+        let history = if self.attached.is_some() { usize::MAX } else { self.history };
+        match self.client.events(history, &self.filter).await {
+            Ok(lines) => {
+                self.lines = Some(lines);
+                self.complained = false;
+                match self.attached {
+                    Some(attached) => self.recent.resume(attached),
+                    None => self.attached = Some(Timestamp::now()),
+                }
+                return Some(Told::Attached);
+            }
+            // It is there, and will not have this reader: that is news, once.
+            Err(error) if !error.is_no_connection() && !self.complained => {
+                self.complained = true;
+                return Some(Told::Gone(Some(error)));
+            }
+            Err(_) => {}
         }
         tokio::time::sleep(RETRY).await;
         None
@@ -148,26 +174,29 @@ struct Resumed {
     until: Timestamp,
     /// Those between that were.
     told: HashSet<Identity>,
+    /// When it is no longer worth asking.
+    over: Instant,
 }
 
 impl Recent {
-    /// From here on, what was told before may be repeated.
-    fn resume(&mut self) {
-        self.resumed = self.newest.map(|newest| Resumed {
-            since: newest.checked_sub(DISORDER).unwrap_or(Timestamp::MIN),
-            until: newest.checked_add(DISORDER).unwrap_or(Timestamp::MAX),
+    /// From here on, what was told before may be repeated; what happened before `attached` was not wanted.
+    fn resume(&mut self, attached: Timestamp) {
+        let since = self.newest.and_then(|newest| newest.checked_sub(DISORDER).ok());
+        self.resumed = Some(Resumed {
+            since: since.unwrap_or(attached),
+            until: self.newest.unwrap_or(attached).checked_add(DISORDER).unwrap_or(Timestamp::MAX),
             told: self.last.iter().copied().collect(),
+            over: Instant::now() + REPEATING,
         });
     }
 
     fn is_new(&mut self, event: &Event) -> bool {
         let identity = (event.time, event.direction, event.local, event.remote);
-        if let Some(Resumed { since, until, told }) = &self.resumed {
-            if event.time < *since || told.contains(&identity) {
-                return false;
-            }
-            if event.time > *until {
+        if let Some(Resumed { since, until, told, over }) = &self.resumed {
+            if event.time > *until || Instant::now() > *over {
                 self.resumed = None;
+            } else if event.time < *since || told.contains(&identity) {
+                return false;
             }
         }
         self.newest = self.newest.max(Some(event.time));
@@ -198,11 +227,19 @@ mod tests {
         let mut recent = Recent::default();
         let told = [event("2026-11-21T03:00:00Z", 1), event("2026-11-21T03:00:05Z", 2)];
         assert!(told.iter().all(|event| recent.is_new(event)));
-        recent.resume();
+        recent.resume(told[0].time);
         assert!(!told.iter().any(|event| recent.is_new(event)), "both were told before");
         assert!(recent.is_new(&event("2026-11-21T03:00:04.5Z", 3)), "it had waited for its other end");
         assert!(!recent.is_new(&event("2026-11-21T03:00:03Z", 4)), "it is from before");
         assert!(recent.is_new(&event("2026-11-21T03:00:06Z", 5)));
+    }
+
+    #[test]
+    fn who_was_told_nothing_yet_learns_what_happened_since() {
+        let mut recent = Recent::default();
+        recent.resume("2026-11-21T03:00:00Z".parse().expect("a time"));
+        assert!(!recent.is_new(&event("2026-11-21T02:59:59Z", 1)), "it is from before");
+        assert!(recent.is_new(&event("2026-11-21T03:00:00.5Z", 2)));
     }
 
     #[test]
@@ -211,5 +248,7 @@ mod tests {
         assert!(matches!(Line::parse(&line), Ok(Line::Event(_))));
         assert!(matches!(Line::parse(br#"{"schema":1,"lost":3}"#), Ok(Line::Lost { lost: 3 })));
         assert!(Line::parse(br#"{"schema":1}"#).is_err());
+        let other = String::from_utf8_lossy(&line).replace("\"schema\":1", "\"schema\":2");
+        assert!(Line::parse(other.as_bytes()).is_err(), "what another schema means is not known");
     }
 }

@@ -59,10 +59,12 @@ where
     let mut stopping = shared.stopping.clone();
     loop {
         let accepted = tokio::select! {
+            // In this order: in a crowd there is always somebody to accept, and what ended connections leave behind has to
+            // be freed all the same.
+            biased;
             () = stopping.stopped() => break,
-            accepted = listener.accept() => accepted,
-            // Frees what ended connections leave behind.
             Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok(stream) => {

@@ -254,9 +254,12 @@ impl FromStr for Word {
             "process" => Test::Process(texts()),
             "unit" => Test::Unit(texts()),
             "container" => Test::Container(texts()),
-            "port" => {
-                Test::Port(each("port", &values, |value| value.parse().ok(), || "a number from 1 to 65535".into())?)
-            }
+            "port" => Test::Port(each(
+                "port",
+                &values,
+                |value| value.parse().ok().filter(|port| *port > 0),
+                || "a number from 1 to 65535".into(),
+            )?),
             "cause" => Test::Cause(each("cause", &values, |value| value.parse().ok(), || list(Cause::ALL, Cause::id))?),
             "reason" => Test::Reason(each("reason", &values, reason, || {
                 "a name of the kernel's enum sk_rst_reason in lower case, such as tcp_abort_on_close or no_socket, or unsupported".into()
@@ -418,6 +421,7 @@ mod tests {
         assert!(text(&["direction=up"]).contains("one of sent, received"));
         assert!(text(&["direction=\u{1b}[2J"]).starts_with("direction=?[2J can never match"));
         assert!(text(&["port=http"]).contains("a number from 1 to 65535"));
+        assert!(text(&["port=0"]).contains("a number from 1 to 65535"));
         assert!(text(&["cause=foo"]).contains("keepalive_race"));
         assert!(text(&["remote=10.0.0.0/99"]).contains("10.0.0.0/8"));
         assert!(matches!(Filter::parse(&["reason=TCP STATE"]), Err(FilterError::Value { field: "reason", .. })));

@@ -124,22 +124,13 @@ impl Hub {
             return;
         }
         let Some(line) = line() else { return };
-        let (mut dropped, mut cut) = (0, 0);
-        for seat in readers {
-            match seat.offer(&line, now) {
-                Offered::Taken => {}
-                Offered::Dropped => dropped += 1,
-                Offered::Stalled => {
-                    dropped += 1;
-                    cut += 1;
-                }
-            }
-        }
+        let dropped: u64 = readers.map(|seat| u64::from(!seat.offer(&line, now))).sum();
+        let before = seats.taken.len();
         // The end of its queue ends the subscription as soon as the reader moves.
         seats.taken.retain(|seat| !seat.is_stalled(now));
         self.shared.seated.store(seats.taken.len(), Ordering::Relaxed);
         self.shared.lost.fetch_add(dropped, Ordering::Relaxed);
-        self.shared.cut.fetch_add(cut, Ordering::Relaxed);
+        self.shared.cut.fetch_add((before - seats.taken.len()) as u64, Ordering::Relaxed);
     }
 
     /// Follows what is published from now on and passes `filter`, after those of `history` that pass it.
@@ -171,34 +162,29 @@ impl Hub {
     }
 }
 
-/// What became of a line that was offered to one subscriber.
-enum Offered {
-    Taken,
-    Dropped,
-    /// Dropped, and it has been so for too long.
-    Stalled,
-}
-
 impl Seat {
-    fn offer(&mut self, line: &Arc<str>, now: Instant) -> Offered {
+    /// Whether nobody misses the line.
+    fn offer(&mut self, line: &Arc<str>, now: Instant) -> bool {
         match self.queue.try_send(Delivery { lost_before: self.lost, line: Arc::clone(line) }) {
             Ok(()) => {
                 self.lost = 0;
                 self.full_since = None;
-                Offered::Taken
+                true
             }
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.lost += 1;
                 self.full_since.get_or_insert(now);
-                if self.is_stalled(now) { Offered::Stalled } else { Offered::Dropped }
+                false
             }
             // Its subscription is being dropped and unregisters itself: nobody is left to miss the line.
-            Err(mpsc::error::TrySendError::Closed(_)) => Offered::Taken,
+            Err(mpsc::error::TrySendError::Closed(_)) => true,
         }
     }
 
+    /// Its queue is full, and has been for too long. One that has been emptied since, without a line for it to show
+    /// that, is not.
     fn is_stalled(&self, now: Instant) -> bool {
-        self.full_since.is_some_and(|since| now.duration_since(since) >= STALL)
+        self.queue.capacity() == 0 && self.full_since.is_some_and(|since| now.duration_since(since) >= STALL)
     }
 }
 
@@ -375,6 +361,25 @@ mod tests {
         let lines = drain(&mut reader);
         assert_eq!(lines.len(), 3, "{lines:?}");
         assert!(lines.iter().all(|line| line.contains(r#""process":"java""#)), "{lines:?}");
+    }
+
+    #[test]
+    fn who_has_caught_up_keeps_its_seat_whatever_others_are_sent() {
+        let hub = Hub::new(2, 1);
+        let java = Filter::parse(&["process=java"]).expect("a valid filter");
+        let mut reader = hub.subscribe(java, Vec::new()).expect("a seat");
+        let start = Instant::now();
+        let publish = |now, process| {
+            let event = event(process);
+            hub.offer(now, |filter| filter.matches(&*event), || event_line(&event));
+        };
+        publish(start, "java");
+        publish(start, "java");
+        assert_eq!((drain(&mut reader).len(), hub.slow_subscriber_lost()), (1, 1));
+        publish(start + 2 * STALL, "curl");
+        assert_eq!((hub.subscribers_cut(), hub.has_subscribers()), (0, true));
+        publish(start + 2 * STALL, "java");
+        assert_eq!(drain(&mut reader)[0], r#"{"schema":1,"lost":1}"#);
     }
 
     #[test]

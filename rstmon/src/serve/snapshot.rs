@@ -75,7 +75,7 @@ impl EventsLost {
     #[must_use]
     pub fn sum(&self) -> u64 {
         let Self { ring_full, rate_limited, slow_subscriber } = self;
-        ring_full + rate_limited + slow_subscriber
+        ring_full.saturating_add(*rate_limited).saturating_add(*slow_subscriber)
     }
 }
 
@@ -88,7 +88,7 @@ pub struct Degraded {
     pub hides: String,
 }
 
-/// The resets of one owner and cause. A label that is not known, or that `metrics.labels` leaves out, is absent.
+/// The resets of one owner and cause, with all labels, whatever `metrics.labels` says. One that is not known is absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesCount {
     /// Which way.

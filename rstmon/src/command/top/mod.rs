@@ -14,7 +14,7 @@ mod view;
 
 use super::{Failure, cli::TopArguments, config::Config, duration, failure::UsageError, logging};
 use crate::serve::filter::Filter;
-use crossterm::event;
+use crossterm::event::{self, Event};
 use feed::Feed;
 use input::{Action, action};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -30,7 +30,7 @@ use std::{
 };
 use terminal::Screen;
 use tui_input::backend::crossterm::EventHandler as _;
-use view::{Regions, Target, look::Look};
+use view::{Regions, Target, columns::columns, look::Look};
 
 pub use state::group::Group;
 
@@ -129,8 +129,10 @@ impl View {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             for event in first.into_iter().chain(std::iter::from_fn(|| events.try_recv().ok())) {
-                changed = true;
+                changed |= matches!(event, Event::Resize(..));
+                // A mouse that only moves asks for nothing.
                 if let Some(action) = action(&event, self.state.prompt.is_some()) {
+                    changed = true;
                     match self.act(&action) {
                         Then::Continue => {}
                         Then::Redraw => screen.clear()?,
@@ -147,7 +149,8 @@ impl View {
         for taken in 0..UPDATES_A_FRAME {
             match self.feed.take() {
                 Ok(update) => self.state.absorb(update),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return taken > 0,
+                Err(TryRecvError::Empty) => return taken > 0,
+                Err(TryRecvError::Disconnected) => return self.state.feed_died() || taken > 0,
             }
         }
         true
@@ -176,7 +179,11 @@ impl View {
             Action::Back => drop(state.screens.pop()),
             Action::Group(group) => state.group_by(group),
             Action::NextGroup => state.group_by(state.group.next()),
-            Action::SortBeside(step) => state.sort_by(state.sort.beside(step)),
+            Action::SortBeside(step) => {
+                let shown: Vec<_> =
+                    columns(self.regions.list.width, state.group).into_iter().map(|(it, _)| it).collect();
+                state.sort_by(state.sort.beside(step, &shown));
+            }
             Action::Invert => state.sort_by(state.sort.inverted()),
             Action::AskFilter => state.ask_for_filter(),
             Action::TakeFilter => state.take_filter(),

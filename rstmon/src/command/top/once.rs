@@ -21,6 +21,7 @@ use crate::{
         snapshot::{Degraded, EventsLost, Snapshot},
     },
 };
+use clap::ValueEnum as _;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use std::{
@@ -30,17 +31,20 @@ use std::{
 
 /// Number of the JSON form.
 const SCHEMA: u32 = 1;
+/// How long to wait for the first counts, besides the time that is watched.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Columns of a sparkline.
 const TREND: usize = 12;
 
 /// Takes in what a feed tells for `span`, or all of a recording.
 pub(crate) fn gather(feed: &Feed, state: &mut State, span: Duration) -> Result<(), Failure> {
     let mut until = Instant::now() + span;
+    let (give_up, mut noted) = (until + PATIENCE, None);
     loop {
         match feed.wait(until.saturating_duration_since(Instant::now())) {
             Ok(Update::Ended) | Err(RecvTimeoutError::Disconnected) => break,
             Ok(Update::Down(why)) => return Err(Failure::io("nothing to show")(std::io::Error::other(why))),
-            Ok(Update::Note(note)) => stream::note(&note),
+            Ok(Update::Note(note)) => noted = Some(note),
             Ok(update) => {
                 let first = state.model().snapshot.is_none() && matches!(update, Update::Snapshot(_));
                 state.absorb(update);
@@ -50,8 +54,15 @@ pub(crate) fn gather(feed: &Feed, state: &mut State, span: Duration) -> Result<(
                 }
             }
             Err(RecvTimeoutError::Timeout) if state.model().snapshot.is_some() => break,
-            Err(RecvTimeoutError::Timeout) => until += span,
+            Err(RecvTimeoutError::Timeout) if Instant::now() < give_up => until = give_up,
+            Err(RecvTimeoutError::Timeout) => {
+                let why = noted.unwrap_or_else(|| "nobody has told any counts".to_owned());
+                return Err(Failure::io("nothing to show")(std::io::Error::other(why)));
+            }
         }
+    }
+    if let Some(note) = noted {
+        stream::note(&note);
     }
     state.refresh();
     Ok(())
@@ -74,7 +85,7 @@ struct Document<'a> {
     count_overflow: u64,
     uncounted: Option<i64>,
     degraded: &'a [Degraded],
-    group: &'static str,
+    group: String,
     filter: String,
     /// Whether the rows are exact counts; if not, they are of the remembered events.
     exact: bool,
@@ -142,7 +153,7 @@ pub(crate) fn json(state: &State) -> Result<String, Failure> {
         count_overflow: snapshot.count_overflow,
         uncounted: snapshot.uncounted,
         degraded: &snapshot.degraded,
-        group: state.group.word(),
+        group: state.group.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned()),
         filter: state.filter.to_string(),
         exact: state.basis == Basis::Counted && !matches!(state.origin, Origin::Replay(_)),
         rows: state.rows.iter().map(row_document).collect(),
@@ -209,12 +220,12 @@ fn header(state: &State, snapshot: &Snapshot) -> Vec<String> {
         format!("rstmon {} on {}, {}", snapshot.version, safe(&snapshot.host), source(&state.origin)),
         format!("at {} since {}, Linux {}", snapshot.time, snapshot.started, safe(&snapshot.kernel)),
         format!("{}; {}", pace(Direction::Sent), pace(Direction::Received)),
-        format!("{} events not shown (all counted)", thousands(snapshot.events_lost.sum() + state.model().lost)),
+        format!("{} events not shown (all counted)", thousands(state.lost())),
     ];
     if let Origin::Replay(_) = state.origin {
         lines[0] = format!("rstmon {}, {}", snapshot.version, source(&state.origin));
         lines[1] = format!("recorded from {} to {}", snapshot.started, snapshot.time);
-        lines[3] = format!("{} events were lost while it was recorded", thousands(snapshot.events_lost.sum()));
+        lines[3] = format!("{} events were lost while it was recorded", thousands(state.lost()));
     }
     lines.extend(snapshot.degraded.iter().map(|Degraded { what, hides }| format!("degraded: {what} hides {hides}")));
     lines.extend(snapshot.uncounted.filter(|uncounted| *uncounted != 0).map(|n| format!("the kernel counts {n:+}")));

@@ -17,9 +17,13 @@ use std::{
     panic,
     sync::{
         Once,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, sync_channel},
     },
 };
+
+/// Whether the view has the terminal: giving it back twice would move the shell's cursor.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal in raw mode, on its alternate screen, with the mouse; given back on drop and on a panic.
 pub(crate) struct Screen {
@@ -35,6 +39,7 @@ impl Screen {
 
     fn enter() -> io::Result<Self> {
         enable_raw_mode()?;
+        TAKEN.store(true, Ordering::Relaxed);
         // From here on there is something to give back, also when one of the next steps fails.
         let given_back = GiveBack;
         execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture)?;
@@ -63,6 +68,7 @@ impl Screen {
         give_back();
         let stopped = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP);
         let taken = stopped.and_then(|()| enable_raw_mode()).and_then(|()| {
+            TAKEN.store(true, Ordering::Relaxed);
             execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture)?;
             self.terminal.clear()
         });
@@ -106,6 +112,9 @@ impl Drop for GiveBack {
 
 /// Nothing can be done about a terminal that is gone.
 fn give_back() {
+    if !TAKEN.swap(false, Ordering::Relaxed) {
+        return;
+    }
     let _ = execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, Show);
     let _ = disable_raw_mode();
 }

@@ -43,7 +43,7 @@ impl Recorded {
     }
 
     pub(super) fn lose(&mut self, lost: u64) {
-        self.lost += lost;
+        self.lost = self.lost.saturating_add(lost);
     }
 
     /// Time of the first event.

@@ -106,6 +106,19 @@ impl State {
         self.paused.as_deref().unwrap_or(&self.live)
     }
 
+    /// Events that were not shown. The daemon's count of those that its readers were too slow for is not of this reader,
+    /// who counts its own; a recording knows nothing else.
+    #[must_use]
+    pub(crate) fn lost(&self) -> u64 {
+        let lost = self.model().snapshot.as_ref().map(|snapshot| snapshot.events_lost).unwrap_or_default();
+        match self.origin {
+            Origin::Replay(_) => lost.sum(),
+            Origin::Daemon(_) | Origin::Alone => {
+                lost.ring_full.saturating_add(lost.rate_limited).saturating_add(self.model().lost)
+            }
+        }
+    }
+
     /// Whether the view stands still.
     #[must_use]
     pub(crate) fn is_paused(&self) -> bool {
@@ -131,14 +144,24 @@ impl State {
             Update::Ended => self.link = Link::Ended,
             Update::Snapshot(snapshot) => {
                 if self.live.absorb(*snapshot) {
+                    self.clear_frozen();
                     self.notice = Some("another daemon: it counts from zero".to_owned());
                 }
                 self.stale = true;
             }
             Update::Event(event) => self.live.remember(event),
-            Update::Lost(lost) => self.live.lost += lost,
+            Update::Lost(lost) => self.live.lost = self.live.lost.saturating_add(lost),
             Update::Note(note) => self.notice = Some(note),
         }
+    }
+
+    /// Whoever told will not tell any more, and has not said so. Whether that is news.
+    pub(crate) fn feed_died(&mut self) -> bool {
+        let news = matches!(self.link, Link::Connecting | Link::Up);
+        if news {
+            self.link = Link::Down("its thread has ended".to_owned());
+        }
+        news
     }
 
     /// Brings the rows up to date, if anything changed. To be called before each drawing.
@@ -152,7 +175,7 @@ impl State {
         for frozen in &mut self.frozen {
             match rows.iter().position(|row| row.key == frozen.key) {
                 Some(at) => *frozen = rows.remove(at),
-                // It has no resets to show any more, or the filter leaves it out: its numbers stand still.
+                // The filter leaves it out: its numbers stand still.
                 None => frozen.rate = None,
             }
         }
@@ -218,8 +241,10 @@ impl State {
         let next = match self.screens.last() {
             None => self.selected().map(|(_, row)| Screen::row(row.key.clone())),
             Some(Screen::Row { key, event, .. }) => {
-                let newest = || self.events_of(key, 1).first().map(|event| Arc::clone(event));
-                event.clone().or_else(newest).map(Screen::reset)
+                let listed = self.events_of(key, LISTED);
+                // One that has left the list meanwhile is not chosen any more.
+                let chosen = event.as_ref().and_then(|event| listed.iter().find(|listed| Arc::ptr_eq(listed, event)));
+                chosen.or(listed.first()).map(|event| Screen::reset(Arc::clone(event)))
             }
             Some(Screen::Reset { .. } | Screen::Help { .. }) => None,
         };
@@ -282,10 +307,19 @@ impl State {
     /// Starts the totals at zero.
     pub(crate) fn zero(&mut self) {
         self.live.counts.zero();
+        self.clear_frozen();
         if self.paused.is_some() {
             self.paused = Some(Box::new(self.live.clone()));
         }
         self.stale = true;
+    }
+
+    /// What is frozen has no resets any more, until there are new ones.
+    fn clear_frozen(&mut self) {
+        for row in &mut self.frozen {
+            row.total = 0;
+            row.trend.clear();
+        }
     }
 
     /// Keeps the chosen row on top, or lets go of it.

@@ -70,12 +70,14 @@ impl Sort {
         Self { column, descending: column.descends() }
     }
 
-    /// By the neighbouring column, `step` columns to the right.
+    /// By the neighbouring one of the columns that are `shown`, `step` to the right; by the first one, if the present is
+    /// not among them.
     #[must_use]
-    pub(crate) fn beside(self, step: isize) -> Self {
-        let at = Column::ALL.iter().position(|column| *column == self.column).unwrap_or(0);
-        let count = Column::ALL.len();
-        Self::by(Column::ALL[at.wrapping_add_signed(step).wrapping_add(count) % count])
+    pub(crate) fn beside(self, step: isize, shown: &[Column]) -> Self {
+        let count = shown.len().max(1);
+        let at = shown.iter().position(|column| *column == self.column);
+        let next = at.map_or(0, |at| at.wrapping_add_signed(step).wrapping_add(count) % count);
+        shown.get(next).map_or(self, |column| Self::by(*column))
     }
 
     /// The other way round.
@@ -110,10 +112,14 @@ mod tests {
     #[test]
     fn columns_come_round_in_both_directions() {
         let mut sort = Sort::by(Column::Process);
-        sort = sort.beside(-1);
+        sort = sort.beside(-1, &Column::ALL);
         assert_eq!(sort, Sort { column: Column::Peer, descending: false });
-        sort = sort.beside(1).beside(1);
+        sort = sort.beside(1, &Column::ALL).beside(1, &Column::ALL);
         assert_eq!(sort.column, Column::Place);
+        let narrow = [Column::Process, Column::Rate];
+        assert_eq!(sort.beside(1, &narrow).column, Column::Process, "it is not shown");
+        assert_eq!(Sort::by(Column::Process).beside(1, &narrow).column, Column::Rate);
+        assert_eq!(sort.beside(1, &[]), sort);
         assert!(Sort::by(Column::Total).descending && !Sort::by(Column::Total).inverted().descending);
     }
 }

@@ -4,8 +4,10 @@ use crate::command::top::state::{group::Group, sort::Column};
 
 /// Between two columns.
 pub(crate) const GAP: u16 = 1;
-/// What a row is worth without: these are always there.
+/// These are there as long as there is any room; the last go first.
 const CORE: [Column; 4] = [Column::Process, Column::Cause, Column::Rate, Column::Total];
+/// The same for peer networks, which are wide.
+const NETWORK_CORE: [Column; 4] = [Column::Rate, Column::Total, Column::Cause, Column::Process];
 /// The others come in this order, each once all before it have their ideal width.
 const MORE: [Column; 5] = [Column::Port, Column::Direction, Column::Trend, Column::Peer, Column::Place];
 /// Columns that grow beyond their ideal, in this order, up to a width or their greatest: two minutes, an IPv4 address with
@@ -52,8 +54,9 @@ fn key(group: Group) -> Option<Column> {
 #[must_use]
 pub(crate) fn columns(width: u16, group: Group) -> Vec<(Column, u16)> {
     let key = key(group);
+    let core = if group == Group::Network { NETWORK_CORE } else { CORE };
     let mut chosen: Vec<Column> =
-        key.into_iter().chain(CORE.into_iter().filter(|column| Some(*column) != key)).collect();
+        key.into_iter().chain(core.into_iter().filter(|column| Some(*column) != key)).collect();
     let needed = |chosen: &[Column], size: fn((u16, u16, u16)) -> u16| -> u16 {
         chosen.iter().map(|column| size(widths(*column, group)) + GAP).sum::<u16>().saturating_sub(GAP)
     };

@@ -47,6 +47,9 @@ pub(crate) fn lines(state: &State, look: &Look, height: u16, columns: u16) -> Ve
     lines.into_iter().map(|parts| join(parts, columns, look)).collect()
 }
 
+/// Columns from which the status line has room for whole sentences.
+const ROOMY: u16 = 100;
+
 /// Parts with dots between them; the first one that has no room, and all behind it, are left out.
 fn join(parts: Vec<Part>, columns: u16, look: &Look) -> Line<'static> {
     let (mut spans, mut room) = (Vec::new(), usize::from(columns));
@@ -113,7 +116,7 @@ fn pace(state: &State, short: bool) -> Vec<Part> {
 
 fn unknown(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
     let mut parts = Vec::new();
-    let lost = snapshot.events_lost.sum() + state.model().lost;
+    let lost = state.lost();
     let events = thousands(state.model().memory.len() as u64);
     match lost {
         0 => parts.push((format!("{events} events, none lost"), FAINT)),
@@ -142,14 +145,16 @@ pub(crate) fn status(state: &State, look: &Look, columns: u16) -> Line<'static> 
     if state.is_paused() {
         parts.push(("PAUSED".to_owned(), look.warning()));
     }
-    if !state.filter.is_empty() {
-        parts.push((format!("filter {}", safe(&state.filter.to_string())), look.label()));
-    }
+    // Before the filter, which may take all the room.
     parts.push(match (state.basis, &state.origin) {
+        (Basis::Remembered, _) if columns < ROOMY => ("of remembered events".to_owned(), look.warning()),
         (Basis::Remembered, _) => ("of the events remembered, not of all resets".to_owned(), look.warning()),
         (Basis::Counted, Origin::Replay(_)) => ("of the events recorded".to_owned(), FAINT),
         (Basis::Counted, _) => ("exact counts".to_owned(), FAINT),
     });
+    if !state.filter.is_empty() {
+        parts.push((format!("filter {}", safe(&state.filter.to_string())), look.label()));
+    }
     if let Some(since) = state.model().counts.zeroed() {
         parts.push((format!("totals since {}", time(since, 0, look)), Style::new()));
     }

@@ -37,7 +37,9 @@ impl Look {
     pub(crate) fn of_environment(ascii: bool) -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
-        let utf8 = locale.ends_with("utf-8") || locale.ends_with("utf8");
+        // Behind the encoding may be a modifier.
+        let encoding = locale.split('@').next().unwrap_or_default();
+        let utf8 = encoding.ends_with("utf-8") || encoding.ends_with("utf8");
         Self { colour: set("NO_COLOR").is_none(), unicode: utf8 && !ascii, zone: TimeZone::system() }
     }
 

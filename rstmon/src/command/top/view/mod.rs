@@ -1,6 +1,6 @@
 //! The state as a screen. Draws what [`State`](super::state::State) holds; decides nothing but what there is room for.
 
-mod columns;
+pub(crate) mod columns;
 mod events;
 mod footer;
 mod header;

@@ -24,6 +24,9 @@ use ratatui::{
     widgets::Paragraph,
 };
 
+/// Columns below which keys and what they do are not side by side.
+const NARROW: u16 = 70;
+
 /// Draws the topmost page.
 pub(crate) fn draw(
     frame: &mut Frame<'_>,
@@ -134,7 +137,11 @@ fn name(key: &RowKey, group: Group) -> String {
 fn keys(width: u16, look: &Look) -> Vec<Line<'static>> {
     let mut prose = Prose::new(width, look);
     for (keys, what) in KEYS {
-        prose.item(keys, 22, what);
+        if width < NARROW {
+            prose.paragraph_of(&format!("{keys}: {what}"));
+        } else {
+            prose.item(keys, 26, what);
+        }
     }
     prose.gap();
     for text in [

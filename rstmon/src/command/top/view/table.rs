@@ -22,6 +22,7 @@ use ratatui::{
     layout::Rect,
     style::{Modifier, Style},
     text::{Line, Span},
+    widgets::{Paragraph, Wrap},
 };
 
 /// Draws the headings and as many rows as there is room for, the chosen one among them.
@@ -44,7 +45,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: &Look
         frame.render_widget(text, line);
     }
     if state.rows.is_empty() && list.height > 0 {
-        frame.render_widget(Line::styled(nothing(state), FAINT), list);
+        frame.render_widget(Paragraph::new(nothing(state)).style(FAINT).wrap(Wrap { trim: true }), list);
     }
 }
 
