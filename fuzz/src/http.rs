@@ -133,8 +133,8 @@ impl Source for Fixed {
         serde_json::json!({"kernel": "made up"})
     }
 
-    fn history(&self, since: Duration) -> Vec<Arc<str>> {
-        if since.is_zero() { Vec::new() } else { vec![Arc::from(r#"{"schema":1}"#); 3] }
+    fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send> {
+        Box::new(std::iter::repeat_n(Arc::from(r#"{"schema":1}"#), if since.is_zero() { 0 } else { 3 }))
     }
 
     fn snapshot(&self) -> Result<Snapshot, SourceError> {

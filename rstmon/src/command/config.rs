@@ -8,7 +8,7 @@ use crate::{
 };
 use serde::Deserialize;
 use std::{
-    io,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -196,10 +196,22 @@ section! {
 }
 
 impl Config {
-    /// The configuration of a command that has only the common flags.
+    /// The configuration of a command that has only the common flags. Without `--config`, a file that this user may not
+    /// read is as one that is not there: all that is wanted of it is where the daemon is.
     pub fn load(arguments: &ConfigArguments) -> Result<Self, ConfigError> {
-        let file = arguments.file();
-        let mut config = if arguments.config.is_some() || file.exists() { Self::read(file)? } else { Self::default() };
+        Self::load_unless(arguments, &[ErrorKind::NotFound, ErrorKind::PermissionDenied])
+    }
+
+    /// `defaults`: ways to fail to read the file that mean that there is none, unless it was named.
+    fn load_unless(arguments: &ConfigArguments, defaults: &[ErrorKind]) -> Result<Self, ConfigError> {
+        let mut config = match Self::read(arguments.file()) {
+            Err(ConfigError::Read { source, .. })
+                if arguments.config.is_none() && defaults.contains(&source.kind()) =>
+            {
+                Self::default()
+            }
+            result => result?,
+        };
         if let Some(path) = &arguments.socket {
             config.socket.path.clone_from(path);
         }
@@ -209,9 +221,10 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration of `run`.
+    /// The configuration of `run`. A file that is there has to be read: without it, the daemon would serve everybody
+    /// what the file may say is for few.
     pub fn load_for_run(arguments: &RunArguments) -> Result<Self, ConfigError> {
-        let mut config = Self::load(&arguments.config)?;
+        let mut config = Self::load_unless(&arguments.config, &[ErrorKind::NotFound])?;
         if !arguments.listen_address.is_empty() {
             config.web.listen_address.clone_from(&arguments.listen_address);
         }

@@ -169,7 +169,9 @@ impl Monitor {
     /// Takes the counts in and returns their sum, all resets so far. Called at each scrape, and now and then, so that
     /// the count map never stays full.
     pub fn read_counts(&self) -> Result<u64, Failure> {
-        let counts = lock(&self.counts).read()?;
+        // Held to the end: a reading that is taken in after a later one would be added twice.
+        let mut reader = lock(&self.counts);
+        let counts = reader.read()?;
         let mut exporter = lock(&self.exporter);
         let mut resolver = lock(&self.resolver);
         let now = Instant::now();

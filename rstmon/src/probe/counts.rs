@@ -42,19 +42,25 @@ pub struct CountReader {
     /// Emptying a generation is possible; not on a kernel that refuses `membarrier`.
     pub(super) recycles: bool,
     pub(super) current: usize,
+    /// The other generation counts by now, and the current one is being emptied.
+    pub(super) emptying: bool,
+    /// What was taken out of it and has not been handed over, because a reading failed in between.
+    pub(super) settled: Vec<(CountKey, u64)>,
 }
 
 impl CountReader {
     /// Reads everything. When the hash is more than half full, the other generation takes over and this one is
     /// emptied, after every program that may still write to it has ended: no count is lost or read twice.
     pub fn read(&mut self) -> Result<Counts, ProbeError> {
-        let mut counts = Counts { live: self.read_generation(self.current, false)?, ..Counts::default() };
-        if self.recycles && counts.live.len() * 2 > self.max_entries as usize {
-            self.recycle(&mut counts)?;
+        let mut live = Vec::new();
+        self.read_generation(self.current, false, &mut live)?;
+        if self.emptying || (self.recycles && live.len() * 2 > self.max_entries as usize) {
+            self.recycle()?;
+            live.clear();
+            self.read_generation(self.current, false, &mut live)?;
         }
-        counts.overflow = self.read_overflow()?;
-        counts.lost = sums(&self.lost)?;
-        Ok(counts)
+        let (overflow, lost) = (self.read_overflow()?, sums(&self.lost)?);
+        Ok(Counts { live, settled: std::mem::take(&mut self.settled), overflow, lost })
     }
 
     /// Whether full hashes are emptied.
@@ -63,22 +69,26 @@ impl CountReader {
         self.recycles
     }
 
-    fn recycle(&mut self, counts: &mut Counts) -> Result<(), ProbeError> {
+    /// Each step may fail, and is done again at the next reading: what was taken out until then is kept.
+    fn recycle(&mut self) -> Result<(), ProbeError> {
         let next = 1 - self.current;
         let number = u32::try_from(next).unwrap_or(0);
         self.generation.set(0, number, 0).map_err(ProbeError::map("GENERATION"))?;
-        // On an error the next reading tries again: nothing was emptied yet.
+        self.emptying = true;
         sys::wait_for_running_programs().map_err(|source| ProbeError::ReadCounts { source })?;
-        counts.settled = self.read_generation(self.current, true)?;
+        let mut settled = std::mem::take(&mut self.settled);
+        let emptied = self.read_generation(self.current, true, &mut settled);
+        self.settled = settled;
+        emptied?;
         self.current = next;
-        counts.live = self.read_generation(self.current, false)?;
+        self.emptying = false;
         Ok(())
     }
 
-    fn read_generation(&self, index: usize, delete: bool) -> Result<Vec<(CountKey, u64)>, ProbeError> {
+    /// Adds to `counts`, also what was read before an error.
+    fn read_generation(&self, index: usize, delete: bool, counts: &mut Vec<(CountKey, u64)>) -> Result<(), ProbeError> {
         let map = &self.generations[index];
         let slot_bytes = size_of::<CountSlot>().next_multiple_of(8);
-        let mut counts = Vec::new();
         sys::read_hash(
             map.fd().as_fd(),
             size_of::<CountKey>(),
@@ -96,8 +106,7 @@ impl CountReader {
                 }
             },
         )
-        .map_err(|source| ProbeError::ReadCounts { source })?;
-        Ok(counts)
+        .map_err(|source| ProbeError::ReadCounts { source })
     }
 
     /// Resets sent in each network namespace, by its cookie, and those that could not be told apart so. A namespace's

@@ -293,6 +293,8 @@ fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<(CountReader, RingBuf
         cpus: possible_cpus()?,
         recycles: sys::can_wait_for_running_programs(),
         current: 0,
+        emptying: false,
+        settled: Vec::new(),
     };
     let ring = RingBuf::try_from(take("EVENTS")?).map_err(ProbeError::map("EVENTS"))?;
     Ok((counts, ring))

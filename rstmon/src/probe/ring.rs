@@ -1,6 +1,6 @@
 //! The event path's reader: one thread that sleeps in poll(2) until the kernel has something, and hands batches to
-//! a bounded channel. Neither it nor its consumer runs on the async runtime. When the channel is full it waits, the ring fills, and the kernel half counts what it loses:
-//! a slow consumer costs neither memory nor the runtime.
+//! a bounded channel. Neither it nor its consumer runs on the async runtime. When the channel is full it waits, the ring
+//! fills, and the kernel half counts what it loses: a slow consumer costs neither memory nor the runtime.
 
 use super::{error::ProbeError, sys};
 use aya::maps::{MapData, RingBuf};
@@ -17,7 +17,7 @@ use std::{
         mpsc,
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use zerocopy::FromBytes;
 
@@ -25,6 +25,10 @@ use zerocopy::FromBytes;
 const BATCH_RECORDS: usize = 512;
 /// Batches that may wait for the consumer.
 const WAITING_BATCHES: usize = 16;
+/// How long a drain may go on while events come as fast as they are taken, before the bell is looked at.
+const DRAIN_TIME: Duration = Duration::from_millis(100);
+/// The same for the last one: what is in the ring then is handed over, what a flood adds is not.
+const LAST_DRAIN_TIME: Duration = Duration::from_secs(2);
 /// How long after a nudge the undecided reset of that CPU is settled; a little over `PENDING_SETTLE_NS`.
 const SETTLE_AFTER: Duration = Duration::from_millis(12);
 /// CPUs that may wait to be settled at once; further ones are settled by the reset that follows there.
@@ -127,7 +131,8 @@ impl Drain {
         loop {
             let woken = self.wait(bell);
             // What came in before the stop is still handed over.
-            if !self.drain() || woken == Woken::ToStop {
+            let time = if woken == Woken::ToStop { LAST_DRAIN_TIME } else { DRAIN_TIME };
+            if !self.drain(time) || woken == Woken::ToStop {
                 return;
             }
             if woken == Woken::ToAnswer && self.sender.send(Vec::new()).is_err() {
@@ -171,8 +176,10 @@ impl Drain {
         });
     }
 
-    /// Hands over everything that is in the ring; `false` when nobody wants it any more.
-    fn drain(&mut self) -> bool {
+    /// Hands over everything that is in the ring, or as much as there is time for: the ring still wakes the next
+    /// [`Self::wait`] then. `false` when nobody wants it any more.
+    fn drain(&mut self, time: Duration) -> bool {
+        let started = Instant::now();
         loop {
             let mut batch = Vec::new();
             while batch.len() < BATCH_RECORDS
@@ -192,6 +199,9 @@ impl Drain {
             }
             if self.sender.send(batch).is_err() {
                 return false;
+            }
+            if started.elapsed() > time {
+                return true;
             }
         }
     }

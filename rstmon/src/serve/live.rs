@@ -169,7 +169,7 @@ async fn history(
             return Ok(text(StatusCode::BAD_REQUEST, usage));
         }
     };
-    let mut lines = off_thread(move || source.history(since)).await?.into_iter();
+    let mut lines = off_thread(move || source.history(since)).await?;
     let batches = std::iter::from_fn(move || Some(Ok::<_, Infallible>(batch(lines.next()?, || lines.next()))));
     Ok(content(NDJSON, Body::from_stream(stream::iter(batches))))
 }

@@ -42,7 +42,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// The remembered events no older than `since`, oldest first, one JSON object each without a line end.
     /// `since` may be as long as [`Duration::MAX`]: everything.
-    fn history(&self, since: Duration) -> Vec<Arc<str>>;
+    ///
+    /// Lines are made as they are taken: a reader that does not read costs no more than the events do.
+    fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send>;
 
     /// The exact totals and what is hidden. Never called twice at the same time.
     fn snapshot(&self) -> Result<Snapshot, SourceError>;

@@ -67,9 +67,9 @@ impl Source for Daemon {
         serde_json::to_value(report).unwrap_or_default()
     }
 
-    fn history(&self, since: Duration) -> Vec<Arc<str>> {
+    fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send> {
         let events = lock(&self.history).since(since, Timestamp::now());
-        events.iter().filter_map(|event| event_line(event)).collect()
+        Box::new(events.into_iter().filter_map(|event| event_line(&event)))
     }
 
     fn snapshot(&self) -> Result<Snapshot, SourceError> {

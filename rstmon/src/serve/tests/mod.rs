@@ -84,9 +84,9 @@ impl Source for FakeSource {
         serde_json::json!({"kernel": "made up"})
     }
 
-    fn history(&self, since: Duration) -> Vec<Arc<str>> {
+    fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send> {
         *self.asked_since.lock().unwrap() = Some(since);
-        self.history.iter().map(|line| Arc::from(*line)).collect()
+        Box::new(self.history.clone().into_iter().map(Arc::from))
     }
 
     fn snapshot(&self) -> Result<snapshot::Snapshot, SourceError> {
