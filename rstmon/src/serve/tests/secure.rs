@@ -197,6 +197,18 @@ async fn client_certificates_are_verified() {
 }
 
 #[tokio::test]
+async fn half_a_file_does_not_let_strangers_in() {
+    let whole = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: server.crt\n  \
+                 client_auth_type: RequireAndVerifyClientCert\n";
+    let server = start_configured(whole).await;
+    for lax in [TLS.to_owned(), whole.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven")] {
+        replace(server.directory.path(), "web.yml", &lax);
+        let answer = get_over_tls(&server, CERTIFICATE_A, "").await.unwrap_or_default();
+        assert_eq!(answer, "", "without a certificate, after {lax}");
+    }
+}
+
+#[tokio::test]
 async fn configured_headers_and_rate_limit_apply() {
     let config = "http_server_config: {headers: {X-Frame-Options: deny}}\nrate_limit: {interval: 1h, burst: 2}\n";
     let server = start_configured(config).await;

@@ -28,6 +28,7 @@ use certificate::Validity;
 pub use error::{ConfigError, WebConfigError};
 pub use reload::Refusal;
 pub(super) use reload::Reloader;
+use tls::Clients;
 use watched::Watched;
 
 /// A configuration is a page of text, a certificate chain a few: more is the wrong file.
@@ -50,6 +51,7 @@ pub(super) struct WebConfig {
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     /// Of the certificate, where there is TLS.
     validity: Option<Validity>,
+    clients: Clients,
     /// Everybody may ask when empty.
     pub(super) users: Arc<Users>,
     /// Set on every answer.
@@ -96,6 +98,7 @@ fn parse(bytes: &[u8], directory: &Path) -> Result<WebConfig, ConfigError> {
     let tls = tls_server_config.map(|tls| tls::build(&tls, directory, &mut files)).transpose()?.flatten();
     Ok(WebConfig {
         validity: tls.as_ref().and_then(|tls| tls.validity),
+        clients: tls.as_ref().map(|tls| tls.clients).unwrap_or_default(),
         tls: tls.map(|tls| tls.config),
         users: Arc::new(users(basic_auth_users.unwrap_or_default())?),
         headers: headers(http_server_config.unwrap_or_default())?,

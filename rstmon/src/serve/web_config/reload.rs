@@ -1,8 +1,8 @@
 //! Keeps a web configuration current: certificates are renewed and users change while the daemon runs.
 //!
 //! Before each use the files' stamps are compared (a few stat(2) calls) and the configuration is read again when one
-//! changed. A configuration that does not load is refused, and so is one that turns TLS or authentication off (a file
-//! that is just being written is empty for a moment): the last good one stays, with one warning, and every use tries
+//! changed. A configuration that does not load is refused, and so is one that turns TLS or authentication off, or asks
+//! less of clients' certificates (a file that is just being written is empty or half there for a moment): the last good one stays, with one warning, and every use tries
 //! again until the files are in order. So is one whose certificate is out of date, while the old one is not.
 
 use std::path::{Path, PathBuf};
@@ -38,6 +38,9 @@ pub enum Refusal {
     /// Everybody would be let in.
     #[error("it turns authentication off, which needs a restart")]
     NoUsers,
+    /// Clients would be let in that are kept out.
+    #[error("it asks less of clients' certificates, which needs a restart")]
+    LaxClients,
     /// No client would believe the server any more.
     #[error("its certificate expired on {not_after}")]
     Expired {
@@ -99,6 +102,9 @@ impl Reloader {
         }
         if !old.users.is_empty() && new.users.is_empty() {
             return Err(Refusal::NoUsers);
+        }
+        if new.clients < old.clients {
+            return Err(Refusal::LaxClients);
         }
         match new.out_of_date() {
             Some(problem) if old.out_of_date().is_none() => Err(problem),

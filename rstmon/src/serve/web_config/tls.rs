@@ -27,6 +27,32 @@ pub(super) struct Tls {
     pub(super) config: Arc<ServerConfig>,
     /// Of the server's own certificate.
     pub(super) validity: Option<Validity>,
+    pub(super) clients: Clients,
+}
+
+/// What clients have to show, from the least to the most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Clients {
+    /// Nothing.
+    #[default]
+    Anybody,
+    /// A certificate of the right authority, if any.
+    VerifiedIfGiven,
+    /// A certificate of the right authority.
+    Verified,
+    /// One with a certain name, too.
+    Named,
+}
+
+impl Clients {
+    fn of(tls: &TlsServerConfig) -> Self {
+        match (set(tls.client_auth_type.as_ref()), &tls.client_allowed_sans) {
+            (Some("RequireAndVerifyClientCert"), Some(_)) => Self::Named,
+            (Some("RequireAndVerifyClientCert"), None) => Self::Verified,
+            (Some("VerifyClientCertIfGiven"), _) => Self::VerifiedIfGiven,
+            _ => Self::Anybody,
+        }
+    }
 }
 
 /// TLS, or nothing when none of the keys that turn it on is set.
@@ -61,7 +87,7 @@ pub(super) fn build(
         .map_err(rustls_says(key.key))?;
     config.ignore_client_order = tls.prefer_server_cipher_suites.unwrap_or(true);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Some(Tls { config: Arc::new(config), validity }))
+    Ok(Some(Tls { config: Arc::new(config), validity, clients: Clients::of(tls) }))
 }
 
 /// The toolkit's own test for whether TLS is meant.
