@@ -103,7 +103,7 @@ impl ContainerId {
     /// The id as `docker ps` shows it: the first 12 digits; a name stays whole.
     #[must_use]
     pub fn short(&self) -> &str {
-        if self.id.len() == HEX_ID_LEN && is_hex(self.id.as_bytes()) { &self.id[..SHORT_LEN] } else { &self.id }
+        short(&self.id)
     }
 
     fn hex(runtime: Runtime, id: &[u8]) -> Self {
@@ -113,6 +113,12 @@ impl ContainerId {
     fn named(runtime: Runtime, name: &[u8]) -> Option<Self> {
         (!name.is_empty()).then(|| Self { runtime, id: printable(name) })
     }
+}
+
+/// [`ContainerId::short`] of an id that is text.
+#[must_use]
+pub fn short(id: &str) -> &str {
+    if id.len() == HEX_ID_LEN && is_hex(id.as_bytes()) { &id[..SHORT_LEN] } else { id }
 }
 
 impl fmt::Display for ContainerId {

@@ -1,6 +1,6 @@
 //! Words, flags and help of the command line.
 
-use super::top::Group;
+use super::{Failure, top::Group};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -114,6 +114,15 @@ pub struct SourceArguments {
     /// Load the probe in this process even if a daemon runs
     #[arg(long)]
     pub standalone: bool,
+}
+
+impl SourceArguments {
+    /// Whether a command that could not reach the daemon, with this error, watches alone: there is none, and nobody
+    /// insisted on one.
+    #[must_use]
+    pub fn watches_alone(&self, error: &Failure) -> bool {
+        self.config.socket.is_none() && matches!(error, Failure::Client(error) if error.is_no_daemon())
+    }
 }
 
 const FILTER_HELP: &str = "Filter: words field=value are ANDed; field!=value negates; several values with commas.

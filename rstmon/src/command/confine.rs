@@ -17,11 +17,17 @@ const TERMINAL: [&str; 5] =
 /// Gives up everything but `reach`, for good. To be called before other threads are started.
 pub fn confine(config: &Config, reach: &Reach) -> Result<Sandbox, Failure> {
     privileges::drop_privileges()?;
-    let sandbox = if config.security.sandbox { sandbox::enter(reach) } else { sandbox::enter_nothing() };
+    let sandbox = sandbox(config, reach);
     for (protection, state) in sandbox.protections() {
         tracing::debug!(protection, %state, "sandbox");
     }
     Ok(sandbox)
+}
+
+/// Forbids everything but `reach`, unless the configuration says not to.
+#[must_use]
+pub fn sandbox(config: &Config, reach: &Reach) -> Sandbox {
+    if config.security.sandbox { sandbox::enter(reach) } else { sandbox::enter_nothing() }
 }
 
 /// What a command needs that watches alone and writes to a terminal.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     probe::{HookStatus, Outcome, Probe, ProbeError, btf, privileges},
-    sandbox::{self, Protection, Sandbox},
+    sandbox::{Protection, Sandbox},
     serve::Client,
 };
 use serde::{Deserialize, Serialize};
@@ -67,9 +67,7 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let report = of_daemon.unwrap_or_else(|| {
         let report = Report::of_host(&config);
         // What the daemon would forbid itself, this process does: nothing but printing is left to do.
-        let sandbox =
-            if config.security.sandbox { sandbox::enter(&confine::watching()) } else { sandbox::enter_nothing() };
-        report.confined(&sandbox)
+        report.confined(&confine::sandbox(&config, &confine::watching()))
     });
     let text =
         if arguments.json { serde_json::to_string_pretty(&report).map_err(Failure::json)? } else { report.text() };

@@ -14,12 +14,12 @@ use crate::{
         Exporter, Format, Health, Namespaces, Standing, kernel, listeners,
         trend::{self, Trend},
     },
-    model::{Clock, Direction, Reasons, Reset},
+    model::{Clock, Reasons, Reset},
     probe::{CountReader, EventReader, EventSource, HookStatus, Probe, Programs, netns::NetnsTasks},
     serve::{
         event::Event,
         join::{self, Joiner},
-        snapshot::{Count, Degraded, EventsLost, SNAPSHOT_SCHEMA, SeriesCount, Snapshot},
+        snapshot::{Degraded, EventsLost, SNAPSHOT_SCHEMA, Snapshot, Tally},
     },
 };
 use jiff::Timestamp;
@@ -198,15 +198,9 @@ impl Monitor {
     pub fn snapshot(&self, slow_subscriber_lost: u64) -> Result<Snapshot, Failure> {
         self.read_counts()?;
         let uncounted = self.reconcile()?.as_ref().map(Standing::uncounted);
-        let (exporter, trend, elapsed) = (lock(&self.exporter), lock(&self.trend), self.started.0.elapsed());
-        let series: Vec<SeriesCount> = exporter
-            .sums()
-            .map(|(series, total)| SeriesCount::new(series, Count { total, trend: trend.of(series, elapsed) }))
-            .collect();
-        let direction = |direction| Count {
-            total: series.iter().filter(|series| series.direction == direction).map(|series| series.count.total).sum(),
-            trend: trend.of_direction(direction, elapsed),
-        };
+        let exporter = lock(&self.exporter);
+        let Tally { sent, received, series } =
+            Tally::new(exporter.sums(), &lock(&self.trend), self.started.0.elapsed());
         let kernel_lost = exporter.lost();
         let host = rustix::system::uname();
         Ok(Snapshot {
@@ -218,8 +212,8 @@ impl Monitor {
             kernel: host.release().to_string_lossy().into_owned(),
             uptime_seconds: u64::try_from(rustix::system::sysinfo().uptime).unwrap_or(0),
             trend_step_seconds: trend::STEP.as_secs(),
-            sent: direction(Direction::Sent),
-            received: direction(Direction::Received),
+            sent,
+            received,
             events_lost: EventsLost {
                 ring_full: kernel_lost[lost::RING_FULL as usize],
                 rate_limited: kernel_lost[lost::RATE_LIMITED as usize],

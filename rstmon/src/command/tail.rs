@@ -34,11 +34,7 @@ pub fn run(arguments: &TailArguments) -> Result<(), Failure> {
     let mut printer = Printer { filter, json: arguments.json, colour: stream::colour(), zone: TimeZone::system() };
     if !arguments.source.standalone {
         match follow(&config, arguments.lines, &mut printer) {
-            Err(Failure::Client(error)) if error.is_no_daemon() => {
-                if arguments.source.config.socket.is_some() {
-                    return Err(error.into());
-                }
-            }
+            Err(error) if arguments.source.watches_alone(&error) => {}
             result => return result,
         }
     }

@@ -3,11 +3,12 @@
 
 use crate::{
     explain::Cause,
-    metrics::Series,
+    metrics::{Series, trend::Trend},
     model::{Direction, Family},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Version of the document.
 pub const SNAPSHOT_SCHEMA: u32 = 1;
@@ -116,6 +117,31 @@ pub struct SeriesCount {
     /// How many.
     #[serde(flatten)]
     pub count: Count,
+}
+
+/// Every series with its trend, and the counts of both directions, as of `elapsed` since counting began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Resets sent.
+    pub sent: Count,
+    /// Resets received.
+    pub received: Count,
+    /// Every series.
+    pub series: Vec<SeriesCount>,
+}
+
+impl Tally {
+    /// Of the sums that `trend` has just taken in.
+    pub fn new<'a>(sums: impl Iterator<Item = (&'a Series, u64)>, trend: &Trend, elapsed: Duration) -> Self {
+        let series: Vec<SeriesCount> = sums
+            .map(|(series, total)| SeriesCount::new(series, Count { total, trend: trend.of(series, elapsed) }))
+            .collect();
+        let direction = |direction| Count {
+            total: series.iter().filter(|series| series.direction == direction).map(|series| series.count.total).sum(),
+            trend: trend.of_direction(direction, elapsed),
+        };
+        Self { sent: direction(Direction::Sent), received: direction(Direction::Received), series }
+    }
 }
 
 impl SeriesCount {

@@ -75,9 +75,7 @@ fn feed(arguments: &TopArguments, config: &Config, speed: f64) -> Result<Feed, F
         return Feed::alone(config);
     }
     match Feed::daemon(config) {
-        Err(Failure::Client(error)) if error.is_no_daemon() && arguments.source.config.socket.is_none() => {
-            Feed::alone(config)
-        }
+        Err(error) if arguments.source.watches_alone(&error) => Feed::alone(config),
         result => result,
     }
 }

@@ -211,11 +211,6 @@ fn header(state: &State, snapshot: &Snapshot) -> Vec<String> {
         let Pace { now, minute, total } = state.model().pace(direction);
         format!("{direction} {}/s, 1 min {}/s, total {}", rate(now), rate(minute), thousands(total))
     };
-    let basis = match (state.basis, &state.origin) {
-        (Basis::Remembered, _) => "of the events remembered, not of all resets",
-        (Basis::Counted, Origin::Replay(_)) => "of the events recorded",
-        (Basis::Counted, _) => "exact counts",
-    };
     let mut lines = vec![
         format!("rstmon {} on {}, {}", snapshot.version, safe(&snapshot.host), source(&state.origin)),
         format!("at {} since {}, Linux {}", snapshot.time, snapshot.started, safe(&snapshot.kernel)),
@@ -230,8 +225,9 @@ fn header(state: &State, snapshot: &Snapshot) -> Vec<String> {
     lines.extend(snapshot.degraded.iter().map(|Degraded { what, hides }| format!("degraded: {what} hides {hides}")));
     lines.extend(snapshot.uncounted.filter(|uncounted| *uncounted != 0).map(|n| format!("the kernel counts {n:+}")));
     lines.push(format!(
-        "by {}, {basis}, filter {}",
+        "by {}, {}, filter {}",
         state.group.word(),
+        state.basis_in_words(),
         match state.filter.to_string() {
             filter if filter.is_empty() => "none".to_owned(),
             filter => safe(&filter),

@@ -1,21 +1,18 @@
 //! Events -> counts: what a snapshot would have said, had nothing but these resets happened. Pure.
 
 use crate::{
+    attribute::container,
     metrics::{
         Series,
         trend::{STEP, Trend},
     },
-    model::Direction,
     serve::{
         event::Event,
-        snapshot::{Count, EventsLost, SNAPSHOT_SCHEMA, SeriesCount, Snapshot},
+        snapshot::{EventsLost, SNAPSHOT_SCHEMA, Snapshot, Tally},
     },
 };
 use jiff::Timestamp;
 use std::{collections::HashMap, sync::Arc, time::Duration};
-
-/// As counts have it.
-const SHORT_CONTAINER: usize = 12;
 
 /// The events so far.
 #[derive(Default)]
@@ -59,16 +56,9 @@ impl Recorded {
     pub(super) fn snapshot(&mut self, now: Timestamp) -> Option<Snapshot> {
         let (started, now) = (self.first?, self.last.max(Some(now))?);
         let elapsed = self.elapsed(now);
-        self.trend.absorb(elapsed, self.sums.iter().map(|(series, sum)| (series, *sum)));
-        let series: Vec<SeriesCount> = self
-            .sums
-            .iter()
-            .map(|(series, &total)| SeriesCount::new(series, Count { total, trend: self.trend.of(series, elapsed) }))
-            .collect();
-        let direction = |direction| Count {
-            total: series.iter().filter(|series| series.direction == direction).map(|series| series.count.total).sum(),
-            trend: self.trend.of_direction(direction, elapsed),
-        };
+        let sums = || self.sums.iter().map(|(series, sum)| (series, *sum));
+        self.trend.absorb(elapsed, sums());
+        let Tally { sent, received, series } = Tally::new(sums(), &self.trend, elapsed);
         Some(Snapshot {
             schema: SNAPSHOT_SCHEMA,
             time: now,
@@ -78,8 +68,8 @@ impl Recorded {
             kernel: String::new(),
             uptime_seconds: 0,
             trend_step_seconds: STEP.as_secs(),
-            sent: direction(Direction::Sent),
-            received: direction(Direction::Received),
+            sent,
+            received,
             events_lost: EventsLost { slow_subscriber: self.lost, ..EventsLost::default() },
             count_overflow: 0,
             uncounted: None,
@@ -97,7 +87,7 @@ fn series(event: &Event) -> Series {
         reason: event.reason.as_str().into(),
         process: text(event.process()),
         unit: text(event.unit()),
-        container: text(event.container().map(|id| id.get(..SHORT_CONTAINER).unwrap_or(id))),
+        container: text(event.container().map(container::short)),
         port: event.service_port,
         family: event.family,
     }
@@ -121,6 +111,17 @@ mod tests {
         assert_eq!(snapshot.series[0].count.trend, [2, 3, 0, 0, 1]);
         assert_eq!((snapshot.started, snapshot.time), (at(0), at(22)));
         assert_eq!(snapshot.events_lost.sum(), 4);
+    }
+
+    #[test]
+    fn containers_are_named_as_counts_name_them() {
+        let label = |id: &str| {
+            let mut event = event(0, "java", 80, "10.0.0.1");
+            event.owner.as_mut().expect("an owner").container = Some(id.to_owned());
+            super::series(&event).container.to_string()
+        };
+        assert_eq!(label(&"0123456789abcdef".repeat(4)), "0123456789ab");
+        assert_eq!(label("a-name-that-is-long"), "a-name-that-is-long");
     }
 
     #[test]

@@ -119,6 +119,16 @@ impl State {
         }
     }
 
+    /// What the numbers of the rows are, in words.
+    #[must_use]
+    pub(crate) fn basis_in_words(&self) -> &'static str {
+        match (self.basis, &self.origin) {
+            (Basis::Remembered, _) => "of the events remembered, not of all resets",
+            (Basis::Counted, Origin::Replay(_)) => "of the events recorded",
+            (Basis::Counted, Origin::Daemon(_) | Origin::Alone) => "exact counts",
+        }
+    }
+
     /// Whether the view stands still.
     #[must_use]
     pub(crate) fn is_paused(&self) -> bool {

@@ -146,11 +146,10 @@ pub(crate) fn status(state: &State, look: &Look, columns: u16) -> Line<'static> 
         parts.push(("PAUSED".to_owned(), look.warning()));
     }
     // Before the filter, which may take all the room.
-    parts.push(match (state.basis, &state.origin) {
-        (Basis::Remembered, _) if columns < ROOMY => ("of remembered events".to_owned(), look.warning()),
-        (Basis::Remembered, _) => ("of the events remembered, not of all resets".to_owned(), look.warning()),
-        (Basis::Counted, Origin::Replay(_)) => ("of the events recorded".to_owned(), FAINT),
-        (Basis::Counted, _) => ("exact counts".to_owned(), FAINT),
+    parts.push(match state.basis {
+        Basis::Remembered if columns < ROOMY => ("of remembered events".to_owned(), look.warning()),
+        Basis::Remembered => (state.basis_in_words().to_owned(), look.warning()),
+        Basis::Counted => (state.basis_in_words().to_owned(), FAINT),
     });
     if !state.filter.is_empty() {
         parts.push((format!("filter {}", safe(&state.filter.to_string())), look.label()));

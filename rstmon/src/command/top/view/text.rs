@@ -2,16 +2,10 @@
 //! wide character counts as the two columns that it takes.
 
 use super::look::Look;
-use crate::model::text::is_unsafe;
+pub(crate) use crate::model::text::safe;
 use jiff::Timestamp;
 use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-/// A text without characters that steer a terminal, hide or reorder text.
-#[must_use]
-pub(crate) fn safe(text: &str) -> String {
-    text.chars().map(|character| if is_unsafe(character) { '?' } else { character }).collect()
-}
 
 /// Columns that a text takes.
 #[must_use]
@@ -122,6 +116,7 @@ pub(crate) fn time(time: Timestamp, digits: usize, look: &Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::text::is_unsafe;
     use jiff::tz::TimeZone;
 
     fn look() -> Look {
