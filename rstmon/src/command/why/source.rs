@@ -179,14 +179,14 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
 pub(super) fn replay(path: &Path) -> Result<Seen, Failure> {
     let mut recording = Recording::open(path)?;
     let mut history = History::new(KEPT);
-    let (mut seen, mut lost) = (0_u64, 0);
+    let (mut seen, mut lost) = (0_u64, 0_u64);
     while let Some(line) = recording.next_line()? {
         match line {
             Line::Event(event) => {
                 history.push(Arc::from(event));
                 seen += 1;
             }
-            Line::Lost { lost: more } => lost += more,
+            Line::Lost { lost: more } => lost = lost.saturating_add(more),
         }
     }
     if let Some(complaint) = recording.complaint() {
