@@ -79,7 +79,7 @@ impl Subject for Event {
     }
 }
 
-/// A count has no addresses: ask [`Filter::is_about_addresses`] before counts are filtered.
+/// A count has no addresses: ask [`is_about_addresses`](super::Filter::is_about_addresses) before counts are filtered.
 impl Subject for SeriesCount {
     fn process(&self) -> Option<&str> {
         self.process.as_deref()
