@@ -115,16 +115,16 @@ Examples:
 Fails when a target crashed; the input is kept in fuzz/artifacts.")]
     Fuzz(fuzz::Arguments),
     /// Test in virtual machines, under QEMU with an emulated processor: needs neither KVM nor this machine's kernel.
-    #[command(
-        subcommand,
-        after_help = "\
+    #[command(after_help = "\
 Examples:
+  cargo xtask vm                          the end-to-end suite on Debian's kernels 5.10, 6.1, 6.12 and the newest
+  cargo xtask vm 6.1 /boot/vmlinuz-6.8.0  on some of them, or on a kernel of your own
+  cargo xtask vm 6.12 --only owners::     some of the tests
   cargo xtask vm service                  a .deb of this checkout on Debian with systemd
   cargo xtask vm service --deb FILE.deb   another .deb
 
-Debian's kernel and system are fetched from the mirror that apt is configured for and kept in ~/.cache/rstmon-vm."
-    )]
-    Vm(vm::Vm),
+Debian's kernels and system are fetched from the mirror that apt is configured for and kept in ~/.cache/rstmon-vm.")]
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -149,7 +149,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
         Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
         Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
-        Task::Vm(what) => vm::vm(&workspace, &what)?,
+        Task::Vm(arguments) => vm::vm(&workspace, &arguments)?,
     }
     Ok(())
 }
