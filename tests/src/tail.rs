@@ -60,15 +60,22 @@ impl Tail {
     }
 
     fn start(arguments: &[&str]) -> Result<Self> {
-        let binary = daemon::binary().context("no rstmon binary")?;
-        let mut child = Command::new(&binary)
-            .args(["tail", "--json"])
-            .args(arguments)
+        let mut command = Command::new(daemon::binary().context("no rstmon binary")?);
+        command.args(["tail", "--json"]).args(arguments);
+        Self::of(command)
+    }
+
+    /// Watches with a command that becomes `rstmon tail --json`.
+    ///
+    /// # Errors
+    /// As [`Tail::through`].
+    pub fn of(mut command: Command) -> Result<Self> {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("starting {}", binary.display()))?;
+            .with_context(|| format!("starting {}", command.get_program().display()))?;
         let said = Said::listen(child.stderr.take().context("no stderr")?);
         let output = BufReader::new(child.stdout.take().context("no stdout")?);
         let seen = Arc::<Mutex<Seen>>::default();

@@ -36,6 +36,12 @@ pub fn patient(deadline: Duration) -> Duration {
     deadline * slowness()
 }
 
+/// A number of repetitions, as many as this machine can do in the same time.
+#[must_use]
+pub fn feasible(count: u64) -> u64 {
+    count / u64::from(slowness())
+}
+
 /// Sleeps until it is time for the next look.
 pub fn pause() {
     thread::sleep(POLL * slowness());

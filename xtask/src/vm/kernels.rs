@@ -148,7 +148,7 @@ fn fetch(entry: &Entry, suite: &str, old: Option<&Kernel>) -> Result<Kernel, Ker
     if let Some(old) = old
         && old.version == family.version
     {
-        entry.confirm(&stamp(old))?;
+        entry.confirm(&stamp(&old.release, &old.version))?;
         return Ok(old.clone());
     }
     say::line(format_args!("vm: fetching Debian's kernel {} ({suite})", family.version));
@@ -160,16 +160,15 @@ fn fetch(entry: &Entry, suite: &str, old: Option<&Kernel>) -> Result<Kernel, Ker
         process::run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&tree))?;
     }
     let release = release(&tree)?.ok_or_else(|| KernelError::NoImage { version: family.version.clone() })?;
-    let kernel = Kernel::packaged(release, family.version, entry.path().join(TREE));
-    entry.replace(&stamp(&kernel), |dir| {
+    entry.replace(&stamp(&release, &family.version), |dir| {
         fs::rename(&tree, dir.join(TREE)).map_err(FileError::on("move", &tree)).map_err(KernelError::from)
     })?;
     fs::remove_dir_all(&scratch).map_err(FileError::on("remove", &scratch))?;
-    Ok(kernel)
+    Ok(Kernel::packaged(release, family.version, entry.path().join(TREE)))
 }
 
-fn stamp(kernel: &Kernel) -> String {
-    serde_json::json!({ "version": kernel.version, "release": kernel.release }).to_string()
+fn stamp(release: &str, version: &str) -> String {
+    serde_json::json!({ "version": version, "release": release }).to_string()
 }
 
 /// Where a package has its image: since 7.x among the modules.
@@ -236,7 +235,7 @@ mod tests {
         let cache = Cache::at(dir.path().to_owned()).expect("cache");
         let entry = cache.entry("kernel-anything");
         let kernel = Kernel::packaged("1.2-x".into(), "1.2-1".into(), entry.path().join(TREE));
-        entry.confirm(&stamp(&kernel)).expect("written");
+        entry.confirm(&stamp(&kernel.release, &kernel.version)).expect("written");
         assert_eq!(newest(&cache, "anything").expect("cached"), kernel);
     }
 }

@@ -49,6 +49,9 @@ fn init() -> Result<()> {
 fn run() -> Result<()> {
     let orders = Orders::given()?;
     let mut report = Report::open()?;
+    if !orders.trampolines {
+        system::forbid_trampolines()?;
+    }
     report.say("kernel", &rustix::system::uname().release().to_string_lossy())?;
     let doctor = Command::new(RSTMON).args(["doctor", "--json"]).output().context(RSTMON)?;
     let doctor: serde_json::Value = serde_json::from_slice(&doctor.stdout).context("rstmon doctor --json")?;

@@ -26,7 +26,7 @@ const OUTPUT: &str = "/tmp/output";
 /// How long one test may take, on a machine that is not slow.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// How much of what a failed test has said is told.
+/// How much of what a failed test has said is told, from where it gave up.
 const TOLD_LINES: usize = 60;
 
 /// Runs all that are ordered; returns how many there were.
@@ -97,8 +97,8 @@ fn judge(status: Option<ExitStatus>, said: &str, log: &str) -> Verdict {
         log.lines().filter_map(|line| line.strip_prefix(prefix)).map(str::to_owned).collect()
     };
     let tail = || {
-        let lines: Vec<&str> = said.lines().collect();
-        lines[lines.len().saturating_sub(TOLD_LINES)..].join("\n")
+        let from = said.find("panicked at").unwrap_or_default();
+        said[from..].lines().take(TOLD_LINES).collect::<Vec<_>>().join("\n")
     };
     match status {
         None => return Verdict::Failed(format!("it did not come to an end\n{}", tail())),
@@ -140,10 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_with_the_last_it_said() {
-        let said = (0..100).map(|line| format!("line {line}\n")).collect::<String>();
+    fn a_failure_is_told_from_where_it_gave_up() {
+        let said =
+            format!("noise\nthread panicked at x\n{}", (0..200).map(|line| format!("{line}\n")).collect::<String>());
         let Verdict::Failed(told) = judge(ended(101), &said, "NOT POSSIBLE: x\n") else { panic!("it failed") };
-        assert!(told.ends_with("line 99") && !told.contains("line 1\n"), "{told}");
+        assert!(told.starts_with("panicked at x\n0\n") && told.lines().count() == TOLD_LINES, "{told}");
         assert!(matches!(judge(None, "", ""), Verdict::Failed(_)));
     }
 }

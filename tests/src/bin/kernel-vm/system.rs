@@ -50,6 +50,12 @@ pub(crate) fn set_up() -> Result<()> {
     tool("ip", &["link", "set", "lo", "up"])
 }
 
+/// Has the kernel refuse fentry and fexit, as those do that are locked down or built without function tracing: what is
+/// left are tracepoints and iterators. (`register_ftrace_direct` wants `kernel.ftrace_enabled`, up to 6.x.)
+pub(crate) fn forbid_trampolines() -> Result<()> {
+    fs::write("/proc/sys/kernel/ftrace_enabled", "0").context("turning trampolines off")
+}
+
 fn tool(name: &str, arguments: &[&str]) -> Result<()> {
     let directories = PATH.split(':').map(Path::new);
     let program = directories.map(|directory| directory.join(name)).find(|path| path.is_file());

@@ -33,6 +33,8 @@ pub(super) struct Guest<'a> {
     /// What messages call it.
     pub(super) name: &'a str,
     pub(super) kernel: &'a Kernel,
+    /// Whether its kernel is to allow trampolines.
+    pub(super) trampolines: bool,
     /// Its own directory.
     pub(super) directory: &'a Path,
     /// Parts of names: only these tests; all of them if there are none.
@@ -52,7 +54,7 @@ impl Guest<'_> {
             memory_mib: MEMORY_MIB,
             console: self.console(),
         };
-        say::line(format_args!("vm: booting Linux {}", self.kernel.release));
+        say::line(format_args!("vm: booting Linux {} ({})", self.name, self.kernel.release));
         let booted = Instant::now();
         self.follow(machine.boot()?, booted + PATIENCE, record)?;
         let [passed, failed, impossible] =
@@ -73,6 +75,9 @@ impl Guest<'_> {
     /// What the kernel does not know is for the init (`tests/src/bin/kernel-vm/orders.rs`).
     fn command_line(&self) -> String {
         let mut line = format!("quiet rstmon.slowness={SLOWNESS}");
+        if !self.trampolines {
+            line.push_str(" rstmon.trampolines=off");
+        }
         if !self.only.is_empty() {
             line.push_str(&format!(" rstmon.only={}", self.only.join(",")));
         }

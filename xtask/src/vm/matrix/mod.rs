@@ -41,6 +41,9 @@ use crate::{
 /// How many machines run at a time: this many processors are kept busy, one by each.
 const AT_ONCE: usize = 2;
 
+/// What the name of a kernel ends with that has to do without trampolines.
+const BARE: &str = "-bare";
+
 /// Why the matrix is not green.
 #[derive(Debug, thiserror::Error)]
 enum MatrixError {
@@ -69,6 +72,7 @@ struct Candidate {
     name: String,
     kernel: Kernel,
     duty: Duty,
+    trampolines: bool,
 }
 
 /// Runs the suite on the kernels that the words name.
@@ -104,14 +108,18 @@ fn candidates(wanted: &[Wanted]) -> Result<Vec<Candidate>, MatrixError> {
         .map(|wanted| match wanted {
             Wanted::Image(path) => {
                 let kernel = Kernel::given(path)?;
-                Ok(Candidate { name: kernel.release.clone(), kernel, duty: Duty::Either })
+                Ok(Candidate { name: kernel.release.clone(), kernel, duty: Duty::Either, trampolines: true })
             }
             Wanted::Packaged { kernel: packaged, version } => {
                 let kernel = kernels::newest(&cache, packaged.suite)?;
                 if let Some(wanted) = version.as_ref().filter(|version| !select::is_of(&kernel.release, version)) {
                     return Err(MatrixError::OtherVersion { found: kernel.release, wanted: wanted.clone() });
                 }
-                Ok(Candidate { name: version_of(&kernel.release), kernel, duty: packaged.duty })
+                let mut name = version_of(&kernel.release);
+                if !packaged.trampolines {
+                    name.push_str(BARE);
+                }
+                Ok(Candidate { name, kernel, duty: packaged.duty, trampolines: packaged.trampolines })
             }
         })
         .collect()
@@ -161,8 +169,9 @@ fn run_all(candidates: &[Candidate], common: &Path, directory: &Path, only: &[St
 
 fn run(candidate: &Candidate, common: &Path, directory: &Path, only: &[String]) -> Run {
     let mut record = Record::default();
-    let directory = directory.join(&candidate.kernel.release);
-    let guest = Guest { name: &candidate.name, kernel: &candidate.kernel, directory: &directory, only };
+    let Candidate { name, kernel, duty: _, trampolines } = candidate;
+    let directory = directory.join(name);
+    let guest = Guest { name, kernel, trampolines: *trampolines, directory: &directory, only };
     let error = guest.run(common, &mut record).err().map(|error| {
         let error = anyhow::Error::from(error);
         format!("{error:#}; its console is in {}", guest.console().display())
@@ -214,7 +223,7 @@ mod tests {
 
     fn candidate(duty: Duty) -> Candidate {
         let kernel = Kernel::of_test("6.1.0-1-x");
-        Candidate { name: version_of(&kernel.release), kernel, duty }
+        Candidate { name: version_of(&kernel.release), kernel, duty, trampolines: true }
     }
 
     fn run(lines: &[&str]) -> Run {

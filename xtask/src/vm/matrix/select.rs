@@ -22,14 +22,18 @@ pub(super) struct Packaged {
     pub(super) suite: &'static str,
     /// What must come out.
     pub(super) duty: Duty,
+    /// Whether trampolines are allowed. Lockdown and real-time kernels have none, and other hooks stand in.
+    pub(super) trampolines: bool,
 }
 
-/// The matrix, oldest first: what is too old, the oldest and the present stable release, and what is coming.
-pub(super) const MATRIX: [Packaged; 4] = [
-    Packaged { name: "5.10", suite: "bullseye", duty: Duty::Refuse },
-    Packaged { name: "6.1", suite: "bookworm", duty: Duty::Work },
-    Packaged { name: "6.12", suite: "trixie", duty: Duty::Work },
-    Packaged { name: NEWEST, suite: "sid", duty: Duty::Work },
+/// The matrix, oldest first: what is too old; the oldest that works, with all its hooks and with as few as possible; the
+/// present stable release; what is coming.
+pub(super) const MATRIX: [Packaged; 5] = [
+    Packaged { name: "5.10", suite: "bullseye", duty: Duty::Refuse, trampolines: true },
+    Packaged { name: "6.1", suite: "bookworm", duty: Duty::Work, trampolines: true },
+    Packaged { name: "6.1-bare", suite: "bookworm", duty: Duty::Work, trampolines: false },
+    Packaged { name: "6.12", suite: "trixie", duty: Duty::Work, trampolines: true },
+    Packaged { name: NEWEST, suite: "sid", duty: Duty::Work, trampolines: true },
 ];
 
 const NEWEST: &str = "newest";
@@ -127,7 +131,7 @@ mod tests {
     fn what_is_no_kernel_is_told_what_is() {
         for word in ["", "bookworm", "6.x", "-"] {
             let error = words(&[word]).expect_err("no kernel").to_string();
-            assert!(error.contains("5.10, 6.1, 6.12, newest"), "found `{error}`");
+            assert!(error.contains("5.10, 6.1, 6.1-bare, 6.12, newest"), "found `{error}`");
         }
     }
 
