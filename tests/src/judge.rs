@@ -66,8 +66,10 @@ pub fn verdict(reset: &Expected, event: &Value) -> String {
 pub fn needs_reason(reset: &Expected) -> bool {
     let (cause, confidence) = reset.verdict;
     confidence == "certain"
-        && (matches!(cause, "listener_closed" | "memory_pressure" | "mptcp" | "idle_timeout" | "protocol_violation")
-            || reset.reason == Some("tcp_abort_on_linger"))
+        && (matches!(
+            cause,
+            "disconnect" | "listener_closed" | "memory_pressure" | "mptcp" | "idle_timeout" | "protocol_violation"
+        ) || reset.reason == Some("tcp_abort_on_linger"))
 }
 
 fn is_address(value: &Value, address: SocketAddr) -> bool {

@@ -1,7 +1,7 @@
 //! What rstmon can see on the running kernel, as `rstmon doctor` says it: what a test may expect there, and no less. No
 //! test asks for a kernel's version.
 
-use std::sync::OnceLock;
+use std::{env, fs, sync::OnceLock};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -11,6 +11,9 @@ use crate::{
     scene::{Direction, Expected, Scene},
     skip,
 };
+
+/// Environment variable: a file with what `rstmon doctor --json` has said, where asking takes long.
+pub const REPORT: &str = "RSTMON_TEST_DOCTOR";
 
 /// What of a reset rstmon sees.
 #[derive(Clone, Debug)]
@@ -30,9 +33,11 @@ impl Sight {
         if let Some(sight) = SIGHT.get() {
             return Ok(sight);
         }
-        let output = daemon::rstmon(&["doctor", "--json"])?;
-        let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-        let report: Value = serde_json::from_slice(&output.stdout).with_context(said)?;
+        let report = match env::var_os(REPORT) {
+            Some(path) => fs::read(&path).with_context(|| path.display().to_string())?,
+            None => daemon::rstmon(&["doctor", "--json"])?.stdout,
+        };
+        let report: Value = serde_json::from_slice(&report).context("rstmon doctor --json")?;
         Ok(SIGHT.get_or_init(|| Self(report)))
     }
 
@@ -100,12 +105,25 @@ impl Sight {
 /// When `rstmon doctor` does not answer.
 #[must_use]
 pub fn unless_unseen(name: &str, aspects: &[&str]) -> bool {
+    unless(name, aspects, |clarity| clarity == "unseen")
+}
+
+/// Whether test `name` can be on this kernel, where all of `aspects` have to be seen exactly. Notes it if not.
+///
+/// # Panics
+/// When `rstmon doctor` does not answer.
+#[must_use]
+pub fn unless_blurred(name: &str, aspects: &[&str]) -> bool {
+    unless(name, aspects, |clarity| clarity != "exact")
+}
+
+fn unless(name: &str, aspects: &[&str], hidden: fn(&str) -> bool) -> bool {
     let sight = Sight::of_kernel().unwrap_or_else(|error| panic!("{error:#}"));
-    let unseen = aspects.iter().map(|aspect| sight.of(aspect)).find(|(clarity, _)| *clarity == "unseen");
-    if let Some((_, why)) = unseen {
+    let found = aspects.iter().map(|aspect| sight.of(aspect)).find(|(clarity, _)| hidden(clarity));
+    if let Some((_, why)) = found {
         skip::not_possible(name, why);
     }
-    unseen.is_none()
+    found.is_none()
 }
 
 #[cfg(test)]

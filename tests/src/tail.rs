@@ -16,6 +16,7 @@ use crate::{
     daemon::{self, Said},
     netns::Place,
     scene::Expected,
+    sight::Sight,
     wait::{self, SOON},
 };
 
@@ -151,7 +152,8 @@ impl Tail {
             ensure!(std::net::TcpStream::connect(address).is_err(), "{address} was taken over by somebody");
             Ok(address.port())
         })??;
-        for direction in ["sent", "received"] {
+        let hidden = Sight::of_kernel()?.of("sent_without_socket").0 == "unseen";
+        for direction in ["sent", "received"].into_iter().filter(|direction| !(hidden && *direction == "sent")) {
             self.wait_for("the marker", SOON, |event| {
                 event["direction"] == direction && event["service_port"] == port
             })?;

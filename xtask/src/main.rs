@@ -117,9 +117,10 @@ Fails when a target crashed; the input is kept in fuzz/artifacts.")]
     /// Test in virtual machines, under QEMU with an emulated processor: needs neither KVM nor this machine's kernel.
     #[command(after_help = "\
 Examples:
-  cargo xtask vm                          the end-to-end suite on Debian's kernels 5.10, 6.1, 6.12 and the newest
+  cargo xtask vm                          the core of the end-to-end suite on all of Debian's kernels
   cargo xtask vm 6.1 /boot/vmlinuz-6.8.0  on some of them, or on a kernel of your own
   cargo xtask vm 6.12 --only owners::     some of the tests
+  cargo xtask vm --full                   all of them, not only the core that CI runs
   cargo xtask vm service                  a .deb of this checkout on Debian with systemd
   cargo xtask vm service --deb FILE.deb   another .deb
 

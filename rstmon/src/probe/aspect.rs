@@ -84,6 +84,7 @@ pub fn aspects(hooks: &[HookStatus], reasons: ReasonsGiven) -> Vec<Aspect> {
         ("cause", "the cause of a reset sent", cause(reasons)),
         ("owner", "which process opened, listened or closed", tracked(hooks)),
         ("worker", "which process accepted a connection", worker(hooks)),
+        ("passed", "which process reads from a connection that another has accepted", passed(hooks)),
         ("owner_before", "who owns sockets opened before the start", backfilled(hooks)),
         ("reconciled", "whether the kernel counts the same, in every network namespace", reconciled(hooks, &hidden)),
     ];
@@ -125,6 +126,16 @@ fn worker(hooks: &[HookStatus]) -> Known {
             (Clarity::LessCertain, Some("known once it has read: trampolines are not to be had".into()))
         }
         _ => (Clarity::Unseen, Some("the listener's owner is named instead".into())),
+    }
+}
+
+fn passed(hooks: &[HookStatus]) -> Known {
+    match outcome(USED, hooks) {
+        Some(Outcome::Attached) => (Clarity::Exact, None),
+        _ => (
+            Clarity::LessCertain,
+            Some("the one that accepted is named: reads are not followed where it is known".into()),
+        ),
     }
 }
 
@@ -171,7 +182,9 @@ mod tests {
     #[test]
     fn with_every_hook_and_reason_all_is_exact() {
         let unneeded = [(ANSWERS[0], Outcome::NotNeeded), (ANSWERS[1], Outcome::NotNeeded), (USED, Outcome::NotNeeded)];
-        let aspects = aspects(&hooks(&unneeded), ReasonsGiven::All);
+        let mut aspects = aspects(&hooks(&unneeded), ReasonsGiven::All);
+        assert_eq!(clarity(&aspects, "passed"), Clarity::LessCertain, "the price of cheap reads");
+        aspects.retain(|aspect| aspect.aspect != "passed");
         assert!(aspects.iter().all(|aspect| aspect.clarity == Clarity::Exact && aspect.why.is_none()), "{aspects:#?}");
     }
 

@@ -148,12 +148,16 @@ fn attach_all(
             tracing::debug!(hook = hook.name, %error, "not loaded");
         }
     }
+    let trampolines_off = sys::trampolines_off();
     let mut statuses: Vec<HookStatus> = Vec::with_capacity(HOOKS.len());
     for hook in HOOKS {
         let outcome = if !is_needed(hook, &statuses, fires_always) {
             Outcome::NotNeeded
         } else if !exists(hook, btf) {
             Outcome::Absent
+        } else if trampolines_off && hook.kind.is_trampoline() {
+            // Attaching would succeed, and nothing be called.
+            Outcome::Refused { errno: None, reason: "trampolines are off: sysctl kernel.ftrace_enabled is 0".into() }
         } else {
             attach(ebpf, hook, kernel_types)?
         };

@@ -18,6 +18,14 @@ pub enum Kind {
     TaskIterator,
 }
 
+impl Kind {
+    /// Whether it needs a trampoline, which lockdown and some configurations forbid.
+    #[must_use]
+    pub fn is_trampoline(self) -> bool {
+        matches!(self, Self::FunctionEntry | Self::FunctionExit)
+    }
+}
+
 /// What a hook is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -69,6 +69,7 @@ impl Runner<'_> {
                 }
             }
             Action::Packages => dist::check(self.workspace)?,
+            Action::KernelMatrix => vm::matrix(self.workspace, &[], &[], false)?,
             Action::ServiceVm => vm::service(self.workspace, None)?,
             Action::Cargo { args, env } => {
                 process::run(self.workspace.cargo().args(args).envs(env.iter().cloned()))?;

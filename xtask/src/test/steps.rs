@@ -18,6 +18,8 @@ pub(super) enum Action {
     Setup,
     /// `cargo xtask bpf --check`.
     CheckObject,
+    /// `cargo xtask vm`.
+    KernelMatrix,
     /// `cargo xtask vm service`.
     ServiceVm,
     /// `cargo xtask dist --check`.
@@ -79,6 +81,7 @@ impl Plan {
             release_build("release build", None),
             self.end_to_end("end-to-end tests"),
             Step { name: "packages", action: Action::Packages },
+            Step { name: "kernel matrix", action: Action::KernelMatrix },
             Step { name: "service in a virtual machine", action: Action::ServiceVm },
         ];
         setup.into_iter().chain(steps).collect()
@@ -203,6 +206,7 @@ mod tests {
             "release build",
             "end-to-end tests",
             "packages",
+            "kernel matrix",
             "service in a virtual machine",
         ];
         assert_eq!(names(&plan(Privilege::Root).steps()), expected);

@@ -34,12 +34,15 @@ pub(crate) const PACKAGES: [(&str, &str); 6] = [
 pub(crate) struct Arguments {
     #[command(subcommand)]
     what: Option<Vm>,
-    /// Kernels by version (5.10, 6.1, 6.12, newest), or paths of images; all of Debian's if there are none.
+    /// Kernels by version (5.10, 6.1, 6.1-bare, 6.12, newest), or paths of images; all of Debian's if there are none.
     #[arg(value_name = "KERNEL")]
     kernels: Vec<String>,
     /// Only tests whose name (FILE::TEST) has this in it.
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     only: Vec<String>,
+    /// Every test that has to do with the kernel, not only the core that CI runs.
+    #[arg(long)]
+    full: bool,
 }
 
 /// What to test instead.
@@ -55,10 +58,10 @@ pub(crate) enum Vm {
 
 /// Tests what is asked for.
 pub(crate) fn vm(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    let Arguments { what, kernels, only } = arguments;
+    let Arguments { what, kernels, only, full } = arguments;
     match what {
         Some(Vm::Service { deb }) => service(workspace, deb.as_deref()),
-        None => matrix(workspace, kernels, only),
+        None => matrix(workspace, kernels, only, *full),
     }
 }
 
@@ -69,7 +72,7 @@ pub(crate) fn service(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Resu
 }
 
 /// Runs the end-to-end suite on kernels, or on all of the matrix.
-pub(crate) fn matrix(workspace: &Workspace, kernels: &[String], only: &[String]) -> anyhow::Result<()> {
+pub(crate) fn matrix(workspace: &Workspace, kernels: &[String], only: &[String], full: bool) -> anyhow::Result<()> {
     setup::ensure(&PACKAGES)?;
-    matrix::test(workspace, kernels, only)
+    matrix::test(workspace, kernels, only, full)
 }

@@ -9,7 +9,7 @@ mod suite;
 mod system;
 
 use std::{
-    env,
+    env, fs,
     process::{Command, ExitCode},
 };
 
@@ -56,6 +56,7 @@ fn run() -> Result<()> {
     let doctor = Command::new(RSTMON).args(["doctor", "--json"]).output().context(RSTMON)?;
     let doctor: serde_json::Value = serde_json::from_slice(&doctor.stdout).context("rstmon doctor --json")?;
     report.say("doctor", &doctor.to_string())?;
+    fs::write(suite::DOCTOR, doctor.to_string()).context(suite::DOCTOR)?;
     let tests =
         if doctor["usable"] == true { suite::run(&mut report, &orders)? } else { refusal::run(&mut report, &orders)? };
     report.say("end", &tests.to_string())

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rstmon_tests::{daemon, skip, wait};
+use rstmon_tests::{daemon, sight, skip, wait};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
@@ -21,6 +21,8 @@ use crate::{
 
 const TESTS: &str = "/suite/tests";
 const SKIP_LOG: &str = "/tmp/skipped";
+/// What `rstmon doctor --json` has said.
+pub(crate) const DOCTOR: &str = "/tmp/doctor.json";
 const OUTPUT: &str = "/tmp/output";
 
 /// How long one test may take, on a machine that is not slow.
@@ -64,6 +66,7 @@ fn one(file: &Path, test: &str, orders: &Orders) -> Result<Verdict> {
         .env("TMPDIR", "/tmp")
         .env(daemon::BINARY, RSTMON)
         .env(skip::SKIP_LOG, SKIP_LOG)
+        .env(sight::REPORT, DOCTOR)
         .env(wait::SLOWNESS, orders.slowness.to_string())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)

@@ -24,6 +24,7 @@ use self::{
     initramfs::Programs,
     outcome::Record,
     select::{Duty, NoKernel, Wanted},
+    suite::Scope,
 };
 use super::{
     cache::Cache,
@@ -75,15 +76,19 @@ struct Candidate {
     trampolines: bool,
 }
 
-/// Runs the suite on the kernels that the words name.
-pub(super) fn test(workspace: &Workspace, words: &[String], only: &[String]) -> anyhow::Result<()> {
+/// Runs the core of the suite, all of it, or some tests, on the kernels that the words name.
+pub(super) fn test(workspace: &Workspace, words: &[String], only: &[String], full: bool) -> anyhow::Result<()> {
+    run_on(workspace, words, &Scope { only: only.to_vec(), full })
+}
+
+fn run_on(workspace: &Workspace, words: &[String], scope: &Scope) -> anyhow::Result<()> {
     let started = Instant::now();
     let wanted = select::select(words).map_err(MatrixError::from)?;
     let host = toolchain::host(workspace)?;
     let directory = workspace.target.join("vm/matrix");
     // Kernels are fetched while cargo is at work.
-    let (candidates, common) = thread::scope(|scope| {
-        let candidates = scope.spawn(|| candidates(&wanted));
+    let (candidates, common) = thread::scope(|threads| {
+        let candidates = threads.spawn(|| candidates(&wanted));
         let common = common(workspace, &host, &directory);
         (candidates.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), common)
     });
@@ -91,7 +96,7 @@ pub(super) fn test(workspace: &Workspace, words: &[String], only: &[String]) -> 
         (candidates.context("no kernel to boot")?, common.context("cannot make the guests' system")?);
     say::line(format_args!("vm: prepared in {:.1} s", started.elapsed().as_secs_f64()));
     let booted = Instant::now();
-    let results = run_all(&candidates, &common, &directory, only);
+    let results = run_all(&candidates, &common, &directory, scope);
     let columns: Vec<(String, &Record)> =
         candidates.iter().zip(&results).map(|(candidate, result)| (candidate.name.clone(), &result.record)).collect();
     say::line(table::render(&columns));
@@ -146,17 +151,17 @@ struct Run {
 }
 
 /// Runs every candidate's guest, some at a time, and keeps their order.
-fn run_all(candidates: &[Candidate], common: &Path, directory: &Path, only: &[String]) -> Vec<Run> {
+fn run_all(candidates: &[Candidate], common: &Path, directory: &Path, scope: &Scope) -> Vec<Run> {
     // The last are the longest: they begin first.
     let queue = Mutex::new((0..candidates.len()).collect::<Vec<usize>>());
     let results = Mutex::new(Vec::new());
-    thread::scope(|scope| {
+    thread::scope(|threads| {
         for _ in 0..AT_ONCE.min(candidates.len()) {
-            scope.spawn(|| {
+            threads.spawn(|| {
                 loop {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
                     let Some(index) = next else { break };
-                    let run = run(&candidates[index], common, directory, only);
+                    let run = run(&candidates[index], common, directory, scope);
                     results.lock().unwrap_or_else(PoisonError::into_inner).push((index, run));
                 }
             });
@@ -167,11 +172,12 @@ fn run_all(candidates: &[Candidate], common: &Path, directory: &Path, only: &[St
     results.into_iter().map(|(_, run)| run).collect()
 }
 
-fn run(candidate: &Candidate, common: &Path, directory: &Path, only: &[String]) -> Run {
+fn run(candidate: &Candidate, common: &Path, directory: &Path, scope: &Scope) -> Run {
     let mut record = Record::default();
     let Candidate { name, kernel, duty: _, trampolines } = candidate;
     let directory = directory.join(name);
-    let guest = Guest { name, kernel, trampolines: *trampolines, directory: &directory, only };
+    let guest =
+        Guest { name, kernel, trampolines: *trampolines, directory: &directory, only: &scope.parts(*trampolines) };
     let error = guest.run(common, &mut record).err().map(|error| {
         let error = anyhow::Error::from(error);
         format!("{error:#}; its console is in {}", guest.console().display())
