@@ -87,6 +87,8 @@ pub struct Expected {
     pub state: Option<&'static str>,
     /// The verdict: cause and confidence.
     pub verdict: (&'static str, &'static str),
+    /// The verdict where the kernel gives no reason, if that is about another cause.
+    pub verdict_without_reason: Option<(&'static str, &'static str)>,
     /// Numbers of the evidence.
     pub evidence: Vec<(&'static str, Number)>,
 }
@@ -103,6 +105,7 @@ impl Expected {
             reason: Some(reason),
             state: Some(state),
             verdict: ("unexplained", "guess"),
+            verdict_without_reason: None,
             evidence: Vec::new(),
         }
     }
@@ -124,6 +127,13 @@ impl Expected {
     #[must_use]
     pub fn because(mut self, cause: &'static str, confidence: &'static str) -> Self {
         self.verdict = (cause, confidence);
+        self
+    }
+
+    /// What rstmon must make of it where the kernel gives no reason.
+    #[must_use]
+    pub fn without_reason(mut self, cause: &'static str, confidence: &'static str) -> Self {
+        self.verdict_without_reason = Some((cause, confidence));
         self
     }
 

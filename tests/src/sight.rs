@@ -79,8 +79,12 @@ impl Sight {
             "unseen" => expected.reason = Some("unsupported"),
             _ => expected.reason = None,
         }
-        if self.of("cause").0 != "exact" && judge::needs_reason(reset) {
-            expected.verdict.1 = "likely";
+        if self.of("cause").0 != "exact" {
+            match reset.verdict_without_reason {
+                Some(other) => expected.verdict = other,
+                None if judge::needs_reason(reset) => expected.verdict.1 = "likely",
+                None => {}
+            }
         }
         Ok(expected)
     }

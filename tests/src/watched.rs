@@ -16,6 +16,24 @@ use crate::{
 /// The counter that everything is about.
 pub const RESETS: &str = "rstmon_resets_total";
 
+/// How many events a message shows.
+const LAST: usize = 6;
+
+/// An event in a line.
+fn summary(event: &Value) -> String {
+    let end = |name: &str| format!("{}:{}", event[name]["address"], event[name]["port"]);
+    format!(
+        "{} {} {} in netns {}, {} to {}: {}",
+        event["direction"],
+        event["cause"],
+        event["state"],
+        event["netns"],
+        end("local"),
+        end("remote"),
+        event["sentence"]
+    )
+}
+
 /// A daemon and a tail without filters, both ready.
 #[derive(Debug)]
 pub struct Watched {
@@ -112,7 +130,9 @@ impl Watched {
         });
         let found = grown()?;
         if reached.is_err() || found != claimed {
-            bail!("{RESETS} grew by {found:?} (sent, received), expected {claimed:?}");
+            let events = self.tail.events().unwrap_or_default();
+            let last: Vec<String> = events[events.len().saturating_sub(LAST)..].iter().map(summary).collect();
+            bail!("{RESETS} grew by {found:?} (sent, received), expected {claimed:?}; last seen:\n{}", last.join("\n"));
         }
         Ok(())
     }

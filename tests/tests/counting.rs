@@ -9,7 +9,7 @@ use rstmon_tests::{
     machine::Machine,
     metrics::Metrics,
     netns::Place,
-    scenario::{self, Ground},
+    scenario::{self, Ground, Scenario},
     scene::Watch,
     sight::unless_unseen,
     skip,
@@ -155,9 +155,9 @@ fn each_scenario_counts_what_it_provokes_and_no_more() {
     // Kept to the end: what a scene's end provokes, late, would be counted for the next one.
     let mut played = Vec::new();
     // What needs the machine for itself comes first: a limit on orphans would end those of other scenes, too.
-    let (first, then): (Vec<_>, Vec<_>) =
-        scenario::ALL.iter().partition(|scenario| scenario.ground == Ground::Undisturbed);
-    for scenario in first.into_iter().chain(then) {
+    let mut scenarios: Vec<&Scenario> = scenario::ALL.iter().collect();
+    scenarios.sort_by_key(|scenario| scenario.ground != Ground::Undisturbed);
+    for scenario in scenarios {
         if !skip::unless_installed(scenario.name, scenario.tools) {
             continue;
         }

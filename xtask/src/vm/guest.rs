@@ -34,6 +34,8 @@ fn cargo(workspace: &Workspace, host: &str, subcommand: &str) -> Command {
     // With a target named, flags are for it alone, and build scripts stay as they are.
     command.args([subcommand, "--quiet", "--locked", "--package", "rstmon-tests", "--target", host]);
     command.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", target(workspace));
+    // An emulator translates what is run: the less code, the faster.
+    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "s");
     command
 }
 

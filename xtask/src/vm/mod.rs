@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// Every test that has to do with the kernel, not only the core that CI runs.
     #[arg(long)]
     full: bool,
+    /// Write what each kernel shows, and how many tests have held it to be true, into docs/kernels.md.
+    #[arg(long, conflicts_with_all = ["kernels", "only"])]
+    write_docs: bool,
 }
 
 /// What to test instead.
@@ -58,9 +61,13 @@ pub(crate) enum Vm {
 
 /// Tests what is asked for.
 pub(crate) fn vm(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    let Arguments { what, kernels, only, full } = arguments;
+    let Arguments { what, kernels, only, full, write_docs } = arguments;
     match what {
         Some(Vm::Service { deb }) => service(workspace, deb.as_deref()),
+        None if *write_docs => {
+            setup::ensure(&PACKAGES)?;
+            matrix::document(workspace, *full)
+        }
         None => matrix(workspace, kernels, only, *full),
     }
 }

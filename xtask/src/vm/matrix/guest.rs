@@ -31,7 +31,7 @@ const SLOWNESS: u32 = 8;
 const SLAB: &str = "slab_debug=Z,kmalloc-*";
 
 const MEMORY_MIB: u32 = 1024;
-const PROCESSORS: u32 = 2;
+const PROCESSORS: u32 = 1;
 
 /// A guest to be run.
 pub(super) struct Guest<'a> {

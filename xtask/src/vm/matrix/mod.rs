@@ -5,6 +5,7 @@ mod guest;
 mod initramfs;
 mod modules;
 mod outcome;
+mod page;
 mod select;
 mod suite;
 mod table;
@@ -36,7 +37,7 @@ use crate::{
     dist,
     process::ProcessError,
     say, toolchain,
-    workspace::{FileError, Workspace},
+    workspace::{self, FileError, Workspace},
 };
 
 /// How many machines run at a time: this many processors are kept busy, one by each.
@@ -78,10 +79,15 @@ struct Candidate {
 
 /// Runs the core of the suite, all of it, or some tests, on the kernels that the words name.
 pub(super) fn test(workspace: &Workspace, words: &[String], only: &[String], full: bool) -> anyhow::Result<()> {
-    run_on(workspace, words, &Scope { only: only.to_vec(), full })
+    run_on(workspace, words, &Scope { only: only.to_vec(), full }, false)
 }
 
-fn run_on(workspace: &Workspace, words: &[String], scope: &Scope) -> anyhow::Result<()> {
+/// Runs all of it on every kernel and, if all is well, writes what each shows into docs/kernels.md.
+pub(super) fn document(workspace: &Workspace, full: bool) -> anyhow::Result<()> {
+    run_on(workspace, &[], &Scope { only: Vec::new(), full }, true)
+}
+
+fn run_on(workspace: &Workspace, words: &[String], scope: &Scope, document: bool) -> anyhow::Result<()> {
     let started = Instant::now();
     let wanted = select::select(words).map_err(MatrixError::from)?;
     let host = toolchain::host(workspace)?;
@@ -103,7 +109,14 @@ fn run_on(workspace: &Workspace, words: &[String], scope: &Scope) -> anyhow::Res
     say::line(format_args!("vm: {} kernels, {:.0} s after power on", candidates.len(), booted.elapsed().as_secs_f64()));
     let faults: Vec<String> =
         candidates.iter().zip(&results).flat_map(|(candidate, result)| faults(candidate, result)).collect();
-    if faults.is_empty() { Ok(()) } else { Err(MatrixError::NotGreen(faults).into()) }
+    if !faults.is_empty() {
+        return Err(MatrixError::NotGreen(faults).into());
+    }
+    if document {
+        let path = workspace.root.join("docs/kernels.md");
+        workspace::write(&path, page::renewed(&workspace::read_text(&path)?, &columns)?)?;
+    }
+    Ok(())
 }
 
 fn candidates(wanted: &[Wanted]) -> Result<Vec<Candidate>, MatrixError> {

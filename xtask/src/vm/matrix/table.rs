@@ -21,11 +21,7 @@ pub(super) fn render(columns: &[(String, &Record)]) -> String {
         }
     }
     text.push_str("\n\n");
-    text.push_str(&notes.0.iter().enumerate().fold(String::new(), |mut all, (number, note)| {
-        let kernels = note.kernels.join(", ");
-        let _ = writeln!(all, "[{}] Linux {kernels}: {}", number + 1, note.text);
-        all
-    }));
+    notes.list(&mut text);
     text
 }
 
@@ -57,7 +53,7 @@ fn cell(test: Option<&Test>, notes: &mut Notes, kernel: &str) -> String {
 
 /// Footnotes: each text once, with the kernels it is about.
 #[derive(Default)]
-struct Notes(Vec<Note>);
+pub(super) struct Notes(Vec<Note>);
 
 struct Note {
     kernels: Vec<String>,
@@ -65,7 +61,16 @@ struct Note {
 }
 
 impl Notes {
-    fn number(&mut self, kernel: &str, text: &str) -> usize {
+    /// Writes them as a numbered list.
+    pub(super) fn list(&self, text: &mut String) {
+        for (index, note) in self.0.iter().enumerate() {
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "{}. Linux {}: {}", index + 1, note.kernels.join(", "), note.text);
+        }
+    }
+
+    /// The number of a text, which is noted to be about a kernel, too.
+    pub(super) fn number(&mut self, kernel: &str, text: &str) -> usize {
         let at = self.0.iter().position(|note| note.text == text).unwrap_or_else(|| {
             self.0.push(Note { kernels: Vec::new(), text: text.to_owned() });
             self.0.len() - 1
@@ -99,6 +104,6 @@ mod tests {
         assert_eq!(lines[2], ["a::x", "no", "[1]", "no", "[1]", "passed"]);
         assert_eq!(lines[3], ["a::y", "passed", "[2]", "passed", "[2]", "passed"]);
         assert_eq!(lines[4], ["b::z", "FAILED", "FAILED", "-"]);
-        assert!(text.contains("[1] Linux 6.1, 6.0: not possible: too old\n[2] Linux 6.1, 6.0: without half: hidden"));
+        assert!(text.contains("1. Linux 6.1, 6.0: not possible: too old\n2. Linux 6.1, 6.0: without half: hidden"));
     }
 }
