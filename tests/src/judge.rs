@@ -68,7 +68,14 @@ pub fn needs_reason(reset: &Expected) -> bool {
     confidence == "certain"
         && (matches!(
             cause,
-            "disconnect" | "listener_closed" | "memory_pressure" | "mptcp" | "idle_timeout" | "protocol_violation"
+            "disconnect"
+                | "idle_timeout"
+                | "killed"
+                | "listener_closed"
+                | "listener_overflow"
+                | "memory_pressure"
+                | "mptcp"
+                | "protocol_violation"
         ) || reset.reason == Some("tcp_abort_on_linger"))
 }
 

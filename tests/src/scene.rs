@@ -152,6 +152,8 @@ pub struct Scene {
     pub resets: Vec<Expected>,
     /// How often `tcp_receive_reset` fired though no reset was received (KERNEL.md section 3).
     pub false_receives: usize,
+    /// Resets besides, sent for segments that had crossed one of those: how many is a matter of timing.
+    pub echoes: u64,
     /// What each namespace's counters have grown by, exactly.
     pub growth: Vec<Growth>,
     /// Error numbers that the applications saw: claimed and found.
@@ -163,7 +165,14 @@ impl Scene {
     /// A scene that provoked `resets`.
     #[must_use]
     pub fn new(resets: Vec<Expected>) -> Self {
-        Self { resets, false_receives: 0, growth: Vec::new(), errnos: Vec::new(), kept: Vec::new() }
+        Self { resets, false_receives: 0, echoes: 0, growth: Vec::new(), errnos: Vec::new(), kept: Vec::new() }
+    }
+
+    /// Notes resets that were sent for segments which crossed one of the others.
+    #[must_use]
+    pub fn with_echoes(mut self, echoes: u64) -> Self {
+        self.echoes = echoes;
+        self
     }
 
     /// Notes what a namespace's counters must have grown by since `watch` began.

@@ -115,8 +115,9 @@ impl Watched {
     /// When they have grown by less (in time) or by more.
     pub fn counted(&self, name: &str, scene: &Scene, before: &Metrics) -> Result<()> {
         let seen = Sight::of_kernel()?.of_scene(name, scene);
-        let claimed = [Direction::Sent, Direction::Received]
+        let mut claimed = [Direction::Sent, Direction::Received]
             .map(|way| seen.iter().filter(|reset| reset.direction == way).count() as u64);
+        claimed[0] += scene.echoes;
         let grown = || -> Result<[u64; 2]> {
             let now = self.daemon.scrape()?;
             Ok(["sent", "received"].map(|way| {

@@ -29,7 +29,7 @@ const OUTPUT: &str = "/tmp/output";
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How much of what a failed test has said is told, from where it gave up.
-const TOLD_LINES: usize = 60;
+const TOLD_LINES: usize = 240;
 
 /// Runs all that are ordered; returns how many there were.
 pub(crate) fn run(report: &mut Report, orders: &Orders) -> Result<usize> {
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_from_where_it_gave_up() {
         let said =
-            format!("noise\nthread panicked at x\n{}", (0..200).map(|line| format!("{line}\n")).collect::<String>());
+            format!("noise\nthread panicked at x\n{}", (0..500).map(|line| format!("{line}\n")).collect::<String>());
         let Verdict::Failed(told) = judge(ended(101), &said, "NOT POSSIBLE: x\n") else { panic!("it failed") };
         assert!(told.starts_with("panicked at x\n0\n") && told.lines().count() == TOLD_LINES, "{told}");
         assert!(matches!(judge(None, "", ""), Verdict::Failed(_)));
