@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     /// Kernels by version (5.10, 6.1, 6.1-bare, 6.12, newest), or paths of images; all of Debian's if there are none.
     #[arg(value_name = "KERNEL")]
     kernels: Vec<String>,
-    /// Only tests whose name (FILE::TEST) has this in it.
+    /// Only tests whose name (`FILE::TEST`) has this in it.
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     only: Vec<String>,
     /// Every test that has to do with the kernel, not only the core that CI runs.

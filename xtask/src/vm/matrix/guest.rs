@@ -84,7 +84,8 @@ impl Guest<'_> {
             line.push_str(" rstmon.trampolines=off");
         }
         if !self.only.is_empty() {
-            line.push_str(&format!(" rstmon.only={}", self.only.join(",")));
+            line.push_str(" rstmon.only=");
+            line.push_str(&self.only.join(","));
         }
         line
     }
@@ -95,7 +96,11 @@ impl Guest<'_> {
             let Some(said) = Said::read(&line) else { continue };
             match &said {
                 Said::Test { name, verdict: Verdict::Failed, took } => {
-                    say::line(format_args!("vm: Linux {}: FAILED after {:.1} s: {name}", self.name, took.as_secs_f64()))
+                    say::line(format_args!(
+                        "vm: Linux {}: FAILED after {:.1} s: {name}",
+                        self.name,
+                        took.as_secs_f64()
+                    ));
                 }
                 Said::Detail(text) if record.tests.last().is_some_and(|test| test.verdict == Verdict::Failed) => {
                     say::line(format_args!("    {text}"));

@@ -2,6 +2,7 @@
 //! need besides. One half is the same for every kernel, the other are the kernel's modules.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -109,7 +110,8 @@ fn listing(root: &Path) -> Result<String, FileError> {
         for entry in fs::read_dir(&directory).map_err(FileError::on("list", &directory))? {
             let path = entry.map_err(FileError::on("list", &directory))?.path();
             if let Ok(name) = path.strip_prefix(root) {
-                names.push_str(&format!("{}\n", name.display()));
+                // Writing to a String does not fail.
+                let _ = writeln!(names, "{}", name.display());
             }
             if path.is_dir() {
                 pending.push(path);

@@ -34,7 +34,9 @@ pub(super) fn copy(kernel: &Kernel, root: &Path) -> Result<(), MatrixError> {
             let module = unpacked(&directory.join(&path))?;
             let name = format!("modules/{}.ko", name_of(&path));
             workspace::write(&root.join(&name), module)?;
-            list.push_str(&format!("/{name}\n"));
+            list.push('/');
+            list.push_str(&name);
+            list.push('\n');
         }
     }
     Ok(workspace::write(&root.join(LIST), list)?)

@@ -74,8 +74,8 @@ mod tests {
         }
         for part in CORE.iter().chain(&BARE).filter(|part| **part != "refusal::") {
             let (file, test) = part.split_once("::").expect("FILE::PART");
-            let text = std::fs::read_to_string(tests.join(file).with_extension("rs")).expect("a file of tests");
-            assert!(includes(file) && text.contains(&format!("fn {test}")), "nothing is called {part}");
+            let content = std::fs::read_to_string(tests.join(file).with_extension("rs")).expect("a file of tests");
+            assert!(includes(file) && content.contains(&format!("fn {test}")), "nothing is called {part}");
         }
         assert!(includes("scenarios") && includes("causes") && !includes("top"));
     }
