@@ -51,6 +51,9 @@ macro_rules! kernel_fields {
             SKB_TRANSPORT_HEADER: u16 = "sk_buff", "transport_header";
             SKB_NETWORK_HEADER: u16 = "sk_buff", "network_header";
             SKB_DEV: u64 = "sk_buff", "dev";
+            SKB_REFDST: u64 = "sk_buff", "_skb_refdst";
+            RT_TYPE: u16 = "rtable", "rt_type";
+            RT6_FLAGS: u32 = "rt6_info", "rt6i_flags";
             DEV_NET: u64 = "net_device", "nd_net.net";
             NET_INUM: u32 = "net", "ns.inum";
             NET_COOKIE: u64 = "net", "net_cookie";

@@ -3,6 +3,7 @@
 //! | file | concern |
 //! |---|---|
 //! | `send`, `receive` | the two reset hooks: what to count and offer |
+//! | `answer` | resets that the hook of sent ones hides on kernels before 6.10 |
 //! | `state`, `used`, `accept`, `backfill` | the hooks that learn owners |
 //! | `reset` | evidence and owner of one reset -> the key it is counted under |
 //! | `count`, `event`, `pending` | the counting path, the event path, received resets that wait for a verdict |
@@ -18,6 +19,7 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod accept;
+mod answer;
 mod atomic;
 mod backfill;
 mod count;

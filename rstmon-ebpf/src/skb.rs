@@ -24,7 +24,7 @@ impl Segment {
     /// Reads the segment; where there is none (an active reset) it is not [`Self::is_present`].
     ///
     /// # Safety
-    /// `skb` must be the `const struct sk_buff *` argument of `tcp_send_reset`.
+    /// `skb` must be the `const struct sk_buff *` argument of `tcp_send_reset`, or that of the functions that call it.
     #[inline(always)]
     pub unsafe fn read(skb: *const u8) -> Self {
         let mut segment =
@@ -57,6 +57,12 @@ impl Segment {
     #[inline(always)]
     pub fn payload(&self) -> u32 {
         self.length.saturating_sub(u32::from(self.header[12] >> 4) * 4)
+    }
+
+    /// Whether it is a RST itself.
+    #[inline(always)]
+    pub fn is_reset(&self) -> bool {
+        self.header[13] & 0x04 != 0
     }
 
     /// `SEGMENT_*` bits of evidence.

@@ -45,7 +45,7 @@ pub struct Sock {
 
 impl Sock {
     /// # Safety
-    /// `sk` must be the `struct sock *` argument of a BTF-typed tracepoint.
+    /// `sk` must be the `struct sock *` argument of a BTF-typed tracepoint, or of a traced function.
     #[inline(always)]
     pub unsafe fn from_btf(sk: *const u8) -> Self {
         if sk.is_null() {

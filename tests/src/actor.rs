@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::{
     netns::Place,
     protocol::{Fields, Reply},
-    wait::{LATER, SOON},
+    wait::{self, LATER, SOON},
 };
 
 /// A running actor; killed and reaped on drop.
@@ -171,7 +171,7 @@ impl Actor {
     }
 
     fn hear(&mut self, deadline: Duration) -> Result<Reply> {
-        match self.replies.recv_timeout(deadline) {
+        match self.replies.recv_timeout(wait::patient(deadline)) {
             Ok(line) => line.parse(),
             Err(error) => bail!("{}[{}] does not answer: {error}; its stderr is above", self.comm, self.pid()),
         }

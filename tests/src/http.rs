@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::wait::SOON;
+use crate::wait::{SOON, patient};
 
 /// An answer: status and body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,9 @@ pub fn get(server: SocketAddr, path: &str) -> Result<Answer> {
 /// # Errors
 /// As [`get`].
 pub fn get_with(server: SocketAddr, path: &str, header: &str) -> Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&server, SOON).with_context(|| format!("connecting to {server}"))?;
-    stream.set_read_timeout(Some(SOON))?;
+    let mut stream =
+        TcpStream::connect_timeout(&server, patient(SOON)).with_context(|| format!("connecting to {server}"))?;
+    stream.set_read_timeout(Some(patient(SOON)))?;
     exchange(&mut stream, path, header).with_context(|| format!("http://{server}{path}"))
 }
 

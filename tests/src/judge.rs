@@ -60,6 +60,25 @@ pub fn verdict(reset: &Expected, event: &Value) -> String {
     found
 }
 
+/// Whether an expected verdict is as certain as it is only because the kernel tells its reason: from the socket alone
+/// others would follow, too.
+#[must_use]
+pub fn needs_reason(reset: &Expected) -> bool {
+    let (cause, confidence) = reset.verdict;
+    confidence == "certain"
+        && (matches!(
+            cause,
+            "disconnect"
+                | "idle_timeout"
+                | "killed"
+                | "listener_closed"
+                | "listener_overflow"
+                | "memory_pressure"
+                | "mptcp"
+                | "protocol_violation"
+        ) || reset.reason == Some("tcp_abort_on_linger"))
+}
+
 fn is_address(value: &Value, address: SocketAddr) -> bool {
     value["port"] == address.port() && value["address"] == address.ip().to_string()
 }

@@ -26,6 +26,7 @@ pub mod random;
 pub mod scenario;
 pub mod scene;
 pub mod service;
+pub mod sight;
 pub mod skip;
 pub mod sockets;
 pub mod stage;

@@ -87,6 +87,8 @@ pub struct Expected {
     pub state: Option<&'static str>,
     /// The verdict: cause and confidence.
     pub verdict: (&'static str, &'static str),
+    /// The verdict where the kernel gives no reason, if that is about another cause.
+    pub verdict_without_reason: Option<(&'static str, &'static str)>,
     /// Numbers of the evidence.
     pub evidence: Vec<(&'static str, Number)>,
 }
@@ -103,6 +105,7 @@ impl Expected {
             reason: Some(reason),
             state: Some(state),
             verdict: ("unexplained", "guess"),
+            verdict_without_reason: None,
             evidence: Vec::new(),
         }
     }
@@ -127,6 +130,13 @@ impl Expected {
         self
     }
 
+    /// What rstmon must make of it where the kernel gives no reason.
+    #[must_use]
+    pub fn without_reason(mut self, cause: &'static str, confidence: &'static str) -> Self {
+        self.verdict_without_reason = Some((cause, confidence));
+        self
+    }
+
     /// A number that the evidence must hold.
     #[must_use]
     pub fn with(mut self, name: &'static str, number: Number) -> Self {
@@ -142,6 +152,8 @@ pub struct Scene {
     pub resets: Vec<Expected>,
     /// How often `tcp_receive_reset` fired though no reset was received (KERNEL.md section 3).
     pub false_receives: usize,
+    /// Resets besides, sent for segments that had crossed one of those: how many is a matter of timing.
+    pub echoes: u64,
     /// What each namespace's counters have grown by, exactly.
     pub growth: Vec<Growth>,
     /// Error numbers that the applications saw: claimed and found.
@@ -153,7 +165,14 @@ impl Scene {
     /// A scene that provoked `resets`.
     #[must_use]
     pub fn new(resets: Vec<Expected>) -> Self {
-        Self { resets, false_receives: 0, growth: Vec::new(), errnos: Vec::new(), kept: Vec::new() }
+        Self { resets, false_receives: 0, echoes: 0, growth: Vec::new(), errnos: Vec::new(), kept: Vec::new() }
+    }
+
+    /// Notes resets that were sent for segments which crossed one of the others.
+    #[must_use]
+    pub fn with_echoes(mut self, echoes: u64) -> Self {
+        self.echoes = echoes;
+        self
     }
 
     /// Notes what a namespace's counters must have grown by since `watch` began.

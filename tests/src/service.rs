@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::{
     daemon::{self, Said},
-    wait::SOON,
+    wait::{SOON, patient},
 };
 
 /// The first descriptor that a service manager passes (`SD_LISTEN_FDS_START`).
@@ -117,7 +117,7 @@ impl Service {
     pub fn hear(&self, line: &str) -> Result<String> {
         let started = Instant::now();
         let mut heard = Vec::new();
-        while started.elapsed() < SOON {
+        while started.elapsed() < patient(SOON) {
             if let Some(message) = self.listen(Duration::from_millis(100))? {
                 if message.lines().any(|found| found.starts_with(line)) {
                     return Ok(message);

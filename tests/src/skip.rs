@@ -10,9 +10,31 @@ use std::{
 /// Environment variable: the file to which each skipped test is appended, one line each.
 pub const SKIP_LOG: &str = "RSTMON_SKIP_LOG";
 
+/// How the line of a test begins that did not run though it could have.
+pub const SKIPPED: &str = "SKIPPED: ";
+
+/// How the line of a test begins that did not run because this kernel cannot do what it is about.
+pub const NOT_POSSIBLE: &str = "NOT POSSIBLE: ";
+
+/// How the line of a part of a test begins that this kernel cannot do; the rest of the test has run.
+pub const LEFT_OUT: &str = "LEFT OUT: ";
+
 /// Notes that test `name` is skipped because of `why`, on stderr and in the file that [`SKIP_LOG`] names.
 pub fn note(name: &str, why: &str) {
-    let line = format!("SKIPPED: {name}: {why}\n");
+    log(&format!("{SKIPPED}{name}: {why}\n"));
+}
+
+/// Notes that test `name` cannot be on this kernel, because of `why`.
+pub fn not_possible(name: &str, why: &str) {
+    log(&format!("{NOT_POSSIBLE}{name}: {why}\n"));
+}
+
+/// Notes that a test has done without `part`, which cannot be on this kernel because of `why`.
+pub fn left_out(part: &str, why: &str) {
+    log(&format!("{LEFT_OUT}{part}: {why}\n"));
+}
+
+fn log(line: &str) {
     // A test's captured output is lost when it passes, hence the file as well. Neither may fail the test.
     let _ = io::stderr().write_all(line.as_bytes());
     if let Some(path) = env::var_os(SKIP_LOG)

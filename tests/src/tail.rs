@@ -16,6 +16,7 @@ use crate::{
     daemon::{self, Said},
     netns::Place,
     scene::Expected,
+    sight::Sight,
     wait::{self, SOON},
 };
 
@@ -60,15 +61,22 @@ impl Tail {
     }
 
     fn start(arguments: &[&str]) -> Result<Self> {
-        let binary = daemon::binary().context("no rstmon binary")?;
-        let mut child = Command::new(&binary)
-            .args(["tail", "--json"])
-            .args(arguments)
+        let mut command = Command::new(daemon::binary().context("no rstmon binary")?);
+        command.args(["tail", "--json"]).args(arguments);
+        Self::of(command)
+    }
+
+    /// Watches with a command that becomes `rstmon tail --json`.
+    ///
+    /// # Errors
+    /// As [`Tail::through`].
+    pub fn of(mut command: Command) -> Result<Self> {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("starting {}", binary.display()))?;
+            .with_context(|| format!("starting {}", command.get_program().display()))?;
         let said = Said::listen(child.stderr.take().context("no stderr")?);
         let output = BufReader::new(child.stdout.take().context("no stdout")?);
         let seen = Arc::<Mutex<Seen>>::default();
@@ -144,7 +152,8 @@ impl Tail {
             ensure!(std::net::TcpStream::connect(address).is_err(), "{address} was taken over by somebody");
             Ok(address.port())
         })??;
-        for direction in ["sent", "received"] {
+        let hidden = Sight::of_kernel()?.of("sent_without_socket").0 == "unseen";
+        for direction in ["sent", "received"].into_iter().filter(|direction| !(hidden && *direction == "sent")) {
             self.wait_for("the marker", SOON, |event| {
                 event["direction"] == direction && event["service_port"] == port
             })?;

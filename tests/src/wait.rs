@@ -1,6 +1,8 @@
 //! Waiting for a condition, with a deadline: the only place of this crate that sleeps.
 
 use std::{
+    env,
+    sync::LazyLock,
     thread,
     time::{Duration, Instant},
 };
@@ -13,15 +15,44 @@ pub const SOON: Duration = Duration::from_secs(10);
 /// How long a condition may take that waits for kernel timers of some seconds.
 pub const LATER: Duration = Duration::from_secs(30);
 
+/// Environment variable: how much longer than usual everything may take, on a machine that is slow by nature.
+pub const SLOWNESS: &str = "RSTMON_TEST_SLOWNESS";
+
 /// The pause between two looks at a condition.
 const POLL: Duration = Duration::from_millis(2);
+
+/// How much longer than usual everything may take; 1 unless [`SLOWNESS`] says otherwise.
+#[must_use]
+pub fn slowness() -> u32 {
+    static FACTOR: LazyLock<u32> = LazyLock::new(|| {
+        env::var(SLOWNESS).ok().and_then(|factor| factor.parse().ok()).filter(|factor| *factor > 0).unwrap_or(1)
+    });
+    *FACTOR
+}
+
+/// A deadline, as long as this machine needs it.
+#[must_use]
+pub fn patient(deadline: Duration) -> Duration {
+    deadline * slowness()
+}
+
+/// A number of repetitions, as many as this machine can do in the same time.
+#[must_use]
+pub fn feasible(count: u64) -> u64 {
+    count / u64::from(slowness())
+}
+
+/// Sleeps until it is time for the next look.
+pub fn pause() {
+    thread::sleep(POLL * slowness());
+}
 
 /// Polls `condition` until it yields a value.
 ///
 /// # Errors
 /// The condition's own error at once, or after `deadline` one that names `what` was awaited.
 pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let started = Instant::now();
+    let (started, deadline) = (Instant::now(), patient(deadline));
     loop {
         if let Some(value) = condition()? {
             return Ok(value);
@@ -29,7 +60,7 @@ pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> R
         if started.elapsed() > deadline {
             bail!("gave up after {deadline:?} waiting for {what}");
         }
-        thread::sleep(POLL);
+        pause();
     }
 }
 

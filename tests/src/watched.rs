@@ -1,6 +1,6 @@
 //! A daemon and a tail on it: what most tests of rstmon look through.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use crate::{
@@ -8,12 +8,31 @@ use crate::{
     judge,
     metrics::Metrics,
     scene::{Direction, Expected, Scene},
+    sight::{Hidden, Sight},
     tail::Tail,
     wait::{self, SOON},
 };
 
 /// The counter that everything is about.
 pub const RESETS: &str = "rstmon_resets_total";
+
+/// How many events a message shows.
+const LAST: usize = 6;
+
+/// An event in a line.
+fn summary(event: &Value) -> String {
+    let end = |name: &str| format!("{}:{}", event[name]["address"], event[name]["port"]);
+    format!(
+        "{} {} {} in netns {}, {} to {}: {}",
+        event["direction"],
+        event["cause"],
+        event["state"],
+        event["netns"],
+        end("local"),
+        end("remote"),
+        event["sentence"]
+    )
+}
 
 /// A daemon and a tail without filters, both ready.
 #[derive(Debug)]
@@ -48,18 +67,21 @@ impl Watched {
     /// # Errors
     /// When it does not come or something differs; every difference is in the message.
     pub fn facts(&self, reset: &Expected) -> Result<Value> {
+        let reset = &Sight::of_kernel()?.expect(reset).map_err(|Hidden(why)| anyhow!("{reset:?} is hidden: {why}"))?;
         let event = self.tail.expect(reset)?;
         let wrong = judge::facts(reset, &event);
         ensure!(wrong.is_empty(), "{wrong}in {event:#}");
         Ok(event)
     }
 
-    /// [`Watched::facts`] of every reset of a scene.
+    /// [`Watched::facts`] of every reset of a scene that this kernel shows.
     ///
     /// # Errors
     /// As there, for the first that is wrong.
     pub fn all_facts(&self, scene: &Scene) -> Result<Vec<Value>> {
-        scene.resets.iter().map(|reset| self.facts(reset)).collect()
+        let seen =
+            scene.resets.iter().filter(|reset| Sight::of_kernel().is_ok_and(|sight| sight.expect(reset).is_ok()));
+        seen.map(|reset| self.facts(reset)).collect()
     }
 
     /// Awaits the event of a reset, and its owner known in one of these ways.
@@ -87,13 +109,15 @@ impl Watched {
         Ok(sample.with_context(|| format!("rstmon_hook_attached has no hook {hook}"))?.value > 0.0)
     }
 
-    /// The counters have grown since `before` by exactly what a scene provoked.
+    /// The counters have grown since `before` by exactly what a scene provoked, as far as this kernel shows it.
     ///
     /// # Errors
     /// When they have grown by less (in time) or by more.
-    pub fn counted(&self, scene: &Scene, before: &Metrics) -> Result<()> {
-        let claimed = [Direction::Sent, Direction::Received]
-            .map(|way| scene.resets.iter().filter(|reset| reset.direction == way).count() as u64);
+    pub fn counted(&self, name: &str, scene: &Scene, before: &Metrics) -> Result<()> {
+        let seen = Sight::of_kernel()?.of_scene(name, scene);
+        let mut claimed = [Direction::Sent, Direction::Received]
+            .map(|way| seen.iter().filter(|reset| reset.direction == way).count() as u64);
+        claimed[0] += scene.echoes;
         let grown = || -> Result<[u64; 2]> {
             let now = self.daemon.scrape()?;
             Ok(["sent", "received"].map(|way| {
@@ -107,7 +131,9 @@ impl Watched {
         });
         let found = grown()?;
         if reached.is_err() || found != claimed {
-            bail!("{RESETS} grew by {found:?} (sent, received), expected {claimed:?}");
+            let events = self.tail.events().unwrap_or_default();
+            let last: Vec<String> = events[events.len().saturating_sub(LAST)..].iter().map(summary).collect();
+            bail!("{RESETS} grew by {found:?} (sent, received), expected {claimed:?}; last seen:\n{}", last.join("\n"));
         }
         Ok(())
     }

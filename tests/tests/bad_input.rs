@@ -110,17 +110,19 @@ fn a_port_in_use_is_told() {
     check(&output, FAILED, &[&address, "in use"]);
 }
 
+/// The object of this checkout, wherever the test runs.
+const WHOLE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/bpf/rstmon.bpf.o"));
+
 #[test]
 fn a_corrupt_bpf_object_is_told() {
     if !daemon::unless_ready("corrupt object") {
         return;
     }
     let (directory, option) = config("");
-    let whole = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/bpf/rstmon.bpf.o")).unwrap();
-    let mut flipped = whole.clone();
+    let mut flipped = WHOLE.to_vec();
     flipped.iter_mut().skip(64).step_by(97).for_each(|byte| *byte ^= 0xff);
     let objects: [(&str, &[u8]); 4] =
-        [("empty", b""), ("text", b"not an object\n"), ("half", &whole[..whole.len() / 2]), ("flipped", &flipped)];
+        [("empty", b""), ("text", b"not an object\n"), ("half", &WHOLE[..WHOLE.len() / 2]), ("flipped", &flipped)];
     for (name, bytes) in objects {
         let object = directory.path().join(name);
         fs::write(&object, bytes).unwrap();

@@ -12,8 +12,9 @@ use rstmon_tests::{
     machine::Machine,
     metrics::Metrics,
     netns::{self, Place},
-    scenario::open,
+    scenario::{late, open},
     scene::Watch,
+    sight::{Sight, unless_unseen},
     stage::{Family, Stage},
     wait::{self, SOON},
 };
@@ -63,6 +64,11 @@ fn knock(client: &Place, times: usize) {
     }
 }
 
+/// Agreement can be had only where every reset sent is seen.
+fn ready(name: &str) -> bool {
+    daemon::unless_ready(name) && unless_unseen(name, &["sent_without_socket"])
+}
+
 /// A daemon and two joined namespaces, with a process in each, that it has compared once.
 struct Joined {
     server: Place,
@@ -98,7 +104,7 @@ impl Joined {
 
 #[test]
 fn resets_in_every_namespace_are_reconciled() {
-    if !daemon::unless_ready("reconciled namespaces") {
+    if !ready("reconciled namespaces") {
         return;
     }
     let joined = Joined::new();
@@ -120,7 +126,7 @@ fn resets_in_every_namespace_are_reconciled() {
 
 #[test]
 fn a_gap_in_another_namespace_shows() {
-    if !daemon::unless_ready("gap") {
+    if !ready("gap") {
         return;
     }
     let joined = Joined::new();
@@ -146,7 +152,7 @@ fn a_gap_in_another_namespace_shows() {
 
 #[test]
 fn a_difference_that_the_kernel_explains_is_no_gap() {
-    if !daemon::unless_ready("explained difference") {
+    if !ready("explained difference") {
         return;
     }
     let joined = Joined::new();
@@ -162,7 +168,7 @@ fn a_difference_that_the_kernel_explains_is_no_gap() {
 
 #[test]
 fn a_vanished_namespace_leaves_no_gap() {
-    if !daemon::unless_ready("vanished namespace") {
+    if !ready("vanished namespace") {
         return;
     }
     let joined = Joined::new();
@@ -191,7 +197,7 @@ fn a_vanished_namespace_leaves_no_gap() {
 
 #[test]
 fn a_namespace_that_cannot_be_read_is_declared() {
-    if !daemon::unless_ready("unreadable namespace") {
+    if !ready("unreadable namespace") {
         return;
     }
     let joined = Joined::new();
@@ -217,26 +223,27 @@ fn a_namespace_that_cannot_be_read_is_declared() {
 
 #[test]
 fn a_flood_is_no_gap_at_any_moment() {
-    if !daemon::unless_ready("reconciliation under load") {
+    if !ready("reconciliation under load") {
         return;
     }
     let stage = Stage::undisturbed(Family::V4).unwrap();
     let [mut one, mut two] = ["flood-a", "flood-b"].map(|name| stage.client_actor(name).unwrap());
     // Begun before the daemon looks for the first time, so that this falls into the middle of it, too.
-    let flood = format!("flood {} 60000", stage.server_address(stage.closed_port().unwrap()));
+    let each = wait::feasible(60_000);
+    let flood = format!("flood {} {each}", stage.server_address(stage.closed_port().unwrap()));
     let ahead = Watch::on(stage.server()).unwrap();
     one.begin(&flood).unwrap();
     let under_way = || Ok(ahead.growth()?.get("OutRsts") > 100);
     wait::until_true("the flood to begin", SOON, under_way).unwrap();
     let daemon = Daemon::start().unwrap();
     two.begin(&flood).unwrap();
-    let watch = Watch::on(stage.server()).unwrap();
     let mut looks = 0;
     loop {
         let told = Told::by(&daemon).unwrap();
         assert_eq!((told.uncounted, told.differing), (0, 0), "look {looks}: {told:?}");
         looks += 1;
-        if watch.growth().unwrap().get("OutRsts") > 60_000 {
+        // While the second is at work.
+        if ahead.growth().unwrap().get("OutRsts") > each + each / 2 {
             break;
         }
     }
@@ -246,4 +253,35 @@ fn a_flood_is_no_gap_at_any_moment() {
     let told = Told::by(&daemon).unwrap();
     assert_eq!((told.uncounted, told.differing, told.unsettled), (0, 0, 0), "{told:?}");
     assert!(looks > 3, "{looks} looks during the flood");
+}
+
+/// Resets that the kernel hides are declared, before and after; where it hides none, nothing is.
+#[test]
+fn what_no_hook_shows_is_declared_and_is_the_gap() {
+    if !daemon::unless_ready("declared gap") {
+        return;
+    }
+    let _alone = Machine::exclusive().unwrap();
+    // On the host's own loopback: these are the counters that rstmon reads everywhere.
+    let stage = Stage::host(Family::V4).unwrap();
+    let daemon = Daemon::start().unwrap();
+    let before = daemon.scrape().unwrap();
+    for play in [open::refused, late::in_time_wait] {
+        play(&stage).unwrap();
+    }
+    let received = |metrics: &Metrics| metrics.count("rstmon_resets_total", &[("direction", "received")]);
+    let grown = || Ok(received(&daemon.scrape()?) >= received(&before) + 2);
+    wait::until_true("both received ends to be counted", SOON, grown).unwrap();
+
+    let hidden = Sight::of_kernel().unwrap().of("sent_without_socket").0 == "unseen";
+    let after = daemon.scrape().unwrap();
+    assert_eq!(sent(&after) - sent(&before), if hidden { 0 } else { 2 });
+    let gap = || Ok(Told::by(&daemon)?.uncounted == if hidden { 2 } else { 0 });
+    wait::until_true("the gap", SOON, gap).unwrap();
+    for hook in ["tcp_v4_send_reset", "tcp_v6_send_reset"] {
+        let labels = [("hook", hook)];
+        let attached: Vec<f64> = after.select("rstmon_hook_attached", &labels).map(|sample| sample.value).collect();
+        // Where the tracepoint shows all, these are not needed and have no series.
+        assert_eq!(attached.contains(&0.0), hidden, "{hook}: {attached:?}");
+    }
 }

@@ -13,6 +13,7 @@ use rstmon_tests::{
     nginx::{Nginx, Setup},
     scenario::{abort, close, death, late, open, queue, victim, web},
     scene::{Direction, End, Expected, Scene},
+    sight::{unless_blurred, unless_unseen},
     skip,
     stage::{Family, Stage},
     wait::{self, SOON},
@@ -28,6 +29,13 @@ fn watched(name: &str, test: impl FnOnce(&Watched, &Stage) -> Result<()>) {
     if daemon::unless_ready(name) {
         let watched = Watched::start().unwrap();
         test(&watched, &Stage::loopback(Family::V4).unwrap()).unwrap();
+    }
+}
+
+/// The same, where some aspects have to be seen.
+fn watched_if(name: &str, aspects: &[&str], test: impl FnOnce(&Watched, &Stage) -> Result<()>) {
+    if daemon::unless_ready(name) && unless_unseen(name, aspects) {
+        watched(name, test);
     }
 }
 
@@ -66,7 +74,7 @@ fn a_client_owns_what_it_connected() {
 
 #[test]
 fn nobody_owns_a_closed_port() {
-    watched("none", |watched, stage| {
+    watched_if("none", &["sent_without_socket"], |watched, stage| {
         let scene = open::refused(stage)?;
         let event = watched.facts(the(Direction::Sent, &scene)?)?;
         ensure!(event["owner"].is_null(), "expected no owner, found {}", event["owner"]);
@@ -155,6 +163,9 @@ fn of_workers_with_a_listener_each_the_one_that_serves_is_the_owner() {
 
 #[test]
 fn a_passed_descriptor_belongs_to_who_reads_from_it() {
+    if !daemon::unless_ready("SCM_RIGHTS") || !unless_blurred("SCM_RIGHTS", &["passed"]) {
+        return;
+    }
     watched("SCM_RIGHTS", |watched, stage| {
         let directory = tempfile::tempdir()?;
         let inbox = directory.path().join("inbox").display().to_string();
@@ -233,7 +244,7 @@ fn sockets_opened_before_the_start_have_owners() {
 
 #[test]
 fn a_process_that_has_just_died_is_remembered() {
-    watched("tombstone", |watched, stage| {
+    watched_if("tombstone", &["sent_time_wait"], |watched, stage| {
         let scene = late::after_exit(stage)?;
         watched.owned(the(Direction::Sent, &scene)?, &["tombstone"])?;
         Ok(())
@@ -276,7 +287,7 @@ fn a_process_is_named_after_its_leader_whichever_thread_works() {
 
 #[test]
 fn a_port_that_lost_its_listener_names_the_last_one() {
-    watched("last listener", |watched, stage| {
+    watched_if("last listener", &["sent_without_socket"], |watched, stage| {
         let mut server = stage.server_actor("gone")?;
         let service = connection::listen(stage, &mut server, None, 16)?;
         server.ask("close l")?;

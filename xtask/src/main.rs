@@ -118,16 +118,18 @@ Fails when a target crashed; the input is kept in fuzz/artifacts.")]
     /// Draw the README's picture of `rstmon top` anew, after a change to the view; needs tmux.
     Picture,
     /// Test in virtual machines, under QEMU with an emulated processor: needs neither KVM nor this machine's kernel.
-    #[command(
-        subcommand,
-        after_help = "\
+    #[command(after_help = "\
 Examples:
+  cargo xtask vm                          the core of the end-to-end suite on all of Debian's kernels
+  cargo xtask vm 6.1 /boot/vmlinuz-6.8.0  on some of them, or on a kernel of your own
+  cargo xtask vm 6.12 --only owners::     some of the tests
+  cargo xtask vm --write-docs             and docs/kernels.md says what came out
+  cargo xtask vm --full                   all of them, not only the core that CI runs
   cargo xtask vm service                  a .deb of this checkout on Debian with systemd
   cargo xtask vm service --deb FILE.deb   another .deb
 
-Debian's kernel and system are fetched from the mirror that apt is configured for and kept in ~/.cache/rstmon-vm."
-    )]
-    Vm(vm::Vm),
+Debian's kernels and system are fetched from the mirror that apt is configured for and kept in ~/.cache/rstmon-vm.")]
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -153,7 +155,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
         Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
         Task::Picture => picture::draw(&workspace)?,
-        Task::Vm(what) => vm::vm(&workspace, &what)?,
+        Task::Vm(arguments) => vm::vm(&workspace, &arguments)?,
     }
     Ok(())
 }

@@ -8,7 +8,11 @@ use super::{
     stream::{self, note},
 };
 use crate::{
-    probe::{HookStatus, Outcome, Probe, ProbeError, btf, privileges},
+    probe::{
+        HookStatus, Outcome, Probe, ProbeError,
+        aspect::{Aspect, ReasonsGiven},
+        btf, privileges,
+    },
     sandbox::{Protection, Sandbox},
     serve::Client,
 };
@@ -57,6 +61,9 @@ pub struct Report {
     pub usable: bool,
     /// The checks.
     pub checks: Vec<Check>,
+    /// What this kernel shows, and how well; nothing where rstmon cannot work.
+    #[serde(default)]
+    pub shows: Vec<Aspect>,
 }
 
 /// Prints the report; fails with exit code 3 when rstmon cannot work here.
@@ -79,22 +86,23 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
 }
 
 impl Report {
-    fn new(checks: Vec<Check>) -> Self {
+    fn new(checks: Vec<Check>, shows: Vec<Aspect>) -> Self {
         Self {
             schema: 1,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             usable: checks.iter().all(|check| check.standing != Standing::Failed),
             checks,
+            shows,
         }
     }
 
     /// As the running daemon sees it.
     #[must_use]
-    pub fn of_daemon(hooks: &[HookStatus], missing_fields: &[String]) -> Self {
+    pub fn of_daemon(hooks: &[HookStatus], missing_fields: &[String], shows: &[Aspect]) -> Self {
         let mut checks: Vec<Check> = hooks.iter().map(hook).collect();
         checks.extend(missing_fields.iter().map(|name| field(name)));
-        Self::new(checks)
+        Self::new(checks, shows.to_vec())
     }
 
     /// Asks the daemon; `None` where there is none.
@@ -114,6 +122,7 @@ impl Report {
     #[must_use]
     pub fn of_host(config: &Config) -> Self {
         let mut checks = vec![kernel(), kernel_types(), capabilities()];
+        let mut shows = Vec::new();
         if checks.iter().all(|check| check.standing != Standing::Failed) {
             match Probe::attach(&config.probe_options()) {
                 Ok(probe) => {
@@ -125,12 +134,13 @@ impl Report {
                             .map(|missing| field(&format!("{}.{}", missing.aggregate, missing.member))),
                     );
                     checks.push(recycling(probe.counts.recycles()));
-                    checks.push(reasons(probe.sees_every_sent));
+                    checks.push(reasons(probe.reasons_given));
+                    shows = probe.aspects;
                 }
                 Err(error) => checks.push(failed("probe", &error)),
             }
         }
-        Self::new(checks)
+        Self::new(checks, shows)
     }
 
     /// With what the process has forbidden itself.
@@ -162,6 +172,13 @@ impl Report {
             if let Some(fix) = &check.fix {
                 let _ = writeln!(text, "{:<9} {:<28} fix: {fix}", "", "");
             }
+        }
+        if !self.shows.is_empty() {
+            text.push_str("\nWhat this kernel shows:\n");
+        }
+        for Aspect { aspect: _, what, clarity, why } in &self.shows {
+            let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            let _ = writeln!(text, "{:<13} {what}{why}", clarity.as_str());
         }
         text.push_str(match (self.usable, self.checks.iter().any(|check| check.standing == Standing::Degraded)) {
             (true, false) => "\nThis host can be monitored, nothing is hidden.",
@@ -208,16 +225,18 @@ fn capabilities() -> Check {
     }
 }
 
-/// The kernels that see every sent reset are those that give reasons.
-fn reasons(sees_every_sent: bool) -> Check {
-    if sees_every_sent {
-        return ok("reset reasons", "given by the kernel");
-    }
+/// What the kernel hides besides, the hooks tell.
+fn reasons(given: ReasonsGiven) -> Check {
+    let found = match given {
+        ReasonsGiven::All => return ok("reset reasons", "given by the kernel"),
+        ReasonsGiven::Answers => "given for answers to segments only (6.10, 6.11)",
+        ReasonsGiven::None => "this kernel gives none (before 6.10)",
+    };
     Check {
         standing: Standing::Degraded,
-        hides: Some("the kernel's reason; resets for closed ports, unknown connections and TIME_WAIT".into()),
-        fix: Some("Linux 6.10 or newer".into()),
-        ..ok("reset reasons", "this kernel gives none (before 6.10)")
+        hides: Some("the kernel's reason: causes follow from the socket alone, some of them less surely".into()),
+        fix: Some("Linux 6.12 or newer".into()),
+        ..ok("reset reasons", found)
     }
 }
 

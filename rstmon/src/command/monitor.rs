@@ -15,7 +15,7 @@ use crate::{
         trend::{self, Trend},
     },
     model::{Clock, Reasons, Reset},
-    probe::{CountReader, EventReader, EventSource, HookStatus, Probe, Programs, netns::NetnsTasks},
+    probe::{CountReader, EventReader, EventSource, HookStatus, Probe, Programs, aspect::Aspect, netns::NetnsTasks},
     serve::{
         event::Event,
         join::{self, Joiner},
@@ -41,6 +41,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The attached probe and the sums made from it. Shared between threads.
 pub struct Monitor {
     hooks: Vec<HookStatus>,
+    aspects: Vec<Aspect>,
     reasons: Reasons,
     counts: Mutex<CountReader>,
     exporter: Mutex<Exporter>,
@@ -49,8 +50,7 @@ pub struct Monitor {
     started: (Instant, Timestamp),
     resolver: Mutex<Resolver>,
     programs: Programs,
-    /// Absent where the kernel counts resets that no hook sees.
-    namespaces: Option<Mutex<Namespaces>>,
+    namespaces: Mutex<Namespaces>,
     netns_tasks: NetnsTasks,
     missing_fields: Vec<String>,
 }
@@ -84,15 +84,16 @@ impl Drop for Watching {
 impl Monitor {
     /// Attaches the probe. Starts no thread, so that privileges can still be given up.
     pub fn attach(config: &Config) -> Result<(Self, EventSource), Failure> {
-        let Probe { hooks, reasons, sees_every_sent, missing_fields, cgroup_v1, counts, netns_tasks, events, programs } =
+        let Probe { hooks, reasons, aspects, missing_fields, cgroup_v1, counts, netns_tasks, events, programs, .. } =
             Probe::attach(&config.probe_options())?;
         if let Some(error) = programs.run_time_refused() {
             tracing::warn!(%error, "metrics.probe_runtime needs CAP_SYS_ADMIN at the start, or sysctl kernel.bpf_stats_enabled=1");
         }
-        let namespaces = sees_every_sent.then(|| Mutex::new(Namespaces::new(counts.cpus() as u64)));
+        let namespaces = Mutex::new(Namespaces::new(counts.cpus() as u64));
         let exporter = Exporter::new(config.metrics.max_series, config.labels()?, reasons.clone(), hooks.clone())?;
         let monitor = Self {
             hooks,
+            aspects,
             counts: Mutex::new(counts),
             exporter: Mutex::new(exporter),
             trend: Mutex::default(),
@@ -182,22 +183,21 @@ impl Monitor {
         Ok(exporter.sums().map(|(_, sum)| sum).sum())
     }
 
-    /// Holds the counts against the kernel's own, in every network namespace that can be read. `None` where the kernel
-    /// counts resets that no hook sees.
-    pub fn reconcile(&self) -> Result<Option<Standing>, Failure> {
-        let Some(namespaces) = &self.namespaces else { return Ok(None) };
+    /// Holds the counts against the kernel's own, in every network namespace that can be read. Where the kernel sends
+    /// resets that no hook shows, they are the difference.
+    pub fn reconcile(&self) -> Result<Standing, Failure> {
         let mut accounts = Accounts::new(&self.counts, &self.netns_tasks);
-        let standing = lock(namespaces).reconcile(&mut accounts, Instant::now())?;
+        let standing = lock(&self.namespaces).reconcile(&mut accounts, Instant::now())?;
         for (place, difference) in &standing.differing {
             tracing::debug!(?place, difference, "the kernel's count of resets sent in a network namespace differs");
         }
-        Ok(Some(standing))
+        Ok(standing)
     }
 
     /// The exact totals, how they grew lately, and what is hidden.
     pub fn snapshot(&self, slow_subscriber_lost: u64) -> Result<Snapshot, Failure> {
         self.read_counts()?;
-        let uncounted = self.reconcile()?.as_ref().map(Standing::uncounted);
+        let uncounted = Some(self.reconcile()?.uncounted());
         let exporter = lock(&self.exporter);
         let Tally { sent, received, series } =
             Tally::new(exporter.sums(), &lock(&self.trend), self.started.0.elapsed());
@@ -245,8 +245,8 @@ impl Monitor {
         let health = Health {
             kernel: kernel::read().unwrap_or_default(),
             listeners: listeners::read().unwrap_or_default(),
-            uncounted: standing.as_ref().map(Standing::uncounted),
-            namespaces: standing.map(|standing| standing.states().to_vec()).unwrap_or_default(),
+            uncounted: Some(standing.uncounted()),
+            namespaces: standing.states().to_vec(),
             programs: self.programs.stats(),
             slow_subscriber_lost,
             subscribers_cut,
@@ -263,6 +263,12 @@ impl Monitor {
     #[must_use]
     pub fn hooks(&self) -> &[HookStatus] {
         &self.hooks
+    }
+
+    /// What this kernel shows, and how well.
+    #[must_use]
+    pub fn aspects(&self) -> &[Aspect] {
+        &self.aspects
     }
 
     /// Kernel fields that are missing, as `struct.member`.

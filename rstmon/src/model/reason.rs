@@ -57,6 +57,12 @@ impl Reasons {
         Self { names }
     }
 
+    /// Whether the kernel knows a reason of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known.as_str() == name)
+    }
+
     /// The reason with a number.
     #[must_use]
     pub fn get(&self, number: u8) -> &Reason {
@@ -72,6 +78,7 @@ mod tests {
     fn names_come_from_the_kernel() {
         let reasons = Reasons::from_variants([("SK_RST_REASON_NO_SOCKET", 1), ("SK_RST_REASON_TCP_STATE", 14)]);
         assert_eq!(reasons.get(1).as_str(), "no_socket");
+        assert!(reasons.has("tcp_state") && !reasons.has("tcp_abort_on_close"));
         assert_eq!(reasons.get(14).as_str(), "tcp_state");
     }
 

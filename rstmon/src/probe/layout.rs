@@ -1,6 +1,9 @@
 //! BTF -> the constants that are patched into the kernel half. Pure.
 
-use super::btf::{Btf, Member};
+use super::{
+    aspect::ReasonsGiven,
+    btf::{Btf, Member},
+};
 use crate::model::Reasons;
 use rstmon_common::limits::ABSENT_OFFSET;
 
@@ -59,6 +62,16 @@ impl Layout {
                 .is_some_and(|parameters| parameters.len() >= 3),
             reasons: Reasons::from_variants(reasons),
             cgroup_v1: cgroup_v1(&btf.enum_variants("cgroup_subsys_id").unwrap_or_default()),
+        }
+    }
+
+    /// For which resets the kernel tells its reason.
+    #[must_use]
+    pub fn reasons_given(&self) -> ReasonsGiven {
+        match (self.send_has_reason, self.reasons.has("tcp_abort_on_close")) {
+            (true, true) => ReasonsGiven::All,
+            (true, false) => ReasonsGiven::Answers,
+            (false, _) => ReasonsGiven::None,
         }
     }
 

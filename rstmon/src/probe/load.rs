@@ -13,7 +13,7 @@ use super::{
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Array, MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, FExit, Iter, Program, ProgramError, RawTracePoint},
+    programs::{BtfTracePoint, FEntry, FExit, Iter, Program, ProgramError, RawTracePoint},
 };
 use rstmon_common::limits::ABSENT_OFFSET;
 use std::{
@@ -48,7 +48,7 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8
     #[cfg(feature = "debug")]
     log_from_kernel(&mut ebpf);
     let settle = load_settle(&mut ebpf)?;
-    let mut hooks = attach_all(&mut ebpf, btf, &kernel_types)?;
+    let mut hooks = attach_all(&mut ebpf, btf, &kernel_types, layout.send_has_reason)?;
     drop(kernel_types);
     let netns_tasks = task_iterator(&mut ebpf, &mut hooks)?;
     let (counts, ring) = open_maps(&mut ebpf, options)?;
@@ -134,7 +134,13 @@ fn settings(options: &Options, layout: &Layout) -> Settings {
     }
 }
 
-fn attach_all(ebpf: &mut Ebpf, btf: &Btf<'_>, kernel_types: &aya::Btf) -> Result<Vec<HookStatus>, ProbeError> {
+/// `fires_always`: the tracepoint of sent resets fires for each, also where there is no full socket.
+fn attach_all(
+    ebpf: &mut Ebpf,
+    btf: &Btf<'_>,
+    kernel_types: &aya::Btf,
+    fires_always: bool,
+) -> Result<Vec<HookStatus>, ProbeError> {
     // The counting programs are the longest to verify: both are loaded before one is attached, so that they begin at
     // the same moment. What the kernel says against one is kept for its turn below, which asks again.
     for hook in HOOKS.iter().filter(|hook| hook.required && exists(hook, btf)) {
@@ -142,12 +148,16 @@ fn attach_all(ebpf: &mut Ebpf, btf: &Btf<'_>, kernel_types: &aya::Btf) -> Result
             tracing::debug!(hook = hook.name, %error, "not loaded");
         }
     }
+    let trampolines_off = sys::trampolines_off();
     let mut statuses: Vec<HookStatus> = Vec::with_capacity(HOOKS.len());
     for hook in HOOKS {
-        let outcome = if !exists(hook, btf) {
-            Outcome::Absent
-        } else if !is_needed(hook, &statuses) {
+        let outcome = if !is_needed(hook, &statuses, fires_always) {
             Outcome::NotNeeded
+        } else if !exists(hook, btf) {
+            Outcome::Absent
+        } else if trampolines_off && hook.kind.is_trampoline() {
+            // Attaching would succeed, and nothing be called.
+            Outcome::Refused { errno: None, reason: "trampolines are off: sysctl kernel.ftrace_enabled is 0".into() }
         } else {
             attach(ebpf, hook, kernel_types)?
         };
@@ -169,6 +179,7 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, kernel_types: &aya::Btf) -> Result<Outco
     let program = program(ebpf, hook.name)?;
     let result = match hook.kind {
         Kind::Tracepoint => attach_tracepoint(program, hook.name, kernel_types),
+        Kind::FunctionEntry => attach_function_entry(program, hook.name, kernel_types),
         Kind::FunctionExit => attach_function_exit(program, hook.name, kernel_types),
         Kind::FileIterator => run_iterator(program, kernel_types),
         Kind::TaskIterator => load_task_iterator(program, kernel_types),
@@ -194,6 +205,12 @@ fn load_tracepoint<'a>(
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
         Err(error) => Err(error),
     }
+}
+
+fn attach_function_entry(program: &mut Program, name: &str, kernel_types: &aya::Btf) -> Result<(), ProgramError> {
+    let program: &mut FEntry = program.try_into()?;
+    program.load(name, kernel_types)?;
+    program.attach().map(drop)
 }
 
 fn attach_function_exit(program: &mut Program, name: &str, kernel_types: &aya::Btf) -> Result<(), ProgramError> {

@@ -1,6 +1,7 @@
 //! The kernel side of rstmon, and the only place that knows aya: BTF -> field offsets (`layout`), which hooks this
-//! kernel can have (`plan`), loading (`load`), reading counts (`counts`) and events (`ring`).
+//! kernel can have (`plan`), what it shows with them (`aspect`), loading (`load`), reading counts (`counts`) and events (`ring`).
 
+pub mod aspect;
 pub mod btf;
 pub mod counts;
 pub mod error;
@@ -75,8 +76,10 @@ pub struct Probe {
     pub hooks: Vec<HookStatus>,
     /// Names of the running kernel's reasons.
     pub reasons: Reasons,
-    /// `tcp_send_reset` fires for every reset sent (6.10 on), so that `OutRsts` can be reconciled.
-    pub sees_every_sent: bool,
+    /// What this kernel shows, and how well.
+    pub aspects: Vec<aspect::Aspect>,
+    /// For which resets the kernel tells its reason.
+    pub reasons_given: aspect::ReasonsGiven,
     /// Fields that this kernel lacks.
     pub missing_fields: Vec<&'static layout::Field>,
     /// The v1 controller whose hierarchy stands in where a process is in the v2 root.
@@ -144,8 +147,9 @@ impl Probe {
         drop(data);
         sys::trim_heap();
         Ok(Self {
+            aspects: aspect::aspects(&loaded.hooks, layout.reasons_given()),
+            reasons_given: layout.reasons_given(),
             hooks: loaded.hooks,
-            sees_every_sent: layout.send_has_reason,
             missing_fields: layout.missing().collect(),
             cgroup_v1: layout.cgroup_v1.map(|(_, controller)| controller),
             reasons: layout.reasons,

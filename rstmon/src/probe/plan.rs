@@ -8,12 +8,22 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// BTF-typed raw tracepoint.
     Tracepoint,
+    /// Trampoline at a function's entry.
+    FunctionEntry,
     /// Trampoline at a function's exit.
     FunctionExit,
     /// Iterator over open files, run once.
     FileIterator,
     /// Iterator over tasks, run at each reconciliation.
     TaskIterator,
+}
+
+impl Kind {
+    /// Whether it needs a trampoline, which lockdown and some configurations forbid.
+    #[must_use]
+    pub fn is_trampoline(self) -> bool {
+        matches!(self, Self::FunctionEntry | Self::FunctionExit)
+    }
 }
 
 /// What a hook is for.
@@ -62,6 +72,9 @@ pub struct Hook {
 pub const ACCEPT: &str = "inet_accept";
 /// Tracepoint that stands in for [`ACCEPT`].
 pub const USED: &str = "tcp_rcv_space_adjust";
+/// Kernel functions that answer a segment with a reset; need trampolines. They show what the tracepoint of sent resets
+/// hides before 6.10.
+pub const ANSWERS: [&str; 2] = ["tcp_v4_send_reset", "tcp_v6_send_reset"];
 /// The iterator's program.
 pub const BACKFILL: &str = "backfill";
 /// The iterator that says which network namespaces have which tasks.
@@ -104,6 +117,20 @@ pub const HOOKS: &[Hook] = &[
         task: Task::Check,
         required: false,
         hides: "whether the kernel's own counts of other network namespaces agree",
+    },
+    Hook {
+        name: ANSWERS[0],
+        kind: Kind::FunctionEntry,
+        task: Task::Count,
+        required: false,
+        hides: "resets sent over IPv4 for closed ports, unknown connections and TIME_WAIT",
+    },
+    Hook {
+        name: ANSWERS[1],
+        kind: Kind::FunctionEntry,
+        task: Task::Count,
+        required: false,
+        hides: "resets sent over IPv6 for closed ports, unknown connections and TIME_WAIT",
     },
     Hook { name: "tcp_send_reset", kind: Kind::Tracepoint, task: Task::Count, required: true, hides: "sent resets" },
     Hook {
@@ -159,22 +186,32 @@ impl HookStatus {
 pub fn exists(hook: &Hook, btf: &Btf<'_>) -> bool {
     match hook.kind {
         Kind::Tracepoint => btf.tracepoint_parameters(hook.name).is_some(),
-        Kind::FunctionExit => btf.has_function(hook.name),
+        Kind::FunctionEntry | Kind::FunctionExit => btf.has_function(hook.name),
         Kind::FileIterator => btf.has_function("bpf_iter_task_file"),
         Kind::TaskIterator => btf.has_function("bpf_iter_task"),
     }
 }
 
-/// Whether a hook is to be tried, given what became of those before it: the reader's hook costs a little at each
-/// read, so it is attached only where the accept hook is not.
+/// Whether a hook is to be tried, given what became of those before it, and whether the tracepoint of sent resets
+/// `fires_always`, or only where there is a full socket (before 6.10). The reader's hook costs a little at each read, so
+/// it is attached only where the accept hook is not; the answers' hooks would count twice where the tracepoint shows
+/// them.
 #[must_use]
-pub fn is_needed(hook: &Hook, before: &[HookStatus]) -> bool {
-    hook.name != USED || !before.iter().any(|status| status.hook.name == ACCEPT && status.outcome == Outcome::Attached)
+pub fn is_needed(hook: &Hook, before: &[HookStatus], fires_always: bool) -> bool {
+    match hook.name {
+        USED => !is_attached(ACCEPT, before),
+        name if ANSWERS.contains(&name) => !fires_always,
+        _ => true,
+    }
+}
+
+fn is_attached(name: &str, statuses: &[HookStatus]) -> bool {
+    statuses.iter().any(|status| status.hook.name == name && status.outcome == Outcome::Attached)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ACCEPT, HOOKS, Hook, HookStatus, Outcome, USED, is_needed};
+    use super::{ACCEPT, ANSWERS, HOOKS, Hook, HookStatus, Outcome, USED, is_needed};
 
     fn hook(name: &str) -> Hook {
         *HOOKS.iter().find(|hook| hook.name == name).expect("a hook of that name")
@@ -187,9 +224,19 @@ mod tests {
     #[test]
     fn the_readers_hook_stands_in_for_a_refused_accept_hook() {
         let refused = Outcome::Refused { errno: Some(libc::EPERM), reason: "lockdown".into() };
-        assert!(is_needed(&hook(USED), &accept(refused)));
-        assert!(is_needed(&hook(USED), &accept(Outcome::Absent)));
-        assert!(!is_needed(&hook(USED), &accept(Outcome::Attached)));
+        for fires_always in [false, true] {
+            assert!(is_needed(&hook(USED), &accept(refused.clone()), fires_always));
+            assert!(is_needed(&hook(USED), &accept(Outcome::Absent), fires_always));
+            assert!(!is_needed(&hook(USED), &accept(Outcome::Attached), fires_always));
+        }
+    }
+
+    #[test]
+    fn what_the_tracepoint_shows_is_not_counted_twice() {
+        for name in ANSWERS {
+            assert!(is_needed(&hook(name), &[], false));
+            assert!(!is_needed(&hook(name), &[], true));
+        }
     }
 
     #[test]

@@ -23,6 +23,12 @@ const BPF_TRACE_ITER: u32 = 28;
 const BPF_STATS_RUN_TIME: u32 = 0;
 const BPF_F_TEST_RUN_ON_CPU: u32 = 1;
 
+/// Whether trampolines are attached and then never called: `kernel.ftrace_enabled` is 0 (Documentation/trace/ftrace.rst).
+/// A kernel without that sysctl has none, and refuses them by itself.
+pub(super) fn trampolines_off() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/ftrace_enabled").is_ok_and(|enabled| enabled.trim() == "0")
+}
+
 /// `struct { ... } batch` of `union bpf_attr` (`include/uapi/linux/bpf.h`).
 #[repr(C)]
 #[derive(Default)]

@@ -98,6 +98,11 @@ pub(crate) fn deb(workspace: &Workspace, work: &Path, output: &Path) -> anyhow::
     Maker { workspace, release: &release, binary: &binary }.deb(work, output)
 }
 
+/// Builds the static binary of the working tree as it is.
+pub(crate) fn static_binary(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    binary::build(workspace, &Release::discover(workspace, true)?)
+}
+
 /// What the packages are made of.
 struct Maker<'a> {
     workspace: &'a Workspace,

@@ -16,8 +16,7 @@ use crate::{
     bpf::{self, Checked},
     dist,
     elevate::Privilege,
-    process, say, setup, toolchain,
-    vm::{self, Vm},
+    process, say, setup, toolchain, vm,
     workspace::{FileError, Workspace},
 };
 
@@ -72,7 +71,8 @@ impl Runner<'_> {
             }
             Action::Program => drop(dist::program(self.workspace)?),
             Action::Packages => dist::check(self.workspace)?,
-            Action::ServiceVm => vm::vm(self.workspace, &Vm::Service { deb: None })?,
+            Action::KernelMatrix => vm::matrix(self.workspace, &[], &[], false)?,
+            Action::ServiceVm => vm::service(self.workspace, None)?,
             Action::Cargo { args, env } => {
                 process::run(self.workspace.cargo().args(args).envs(env.iter().cloned()))?;
             }

@@ -1,26 +1,30 @@
-//! What to make of end-to-end tests that did not run. They say so in a file, one line each: `SKIPPED: name: why`.
+//! What to make of end-to-end tests that did not run. They say so in a file, one line each: `SKIPPED: name: why`, or
+//! `NOT POSSIBLE: name: why` and `LEFT OUT: part: why` for what this machine's kernel cannot do.
 
 /// Tests were skipped where none may be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} end-to-end tests were skipped, and with CI=true none may be:\n  {}", .0.len(), .0.join("\n  "))]
 pub(super) struct Skipped(Vec<String>);
 
-/// Reads the log of skipped tests: fine if empty, a fault in CI, else something to be told.
+/// How the line of a test begins that could have run.
+const SKIPPED: &str = "SKIPPED: ";
+
+/// Reads the log of skipped tests: fine if empty; a fault in CI, if they could have run; else something to be told.
 pub(super) fn judge(log: &str, ci: bool) -> Result<Option<String>, Skipped> {
-    let lines: Vec<String> = log
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(|line| line.replacen("SKIPPED: ", "", 1))
-        .collect();
-    match (lines.len(), ci) {
-        (0, _) => Ok(None),
-        (_, true) => Err(Skipped(lines)),
-        (count, false) => Ok(Some(format!(
-            "!!! {count} end-to-end tests were SKIPPED, so they have shown nothing:\n  {}",
-            lines.join("\n  ")
-        ))),
+    let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
+    let skipped: Vec<String> = lines().filter_map(|line| line.strip_prefix(SKIPPED)).map(str::to_owned).collect();
+    if ci && !skipped.is_empty() {
+        return Err(Skipped(skipped));
     }
+    let mut told = lines().filter(|line| !line.starts_with(SKIPPED)).map(str::to_owned).collect::<Vec<_>>();
+    if !skipped.is_empty() {
+        let count = skipped.len();
+        told.push(format!(
+            "!!! {count} end-to-end tests were SKIPPED, so they have shown nothing:\n  {}",
+            skipped.join("\n  ")
+        ));
+    }
+    Ok((!told.is_empty()).then(|| told.join("\n")))
 }
 
 #[cfg(test)]
@@ -40,6 +44,17 @@ mod tests {
         let error = judge(LOG, true).expect_err("two skipped").to_string();
         assert!(error.starts_with("2 end-to-end tests"), "found `{error}`");
         assert!(error.contains("nginx: not installed"), "found `{error}`");
+    }
+
+    #[test]
+    fn what_the_kernel_cannot_do_is_told_and_no_fault() {
+        let log = "NOT POSSIBLE: SCM_RIGHTS: reads are not followed\nLEFT OUT: refused, sent: hidden\n";
+        let report = judge(log, true).expect("no fault").expect("a report");
+        assert!(
+            report.contains("NOT POSSIBLE: SCM_RIGHTS") && report.contains("LEFT OUT: refused"),
+            "found `{report}`"
+        );
+        assert!(judge(&format!("{log}{LOG}"), true).is_err());
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) enum Action {
     CheckObject,
     /// Builds the static program that is shipped.
     Program,
+    /// `cargo xtask vm`.
+    KernelMatrix,
     /// `cargo xtask vm service`.
     ServiceVm,
     /// `cargo xtask dist --check`.
@@ -83,6 +85,7 @@ impl Plan {
             Step { name: "release build", action: Action::Program },
             self.end_to_end("end-to-end tests", &self.program),
             Step { name: "packages", action: Action::Packages },
+            Step { name: "kernel matrix", action: Action::KernelMatrix },
             Step { name: "service in a virtual machine", action: Action::ServiceVm },
         ];
         setup.into_iter().chain(steps).collect()
@@ -206,6 +209,7 @@ mod tests {
             "release build",
             "end-to-end tests",
             "packages",
+            "kernel matrix",
             "service in a virtual machine",
         ];
         assert_eq!(names(&plan(Privilege::Root).steps()), expected);

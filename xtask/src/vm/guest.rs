@@ -1,20 +1,85 @@
 //! Our programs for guests: static, because a guest has not the libraries of this machine.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
+
+use serde::Deserialize;
 
 use crate::{
     process::{self, ProcessError},
     workspace::Workspace,
 };
 
+/// Without symbols, which make up more than half of a program.
+const FLAGS: &str = "-C target-feature=+crt-static -C debuginfo=0 -C strip=symbols";
+
 /// Builds programs of the package of tests for any Linux of this architecture; returns the directory they are in.
 pub(super) fn build(workspace: &Workspace, host: &str, programs: &[&str]) -> Result<PathBuf, ProcessError> {
-    let target = workspace.target.join("guest");
+    let mut command = cargo(workspace, host, "build");
+    command.args(programs.iter().flat_map(|program| ["--bin", program]));
+    process::run(&mut command)?;
+    Ok(target(workspace).join(host).join("debug"))
+}
+
+/// Builds every file of the end-to-end suite and the programs it needs; returns the name and place of each file's.
+pub(super) fn build_tests(workspace: &Workspace, host: &str) -> Result<Vec<(String, PathBuf)>, ProcessError> {
+    let mut command = cargo(workspace, host, "test");
+    command.args(["--no-run", "--bins", "--tests", "--message-format=json-render-diagnostics"]);
+    let mut tests = executables(&process::output(&mut command)?);
+    tests.sort();
+    Ok(tests)
+}
+
+fn cargo(workspace: &Workspace, host: &str, subcommand: &str) -> Command {
     let mut command = workspace.cargo();
     // With a target named, flags are for it alone, and build scripts stay as they are.
-    command.args(["build", "--quiet", "--locked", "--package", "rstmon-tests", "--target", host]);
-    command.args(programs.iter().flat_map(|program| ["--bin", program]));
-    command.env("RUSTFLAGS", "-C target-feature=+crt-static -C debuginfo=0").env("CARGO_TARGET_DIR", &target);
-    process::run(&mut command)?;
-    Ok(target.join(host).join("debug"))
+    command.args([subcommand, "--quiet", "--locked", "--package", "rstmon-tests", "--target", host]);
+    command.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", target(workspace));
+    // An emulator translates what is run: the less code, the faster.
+    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "s");
+    command
+}
+
+fn target(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("guest")
+}
+
+/// One line of cargo's messages, as far as it matters here.
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    executable: Option<PathBuf>,
+    #[serde(default)]
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// The test programs that cargo says it has built.
+fn executables(messages: &str) -> Vec<(String, PathBuf)> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    messages
+        .filter_map(|message| {
+            let target = message.target.filter(|target| target.kind.iter().any(|kind| kind == "test"))?;
+            Some((target.name, message.executable?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_tests_are_taken() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"rstmon_tests"},"executable":"/t/lib"}
+{"reason":"compiler-artifact","target":{"kind":["test"],"name":"causes"},"executable":"/t/causes-1"}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"actor"},"executable":null}
+{"reason":"build-finished","success":true}
+noise"#;
+        assert_eq!(executables(messages), [("causes".to_owned(), PathBuf::from("/t/causes-1"))]);
+    }
 }

@@ -54,6 +54,8 @@ pub(super) struct Machine {
     pub(super) initramfs: Option<PathBuf>,
     /// Disks.
     pub(super) disks: Vec<Disk>,
+    /// Processors.
+    pub(super) processors: u32,
     /// Memory, in MiB.
     pub(super) memory_mib: u32,
     /// The file that gets everything the console shows.
@@ -90,7 +92,7 @@ impl Machine {
     fn command(&self) -> Command {
         let mut command = Command::new(QEMU);
         command.args(["-nodefaults", "-display", "none", "-no-reboot", "-accel", "tcg,thread=multi"]);
-        command.args(["-cpu", PROCESSOR, "-smp", "2", "-m", &self.memory_mib.to_string()]);
+        command.args(["-cpu", PROCESSOR, "-smp", &self.processors.to_string(), "-m", &self.memory_mib.to_string()]);
         command.arg("-kernel").arg(&self.kernel);
         command.args(["-append", &format!("console=ttyS0 panic=-1 {}", self.command_line)]);
         if let Some(initramfs) = &self.initramfs {
@@ -161,6 +163,7 @@ mod tests {
             command_line: "root=/dev/nvme0n1".to_owned(),
             initramfs: None,
             disks: vec![Disk::Nvme("/i/a,b.img".into()), Disk::Virtio("/i/c.img".into())],
+            processors: 2,
             memory_mib: 512,
             console: "/t/console.log".into(),
         }

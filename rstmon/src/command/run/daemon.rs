@@ -63,7 +63,8 @@ impl Source for Daemon {
 
     fn doctor(&self) -> serde_json::Value {
         let report =
-            doctor::Report::of_daemon(self.monitor.hooks(), self.monitor.missing_fields()).confined(&self.sandbox);
+            doctor::Report::of_daemon(self.monitor.hooks(), self.monitor.missing_fields(), self.monitor.aspects())
+                .confined(&self.sandbox);
         serde_json::to_value(report).unwrap_or_default()
     }
 

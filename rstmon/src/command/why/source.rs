@@ -168,7 +168,7 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
         source: Source::Watched,
         since,
         until,
-        hidden: doctor::Report::of_daemon(monitor.hooks(), monitor.missing_fields()).hidden(),
+        hidden: doctor::Report::of_daemon(monitor.hooks(), monitor.missing_fields(), monitor.aspects()).hidden(),
         lost: Some(counted.saturating_sub(seen)),
         overflows: OVERFLOWS.into_iter().map(|name| (name, growth(name))).filter(|(_, grown)| *grown > 0).collect(),
         listeners: full_listeners(),

@@ -88,7 +88,7 @@ pub(super) static WRITE_AFTER_CLOSE: Entry = Entry {
             },
         ],
         older_kernels: Some(
-            "Before 6.10 the kernel reports no event when data meets a TIME_WAIT socket or no socket. Only data that \
+            "Before 6.10, and where trampolines are not allowed, no hook sees data that meets a TIME_WAIT socket or no socket. Only data that \
              meets a closing full socket is seen there; the rest shows in `OutRsts`, as `rstmon doctor` says.",
         ),
     },
@@ -142,7 +142,7 @@ pub(super) static KEEPALIVE_RACE: Entry = Entry {
             when: "the idle time, the close and the late segment fit; that a pooled connection was reused is inferred from them",
         }],
         older_kernels: Some(
-            "Before 6.10 most of these resets have no event, because the late request meets a TIME_WAIT socket.",
+            "Before 6.10, and where trampolines are not allowed, most of these resets are not seen, because the late request meets a TIME_WAIT socket.",
         ),
     },
     sees: Sees {

@@ -22,7 +22,7 @@ pub(super) static REFUSED: Entry = Entry {
             when: "the kernel reports the SYN, or the state was SYN_SENT",
         }],
         older_kernels: Some(
-            "Before 6.10 the kernel has no event for a segment without a socket: refusals sent by this host are not seen, \
+            "Before 6.10, and where trampolines are not allowed, no hook sees a segment without a socket: refusals sent by this host are not seen, \
              refusals received are.",
         ),
     },

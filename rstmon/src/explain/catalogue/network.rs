@@ -67,7 +67,7 @@ pub(super) static UNKNOWN_CONNECTION: Entry = Entry {
             when: "no tombstone matches; one may have been evicted, or the close came before rstmon started",
         }],
         older_kernels: Some(
-            "Before 6.10 the kernel has no event for a segment without a socket: this cause is not seen.",
+            "Before 6.10, and where trampolines are not allowed, no hook sees a segment without a socket: this cause is not seen.",
         ),
     },
     sees: Sees { sender: &[Symptom::Nothing], receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite], note: None },

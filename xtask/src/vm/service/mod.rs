@@ -95,6 +95,7 @@ pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<
         command_line: COMMAND_LINE.to_owned(),
         initramfs: None,
         disks: vec![Disk::Nvme(root), Disk::Virtio(payload)],
+        processors: 2,
         memory_mib: MEMORY_MIB,
         console: console.clone(),
     };

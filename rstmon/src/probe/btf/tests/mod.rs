@@ -2,6 +2,7 @@
 
 mod builder;
 mod damage;
+mod edited;
 mod file;
 mod header;
 mod live;

@@ -1,0 +1,52 @@
+//! What the host wants of this run, on the kernel's command line: `rstmon.slowness=N rstmon.only=PART,PART
+//! rstmon.trampolines=off`.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+
+/// The orders.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Orders {
+    /// How much longer than usual a condition may take.
+    pub(crate) slowness: u32,
+    /// Whether the kernel is to allow trampolines.
+    pub(crate) trampolines: bool,
+    only: Vec<String>,
+}
+
+impl Orders {
+    /// Those that were given.
+    pub(crate) fn given() -> Result<Self> {
+        Self::parse(&fs::read_to_string("/proc/cmdline").context("reading /proc/cmdline")?)
+    }
+
+    fn parse(line: &str) -> Result<Self> {
+        let value = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        let slowness = value("rstmon.slowness").unwrap_or("1").parse().context("rstmon.slowness")?;
+        let only = value("rstmon.only").unwrap_or_default().split(',').filter(|part| !part.is_empty());
+        let trampolines = value("rstmon.trampolines") != Some("off");
+        Ok(Self { slowness, trampolines, only: only.map(str::to_owned).collect() })
+    }
+
+    /// Whether a test is to be run.
+    pub(crate) fn include(&self, test: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| test.contains(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_words_of_the_command_line() {
+        let orders =
+            Orders::parse("console=ttyS0 quiet rstmon.slowness=8 rstmon.only=causes::,nginx\n").expect("valid");
+        assert_eq!((orders.slowness, orders.trampolines), (8, true));
+        assert!(!Orders::parse("rstmon.trampolines=off").expect("valid").trampolines);
+        assert!(orders.include("causes::every") && orders.include("owners::nginx_resets") && !orders.include("why::x"));
+        assert!(Orders::parse("quiet").expect("valid").include("anything"));
+        assert!(Orders::parse("rstmon.slowness=soon").is_err());
+    }
+}

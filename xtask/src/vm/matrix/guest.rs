@@ -1,0 +1,125 @@
+//! One guest from power on to the last test.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::{
+    MatrixError, initramfs,
+    outcome::{Record, Said, Verdict},
+};
+use crate::{
+    say,
+    vm::{
+        kernels::Kernel,
+        qemu::{Machine, Running},
+    },
+    workspace::{self, FileError},
+};
+
+/// From power on to the last test. On two idle processors it takes some minutes.
+const PATIENCE: Duration = Duration::from_mins(20);
+
+/// How much longer than usual a condition may take in a guest: its processor is emulated, and not the only one.
+const SLOWNESS: u32 = 8;
+
+/// Since 6.19 socket-local storage comes out of `kmalloc_nolock` (`mm/slub.c`), which needs the cmpxchg16b that the
+/// emulated processor has not (`qemu.rs`), unless it is to check the memory that it hands out. Older kernels do not know
+/// the word, or do not mind.
+const SLAB: &str = "slab_debug=Z,kmalloc-*";
+
+const MEMORY_MIB: u32 = 1024;
+const PROCESSORS: u32 = 1;
+
+/// A guest to be run.
+pub(super) struct Guest<'a> {
+    /// What messages call it.
+    pub(super) name: &'a str,
+    pub(super) kernel: &'a Kernel,
+    /// Whether its kernel is to allow trampolines.
+    pub(super) trampolines: bool,
+    /// Its own directory.
+    pub(super) directory: &'a Path,
+    /// Parts of names: only these tests; all of them if there are none.
+    pub(super) only: &'a [&'a str],
+}
+
+impl Guest<'_> {
+    /// Boots it and takes down what it says, until it has said all.
+    pub(super) fn run(&self, common: &Path, record: &mut Record) -> Result<(), MatrixError> {
+        fs::create_dir_all(self.directory).map_err(FileError::on("create", self.directory))?;
+        let machine = Machine {
+            kernel: self.kernel.image(),
+            command_line: self.command_line(),
+            initramfs: Some(initramfs::of(self.kernel, common, self.directory)?),
+            disks: Vec::new(),
+            processors: PROCESSORS,
+            memory_mib: MEMORY_MIB,
+            console: self.console(),
+        };
+        say::line(format_args!("vm: booting Linux {} ({})", self.name, self.kernel.release));
+        let booted = Instant::now();
+        self.follow(machine.boot()?, booted + PATIENCE, record)?;
+        let [passed, failed, impossible] =
+            [Verdict::Passed, Verdict::Failed, Verdict::NotPossible].map(|verdict| record.count(verdict));
+        let took = booted.elapsed().as_secs_f64();
+        say::line(format_args!(
+            "vm: Linux {}: {passed} passed, {failed} failed, {impossible} not possible, {took:.0} s after power on",
+            self.name
+        ));
+        Ok(())
+    }
+
+    /// Where its console goes.
+    pub(super) fn console(&self) -> PathBuf {
+        self.directory.join("console.log")
+    }
+
+    /// What the kernel does not know is for the init (`tests/src/bin/kernel-vm/orders.rs`).
+    fn command_line(&self) -> String {
+        let mut line = format!("quiet {SLAB} rstmon.slowness={SLOWNESS}");
+        if !self.trampolines {
+            line.push_str(" rstmon.trampolines=off");
+        }
+        if !self.only.is_empty() {
+            line.push_str(" rstmon.only=");
+            line.push_str(&self.only.join(","));
+        }
+        line
+    }
+
+    fn follow(&self, mut guest: Running, deadline: Instant, record: &mut Record) -> Result<(), MatrixError> {
+        while record.announced.is_none() {
+            let line = guest.line(deadline).map_err(|source| MatrixError::Silence { after: last(record), source })?;
+            let Some(said) = Said::read(&line) else { continue };
+            match &said {
+                Said::Test { name, verdict: Verdict::Failed, took } => {
+                    say::line(format_args!(
+                        "vm: Linux {}: FAILED after {:.1} s: {name}",
+                        self.name,
+                        took.as_secs_f64()
+                    ));
+                }
+                Said::Detail(text) if record.tests.last().is_some_and(|test| test.verdict == Verdict::Failed) => {
+                    say::line(format_args!("    {text}"));
+                }
+                _ => {}
+            }
+            if let Said::Doctor(report) = &said {
+                workspace::write(&self.directory.join("doctor.json"), report)?;
+            }
+            record.take(said);
+        }
+        Ok(())
+    }
+}
+
+fn last(record: &Record) -> String {
+    match (&record.current, record.tests.last()) {
+        (Some(current), _) => format!("it began {current}"),
+        (None, Some(test)) => test.name.clone(),
+        (None, None) => "power on".to_owned(),
+    }
+}

@@ -1,0 +1,286 @@
+//! `cargo xtask vm [KERNEL...]`: the end-to-end suite on real kernels. Each boots under QEMU from memory alone; the
+//! guest's init (`tests/src/bin/kernel-vm`) runs the tests one by one and says how each went.
+
+mod guest;
+mod initramfs;
+mod modules;
+mod outcome;
+mod page;
+mod select;
+mod suite;
+mod table;
+mod tools;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Instant,
+};
+
+use anyhow::Context as _;
+
+use self::{
+    guest::Guest,
+    initramfs::Programs,
+    outcome::Record,
+    select::{Duty, NoKernel, Wanted},
+    suite::Scope,
+};
+use super::{
+    cache::Cache,
+    guest as programs,
+    kernels::{self, Kernel, KernelError},
+    qemu::Silence,
+};
+use crate::{
+    dist,
+    process::ProcessError,
+    say, toolchain,
+    workspace::{self, FileError, Workspace},
+};
+
+/// How many machines run at a time: this many processors are kept busy, one by each.
+const AT_ONCE: usize = 2;
+
+/// What the name of a kernel ends with that has to do without trampolines.
+const BARE: &str = "-bare";
+
+/// Why the matrix is not green.
+#[derive(Debug, thiserror::Error)]
+enum MatrixError {
+    #[error("{}", .0.join("\n"))]
+    NotGreen(Vec<String>),
+    #[error("no `{tool}` on this machine, which the guests need: run `cargo xtask setup`")]
+    NoTool { tool: &'static str },
+    #[error("this kernel's archive has {found}, not {wanted}")]
+    OtherVersion { found: String, wanted: String },
+    #[error("the guest said nothing more after {after}")]
+    Silence { after: String, source: Silence },
+    #[error(transparent)]
+    NoKernel(#[from] NoKernel),
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// A kernel to be tested on, ready to boot.
+#[derive(Debug)]
+struct Candidate {
+    /// What the table calls it.
+    name: String,
+    kernel: Kernel,
+    duty: Duty,
+    trampolines: bool,
+}
+
+/// Runs the core of the suite, all of it, or some tests, on the kernels that the words name.
+pub(super) fn test(workspace: &Workspace, words: &[String], only: &[String], full: bool) -> anyhow::Result<()> {
+    run_on(workspace, words, &Scope { only: only.to_vec(), full }, false)
+}
+
+/// Runs all of it on every kernel and, if all is well, writes what each shows into docs/kernels.md.
+pub(super) fn document(workspace: &Workspace, full: bool) -> anyhow::Result<()> {
+    run_on(workspace, &[], &Scope { only: Vec::new(), full }, true)
+}
+
+fn run_on(workspace: &Workspace, words: &[String], scope: &Scope, document: bool) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let wanted = select::select(words).map_err(MatrixError::from)?;
+    let host = toolchain::host(workspace)?;
+    let directory = workspace.target.join("vm/matrix");
+    // Kernels are fetched while cargo is at work.
+    let (candidates, common) = thread::scope(|threads| {
+        let candidates = threads.spawn(|| candidates(&wanted));
+        let common = common(workspace, &host, &directory);
+        (candidates.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), common)
+    });
+    let (candidates, common) =
+        (candidates.context("no kernel to boot")?, common.context("cannot make the guests' system")?);
+    say::line(format_args!("vm: prepared in {:.1} s", started.elapsed().as_secs_f64()));
+    let booted = Instant::now();
+    let results = run_all(&candidates, &common, &directory, scope);
+    let columns: Vec<(String, &Record)> =
+        candidates.iter().zip(&results).map(|(candidate, result)| (candidate.name.clone(), &result.record)).collect();
+    say::line(table::render(&columns));
+    say::line(format_args!("vm: {} kernels, {:.0} s after power on", candidates.len(), booted.elapsed().as_secs_f64()));
+    let faults: Vec<String> =
+        candidates.iter().zip(&results).flat_map(|(candidate, result)| faults(candidate, result)).collect();
+    if !faults.is_empty() {
+        return Err(MatrixError::NotGreen(faults).into());
+    }
+    if document {
+        let path = workspace.root.join("docs/kernels.md");
+        workspace::write(&path, page::renewed(&workspace::read_text(&path)?, &columns)?)?;
+    }
+    Ok(())
+}
+
+fn candidates(wanted: &[Wanted]) -> Result<Vec<Candidate>, MatrixError> {
+    let cache = Cache::of_user()?;
+    wanted
+        .iter()
+        .map(|wanted| match wanted {
+            Wanted::Image(path) => {
+                let kernel = Kernel::given(path)?;
+                Ok(Candidate { name: kernel.release.clone(), kernel, duty: Duty::Either, trampolines: true })
+            }
+            Wanted::Packaged { kernel: packaged, version } => {
+                let kernel = kernels::newest(&cache, packaged.suite)?;
+                if let Some(wanted) = version.as_ref().filter(|version| !select::is_of(&kernel.release, version)) {
+                    return Err(MatrixError::OtherVersion { found: kernel.release, wanted: wanted.clone() });
+                }
+                let mut name = version_of(&kernel.release);
+                if !packaged.trampolines {
+                    name.push_str(BARE);
+                }
+                Ok(Candidate { name, kernel, duty: packaged.duty, trampolines: packaged.trampolines })
+            }
+        })
+        .collect()
+}
+
+/// `6.1` of `6.1.0-9-cloud-amd64`.
+fn version_of(release: &str) -> String {
+    release.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
+}
+
+/// The half of the guests' system that is the same for all of them.
+fn common(workspace: &Workspace, host: &str, directory: &Path) -> anyhow::Result<PathBuf> {
+    let tests = programs::build_tests(workspace, host)?;
+    let ours = programs::build(workspace, host, &["kernel-vm", "actor"])?;
+    let rstmon = dist::static_binary(workspace)?;
+    Ok(initramfs::common(directory, &Programs { tests: &tests, ours: &ours, rstmon: &rstmon })?)
+}
+
+/// What became of one kernel.
+struct Run {
+    record: Record,
+    /// Why the guest did not come to its end.
+    error: Option<String>,
+}
+
+/// Runs every candidate's guest, some at a time, and keeps their order.
+fn run_all(candidates: &[Candidate], common: &Path, directory: &Path, scope: &Scope) -> Vec<Run> {
+    // The last are the longest: they begin first.
+    let queue = Mutex::new((0..candidates.len()).collect::<Vec<usize>>());
+    let results = Mutex::new(Vec::new());
+    thread::scope(|threads| {
+        for _ in 0..AT_ONCE.min(candidates.len()) {
+            threads.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                    let Some(index) = next else { break };
+                    let run = run(&candidates[index], common, directory, scope);
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((index, run));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, run)| run).collect()
+}
+
+fn run(candidate: &Candidate, common: &Path, directory: &Path, scope: &Scope) -> Run {
+    let mut record = Record::default();
+    let Candidate { name, kernel, duty: _, trampolines } = candidate;
+    let directory = directory.join(name);
+    let guest =
+        Guest { name, kernel, trampolines: *trampolines, directory: &directory, only: &scope.parts(*trampolines) };
+    let error = guest.run(common, &mut record).err().map(|error| {
+        let error = anyhow::Error::from(error);
+        format!("{error:#}; its console is in {}", guest.console().display())
+    });
+    Run { record, error }
+}
+
+/// What is not as it must be on one kernel.
+fn faults(candidate: &Candidate, run: &Run) -> Vec<String> {
+    let Candidate { name, duty, .. } = candidate;
+    let record = &run.record;
+    let mut faults: Vec<String> = Vec::new();
+    let failed: Vec<&str> = record
+        .tests
+        .iter()
+        .filter(|test| test.verdict == outcome::Verdict::Failed)
+        .map(|test| test.name.as_str())
+        .collect();
+    if !failed.is_empty() {
+        faults.push(format!(
+            "Linux {name}: {} of {} tests failed: {}",
+            failed.len(),
+            record.tests.len(),
+            failed.join(", ")
+        ));
+    }
+    match (&run.error, record.announced) {
+        (Some(error), _) => faults.push(format!("Linux {name}: {error}")),
+        (None, Some(announced)) if announced == record.tests.len() && announced > 0 => {}
+        (None, announced) => faults.push(format!(
+            "Linux {name}: {} tests ended, {} were announced",
+            record.tests.len(),
+            announced.unwrap_or_default()
+        )),
+    }
+    match (duty, record.usable()) {
+        (Duty::Either, Some(_)) | (Duty::Work, Some(true)) | (Duty::Refuse, Some(false)) => {}
+        (_, None) => faults.push(format!("Linux {name}: rstmon doctor did not answer")),
+        (Duty::Work, Some(false)) => faults.push(format!("Linux {name}: rstmon doctor says that it cannot work there")),
+        (Duty::Refuse, Some(true)) => faults.push(format!("Linux {name}: rstmon doctor does not mind its age")),
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::matrix::outcome::Said;
+
+    fn candidate(duty: Duty) -> Candidate {
+        let kernel = Kernel::of_test("6.1.0-1-x");
+        Candidate { name: version_of(&kernel.release), kernel, duty, trampolines: true }
+    }
+
+    fn run(lines: &[&str]) -> Run {
+        let mut record = Record::default();
+        lines.iter().filter_map(|line| Said::read(line)).for_each(|said| record.take(said));
+        Run { record, error: None }
+    }
+
+    const GOOD: [&str; 3] = ["doctor {\"usable\":true}", "passed 1 a::b", "end 1"];
+
+    #[test]
+    fn only_all_tests_passed_are_a_success() {
+        assert_eq!(faults(&candidate(Duty::Work), &run(&GOOD)), Vec::<String>::new());
+        for lines in [
+            &["doctor {\"usable\":true}", "failed 1 a::b", "end 1"][..],
+            &["doctor {\"usable\":true}", "passed 1 a::b", "end 2"],
+            &["doctor {\"usable\":true}", "end 0"],
+            &["doctor {\"usable\":true}", "passed 1 a::b"],
+            &["passed 1 a::b", "end 1"],
+        ] {
+            assert_eq!(faults(&candidate(Duty::Work), &run(lines)).len(), 1, "{lines:?}");
+        }
+        let gone = Run { error: Some("gone".into()), ..run(&GOOD) };
+        assert_eq!(faults(&candidate(Duty::Work), &gone), ["Linux 6.1: gone"]);
+    }
+
+    #[test]
+    fn a_kernel_that_is_too_old_must_be_refused() {
+        assert_eq!(faults(&candidate(Duty::Refuse), &run(&GOOD)).len(), 1);
+        let refused = ["doctor {\"usable\":false}", "passed 1 refusal::run", "end 1"];
+        assert!(faults(&candidate(Duty::Refuse), &run(&refused)).is_empty());
+        assert!(faults(&candidate(Duty::Either), &run(&refused)).is_empty());
+        assert_eq!(faults(&candidate(Duty::Work), &run(&refused)).len(), 1);
+    }
+
+    #[test]
+    fn the_table_names_a_kernel_by_two_numbers() {
+        assert_eq!(version_of("6.12.48+deb13-cloud-amd64"), "6.12");
+        assert_eq!(version_of("7.2-rc1"), "7.2-rc1");
+    }
+}

@@ -1,0 +1,62 @@
+//! Programs of this machine that the tests need, with the libraries they are linked to: what setup has installed is
+//! what the guest gets, in the same places.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::MatrixError;
+use crate::{lookup, process, workspace::FileError};
+
+/// The programs: namespaces, sockets, BPF objects, a real server, and what the tests of privileges start.
+pub(super) const TOOLS: [&str; 10] =
+    ["ip", "ss", "bpftool", "nginx", "sh", "timeout", "setpriv", "unshare", "mount", "umount"];
+
+/// Copies the tools into `root`, each where it is here.
+pub(super) fn copy(root: &Path) -> Result<(), MatrixError> {
+    let mut files = BTreeSet::new();
+    for tool in TOOLS {
+        let path = lookup::find(tool).ok_or(MatrixError::NoTool { tool })?;
+        files.extend(libraries(&path)?);
+        files.insert(path);
+    }
+    for file in files {
+        put(&file, root)?;
+    }
+    Ok(())
+}
+
+/// The libraries of a program, its loader among them.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>, MatrixError> {
+    Ok(paths(&process::output(Command::new("ldd").arg(program))?))
+}
+
+/// The paths in ldd's answer: `name => /path (address)` and `/loader (address)`.
+fn paths(answer: &str) -> Vec<PathBuf> {
+    answer.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
+}
+
+/// Copies what a path leads to, under the name it has here.
+fn put(file: &Path, root: &Path) -> Result<(), FileError> {
+    let to = root.join(file.strip_prefix("/").unwrap_or(file));
+    if let Some(dir) = to.parent() {
+        fs::create_dir_all(dir).map_err(FileError::on("create", dir))?;
+    }
+    fs::copy(file, &to).map(drop).map_err(FileError::on("copy", file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loader_is_a_library_as_well() {
+        let answer = "\tlinux-vdso.so.1 (0x7f)\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x7f)\n\
+                      \t/lib64/ld-linux-x86-64.so.2 (0x7f)\n";
+        let expected = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
+        assert_eq!(paths(answer), expected);
+    }
+}
