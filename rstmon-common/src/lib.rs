@@ -9,6 +9,7 @@
 pub mod evidence;
 pub mod fields;
 pub mod key;
+pub mod kfunc;
 pub mod limits;
 pub mod note;
 pub mod record;

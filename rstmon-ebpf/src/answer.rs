@@ -9,7 +9,7 @@
 use crate::{
     event,
     layout::{RT_TYPE, RT6_FLAGS, SKB_REFDST, probe},
-    netns, pending,
+    netns, pending, preempt,
     reset::{Reset, now_ns, with_room},
     skb::Segment,
     sock::Sock,
@@ -31,14 +31,14 @@ const LOCAL_V6: u32 = 0x8000_0000;
 #[fentry(function = "tcp_v4_send_reset")]
 pub fn tcp_v4_send_reset(ctx: FEntryContext) -> i32 {
     let (sk, skb): (*const u8, *const u8) = (ctx.arg(0), ctx.arg(1));
-    answer(sk, skb, || probe::<u16>(route(skb), &RT_TYPE).is_none_or(|kind| kind == LOCAL_V4))
+    preempt::off(|| answer(sk, skb, || probe::<u16>(route(skb), &RT_TYPE).is_none_or(|kind| kind == LOCAL_V4)))
 }
 
 /// The same for IPv6.
 #[fentry(function = "tcp_v6_send_reset")]
 pub fn tcp_v6_send_reset(ctx: FEntryContext) -> i32 {
     let (sk, skb): (*const u8, *const u8) = (ctx.arg(0), ctx.arg(1));
-    answer(sk, skb, || probe::<u32>(route(skb), &RT6_FLAGS).is_none_or(|flags| flags & LOCAL_V6 != 0))
+    preempt::off(|| answer(sk, skb, || probe::<u32>(route(skb), &RT6_FLAGS).is_none_or(|flags| flags & LOCAL_V6 != 0)))
 }
 
 /// The route that the segment came by, `struct rtable *` or `struct rt6_info *`: both begin with their `dst_entry`.

@@ -9,6 +9,7 @@
 //! | `count`, `event`, `pending` | the counting path, the event path, received resets that wait for a verdict |
 //! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
 //! | `note`, `listeners`, `maps` | socket-local storage, tombstones, ports with a listener, the maps |
+//! | `preempt` | keeping the CPU while a reset hook runs |
 //! | `netns` | resets sent in each network namespace, and who lives there |
 
 #![no_std]
@@ -30,6 +31,7 @@ mod maps;
 mod netns;
 mod note;
 mod pending;
+mod preempt;
 mod receive;
 mod reset;
 mod send;

@@ -4,7 +4,7 @@
 //! It fires before the error and the state are set: queues and state are those of the connection.
 
 use crate::{
-    event, pending,
+    event, pending, preempt,
     reset::{Reset, now_ns, with_room},
     sock::Sock,
 };
@@ -14,6 +14,11 @@ use rstmon_common::{key::direction, limits::REASON_UNSUPPORTED};
 /// Counts and offers one received reset, at once or when it is proved to be one.
 #[btf_tracepoint(function = "tcp_receive_reset")]
 pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
+    preempt::off(|| look(&ctx))
+}
+
+#[inline(always)]
+fn look(ctx: &BtfTracePointContext) -> i32 {
     // SAFETY: the argument of this very tracepoint.
     let sock = unsafe { Sock::from_btf(ctx.arg(0)) };
     let now_ns = now_ns();

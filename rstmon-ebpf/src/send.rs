@@ -7,7 +7,7 @@
 use crate::{
     event,
     layout::SEND_HAS_REASON,
-    netns, pending,
+    netns, pending, preempt,
     reset::{Reset, now_ns, with_room},
     skb::Segment,
     sock::Sock,
@@ -18,12 +18,17 @@ use rstmon_common::{key::direction, limits::REASON_UNSUPPORTED};
 /// Counts and offers one sent reset.
 #[btf_tracepoint(function = "tcp_send_reset")]
 pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
+    preempt::off(|| look(&ctx))
+}
+
+#[inline(always)]
+fn look(ctx: &BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     let skb: *const u8 = ctx.arg(1);
     let reason = if SEND_HAS_REASON.load() != 0 { ctx.arg::<u32>(2) } else { u32::from(REASON_UNSUPPORTED) };
 
     #[cfg(feature = "debug")]
-    aya_log_ebpf::debug!(&ctx, "tcp_send_reset: reason {}", reason);
+    aya_log_ebpf::debug!(ctx, "tcp_send_reset: reason {}", reason);
 
     // SAFETY: the arguments of this very tracepoint.
     let (sock, segment) = unsafe { (Sock::from_btf(sk), Segment::read(skb)) };

@@ -195,7 +195,7 @@ impl Exporter {
             ),
             family(
                 "rstmon_probe_missed_runs_total",
-                "Runs of a hook that the kernel left out because the hook interrupted itself.",
+                "Runs of a hook that the kernel left out because the hook was at work on that CPU.",
                 MetricType::COUNTER,
                 health.programs.iter().map(|program| counter(program.missed, [("hook", program.hook.as_str())])),
             ),

@@ -5,6 +5,7 @@ use super::{
     btf::Btf,
     counts::{CountReader, SlotPod, possible_cpus},
     error::ProbeError,
+    kfuncs,
     layout::Layout,
     netns::{self, NetnsTasks},
     plan::{HOOKS, Hook, HookStatus, Kind, NAMESPACES, Outcome, exists, is_needed},
@@ -15,14 +16,14 @@ use aya::{
     maps::{Array, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, FEntry, FExit, Iter, Program, ProgramError, RawTracePoint},
 };
-use rstmon_common::limits::ABSENT_OFFSET;
+use rstmon_common::{kfunc::KFUNCS, limits::ABSENT_OFFSET};
 use std::{
     io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
 };
 
 /// The object built from `rstmon-ebpf`, aligned for the ELF reader.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/rstmon.bpf.o"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/rstmon.bpf.o"));
 
 /// Programs, maps and what became of the hooks.
 pub(super) struct Loaded {
@@ -36,14 +37,16 @@ pub(super) struct Loaded {
 
 /// Loads and attaches everything that this kernel allows.
 pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8]) -> Result<Loaded, ProbeError> {
-    let object = match &options.object {
-        None => OBJECT.into(),
-        Some(path) => std::fs::read(path)
-            .map(std::borrow::Cow::Owned)
-            .map_err(|source| ProbeError::ReadObject { path: path.clone(), source })?,
+    let mut object = match &options.object {
+        None => OBJECT.to_vec(),
+        Some(path) => std::fs::read(path).map_err(|source| ProbeError::ReadObject { path: path.clone(), source })?,
     };
     let kernel_types = aya::Btf::parse(data, aya::Endianness::default())
         .map_err(|error| ProbeError::Load { reason: error.to_string() })?;
+    let bound = kfuncs::bind(&mut object, &KFUNCS, |name| {
+        kernel_types.id_by_type_name_kind(name, aya_obj::btf::BtfKind::Func).ok()
+    });
+    tracing::debug!(bound, "calls to the kernel's own functions");
     let mut ebpf = load_object(options, layout, &object, &kernel_types)?;
     #[cfg(feature = "debug")]
     log_from_kernel(&mut ebpf);

@@ -5,6 +5,7 @@ pub mod aspect;
 pub mod btf;
 pub mod counts;
 pub mod error;
+mod kfuncs;
 pub mod layout;
 mod load;
 pub mod netns;

@@ -1,0 +1,60 @@
+//! Puts the running kernel's kfuncs into the BPF object, which aya cannot. Pure.
+//!
+//! A call is one instruction of 8 bytes: the opcode, the registers, an offset of 16 bits and a number of 32
+//! (`struct bpf_insn`). The source register says what the number is: 0 = of a helper, 2 = of a function in the kernel's
+//! BTF (`BPF_PSEUDO_KFUNC_CALL`, `include/uapi/linux/bpf.h`).
+
+use rstmon_common::kfunc::Kfunc;
+
+const INSTRUCTION: usize = 8;
+/// `BPF_JMP | BPF_CALL`.
+const CALL: u8 = 0x85;
+/// `BPF_PSEUDO_KFUNC_CALL` as the source register, the upper half of the second byte.
+const OF_KERNEL_BTF: u8 = 2 << 4;
+/// `r0 = 0`: what a call leaves behind that did nothing.
+const NOTHING: [u8; INSTRUCTION] = [0xb7, 0, 0, 0, 0, 0, 0, 0];
+
+fn call(source: u8, number: u32) -> [u8; INSTRUCTION] {
+    let [a, b, c, d] = number.to_le_bytes();
+    [CALL, source, 0, 0, a, b, c, d]
+}
+
+/// `object` with each of `kfuncs` bound to its type id in the kernel's BTF, or to nothing where it has none.
+/// Returns how many calls were bound.
+pub(super) fn bind(object: &mut [u8], kfuncs: &[Kfunc], id: impl Fn(&str) -> Option<u32>) -> usize {
+    let patches: Vec<_> = kfuncs
+        .iter()
+        .map(|kfunc| (call(0, kfunc.placeholder), id(kfunc.name).map(|id| call(OF_KERNEL_BTF, id))))
+        .collect();
+    let mut bound = 0;
+    for instruction in object.chunks_exact_mut(INSTRUCTION) {
+        if let Some((_, patch)) = patches.iter().find(|(placeholder, _)| instruction == placeholder) {
+            bound += usize::from(patch.is_some());
+            instruction.copy_from_slice(&patch.unwrap_or(NOTHING));
+        }
+    }
+    bound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstmon_common::kfunc::{KFUNCS, PREEMPT_DISABLE, PREEMPT_ENABLE};
+
+    #[test]
+    fn a_placeholder_becomes_a_call_into_the_kernel() {
+        let mut object =
+            [call(0, 6), call(0, PREEMPT_DISABLE.placeholder), call(0, PREEMPT_ENABLE.placeholder)].concat();
+        let bound = bind(&mut object, &KFUNCS, |name| (name == PREEMPT_DISABLE.name).then_some(0x0102));
+        assert_eq!(bound, 1);
+        assert_eq!(object, [call(0, 6), [0x85, 0x20, 0, 0, 2, 1, 0, 0], NOTHING].concat());
+    }
+
+    #[test]
+    fn the_object_built_in_has_as_many_of_one_as_of_the_other() {
+        let count = |kfunc: Kfunc| bind(&mut super::super::load::OBJECT.to_vec(), &[kfunc], |_| Some(1));
+        let [disable, enable] = KFUNCS.map(count);
+        // One way in; the compiler may have made several ways out.
+        assert!(disable >= 4 && enable >= disable, "{disable} and {enable}");
+    }
+}
