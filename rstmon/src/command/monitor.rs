@@ -25,6 +25,7 @@ use crate::{
 use jiff::Timestamp;
 use rstmon_common::{ResetRecord, limits::lost};
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError},
@@ -51,6 +52,7 @@ pub struct Monitor {
     resolver: Mutex<Resolver>,
     programs: Programs,
     namespaces: Mutex<Namespaces>,
+    listen_drops: Mutex<listeners::Drops>,
     netns_tasks: NetnsTasks,
     missing_fields: Vec<String>,
 }
@@ -102,6 +104,7 @@ impl Monitor {
             reasons,
             programs,
             namespaces,
+            listen_drops: Mutex::default(),
             netns_tasks,
             missing_fields: missing_fields
                 .iter()
@@ -244,7 +247,7 @@ impl Monitor {
         let standing = self.reconcile()?;
         let health = Health {
             kernel: kernel::read().unwrap_or_default(),
-            listeners: listeners::read().unwrap_or_default(),
+            listen_drops: self.listen_drops(),
             uncounted: Some(standing.uncounted()),
             namespaces: standing.states().to_vec(),
             programs: self.programs.stats(),
@@ -252,6 +255,16 @@ impl Monitor {
             subscribers_cut,
         };
         Ok(lock(&self.exporter).render(&health, format)?)
+    }
+
+    /// What listeners have dropped so far, by port.
+    fn listen_drops(&self) -> BTreeMap<u16, u64> {
+        let mut drops = lock(&self.listen_drops);
+        match listeners::read() {
+            Ok(sockets) => drops.absorb(&sockets),
+            Err(error) => tracing::debug!(%error, "cannot read the listeners"),
+        }
+        drops.total().clone()
     }
 
     /// Makes room for more series.

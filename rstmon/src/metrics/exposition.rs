@@ -1,6 +1,6 @@
 //! Everything that `/metrics` shows, as families of samples.
 
-use super::{Fold, Format, LabelSet, Series, histograms::Histograms, listeners::Listener};
+use super::{Fold, Format, LabelSet, Series, histograms::Histograms};
 use crate::{
     explain::{Cause, Facts, rules},
     model::{Direction, Family, Reasons, Reset, text},
@@ -19,8 +19,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Health {
     /// The kernel's own statistics.
     pub kernel: BTreeMap<&'static str, u64>,
-    /// Listeners that dropped something, by port.
-    pub listeners: BTreeMap<u16, Listener>,
+    /// What listeners have dropped, by port.
+    pub listen_drops: BTreeMap<u16, u64>,
     /// Resets that they count and rstmon does not; absent where the kernel cannot tell.
     pub uncounted: Option<i64>,
     /// Network namespaces by what could be said of them.
@@ -172,11 +172,10 @@ impl Exporter {
                 "What the listeners of a port dropped, mostly for a full accept queue; ports without drops are left out.",
                 MetricType::COUNTER,
                 health
-                    .listeners
+                    .listen_drops
                     .iter()
-                    .filter(|(_, listener)| listener.drops > 0)
                     .take(MAX_LISTENERS)
-                    .map(|(port, listener)| counter(listener.drops, [("port", port.to_string())])),
+                    .map(|(port, drops)| counter(*drops, [("port", port.to_string())])),
             ),
             family(
                 "rstmon_uncounted_resets",

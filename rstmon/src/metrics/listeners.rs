@@ -3,7 +3,10 @@
 //! (`tcp_abort_on_overflow=0`). Needs no privilege.
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+};
 
 /// `SOCK_DIAG_BY_FAMILY` (`include/uapi/linux/sock_diag.h`).
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -25,6 +28,18 @@ const AF_INET6: u8 = 10;
 /// Enough for any datagram of a dump.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// A listening socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Socket {
+    /// The kernel's number for it, never used twice.
+    cookie: u64,
+    port: u16,
+    backlog: u32,
+    limit: u32,
+    /// Wraps.
+    drops: u32,
+}
+
 /// The listeners of one port, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Listener {
@@ -36,23 +51,64 @@ pub struct Listener {
     pub drops: u64,
 }
 
-/// The listeners by port.
-pub fn read() -> io::Result<BTreeMap<u16, Listener>> {
-    let mut listeners = BTreeMap::new();
+/// All listening sockets.
+pub fn read() -> io::Result<Vec<Socket>> {
+    let mut sockets = Vec::new();
     for family in [AF_INET, AF_INET6] {
-        dump(family, &mut listeners)?;
+        dump(family, &mut sockets)?;
     }
-    Ok(listeners)
+    Ok(sockets)
 }
 
-fn dump(family: u8, listeners: &mut BTreeMap<u16, Listener>) -> io::Result<()> {
+/// The listeners by port.
+#[must_use]
+pub fn by_port(sockets: &[Socket]) -> BTreeMap<u16, Listener> {
+    let mut listeners = BTreeMap::<u16, Listener>::new();
+    for socket in sockets {
+        let listener = listeners.entry(socket.port).or_default();
+        listener.backlog += u64::from(socket.backlog);
+        listener.limit += u64::from(socket.limit);
+        listener.drops += u64::from(socket.drops);
+    }
+    listeners
+}
+
+/// What listeners have dropped, also those that listen no more: only grows. What a socket drops between its last reading
+/// and its end is not seen.
+#[derive(Clone, Debug, Default)]
+pub struct Drops {
+    /// At the last reading, by cookie: of the sockets that there were then.
+    last: HashMap<u64, u32>,
+    total: BTreeMap<u16, u64>,
+}
+
+impl Drops {
+    /// Adds what the sockets have dropped since the last reading.
+    pub fn absorb(&mut self, sockets: &[Socket]) {
+        for socket in sockets {
+            let growth = socket.drops.wrapping_sub(self.last.get(&socket.cookie).copied().unwrap_or(0));
+            if growth > 0 {
+                *self.total.entry(socket.port).or_default() += u64::from(growth);
+            }
+        }
+        self.last = sockets.iter().map(|socket| (socket.cookie, socket.drops)).collect();
+    }
+
+    /// By port; ports without drops are left out.
+    #[must_use]
+    pub fn total(&self) -> &BTreeMap<u16, u64> {
+        &self.total
+    }
+}
+
+fn dump(family: u8, sockets: &mut Vec<Socket>) -> io::Result<()> {
     let socket =
         socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
     send(&socket, &request(family), SendFlags::empty())?;
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
-        if parse(&buffer[..length.min(BUFFER_BYTES)], listeners)? {
+        if parse(&buffer[..length.min(BUFFER_BYTES)], sockets)? {
             return Ok(());
         }
     }
@@ -73,7 +129,7 @@ fn request(family: u8) -> Vec<u8> {
 }
 
 /// Reads one datagram of the dump; `true` when it was the last.
-fn parse(mut datagram: &[u8], listeners: &mut BTreeMap<u16, Listener>) -> io::Result<bool> {
+fn parse(mut datagram: &[u8], sockets: &mut Vec<Socket>) -> io::Result<bool> {
     while let Some((length, kind)) = u32_at(datagram, 0).zip(u16_at(datagram, 4)) {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length < HEADER_BYTES || length > datagram.len() {
@@ -86,7 +142,7 @@ fn parse(mut datagram: &[u8], listeners: &mut BTreeMap<u16, Listener>) -> io::Re
                 let code = u32_at(payload, 0).unwrap_or(0).cast_signed();
                 return Err(io::Error::from_raw_os_error(code.saturating_neg()));
             }
-            SOCK_DIAG_BY_FAMILY => add(payload, listeners),
+            SOCK_DIAG_BY_FAMILY => sockets.extend(socket(payload)),
             _ => {}
         }
         datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or(&[]);
@@ -94,26 +150,29 @@ fn parse(mut datagram: &[u8], listeners: &mut BTreeMap<u16, Listener>) -> io::Re
     Ok(false)
 }
 
-/// One `struct inet_diag_msg` with its attributes.
-fn add(message: &[u8], listeners: &mut BTreeMap<u16, Listener>) {
-    let (Some(port), Some(backlog), Some(limit)) = (message.get(4..6), u32_at(message, 56), u32_at(message, 60)) else {
-        return;
+/// One `struct inet_diag_msg` with its attributes; `None` if it is cut short.
+fn socket(message: &[u8]) -> Option<Socket> {
+    let port: [u8; 2] = message.get(4..6)?.try_into().ok()?;
+    let cookie: [u8; 8] = message.get(44..52)?.try_into().ok()?;
+    let mut socket = Socket {
+        cookie: u64::from_ne_bytes(cookie),
+        port: u16::from_be_bytes(port),
+        backlog: u32_at(message, 56)?,
+        limit: u32_at(message, 60)?,
+        drops: 0,
     };
-    let port = u16::from_be_bytes([port[0], port[1]]);
-    let listener = listeners.entry(port).or_default();
-    listener.backlog += u64::from(backlog);
-    listener.limit += u64::from(limit);
-    let mut attributes = message.get(MESSAGE_BYTES..).unwrap_or(&[]);
+    let mut attributes = message.get(MESSAGE_BYTES..)?;
     while let Some((length, kind)) = u16_at(attributes, 0).zip(u16_at(attributes, 2)) {
         let length = usize::from(length);
         if length < 4 || length > attributes.len() {
-            return;
+            break;
         }
         if kind == INET_DIAG_SKMEMINFO {
-            listener.drops += u64::from(u32_at(&attributes[4..length], SK_MEMINFO_DROPS * 4).unwrap_or(0));
+            socket.drops = u32_at(&attributes[4..length], SK_MEMINFO_DROPS * 4).unwrap_or(0);
         }
         attributes = attributes.get(length.next_multiple_of(4)..).unwrap_or(&[]);
     }
+    Some(socket)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -126,7 +185,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BTreeMap, Listener, parse, read};
+    use super::{BTreeMap, Drops, Listener, Socket, by_port, parse, read};
     use std::net::{TcpListener, TcpStream};
 
     #[test]
@@ -134,7 +193,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let _waiting = TcpStream::connect(address).expect("a connection");
-        let found = read().expect("the kernel answers")[&address.port()];
+        let found = by_port(&read().expect("the kernel answers"))[&address.port()];
         assert_eq!((found.backlog, found.drops), (1, 0));
         assert!(found.limit > 0, "{found:?}");
     }
@@ -150,9 +209,37 @@ mod tests {
         message[88..90].copy_from_slice(&40u16.to_ne_bytes());
         message[90..92].copy_from_slice(&7u16.to_ne_bytes());
         message[92 + 32..92 + 36].copy_from_slice(&9u32.to_ne_bytes());
-        let mut found = BTreeMap::new();
+        message[16 + 44..16 + 52].copy_from_slice(&77u64.to_ne_bytes());
+        let mut found = Vec::new();
         assert!(!parse(&message, &mut found).expect("a valid message"));
-        assert_eq!(found, BTreeMap::from([(8080, Listener { backlog: 3, limit: 128, drops: 9 })]));
+        assert_eq!(found, [Socket { cookie: 77, port: 8080, backlog: 3, limit: 128, drops: 9 }]);
+    }
+
+    #[test]
+    fn listeners_of_a_port_are_added_up() {
+        let one = Socket { cookie: 1, port: 80, backlog: 3, limit: 128, drops: 9 };
+        let sum = Listener { backlog: 6, limit: 256, drops: 18 };
+        assert_eq!(by_port(&[one, Socket { cookie: 2, ..one }]), BTreeMap::from([(80, sum)]));
+    }
+
+    #[test]
+    fn drops_stay_when_their_listener_goes() {
+        let socket = |cookie, drops| Socket { cookie, port: 80, drops, ..Socket::default() };
+        let mut drops = Drops::default();
+        let mut totals = Vec::new();
+        for sockets in [
+            vec![socket(1, 5), socket(2, 0)],
+            vec![socket(1, 7), socket(2, 1)],
+            vec![socket(2, 1)],
+            vec![],
+            vec![socket(3, u32::MAX)],
+            vec![socket(3, 1)],
+        ] {
+            drops.absorb(&sockets);
+            totals.push(drops.total()[&80]);
+        }
+        let wrapped = 8 + u64::from(u32::MAX) + 2;
+        assert_eq!(totals, [5, 8, 8, 8, 8 + u64::from(u32::MAX), wrapped]);
     }
 
     #[test]
@@ -172,7 +259,7 @@ mod tests {
                 bytes[4..6].copy_from_slice(&20u16.to_ne_bytes());
             }
             // An error is an answer, too.
-            let _ = parse(&bytes[..round % 257], &mut BTreeMap::new());
+            let _ = parse(&bytes[..round % 257], &mut Vec::new());
         }
     }
 }

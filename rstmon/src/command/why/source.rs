@@ -243,11 +243,11 @@ async fn wait(monitor: &Monitor, span: Duration, mut signals: Signals) -> Result
 
 /// Listeners that dropped something or whose queue is full; none where the kernel does not tell.
 fn full_listeners() -> Vec<Full> {
-    let listeners = listeners::read().unwrap_or_else(|error| {
+    let sockets = listeners::read().unwrap_or_else(|error| {
         tracing::debug!(%error, "cannot read the listeners");
-        BTreeMap::new()
+        Vec::new()
     });
-    listeners
+    listeners::by_port(&sockets)
         .into_iter()
         .map(|(port, listeners::Listener { backlog, limit, drops })| Full { port, backlog, limit, drops })
         // A queue takes one more than its limit: `sk_acceptq_is_full()` in include/net/sock.h.
