@@ -238,7 +238,6 @@ fn faults(candidate: &Candidate, run: &Run) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vm::matrix::outcome::Said;
 
     fn candidate(duty: Duty) -> Candidate {
         let kernel = Kernel::of_test("6.1.0-1-x");
@@ -246,9 +245,7 @@ mod tests {
     }
 
     fn run(lines: &[&str]) -> Run {
-        let mut record = Record::default();
-        lines.iter().filter_map(|line| Said::read(line)).for_each(|said| record.take(said));
-        Run { record, error: None }
+        Run { record: Record::said(lines), error: None }
     }
 
     const GOOD: [&str; 3] = ["doctor {\"usable\":true}", "passed 1 a::b", "end 1"];

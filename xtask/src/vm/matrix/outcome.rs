@@ -80,6 +80,14 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// What comes of a guest that says these lines.
+    #[cfg(test)]
+    pub(super) fn said(lines: &[&str]) -> Self {
+        let mut record = Self::default();
+        lines.iter().filter_map(|line| Said::read(line)).for_each(|said| record.take(said));
+        record
+    }
+
     /// Takes a line into account.
     pub(super) fn take(&mut self, said: Said) {
         match said {

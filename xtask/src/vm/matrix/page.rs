@@ -87,28 +87,22 @@ fn why(detail: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vm::matrix::outcome::Said;
-
-    fn record(lines: &[&str]) -> Record {
-        let mut record = Record::default();
-        lines.iter().filter_map(|line| Said::read(line)).for_each(|said| record.take(said));
-        record
-    }
 
     #[test]
     fn only_the_part_between_the_marks_is_written() {
-        let old = record(&[
+        let old = Record::said(&[
             "kernel 6.1.0-9",
             r#"doctor {"usable":true,"shows":[{"aspect":"reason","what":"the reason","clarity":"less_certain","why":"too old"}]}"#,
             "impossible 1 a::x",
             "| x: none is given",
         ]);
-        let new = record(&[
+        let new = Record::said(&[
             "kernel 7.2.1",
             r#"doctor {"usable":true,"shows":[{"aspect":"reason","what":"the reason","clarity":"exact"}]}"#,
             "passed 1 a::x",
         ]);
-        let refused = record(&["kernel 5.10.1", r#"doctor {"usable":false,"shows":[]}"#, "passed 1 refusal::run"]);
+        let refused =
+            Record::said(&["kernel 5.10.1", r#"doctor {"usable":false,"shows":[]}"#, "passed 1 refusal::run"]);
         let columns = [("5.10".to_owned(), &refused), ("6.1".to_owned(), &old), ("7.2".to_owned(), &new)];
         let page = renewed(&format!("# Top\n{BEGIN}\nstale\n{END}\nbottom\n"), &columns).expect("marked");
         for part in [

@@ -86,18 +86,12 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vm::matrix::outcome::Said;
-
-    fn record(lines: &[&str]) -> Record {
-        let mut record = Record::default();
-        lines.iter().filter_map(|line| Said::read(line)).for_each(|said| record.take(said));
-        record
-    }
 
     #[test]
     fn every_test_has_a_row_and_every_reason_a_note() {
-        let old = record(&["impossible 1 a::x", "| too old", "passed 1 a::y", "without half: hidden", "failed 1 b::z"]);
-        let new = record(&["passed 1 a::x", "passed 1 a::y"]);
+        let old =
+            Record::said(&["impossible 1 a::x", "| too old", "passed 1 a::y", "without half: hidden", "failed 1 b::z"]);
+        let new = Record::said(&["passed 1 a::x", "passed 1 a::y"]);
         let text = render(&[("6.1".to_owned(), &old), ("6.0".to_owned(), &old), ("7.2".to_owned(), &new)]);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[1], ["6.1", "6.0", "7.2"]);
