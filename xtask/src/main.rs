@@ -13,6 +13,7 @@ mod process;
 mod run;
 mod say;
 mod setup;
+mod target;
 mod test;
 mod toolchain;
 mod vm;
@@ -123,6 +124,7 @@ Examples:
   cargo xtask vm                          the core of the end-to-end suite on all of Debian's kernels
   cargo xtask vm 6.1 /boot/vmlinuz-6.8.0  on some of them, or on a kernel of your own
   cargo xtask vm 6.12 --only owners::     some of the tests
+  cargo xtask vm 6.12-arm64               on aarch64: compiles everything for it, and installs what that needs
   cargo xtask vm --write-docs             and docs/kernels.md says what came out
   cargo xtask vm --full                   all of them, not only the core that CI runs
   cargo xtask vm service                  a .deb of this checkout on Debian with systemd

@@ -3,7 +3,7 @@
 mod linker;
 mod packages;
 
-use std::process::Command;
+use std::{env, path::Path, process::Command};
 
 use anyhow::{Context as _, bail};
 
@@ -37,6 +37,20 @@ pub(crate) fn ensure(wanted: &[(&str, &'static str)]) -> anyhow::Result<()> {
     }
     let wanted: Vec<Package> = wanted.iter().map(|&(name, why)| Package { name: name.to_owned(), why }).collect();
     install(&wanted, &mut false)
+}
+
+/// Installs Rust's library for the target `triple`, if it is missing.
+pub(crate) fn ensure_target(workspace: &Workspace, triple: &str) -> anyhow::Result<()> {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--print", "target-libdir", "--target", triple]).current_dir(&workspace.root);
+    if Path::new(process::output(&mut rustc)?.trim()).is_dir() {
+        return Ok(());
+    }
+    if lookup::find("rustup").is_none() {
+        bail!("Rust's library for {triple} is missing: install it from where your Rust is from");
+    }
+    say::line(format_args!("setup: installing Rust's library for {triple} (programs for virtual machines)"));
+    Ok(process::run(Command::new("rustup").args(["target", "add", triple]).current_dir(&workspace.root))?)
 }
 
 fn install(wanted: &[Package], lists_are_fresh: &mut bool) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use super::architecture::Architecture;
 use crate::{
     process::{self, ProcessError},
     workspace::{self, FileError},
@@ -40,17 +41,18 @@ fn mirror_among(targets: &str) -> Option<&str> {
     targets.lines().find_map(|line| line.strip_prefix("Debian|Debian|main|"))
 }
 
-/// One suite of the archive, with its own lists below a directory.
+/// One suite of the archive for one architecture, with its own lists below a directory.
 #[derive(Debug)]
 pub(super) struct Archive {
     suite: String,
+    architecture: Architecture,
     dir: PathBuf,
 }
 
 impl Archive {
-    /// Fetches the list of the packages of `suite` into `dir`.
-    pub(super) fn open(suite: &str, dir: &Path) -> Result<Self, ArchiveError> {
-        let archive = Self { suite: suite.to_owned(), dir: dir.to_owned() };
+    /// Fetches the list of the packages of `suite` for `architecture` into `dir`.
+    pub(super) fn open(suite: &str, architecture: Architecture, dir: &Path) -> Result<Self, ArchiveError> {
+        let archive = Self { suite: suite.to_owned(), architecture, dir: dir.to_owned() };
         for part in ["lists/partial", "cache/archives/partial"] {
             let path = dir.join(part);
             fs::create_dir_all(&path).map_err(FileError::on("create", &path))?;
@@ -85,14 +87,31 @@ impl Archive {
         Ok(Family { version, members })
     }
 
-    /// Downloads packages into `dir`.
-    pub(super) fn download(&self, family: &Family, dir: &Path) -> Result<(), ArchiveError> {
+    /// `packages` and all they depend on, as `name=version`, as if nothing were installed yet.
+    pub(super) fn closure(&self, packages: &[&str]) -> Result<Vec<String>, ArchiveError> {
+        let mut command = self.apt("apt-get");
+        command.args(["--quiet=2", "--no-install-recommends", "--simulate", "install"]).args(packages);
+        Ok(to_be_installed(&process::output(&mut command)?))
+    }
+
+    /// Downloads packages, each as `name=version`, into `dir`, and unpacks them into `tree`.
+    pub(super) fn unpack(&self, packages: &[String], dir: &Path, tree: &Path) -> Result<(), ArchiveError> {
+        self.download(packages, dir)?;
+        let entries = fs::read_dir(dir).map_err(FileError::on("list", dir))?;
+        for entry in entries {
+            let file = entry.map_err(FileError::on("list", dir))?.path();
+            if file.extension().is_some_and(|end| end == "deb") {
+                process::run(Command::new("dpkg-deb").arg("--extract").arg(file).arg(tree))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn download(&self, packages: &[String], dir: &Path) -> Result<(), ArchiveError> {
         fs::create_dir_all(dir).map_err(FileError::on("create", dir))?;
         let mut command = self.apt("apt-get");
-        // As root apt would go on as `_apt`, who has no business in the cache.
-        command.args(["--quiet=2", "-o=APT::Sandbox::User=root", "download"]).current_dir(dir);
-        command.args(family.members.iter().map(|member| format!("{member}={}", family.version)));
-        Ok(process::run(&mut command)?)
+        command.args(["--quiet=2", "download"]).current_dir(dir);
+        Ok(process::run(command.args(packages))?)
     }
 
     /// What the lists say of the newest version of `package`.
@@ -106,7 +125,12 @@ impl Archive {
         let at = |option: &str, path: &str| format!("-o=Dir::{option}={}", self.dir.join(path).display());
         command.args([at("Etc::SourceList", "sources.list"), at("State::Lists", "lists"), at("Cache", "cache")]);
         command.args(["-o=Dir::Etc::SourceParts=/dev/null", "-o=Dir::State::status=/dev/null"]);
-        command.arg("-o=Acquire::Languages=none");
+        // As root apt would go on as `_apt`, who has no business in the cache.
+        command.args(["-o=APT::Sandbox::User=root", "-o=Acquire::Languages=none"]);
+        // The first is what apt takes for this machine's, the other what it knows at all.
+        for option in ["Architecture", "Architectures"] {
+            command.arg(format!("-o=APT::{option}={}", self.architecture.debian()));
+        }
         command
     }
 }
@@ -118,6 +142,13 @@ pub(super) struct Family {
     pub(super) version: String,
     /// Their names.
     pub(super) members: Vec<String>,
+}
+
+impl Family {
+    /// Its members as `name=version`.
+    pub(super) fn packages(&self) -> Vec<String> {
+        self.members.iter().map(|member| format!("{member}={}", self.version)).collect()
+    }
 }
 
 /// The text of a sources.list with one suite.
@@ -134,6 +165,16 @@ fn field<'a>(record: &'a str, name: &str) -> Option<&'a str> {
 fn of_the_same_version(depends: &str, version: &str) -> Vec<String> {
     let exactly = format!(" (= {version})");
     depends.split(", ").filter_map(|one| one.strip_suffix(&exactly)).map(str::to_owned).collect()
+}
+
+/// What apt's rehearsal installs: `Inst name (version origin [architecture])`.
+fn to_be_installed(rehearsal: &str) -> Vec<String> {
+    let package = |line: &str| {
+        let mut words = line.strip_prefix("Inst ")?.split(' ');
+        let (name, version) = (words.next()?, words.find_map(|word| word.strip_prefix('('))?);
+        Some(format!("{name}={version}"))
+    };
+    rehearsal.lines().filter_map(package).collect()
 }
 
 #[cfg(test)]
@@ -154,6 +195,13 @@ mod tests {
             "kmod, dracut | initramfs-tools (>= 0.120), linux-base-7.2 (= 7.2.13-1), linux-modules-7.2 (= 7.2.13-1)";
         assert_eq!(of_the_same_version(depends, "7.2.13-1"), ["linux-base-7.2", "linux-modules-7.2"]);
         assert!(of_the_same_version(depends, "7.2").is_empty());
+    }
+
+    #[test]
+    fn a_rehearsal_names_what_would_be_installed() {
+        let rehearsal = "Inst gcc-14-base (14.2.0-19 Debian:13.0/stable [arm64])\n\
+                         Inst libcap2 [1:2.66] (1:2.75-10+b3 Debian:13.0/stable [arm64]) []\nConf libcap2 (1:2.75 x)\n";
+        assert_eq!(to_be_installed(rehearsal), ["gcc-14-base=14.2.0-19", "libcap2=1:2.75-10+b3"]);
     }
 
     #[test]

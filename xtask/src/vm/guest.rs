@@ -6,40 +6,52 @@ use serde::Deserialize;
 
 use crate::{
     process::{self, ProcessError},
+    target::Target,
     workspace::Workspace,
 };
 
 /// Without symbols, which make up more than half of a program.
 const FLAGS: &str = "-C target-feature=+crt-static -C debuginfo=0 -C strip=symbols";
 
-/// Builds programs of the package of tests for any Linux of this architecture; returns the directory they are in.
-pub(super) fn build(workspace: &Workspace, host: &str, programs: &[&str]) -> Result<PathBuf, ProcessError> {
-    let mut command = cargo(workspace, host, "build");
+const TESTS: &str = "rstmon-tests";
+const RSTMON: &str = "rstmon";
+
+/// Builds programs of the package of tests for any Linux of the target's architecture; returns the directory they are in.
+pub(super) fn build(workspace: &Workspace, target: &Target, programs: &[&str]) -> Result<PathBuf, ProcessError> {
+    build_of(workspace, target, TESTS, programs)
+}
+
+/// Builds rstmon, with the checks of a debug build: for an architecture that there is no release of.
+pub(super) fn build_rstmon(workspace: &Workspace, target: &Target) -> Result<PathBuf, ProcessError> {
+    Ok(build_of(workspace, target, RSTMON, &[RSTMON])?.join(RSTMON))
+}
+
+fn build_of(workspace: &Workspace, target: &Target, package: &str, programs: &[&str]) -> Result<PathBuf, ProcessError> {
+    let mut command = cargo(workspace, target, package, "build");
     command.args(programs.iter().flat_map(|program| ["--bin", program]));
     process::run(&mut command)?;
-    Ok(target(workspace).join(host).join("debug"))
+    Ok(directory(workspace).join(&target.triple).join("debug"))
 }
 
 /// Builds every file of the end-to-end suite and the programs it needs; returns the name and place of each file's.
-pub(super) fn build_tests(workspace: &Workspace, host: &str) -> Result<Vec<(String, PathBuf)>, ProcessError> {
-    let mut command = cargo(workspace, host, "test");
+pub(super) fn build_tests(workspace: &Workspace, target: &Target) -> Result<Vec<(String, PathBuf)>, ProcessError> {
+    let mut command = cargo(workspace, target, TESTS, "test");
     command.args(["--no-run", "--bins", "--tests", "--message-format=json-render-diagnostics"]);
     let mut tests = executables(&process::output(&mut command)?);
     tests.sort();
     Ok(tests)
 }
 
-fn cargo(workspace: &Workspace, host: &str, subcommand: &str) -> Command {
+fn cargo(workspace: &Workspace, target: &Target, package: &str, subcommand: &str) -> Command {
     let mut command = workspace.cargo();
-    // With a target named, flags are for it alone, and build scripts stay as they are.
-    command.args([subcommand, "--quiet", "--locked", "--package", "rstmon-tests", "--target", host]);
-    command.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", target(workspace));
+    command.args([subcommand, "--quiet", "--locked", "--package", package]);
+    target.choose(&mut command).env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", directory(workspace));
     // An emulator translates what is run: the less code, the faster.
     command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "s");
     command
 }
 
-fn target(workspace: &Workspace) -> PathBuf {
+fn directory(workspace: &Workspace) -> PathBuf {
     workspace.target.join("guest")
 }
 
@@ -49,11 +61,11 @@ struct Message {
     #[serde(default)]
     executable: Option<PathBuf>,
     #[serde(default)]
-    target: Option<Target>,
+    target: Option<BuiltFrom>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct BuiltFrom {
     name: String,
     kind: Vec<String>,
 }

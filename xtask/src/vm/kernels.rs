@@ -1,26 +1,26 @@
 //! Debian's kernels for clouds: small, with BTF, and with what a virtual machine needs built in (`NVMe`, ext4,
-//! serial line). Fetched and unpacked into the cache, one a suite; never installed.
+//! serial line). Fetched and unpacked into the cache, one a suite and architecture; never installed.
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    architecture::Architecture,
     archive::{Archive, ArchiveError},
     cache::{Cache, Entry},
 };
 use crate::{
-    process::{self, ProcessError},
     say,
     workspace::{self, FileError},
 };
 
-const METAPACKAGE: &str = "linux-image-cloud-amd64";
+/// Followed by Debian's name of the architecture.
+const METAPACKAGE: &str = "linux-image-cloud";
 /// How long a kernel in the cache is taken for the newest without asking.
 const FRESH: Duration = Duration::from_hours(7 * 24);
 /// Beside the entry, which is replaced as a whole: the suite's package lists.
@@ -35,8 +35,6 @@ const MODULES: &str = "usr/lib/modules";
 pub(super) enum KernelError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    #[error(transparent)]
-    Process(#[from] ProcessError),
     #[error(transparent)]
     File(#[from] FileError),
     #[error("cannot read the stamp of {}", .path.display())]
@@ -122,13 +120,13 @@ fn release_in(image: &[u8]) -> Option<String> {
 
 /// The newest kernel of a suite: out of the cache if it was fetched or confirmed in the last days, or if the archive
 /// cannot be reached.
-pub(super) fn newest(cache: &Cache, suite: &str) -> Result<Kernel, KernelError> {
-    let entry = cache.entry(&format!("kernel-{suite}"));
+pub(super) fn newest(cache: &Cache, suite: &str, architecture: Architecture) -> Result<Kernel, KernelError> {
+    let entry = cache.entry(&format!("kernel-{suite}-{}", architecture.debian()));
     let cached = cached(&entry)?;
     match cached {
         Some(kernel) if entry.age().is_some_and(|age| age < FRESH) => Ok(kernel),
-        None => fetch(&entry, suite, None),
-        Some(old) => fetch(&entry, suite, Some(&old)).or_else(|error| {
+        None => fetch(&entry, suite, architecture, None),
+        Some(old) => fetch(&entry, suite, architecture, Some(&old)).or_else(|error| {
             say::line(format_args!("vm: going on with Linux {} from the cache: {error}", old.release));
             Ok(old)
         }),
@@ -142,23 +140,20 @@ fn cached(entry: &Entry) -> Result<Option<Kernel>, KernelError> {
     Ok(Some(Kernel::packaged(release, version, entry.path().join(TREE))))
 }
 
-fn fetch(entry: &Entry, suite: &str, old: Option<&Kernel>) -> Result<Kernel, KernelError> {
-    let archive = Archive::open(suite, &entry.beside(LISTS))?;
-    let family = archive.family(METAPACKAGE)?;
+fn fetch(entry: &Entry, suite: &str, architecture: Architecture, old: Option<&Kernel>) -> Result<Kernel, KernelError> {
+    let archive = Archive::open(suite, architecture, &entry.beside(LISTS))?;
+    let family = archive.family(&format!("{METAPACKAGE}-{}", architecture.debian()))?;
     if let Some(old) = old
         && old.version == family.version
     {
         entry.confirm(&stamp(&old.release, &old.version))?;
         return Ok(old.clone());
     }
-    say::line(format_args!("vm: fetching Debian's kernel {} ({suite})", family.version));
+    say::line(format_args!("vm: fetching Debian's kernel {} ({suite}, {})", family.version, architecture.debian()));
     let scratch = entry.beside(SCRATCH);
     let tree = scratch.join(TREE);
     let _ = fs::remove_dir_all(&scratch);
-    archive.download(&family, &scratch)?;
-    for package in files(&scratch)?.iter().filter(|file| file.extension().is_some_and(|end| end == "deb")) {
-        process::run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&tree))?;
-    }
+    archive.unpack(&family.packages(), &scratch, &tree)?;
     let release = release(&tree)?.ok_or_else(|| KernelError::NoImage { version: family.version.clone() })?;
     entry.replace(&stamp(&release, &family.version), |dir| {
         fs::rename(&tree, dir.join(TREE)).map_err(FileError::on("move", &tree)).map_err(KernelError::from)
@@ -233,9 +228,9 @@ mod tests {
     fn a_fresh_kernel_in_the_cache_needs_no_archive() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let cache = Cache::at(dir.path().to_owned()).expect("cache");
-        let entry = cache.entry("kernel-anything");
+        let entry = cache.entry("kernel-anything-arm64");
         let kernel = Kernel::packaged("1.2-x".into(), "1.2-1".into(), entry.path().join(TREE));
         entry.confirm(&stamp(&kernel.release, &kernel.version)).expect("written");
-        assert_eq!(newest(&cache, "anything").expect("cached"), kernel);
+        assert_eq!(newest(&cache, "anything", Architecture::Arm64).expect("cached"), kernel);
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! `archive`, `kernels`, `image` and `guest` make the ingredients and keep them in `cache`; `qemu` runs a machine.
 
+mod architecture;
 mod archive;
 mod cache;
 mod guest;
@@ -34,7 +35,8 @@ pub(crate) const PACKAGES: [(&str, &str); 6] = [
 pub(crate) struct Arguments {
     #[command(subcommand)]
     what: Option<Vm>,
-    /// Kernels by version (5.10, 6.1, 6.1-bare, 6.12, newest), or paths of images; all of Debian's if there are none.
+    /// Kernels by version (5.10, 6.1, 6.1-bare, 6.12, newest), or paths of images; these five if there are none. For
+    /// aarch64, which is cross-compiled: 6.12-arm64, newest-arm64.
     #[arg(value_name = "KERNEL")]
     kernels: Vec<String>,
     /// Only tests whose name (`FILE::TEST`) has this in it.

@@ -15,13 +15,8 @@ use std::{
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 
+use super::architecture::Architecture;
 use crate::process::{ProcessError, describe};
-
-/// Everything that the emulator can do, but for cmpxchg16b: QEMU 7.2 now and then loses the flags that it sets when an
-/// interrupt comes just then, and the guest's kernel, which allocates memory with it, is lost, too.
-const PROCESSOR: &str = "max,-cx16";
-
-const QEMU: &str = "qemu-system-x86_64";
 
 /// A disk of the guest, one of each kind: which of two alike comes first is a matter of chance. What the guest writes
 /// to it is forgotten.
@@ -46,6 +41,8 @@ impl Disk {
 /// A machine as it is to be.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
+    /// What its processor is.
+    pub(super) architecture: Architecture,
     /// The kernel's image.
     pub(super) kernel: PathBuf,
     /// What the kernel is told besides where its console is.
@@ -90,11 +87,20 @@ impl Machine {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(QEMU);
+        let platform = self.architecture.platform();
+        let mut command = Command::new(platform.qemu);
         command.args(["-nodefaults", "-display", "none", "-no-reboot", "-accel", "tcg,thread=multi"]);
-        command.args(["-cpu", PROCESSOR, "-smp", &self.processors.to_string(), "-m", &self.memory_mib.to_string()]);
+        command.args(platform.machine);
+        command.args([
+            "-cpu",
+            platform.processor,
+            "-smp",
+            &self.processors.to_string(),
+            "-m",
+            &self.memory_mib.to_string(),
+        ]);
         command.arg("-kernel").arg(&self.kernel);
-        command.args(["-append", &format!("console=ttyS0 panic=-1 {}", self.command_line)]);
+        command.args(["-append", &format!("console={} panic=-1 {}", platform.console, self.command_line)]);
         if let Some(initramfs) = &self.initramfs {
             command.arg("-initrd").arg(initramfs);
         }
@@ -105,7 +111,8 @@ impl Machine {
                 .args(["-drive", &format!("file={name},if=none,id=disk{number},format=raw,snapshot=on,cache=unsafe")]);
             command.args(["-device", &format!("{device},drive=disk{number}")]);
         }
-        command.args(["-serial", &format!("file:{}", self.console.display()), "-serial", "stdio"]);
+        command.args(["-serial", &format!("file:{}", self.console.display())]);
+        command.args(["-chardev", "stdio,id=report"]).args(platform.report_device);
         command
     }
 }
@@ -159,6 +166,7 @@ mod tests {
 
     fn machine() -> Machine {
         Machine {
+            architecture: Architecture::Amd64,
             kernel: "/k/vmlinuz".into(),
             command_line: "root=/dev/nvme0n1".to_owned(),
             initramfs: None,
@@ -178,11 +186,24 @@ mod tests {
             "file=/i/a,,b.img,if=none,id=disk0,format=raw,snapshot=on,cache=unsafe",
             "-device nvme,serial=root,drive=disk0",
             "id=disk1,format=raw,snapshot=on,cache=unsafe -device virtio-blk-pci,drive=disk1",
-            "-serial file:/t/console.log -serial stdio",
+            "-serial file:/t/console.log -chardev stdio,id=report -serial chardev:report",
         ] {
             assert!(line.contains(part), "expected `{part}` in `{line}`");
         }
         assert!(!line.contains("kvm") && !line.contains("-initrd"), "found `{line}`");
+    }
+
+    #[test]
+    fn another_architecture_is_another_emulator_with_its_own_lines() {
+        let line = describe(&Machine { architecture: Architecture::Arm64, ..machine() }.command());
+        for part in [
+            "qemu-system-aarch64 ",
+            "-machine virt",
+            "-append console=ttyAMA0 panic=-1 ",
+            "-chardev stdio,id=report -device pci-serial,chardev=report",
+        ] {
+            assert!(line.contains(part), "expected `{part}` in `{line}`");
+        }
     }
 
     fn running(script: &str) -> Running {

@@ -48,7 +48,7 @@ fn init() -> Result<()> {
 /// Runs whatever makes sense on this kernel.
 fn run() -> Result<()> {
     let orders = Orders::given()?;
-    let mut report = Report::open()?;
+    let mut report = Report::open(&orders.report)?;
     if !orders.trampolines {
         system::forbid_trampolines()?;
     }

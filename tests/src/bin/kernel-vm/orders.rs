@@ -1,5 +1,5 @@
-//! What the host wants of this run, on the kernel's command line: `rstmon.slowness=N rstmon.only=PART,PART
-//! rstmon.trampolines=off`.
+//! What the host wants of this run, on the kernel's command line: `rstmon.report=ttyS1 rstmon.slowness=N
+//! rstmon.only=PART,PART rstmon.trampolines=off`.
 
 use std::fs;
 
@@ -12,6 +12,8 @@ pub(crate) struct Orders {
     pub(crate) slowness: u32,
     /// Whether the kernel is to allow trampolines.
     pub(crate) trampolines: bool,
+    /// The serial line that takes the report: which one that is depends on the machine.
+    pub(crate) report: String,
     only: Vec<String>,
 }
 
@@ -26,7 +28,8 @@ impl Orders {
         let slowness = value("rstmon.slowness").unwrap_or("1").parse().context("rstmon.slowness")?;
         let only = value("rstmon.only").unwrap_or_default().split(',').filter(|part| !part.is_empty());
         let trampolines = value("rstmon.trampolines") != Some("off");
-        Ok(Self { slowness, trampolines, only: only.map(str::to_owned).collect() })
+        let report = value("rstmon.report").context("no rstmon.report")?.to_owned();
+        Ok(Self { slowness, trampolines, report, only: only.map(str::to_owned).collect() })
     }
 
     /// Whether a test is to be run.
@@ -41,12 +44,13 @@ mod tests {
 
     #[test]
     fn orders_are_words_of_the_command_line() {
-        let orders =
-            Orders::parse("console=ttyS0 quiet rstmon.slowness=8 rstmon.only=causes::,nginx\n").expect("valid");
-        assert_eq!((orders.slowness, orders.trampolines), (8, true));
-        assert!(!Orders::parse("rstmon.trampolines=off").expect("valid").trampolines);
+        let parse = |line: &str| Orders::parse(&format!("console=ttyS0 rstmon.report=ttyS1 {line}\n"));
+        let orders = parse("quiet rstmon.slowness=8 rstmon.only=causes::,nginx").expect("valid");
+        assert_eq!((orders.slowness, orders.trampolines, orders.report.as_str()), (8, true, "ttyS1"));
+        assert!(!parse("rstmon.trampolines=off").expect("valid").trampolines);
         assert!(orders.include("causes::every") && orders.include("owners::nginx_resets") && !orders.include("why::x"));
-        assert!(Orders::parse("quiet").expect("valid").include("anything"));
-        assert!(Orders::parse("rstmon.slowness=soon").is_err());
+        assert!(parse("quiet").expect("valid").include("anything"));
+        assert!(parse("rstmon.slowness=soon").is_err());
+        assert!(Orders::parse("quiet").is_err(), "nobody would hear it");
     }
 }

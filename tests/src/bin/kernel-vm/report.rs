@@ -1,4 +1,4 @@
-//! What is said to the world outside of the virtual machine, line by line over its second serial line; `xtask` reads it
+//! What is said to the world outside of the virtual machine, line by line over a serial line of its own; `xtask` reads it
 //! (`xtask/src/vm/matrix/outcome.rs`):
 //!
 //! ```text
@@ -16,12 +16,11 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
+    path::Path,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-
-const LINE: &str = "/dev/ttyS1";
 
 /// How a test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +37,10 @@ pub(crate) enum Verdict {
 pub(crate) struct Report(File);
 
 impl Report {
-    /// Opens the serial line.
-    pub(crate) fn open() -> Result<Self> {
-        OpenOptions::new().write(true).open(LINE).map(Self).context(LINE)
+    /// Opens the serial line, by the name of its device.
+    pub(crate) fn open(device: &str) -> Result<Self> {
+        let line = Path::new("/dev").join(device);
+        OpenOptions::new().write(true).open(&line).map(Self).with_context(|| line.display().to_string())
     }
 
     /// Says one thing.

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     say,
     vm::{
+        architecture::{Architecture, Platform},
         kernels::Kernel,
         qemu::{Machine, Running},
     },
@@ -25,11 +26,6 @@ const PATIENCE: Duration = Duration::from_mins(20);
 /// How much longer than usual a condition may take in a guest: its processor is emulated, and not the only one.
 const SLOWNESS: u32 = 8;
 
-/// Since 6.19 socket-local storage comes out of `kmalloc_nolock` (`mm/slub.c`), which needs the cmpxchg16b that the
-/// emulated processor has not (`qemu.rs`), unless it is to check the memory that it hands out. Older kernels do not know
-/// the word, or do not mind.
-const SLAB: &str = "slab_debug=Z,kmalloc-*";
-
 const MEMORY_MIB: u32 = 1024;
 const PROCESSORS: u32 = 1;
 
@@ -38,6 +34,7 @@ pub(super) struct Guest<'a> {
     /// What messages call it.
     pub(super) name: &'a str,
     pub(super) kernel: &'a Kernel,
+    pub(super) architecture: Architecture,
     /// Whether its kernel is to allow trampolines.
     pub(super) trampolines: bool,
     /// Its own directory.
@@ -51,6 +48,7 @@ impl Guest<'_> {
     pub(super) fn run(&self, common: &Path, record: &mut Record) -> Result<(), MatrixError> {
         fs::create_dir_all(self.directory).map_err(FileError::on("create", self.directory))?;
         let machine = Machine {
+            architecture: self.architecture,
             kernel: self.kernel.image(),
             command_line: self.command_line(),
             initramfs: Some(initramfs::of(self.kernel, common, self.directory)?),
@@ -79,7 +77,8 @@ impl Guest<'_> {
 
     /// What the kernel does not know is for the init (`tests/src/bin/kernel-vm/orders.rs`).
     fn command_line(&self) -> String {
-        let mut line = format!("quiet {SLAB} rstmon.slowness={SLOWNESS}");
+        let Platform { command_line, report, .. } = self.architecture.platform();
+        let mut line = format!("quiet {command_line} rstmon.report={report} rstmon.slowness={SLOWNESS}");
         if !self.trampolines {
             line.push_str(" rstmon.trampolines=off");
         }

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{MatrixError, modules, suite, tools};
+use super::{MatrixError, modules, suite, tools::put};
 use crate::{
     process::{self, ProcessError},
     vm::kernels::Kernel,
@@ -37,9 +37,14 @@ pub(super) struct Programs<'a> {
     pub(super) rstmon: &'a Path,
 }
 
-/// Makes the half that is the same for every kernel, below `directory`; returns the archive.
-pub(super) fn common(directory: &Path, programs: &Programs<'_>) -> Result<PathBuf, MatrixError> {
-    let root = empty(&directory.join("common"))?;
+/// Makes the half that is the same for every kernel of an architecture, below `directory`; returns the archive. `tools`
+/// puts the programs of others there.
+pub(super) fn common(
+    directory: &Path,
+    programs: &Programs<'_>,
+    tools: impl FnOnce(&Path) -> Result<(), MatrixError>,
+) -> Result<PathBuf, MatrixError> {
+    let root = empty(&directory.join("root"))?;
     for point in MOUNT_POINTS {
         let path = root.join(point);
         fs::create_dir_all(&path).map_err(FileError::on("create", &path))?;
@@ -47,7 +52,7 @@ pub(super) fn common(directory: &Path, programs: &Programs<'_>) -> Result<PathBu
     for (path, content) in FILES {
         workspace::write(&root.join(path), content)?;
     }
-    tools::copy(&root)?;
+    tools(&root)?;
     put(&programs.ours.join("kernel-vm"), &root.join("init"))?;
     put(&programs.ours.join("actor"), &root.join("suite/actor"))?;
     put(programs.rstmon, &root.join("usr/bin/rstmon"))?;
@@ -77,13 +82,6 @@ fn empty(directory: &Path) -> Result<PathBuf, FileError> {
         _ => fs::create_dir_all(directory).map_err(FileError::on("create", directory)),
     }?;
     Ok(directory.to_owned())
-}
-
-fn put(from: &Path, to: &Path) -> Result<(), FileError> {
-    if let Some(dir) = to.parent() {
-        fs::create_dir_all(dir).map_err(FileError::on("create", dir))?;
-    }
-    fs::copy(from, to).map(drop).map_err(FileError::on("copy", from))
 }
 
 /// Packs `root`. Not compressed: the emulated processor would take longer than the disk.

@@ -1,6 +1,7 @@
 //! `cargo xtask vm [KERNEL...]`: the end-to-end suite on real kernels. Each boots under QEMU from memory alone; the
 //! guest's init (`tests/src/bin/kernel-vm`) runs the tests one by one and says how each went.
 
+mod foreign;
 mod guest;
 mod initramfs;
 mod modules;
@@ -12,6 +13,7 @@ mod table;
 mod tools;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     thread,
@@ -28,6 +30,8 @@ use self::{
     suite::Scope,
 };
 use super::{
+    architecture::Architecture,
+    archive::ArchiveError,
     cache::Cache,
     guest as programs,
     kernels::{self, Kernel, KernelError},
@@ -36,7 +40,7 @@ use super::{
 use crate::{
     dist,
     process::ProcessError,
-    say, toolchain,
+    say, setup, toolchain,
     workspace::{self, FileError, Workspace},
 };
 
@@ -46,6 +50,9 @@ const AT_ONCE: usize = 2;
 /// What the name of a kernel ends with that has to do without trampolines.
 const BARE: &str = "-bare";
 
+/// The halves of guests' systems, one an architecture.
+type Common = BTreeMap<Architecture, PathBuf>;
+
 /// Why the matrix is not green.
 #[derive(Debug, thiserror::Error)]
 enum MatrixError {
@@ -53,6 +60,10 @@ enum MatrixError {
     NotGreen(Vec<String>),
     #[error("no `{tool}` on this machine, which the guests need: run `cargo xtask setup`")]
     NoTool { tool: &'static str },
+    #[error("Debian's packages for the guests have no `{name}`")]
+    NotPacked { name: String },
+    #[error("{} is no program or library of ELF", .path.display())]
+    NoProgram { path: PathBuf, source: object::read::Error },
     #[error("this kernel's archive has {found}, not {wanted}")]
     OtherVersion { found: String, wanted: String },
     #[error("the guest said nothing more after {after}")]
@@ -61,6 +72,8 @@ enum MatrixError {
     NoKernel(#[from] NoKernel),
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     #[error(transparent)]
     Process(#[from] ProcessError),
     #[error(transparent)]
@@ -73,6 +86,7 @@ struct Candidate {
     /// What the table calls it.
     name: String,
     kernel: Kernel,
+    architecture: Architecture,
     duty: Duty,
     trampolines: bool,
 }
@@ -92,10 +106,18 @@ fn run_on(workspace: &Workspace, words: &[String], scope: &Scope, document: bool
     let wanted = select::select(words).map_err(MatrixError::from)?;
     let host = toolchain::host(workspace)?;
     let directory = workspace.target.join("vm/matrix");
+    let architectures: BTreeSet<Architecture> = wanted.iter().map(Wanted::architecture).collect();
+    for architecture in &architectures {
+        setup::ensure(architecture.packages())?;
+        setup::ensure_target(workspace, &architecture.target(&host).triple)?;
+    }
     // Kernels are fetched while cargo is at work.
     let (candidates, common) = thread::scope(|threads| {
         let candidates = threads.spawn(|| candidates(&wanted));
-        let common = common(workspace, &host, &directory);
+        let common = architectures
+            .iter()
+            .map(|&architecture| Ok((architecture, common(workspace, &host, architecture, &directory)?)))
+            .collect::<anyhow::Result<Common>>();
         (candidates.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), common)
     });
     let (candidates, common) =
@@ -126,18 +148,23 @@ fn candidates(wanted: &[Wanted]) -> Result<Vec<Candidate>, MatrixError> {
         .map(|wanted| match wanted {
             Wanted::Image(path) => {
                 let kernel = Kernel::given(path)?;
-                Ok(Candidate { name: kernel.release.clone(), kernel, duty: Duty::Either, trampolines: true })
+                let (architecture, name) = (wanted.architecture(), kernel.release.clone());
+                Ok(Candidate { name, kernel, architecture, duty: Duty::Either, trampolines: true })
             }
             Wanted::Packaged { kernel: packaged, version } => {
-                let kernel = kernels::newest(&cache, packaged.suite)?;
+                let &select::Packaged { suite, architecture, duty, trampolines, .. } = packaged;
+                let kernel = kernels::newest(&cache, suite, architecture)?;
                 if let Some(wanted) = version.as_ref().filter(|version| !select::is_of(&kernel.release, version)) {
                     return Err(MatrixError::OtherVersion { found: kernel.release, wanted: wanted.clone() });
                 }
                 let mut name = version_of(&kernel.release);
-                if !packaged.trampolines {
+                if !trampolines {
                     name.push_str(BARE);
                 }
-                Ok(Candidate { name, kernel, duty: packaged.duty, trampolines: packaged.trampolines })
+                if architecture != Architecture::Amd64 {
+                    name = format!("{name}-{}", architecture.debian());
+                }
+                Ok(Candidate { name, kernel, architecture, duty, trampolines })
             }
         })
         .collect()
@@ -148,12 +175,18 @@ fn version_of(release: &str) -> String {
     release.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// The half of the guests' system that is the same for all of them.
-fn common(workspace: &Workspace, host: &str, directory: &Path) -> anyhow::Result<PathBuf> {
-    let tests = programs::build_tests(workspace, host)?;
-    let ours = programs::build(workspace, host, &["kernel-vm", "actor"])?;
-    let rstmon = dist::static_binary(workspace)?;
-    Ok(initramfs::common(directory, &Programs { tests: &tests, ours: &ours, rstmon: &rstmon })?)
+/// The half of the guests' system that is the same for all of an architecture.
+fn common(workspace: &Workspace, host: &str, architecture: Architecture, directory: &Path) -> anyhow::Result<PathBuf> {
+    let target = architecture.target(host);
+    let tests = programs::build_tests(workspace, &target)?;
+    let ours = programs::build(workspace, &target, &["kernel-vm", "actor"])?;
+    let rstmon =
+        if target.is_foreign() { programs::build_rstmon(workspace, &target)? } else { dist::static_binary(workspace)? };
+    let directory = directory.join(format!("common-{}", architecture.debian()));
+    let programs = Programs { tests: &tests, ours: &ours, rstmon: &rstmon };
+    Ok(initramfs::common(&directory, &programs, |root| {
+        if target.is_foreign() { foreign::copy(&Cache::of_user()?, architecture, root) } else { tools::copy(root) }
+    })?)
 }
 
 /// What became of one kernel.
@@ -164,7 +197,7 @@ struct Run {
 }
 
 /// Runs every candidate's guest, some at a time, and keeps their order.
-fn run_all(candidates: &[Candidate], common: &Path, directory: &Path, scope: &Scope) -> Vec<Run> {
+fn run_all(candidates: &[Candidate], common: &Common, directory: &Path, scope: &Scope) -> Vec<Run> {
     // The last are the longest: they begin first.
     let queue = Mutex::new((0..candidates.len()).collect::<Vec<usize>>());
     let results = Mutex::new(Vec::new());
@@ -185,13 +218,14 @@ fn run_all(candidates: &[Candidate], common: &Path, directory: &Path, scope: &Sc
     results.into_iter().map(|(_, run)| run).collect()
 }
 
-fn run(candidate: &Candidate, common: &Path, directory: &Path, scope: &Scope) -> Run {
+fn run(candidate: &Candidate, common: &Common, directory: &Path, scope: &Scope) -> Run {
     let mut record = Record::default();
-    let Candidate { name, kernel, duty: _, trampolines } = candidate;
+    let &Candidate { ref name, ref kernel, architecture, duty: _, trampolines } = candidate;
     let directory = directory.join(name);
-    let guest =
-        Guest { name, kernel, trampolines: *trampolines, directory: &directory, only: &scope.parts(*trampolines) };
-    let error = guest.run(common, &mut record).err().map(|error| {
+    let only = scope.parts(trampolines);
+    let guest = Guest { name, kernel, architecture, trampolines, directory: &directory, only: &only };
+    // There is one for the architecture of every candidate.
+    let error = guest.run(&common[&architecture], &mut record).err().map(|error| {
         let error = anyhow::Error::from(error);
         format!("{error:#}; its console is in {}", guest.console().display())
     });
@@ -241,7 +275,13 @@ mod tests {
 
     fn candidate(duty: Duty) -> Candidate {
         let kernel = Kernel::of_test("6.1.0-1-x");
-        Candidate { name: version_of(&kernel.release), kernel, duty, trampolines: true }
+        Candidate {
+            name: version_of(&kernel.release),
+            kernel,
+            architecture: Architecture::Amd64,
+            duty,
+            trampolines: true,
+        }
     }
 
     fn run(lines: &[&str]) -> Run {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::vm::architecture::Architecture::{self, Amd64, Arm64};
+
 /// What must come out on a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Duty {
@@ -22,21 +24,35 @@ pub(super) struct Packaged {
     pub(super) suite: &'static str,
     /// What must come out.
     pub(super) duty: Duty,
+    /// Its architecture.
+    pub(super) architecture: Architecture,
     /// Whether trampolines are allowed. Lockdown and real-time kernels have none, and other hooks stand in.
     pub(super) trampolines: bool,
 }
 
 /// The matrix, oldest first: what is too old; the oldest that works, with all its hooks and with as few as possible; the
 /// present stable release; what is coming.
-pub(super) const MATRIX: [Packaged; 5] = [
-    Packaged { name: "5.10", suite: "bullseye", duty: Duty::Refuse, trampolines: true },
-    Packaged { name: "6.1", suite: "bookworm", duty: Duty::Work, trampolines: true },
-    Packaged { name: "6.1-bare", suite: "bookworm", duty: Duty::Work, trampolines: false },
-    Packaged { name: "6.12", suite: "trixie", duty: Duty::Work, trampolines: true },
-    Packaged { name: NEWEST, suite: "sid", duty: Duty::Work, trampolines: true },
+const MATRIX: [Packaged; 5] = [
+    packaged("5.10", "bullseye", Amd64, Duty::Refuse),
+    packaged("6.1", "bookworm", Amd64, Duty::Work),
+    Packaged { trampolines: false, ..packaged("6.1-bare", "bookworm", Amd64, Duty::Work) },
+    packaged("6.12", "trixie", Amd64, Duty::Work),
+    packaged(NEWEST, "sid", Amd64, Duty::Work),
 ];
 
+/// What is tested only when it is named: another architecture needs everything compiled a second time.
+const BY_NAME: [Packaged; 2] =
+    [packaged("6.12-arm64", "trixie", Arm64, Duty::Work), packaged("newest-arm64", "sid", Arm64, Duty::Work)];
+
 const NEWEST: &str = "newest";
+
+const fn packaged(name: &'static str, suite: &'static str, architecture: Architecture, duty: Duty) -> Packaged {
+    Packaged { name, suite, architecture, duty, trampolines: true }
+}
+
+fn known() -> impl Iterator<Item = Packaged> {
+    MATRIX.into_iter().chain(BY_NAME)
+}
 
 /// A kernel to be tested on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +71,20 @@ pub(super) struct NoKernel {
 }
 
 fn names() -> String {
-    MATRIX.map(|kernel| kernel.name).join(", ")
+    known().map(|kernel| kernel.name).collect::<Vec<_>>().join(", ")
 }
 
-/// What the words ask for: everything if there are none.
+impl Wanted {
+    /// The architecture of its machine. Somebody's own image is one for this machine's.
+    pub(super) const fn architecture(&self) -> Architecture {
+        match self {
+            Self::Packaged { kernel, .. } => kernel.architecture,
+            Self::Image(_) => Amd64,
+        }
+    }
+}
+
+/// What the words ask for: the matrix if there are none.
 pub(super) fn select(words: &[String]) -> Result<Vec<Wanted>, NoKernel> {
     if words.is_empty() {
         return Ok(MATRIX.map(|kernel| Wanted::Packaged { kernel, version: None }).to_vec());
@@ -77,7 +103,7 @@ fn one(word: &str) -> Result<Wanted, NoKernel> {
     if word.contains('/') {
         return Ok(Wanted::Image(word.into()));
     }
-    if let Some(kernel) = MATRIX.into_iter().find(|kernel| kernel.name == word) {
+    if let Some(kernel) = known().find(|kernel| kernel.name == word) {
         return Ok(Wanted::Packaged { kernel, version: None });
     }
     let is_version = !word.is_empty() && word.split('.').all(|part| part.parse::<u32>().is_ok());
@@ -116,6 +142,14 @@ mod tests {
     }
 
     #[test]
+    fn another_architecture_is_tested_by_name_only() {
+        let all = words(&[]).expect("valid");
+        assert!(all.iter().all(|wanted| wanted.architecture() == Amd64), "found {all:?}");
+        let named = words(&["6.12", "6.12-arm64"]).expect("valid");
+        assert_eq!(named.iter().map(Wanted::architecture).collect::<Vec<_>>(), [Amd64, Arm64]);
+    }
+
+    #[test]
     fn a_path_is_an_image_of_ones_own() {
         assert_eq!(words(&["./vmlinuz"]), Ok(vec![Wanted::Image("./vmlinuz".into())]));
     }
@@ -131,7 +165,7 @@ mod tests {
     fn what_is_no_kernel_is_told_what_is() {
         for word in ["", "bookworm", "6.x", "-"] {
             let error = words(&[word]).expect_err("no kernel").to_string();
-            assert!(error.contains("5.10, 6.1, 6.1-bare, 6.12, newest"), "found `{error}`");
+            assert!(error.contains("5.10, 6.1, 6.1-bare, 6.12, newest, 6.12-arm64"), "found `{error}`");
         }
     }
 

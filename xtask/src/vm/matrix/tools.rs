@@ -24,7 +24,7 @@ pub(super) fn copy(root: &Path) -> Result<(), MatrixError> {
         files.insert(path);
     }
     for file in files {
-        put(&file, root)?;
+        put(&file, &root.join(file.strip_prefix("/").unwrap_or(&file)))?;
     }
     Ok(())
 }
@@ -39,13 +39,12 @@ fn paths(answer: &str) -> Vec<PathBuf> {
     answer.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
 }
 
-/// Copies what a path leads to, under the name it has here.
-fn put(file: &Path, root: &Path) -> Result<(), FileError> {
-    let to = root.join(file.strip_prefix("/").unwrap_or(file));
+/// Copies what the path `file` leads to.
+pub(super) fn put(file: &Path, to: &Path) -> Result<(), FileError> {
     if let Some(dir) = to.parent() {
         fs::create_dir_all(dir).map_err(FileError::on("create", dir))?;
     }
-    fs::copy(file, &to).map(drop).map_err(FileError::on("copy", file))
+    fs::copy(file, to).map(drop).map_err(FileError::on("copy", file))
 }
 
 #[cfg(test)]

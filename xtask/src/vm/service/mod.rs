@@ -16,6 +16,7 @@ use anyhow::Context as _;
 
 use self::report::{Said, Tally};
 use super::{
+    architecture::Architecture,
     cache::Cache,
     guest,
     image::{self, ImageError, Recipe},
@@ -25,7 +26,9 @@ use super::{
 use crate::{
     dist,
     process::ProcessError,
-    say, toolchain,
+    say,
+    target::Target,
+    toolchain,
     workspace::{FileError, Workspace},
 };
 
@@ -79,11 +82,11 @@ pub(super) enum ServiceError {
 /// Boots the system and has it run all checks of `deb`, or of a package made now.
 pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<()> {
     let started = Instant::now();
-    let host = toolchain::host(workspace)?;
+    let target = Target::native(toolchain::host(workspace)?);
     // Debian's part is made while cargo is at work on ours.
     let (system, ours) = thread::scope(|scope| {
         let system = scope.spawn(system);
-        let ours = programs_and_package(workspace, &host, deb);
+        let ours = programs_and_package(workspace, &target, deb);
         (system.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ours)
     });
     let ((kernel, root), (programs, deb)) = (system?, ours?);
@@ -91,6 +94,7 @@ pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<
     let payload = payload(&directory, &programs, &deb).context("cannot make the disk with the package")?;
     let console = directory.join("console.log");
     let machine = Machine {
+        architecture: Architecture::Amd64,
         kernel: kernel.image(),
         command_line: COMMAND_LINE.to_owned(),
         initramfs: None,
@@ -111,13 +115,17 @@ pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<
 
 fn system() -> Result<(Kernel, PathBuf), ServiceError> {
     let cache = Cache::of_user()?;
-    let kernel = kernels::newest(&cache, SYSTEM.suite)?;
+    let kernel = kernels::newest(&cache, SYSTEM.suite, Architecture::Amd64)?;
     let root = image::image(&cache, "service", &SYSTEM, &kernel)?;
     Ok((kernel, root))
 }
 
-fn programs_and_package(workspace: &Workspace, host: &str, deb: Option<&Path>) -> anyhow::Result<(PathBuf, PathBuf)> {
-    let programs = guest::build(workspace, host, &PROGRAMS)?;
+fn programs_and_package(
+    workspace: &Workspace,
+    target: &Target,
+    deb: Option<&Path>,
+) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let programs = guest::build(workspace, target, &PROGRAMS)?;
     let deb = match deb {
         Some(deb) => deb.to_owned(),
         None => dist::deb(workspace, &workspace.target.join("vm/dist-work"), &workspace.target.join("vm/dist"))?,
