@@ -6,6 +6,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use super::interrupt;
 use crate::workspace::FileError;
 
 /// A new directory that only root may enter.
@@ -20,6 +21,7 @@ impl Scratch {
         let path = std::env::temp_dir().join(format!("rstmon-bench-{}-{number}", std::process::id()));
         let mut builder = fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        interrupt::owed(&path);
         builder.create(&path).map_err(FileError::on("create", &path))?;
         Ok(Self(path))
     }
@@ -32,6 +34,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+        interrupt::done(&self.0);
     }
 }
 
