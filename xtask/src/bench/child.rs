@@ -20,8 +20,8 @@ use crate::{process, workspace};
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 /// Between two looks: what a measured start may be too long by.
 const POLL: Duration = Duration::from_millis(1);
-/// A program has settled once it has used no CPU for this long.
-const QUIET: Duration = Duration::from_millis(200);
+/// A program that does not wait on purpose has settled once it has used no CPU for this long.
+pub(super) const QUIET: Duration = Duration::from_millis(200);
 
 /// A running program, what it writes, and a directory for its files.
 #[derive(Debug)]
@@ -83,8 +83,9 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until it has nothing to do: a tool still works through what it has gathered when the load is over.
-    pub(super) fn settle(&mut self) -> anyhow::Result<()> {
+    /// Waits until it has had nothing to do for as long as `quiet`: a tool still works through what it has gathered when
+    /// the load is over.
+    pub(super) fn settle(&mut self, quiet: Duration) -> anyhow::Result<()> {
         let pid = self.pid();
         let mut last = (Instant::now(), Used::by(pid)?.cpu_ns);
         self.until("at rest", |_| {
@@ -93,7 +94,7 @@ impl Running {
             if now > last.1 + 2_000_000 {
                 last = (Instant::now(), now);
             }
-            Ok(last.0.elapsed() >= QUIET)
+            Ok(last.0.elapsed() >= quiet)
         })
     }
 
@@ -144,7 +145,7 @@ mod tests {
     fn what_it_writes_is_seen_and_it_ends_when_asked() {
         let mut running = shell("echo ready; exec sleep 60");
         running.until("ready", |running| Ok(running.out() == "ready\n")).expect("ready");
-        running.settle().expect("asleep");
+        running.settle(QUIET).expect("asleep");
         assert!(!running.end(Signal::TERM).expect("an end").success());
     }
 

@@ -11,7 +11,11 @@ use std::{
 use anyhow::{Context as _, ensure};
 use rustix::process::Signal;
 
-use super::{child::Running, http, scratch::Scratch};
+use super::{
+    child::{QUIET, Running},
+    http,
+    scratch::Scratch,
+};
 use crate::workspace;
 
 /// How a daemon is started.
@@ -83,7 +87,7 @@ impl Daemon {
 
     /// Waits until it has nothing to do.
     pub(super) fn settle(&mut self) -> anyhow::Result<()> {
-        self.running.settle()
+        self.running.settle(QUIET)
     }
 
     /// Ends it in good order.

@@ -4,13 +4,17 @@
 mod control;
 mod said;
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use rustix::process::Signal;
 
 use self::control::Control;
-use super::{child::Running, namespace::Namespace, scratch::Scratch};
+use super::{
+    child::{QUIET, Running},
+    namespace::Namespace,
+    scratch::Scratch,
+};
 use crate::{lookup, process};
 
 /// Debian's packages of everything that is measured beside rstmon, and what for.
@@ -22,6 +26,9 @@ pub(super) const PACKAGES: [(&str, &str); 6] = [
     ("wrk", "bench: its clients"),
     ("iproute2", "bench: loopback in a network namespace"),
 ];
+
+/// tcpdump lets packets lie for up to a second before it looks at them.
+const CAPTURE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Says that all its probes are attached.
 const READY: &str = r#"BEGIN { printf("ready\n"); } "#;
@@ -139,7 +146,7 @@ impl Peer {
 
     /// Waits until it has worked through what it has gathered.
     pub(super) fn settle(&mut self) -> anyhow::Result<()> {
-        self.running.settle()
+        self.running.settle(if self.tool == Tool::Dumping { CAPTURE_TIMEOUT } else { QUIET })
     }
 
     /// Ends it as Ctrl-C does, and takes its account.

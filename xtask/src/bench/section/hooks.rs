@@ -1,7 +1,11 @@
 //! Nanoseconds that the hooks take for a reset and for a connection, from the kernel's BPF run-time statistics, net of a
 //! program that does nothing: the statistics' own two looks at the clock.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt, thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
@@ -21,6 +25,9 @@ use crate::bench::{
 
 /// Connections of each sort in a round.
 const CONNECTIONS: u32 = 3000;
+
+/// A verdict takes no longer.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a reset may cost, from the least to everything.
 pub(in crate::bench) const STEPS: [(&str, Setup); 4] = [
@@ -94,25 +101,38 @@ fn round(effort: &Effort, setup: Setup, range: &Range, count: u32) -> anyhow::Re
         range.run(traffic, count / 10)?;
         let before = daemon.scrape()?;
         let taken = range.run(traffic, count)?;
-        let after = daemon.scrape()?;
-        if traffic == Traffic::Exchanged {
+        let after = if traffic == Traffic::Exchanged {
             round.exchange_ns = taken.as_secs_f64() * 1e9 / f64::from(count);
+            daemon.scrape()?
         } else {
-            for direction in ["direction=\"sent\"", "direction=\"received\""] {
-                let seen = |metrics| sum(metrics, "rstmon_resets_total", &[direction]);
-                let counted = seen(&after)? - seen(&before)?;
-                ensure!(
-                    counted >= f64::from(count),
-                    "rstmon counted {counted} of {count} resets ({direction}, {}): its costs mean nothing",
-                    traffic.describe()
-                );
-            }
-        }
+            counted(&daemon, &before, count).with_context(|| traffic.describe())?
+        };
         let spent = Accounts::parse(&after)?.since(&Accounts::parse(&before)?);
         round.accounts.extend(spent.into_iter().map(|(hook, account)| ((traffic, hook), account)));
     }
     daemon.stop()?;
     Ok(round)
+}
+
+/// The scrape in which all resets are counted. A received one may have to wait for a verdict.
+fn counted(daemon: &Daemon, before: &str, count: u32) -> anyhow::Result<String> {
+    let started = Instant::now();
+    loop {
+        let after = daemon.scrape()?;
+        let grown = |direction: &str| -> anyhow::Result<f64> {
+            let seen = |metrics| sum(metrics, "rstmon_resets_total", &[direction]);
+            Ok(seen(&after)? - seen(before)?)
+        };
+        let [sent, received] = [grown("direction=\"sent\"")?, grown("direction=\"received\"")?];
+        if sent.min(received) >= f64::from(count) {
+            return Ok(after);
+        }
+        ensure!(
+            started.elapsed() < DEADLINE,
+            "rstmon counted {sent} resets sent and {received} received of {count}: its costs mean nothing"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn empty_program(range: &Range, count: u32) -> anyhow::Result<Round> {
