@@ -8,13 +8,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 
 use super::{child::Running, namespace::Namespace, scratch::Scratch, spread::float};
 use crate::say;
 
-/// Sockets of one process: fewer than there are ports for connections to one address.
-const SOCKETS_EACH: u32 = 20_000;
+/// Most sockets of one process: fewer than there are ports for connections to one address.
+const MOST_EACH: u64 = 20_000;
 /// Descriptors besides the sockets.
 const SPARE: u64 = 64;
 /// What a holder prints once it has them all.
@@ -28,10 +28,12 @@ impl Sockets {
     /// Opens `count` sockets, the two ends of half as many connections, in as many processes as that takes.
     pub(super) fn open(count: u32, namespace: &Namespace) -> anyhow::Result<Self> {
         let program = env::current_exe().context("cannot find this program")?;
+        // Not above the limit that this process has: raising that takes a capability that root may lack.
+        let each = each(getrlimit(Resource::Nofile).maximum);
         let mut holders = Vec::new();
         let mut left = count;
         while left > 0 {
-            let own = left.min(SOCKETS_EACH);
+            let own = left.min(each);
             let mut command = Command::new(&program);
             command.args(["bench", &format!("--hold-sockets={own}")]);
             namespace.enter_with(&mut command);
@@ -56,8 +58,8 @@ impl Drop for Sockets {
 
 /// The work of a process that holds `count` sockets: opens them, says so and waits for its end.
 pub(super) fn hold(count: u32) -> anyhow::Result<()> {
-    let limit = Some(u64::from(count) + SPARE);
-    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).context("cannot raise RLIMIT_NOFILE")?;
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).context("cannot raise RLIMIT_NOFILE")?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
     let to: SocketAddr = listener.local_addr().context("no address")?;
     let mut ends = Vec::new();
@@ -69,6 +71,12 @@ pub(super) fn hold(count: u32) -> anyhow::Result<()> {
     loop {
         std::thread::park();
     }
+}
+
+/// How many sockets a process holds that may have so many descriptors; both ends of connections.
+fn each(descriptors: Option<u64>) -> u32 {
+    let most = descriptors.map_or(MOST_EACH, |most| MOST_EACH.min(most.saturating_sub(SPARE)));
+    u32::try_from(most & !1).unwrap_or(2).max(2)
 }
 
 fn print_ready() -> anyhow::Result<()> {
@@ -108,6 +116,14 @@ impl Drop for Sleepers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sockets_fit_into_the_limit_of_descriptors() {
+        assert_eq!(
+            [None, Some(1 << 20), Some(20_000), Some(1025), Some(10)].map(each),
+            [20_000, 20_000, 19_936, 960, 2]
+        );
+    }
 
     #[test]
     fn sleepers_do_not_stay() {

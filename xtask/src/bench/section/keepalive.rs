@@ -21,7 +21,7 @@ use crate::bench::{
 
 /// Each round is short and there are many: the difference is smaller than what a machine does from second to second.
 const SECONDS: u32 = 2;
-const ROUNDS_MORE: u32 = 2;
+const ROUNDS_MORE: u32 = 3;
 const WATCHERS: [Watcher; 3] = [Watcher::Nobody, Watcher::Rstmon("rstmon", DEFAULT), Watcher::Tool(Tool::Dumping)];
 
 /// What watching does to traffic without resets.

@@ -116,9 +116,8 @@ impl fmt::Display for OpenSockets {
         ];
         writeln!(
             f,
-            "Sockets of established connections, in processes of {} each, that were there before the daemon: their owners are \
-             found at the start. The shortest of {STARTS} starts a round.\n",
-            thousands(20_000.0)
+            "Sockets of established connections, in as few processes as their limit of descriptors allows, that were there \
+             before the daemon: their owners are found at the start. The shortest of {STARTS} starts a round.\n"
         )?;
         write!(f, "{}", table(&head, &self.0.iter().map(row).collect::<Vec<_>>()))
     }

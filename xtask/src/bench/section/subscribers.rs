@@ -38,6 +38,8 @@ pub(in crate::bench) struct Subscribers(Vec<Few>);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Few {
     readers: usize,
+    /// Fewer than wanted where the readers take the CPUs.
+    resets_per_second: Spread,
     cpu_percent: Spread,
     delivered_per_second: Spread,
     resident_mib: Spread,
@@ -47,7 +49,7 @@ struct Few {
 pub(in crate::bench) fn measure(effort: &Effort) -> anyhow::Result<Subscribers> {
     let range = Range::new()?;
     let rounds = interleaved(effort.at_most(MOST_ROUNDS), READERS.len(), |one| round(effort, &range, READERS[one]))?;
-    let some = |(readers, own): (&usize, &Vec<[f64; 4]>)| {
+    let some = |(readers, own): (&usize, &Vec<[f64; 5]>)| {
         let spread = |column: usize| Spread::of(own.iter().map(|round| round[column]));
         Some(Few {
             readers: *readers,
@@ -55,12 +57,13 @@ pub(in crate::bench) fn measure(effort: &Effort) -> anyhow::Result<Subscribers> 
             delivered_per_second: spread(1)?,
             resident_mib: spread(2)?,
             lost: spread(3)?,
+            resets_per_second: spread(4)?,
         })
     };
     READERS.iter().zip(&rounds).map(some).collect::<Option<_>>().map(Subscribers).context("no round")
 }
 
-fn round(effort: &Effort, range: &Range, readers: usize) -> anyhow::Result<[f64; 4]> {
+fn round(effort: &Effort, range: &Range, readers: usize) -> anyhow::Result<[f64; 5]> {
     let mut daemon = Daemon::start(&effort.binary, EVERY_EVENT)?;
     let (over, lines) = (AtomicBool::new(false), AtomicU64::new(0));
     let time = effort.seconds(SECONDS);
@@ -76,13 +79,14 @@ fn round(effort: &Effort, range: &Range, readers: usize) -> anyhow::Result<[f64;
         let mut measured = || {
             daemon.settle()?;
             let before = Used::by(daemon.pid())?;
-            range.steady(RESETS_PER_SECOND / 2.0, time)?;
+            let connections = range.steady(RESETS_PER_SECOND / 2.0, time)?;
             daemon.settle()?;
             let used = Used::by(daemon.pid())?.since(before);
             Ok::<_, anyhow::Error>([
                 float(used.cpu_ns) / 1e7 / time.as_secs_f64(),
                 float(proc::resident_kib(daemon.pid())?) / 1024.0,
                 sum(&daemon.scrape()?, "rstmon_events_lost_total", &[])?,
+                2.0 * connections,
             ])
         };
         let measured = measured();
@@ -93,8 +97,8 @@ fn round(effort: &Effort, range: &Range, readers: usize) -> anyhow::Result<[f64;
         measured
     })?;
     daemon.stop()?;
-    let [cpu_percent, resident_mib, lost] = found;
-    Ok([cpu_percent, float(lines.into_inner()) / time.as_secs_f64(), resident_mib, lost])
+    let [cpu_percent, resident_mib, lost, resets] = found;
+    Ok([cpu_percent, float(lines.into_inner()) / time.as_secs_f64(), resident_mib, lost, resets])
 }
 
 /// Asks for all events and reads the head of the answer.
@@ -136,9 +140,10 @@ fn events(bytes: &[u8]) -> u64 {
 impl fmt::Display for Subscribers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.0.first().map_or(f64::NAN, |some| some.cpu_percent.median);
-        let row = |Few { readers, cpu_percent, delivered_per_second, resident_mib, lost }: &Few| {
+        let row = |Few { readers, resets_per_second, cpu_percent, delivered_per_second, resident_mib, lost }: &Few| {
             vec![
                 readers.to_string(),
+                thousands(resets_per_second.median),
                 cpu_percent.show(1),
                 format!("{:.2}", cpu_percent.median / first),
                 thousands(delivered_per_second.median),
