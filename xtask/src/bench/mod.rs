@@ -157,6 +157,7 @@ fn measure(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Repor
         setup::ensure(&peer::PACKAGES)?;
     }
     process::run(workspace.cargo().args(["build", "--release", "--locked", "--package", "rstmon"]))?;
+    scratch::sweep();
     interrupt::watch()?;
     let effort = Effort { binary: workspace.release_binary(), rounds: arguments.rounds(), quick: arguments.quick };
     let started = Instant::now();
