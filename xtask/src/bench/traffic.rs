@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
@@ -194,6 +194,9 @@ fn abort(listener: &TcpListener, to: SocketAddr) -> io::Result<()> {
 fn late(listener: &TcpListener, to: SocketAddr) -> io::Result<()> {
     let mut client = TcpStream::connect(to)?;
     let (server, _) = listener.accept()?;
+    // Acknowledged before the close, so that the socket is gone with it and TIME_WAIT answers: a reset whose owner only a
+    // tombstone knows.
+    server.shutdown(Shutdown::Write)?;
     drop(server);
     client.write_all(&MESSAGE)
 }
