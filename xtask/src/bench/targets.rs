@@ -171,10 +171,13 @@ fn both_ends(report: &Report) -> Option<f64> {
     Some(report.hooks.as_ref()?.connections.get("tombstones")?.net_ns.median)
 }
 
-/// rstmon's loss of throughput in terms of a tool's. Where the tool loses nothing there is nothing to compare with.
+/// Less than this is no loss that could be told from none.
+const LEAST_LOSS: f64 = 0.001;
+
+/// rstmon's loss of throughput in terms of a tool's; a tool that loses nothing leaves rstmon next to nothing to lose.
 fn loss(flood: &Flood, tool: super::peer::Tool) -> Option<f64> {
-    let theirs = flood.loss(tool.name())?;
-    (theirs > 0.0).then_some(flood.loss(flood::RSTMON)?.max(0.0) / theirs)
+    let (own, theirs) = (flood.loss(flood::RSTMON)?, flood.loss(tool.name())?);
+    Some(own.max(0.0) / theirs.max(LEAST_LOSS))
 }
 
 /// A target, judged.
