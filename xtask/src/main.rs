@@ -89,13 +89,16 @@ With CI=true an end-to-end test that had to be skipped is a failure; otherwise i
         #[arg(long)]
         no_setup: bool,
     },
-    /// Measure what rstmon costs on this kernel: start, memory, each hook, throughput. As root.
+    /// Measure what rstmon costs on this kernel, beside bpftrace, perf and tcpdump, which are installed. As root.
     #[command(after_help = "\
 Examples:
-  cargo xtask bench          tables; takes some minutes, of which the machine should do little else
-  cargo xtask bench --json   one JSON document
+  cargo xtask bench                          the report; takes ten minutes, of which the machine should do little else
+  cargo xtask bench --write-docs             and docs/performance.md is the report
+  cargo xtask bench --json >figures.json     one JSON document, of which --from figures.json makes the report again
+  cargo xtask bench --only flood,hooks       some of it
+  cargo xtask bench --quick                  only see that everything works
 
-bpftrace and tcpdump are measured for comparison where they are installed.")]
+Traffic is in network namespaces of its own. An interruption leaves nothing behind.")]
     Bench(bench::Arguments),
     /// Make what is released, in target/dist: static binary, .deb, .rpm, sources, check sums.
     #[command(after_help = "\
@@ -145,6 +148,11 @@ fn main() -> ExitCode {
 }
 
 fn perform(task: Task) -> anyhow::Result<()> {
+    if let Task::Bench(arguments) = &task
+        && let Some(sockets) = arguments.holds()
+    {
+        return bench::hold(sockets);
+    }
     let workspace = Workspace::discover()?;
     match task {
         Task::Run { args } => match run::run(&workspace, args)? {},

@@ -26,14 +26,16 @@ impl Used {
         let stat = read_text(&file(pid, "stat"))?;
         let mut used = Self { ticks: ticks(&stat).context("a strange /proc/PID/stat")?, ..Self::default() };
         for task in directory(&file(pid, "task"))? {
-            let status = read_text(&task.join("status"))?;
+            // A thread may end meanwhile.
+            let Ok(status) = read_text(&task.join("status")) else { continue };
+            let Ok(schedule) = read_text(&task.join("schedstat")) else { continue };
             used.sleeps += field(&status, "voluntary_ctxt_switches").context("no voluntary_ctxt_switches")?;
-            let schedule = read_text(&task.join("schedstat"))?;
             used.cpu_ns += first(&schedule).context("a strange schedstat")?;
         }
         Ok(used)
     }
 
+    /// What was used since `before`.
     pub(super) fn since(self, before: Self) -> Self {
         Self {
             ticks: self.ticks.saturating_sub(before.ticks),

@@ -1,123 +1,196 @@
-//! The figures, as tables for people; as JSON they keep the names of their fields.
+//! The figures, and their text and pictures; as JSON they keep the names of their fields.
 
 use std::{fmt, thread};
 
 use anyhow::Context as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{hooks::Hooks, start::Start, throughput::Throughput};
+use super::{
+    chart::{Bar, Chart, Colour},
+    section::{
+        cpus::Cpus, flood::Flood, hooks::Hooks, keepalive::KeepAlive, pace::Paces, processes::Processes,
+        scrape::Scrapes, sockets::OpenSockets, start::Start, subscribers::Subscribers, throughput::Throughput,
+    },
+    targets::Verdicts,
+};
 use crate::workspace::read_text;
 
 /// Where it was measured.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Machine {
-    pub(super) kernel: String,
-    pub(super) cpus: usize,
-    /// Others want the CPUs too: with more than a little, do not believe the figures.
-    pub(super) load_average: f64,
+    kernel: String,
+    cpus: usize,
+    cpu_model: String,
+    /// Others want the CPUs too: with more than a little at the beginning, do not believe the figures.
+    load_average_before: f64,
 }
 
 impl Machine {
     pub(super) fn describe() -> anyhow::Result<Self> {
         let load = read_text("/proc/loadavg".as_ref())?;
+        let cpus = read_text("/proc/cpuinfo".as_ref())?;
+        let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         Ok(Self {
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             cpus: thread::available_parallelism().context("cannot count the CPUs")?.get(),
-            load_average: load.split(' ').next().and_then(|one| one.parse().ok()).context("a strange load average")?,
+            cpu_model: model.map_or_else(|| "unknown".to_owned(), |(_, model)| model.trim().to_owned()),
+            load_average_before: load.split(' ').next().and_then(|one| one.parse().ok()).context("a strange load")?,
         })
     }
 }
 
-/// Everything that was measured.
-#[derive(Clone, Debug, Serialize)]
+/// Everything that was measured; a section that was not asked for is absent.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Report {
     pub(super) machine: Machine,
+    /// The version of rstmon, as it calls itself.
+    pub(super) version: String,
     pub(super) rounds: u32,
-    pub(super) start: Start,
-    pub(super) hooks: Hooks,
-    pub(super) throughput: Vec<Throughput>,
+    pub(super) quick: bool,
+    /// How long all of it took.
+    pub(super) seconds: u64,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub(super) targets: Verdicts,
+    pub(super) hooks: Option<Hooks>,
+    pub(super) throughput: Option<Throughput>,
+    pub(super) keepalive: Option<KeepAlive>,
+    pub(super) flood: Option<Flood>,
+    pub(super) pace: Option<Paces>,
+    pub(super) scrape: Option<Scrapes>,
+    pub(super) start: Option<Start>,
+    pub(super) sockets: Option<OpenSockets>,
+    pub(super) processes: Option<Processes>,
+    pub(super) subscribers: Option<Subscribers>,
+    pub(super) cpus: Option<Cpus>,
+}
+
+fn is_empty(verdicts: &Verdicts) -> bool {
+    verdicts.0.is_empty()
+}
+
+/// Where the charts are, seen from the page.
+pub(super) const TARGETS_CHART: &str = "performance/targets.svg";
+pub(super) const FLOOD_CHART: &str = "performance/flood.svg";
+
+/// A target so many times its limit is as long as a bar gets.
+const MOST_TIMES: f64 = 3.0;
+
+impl Report {
+    /// Each target in terms of its limit.
+    pub(super) fn targets_chart(&self) -> Option<Chart> {
+        let bars: Vec<Bar> = self
+            .targets
+            .0
+            .iter()
+            .map(|verdict| Bar {
+                label: verdict.id.clone(),
+                value: verdict.ratio,
+                range: None,
+                text: format!("{:.2}", verdict.ratio),
+                colour: if verdict.met { Colour::Own } else { Colour::Other },
+            })
+            .collect();
+        (!bars.is_empty()).then(|| Chart {
+            title: "Targets: measured in terms of the limit, shorter is better".to_owned(),
+            bars,
+            mark: Some((1.0, "limit".to_owned())),
+            most: Some(MOST_TIMES),
+        })
+    }
+
+    /// Throughput of refused connections by who watches.
+    pub(super) fn flood_chart(&self) -> Option<Chart> {
+        let bars = self.flood.as_ref()?.watchers.iter().map(|one| Bar {
+            label: one.watcher.clone(),
+            value: one.ratio.median,
+            range: Some((one.ratio.lower, one.ratio.upper)),
+            text: format!("{:.3}", one.ratio.median),
+            colour: if one.watcher.starts_with("rstmon") { Colour::Own } else { Colour::Other },
+        });
+        Some(Chart {
+            title: "Refused connections a second at full speed, of those with nobody watching: longer is better"
+                .to_owned(),
+            bars: bars.collect(),
+            mark: Some((1.0, "nobody".to_owned())),
+            most: None,
+        })
+    }
+
+    /// The sections that were measured, with their headings. Those below one heading have one of their own each.
+    fn sections(&self) -> Vec<(&'static str, Option<String>)> {
+        vec![
+            ("## A reset and a connection in the kernel", text(self.hooks.as_ref())),
+            ("## Short connections", text(self.throughput.as_ref())),
+            ("## Traffic without resets", text(self.keepalive.as_ref())),
+            ("## Resets at full speed, beside other tools", text(self.flood.as_ref())),
+            ("## The daemon", text(self.pace.as_ref())),
+            ("## Start", text(self.start.as_ref())),
+            ("## Growth with open connections, and the backfill", text(self.sockets.as_ref())),
+            ("## Growth with series: scrapes", text(self.scrape.as_ref())),
+            ("## Growth with processes", text(self.processes.as_ref())),
+            ("## Growth with subscribers", text(self.subscribers.as_ref())),
+            ("## Growth with CPUs", text(self.cpus.as_ref())),
+        ]
+    }
+}
+
+fn text(section: Option<&impl fmt::Display>) -> Option<String> {
+    section.map(ToString::to_string)
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { machine: Machine { kernel, cpus, load_average }, rounds, start, hooks, throughput } = self;
-        writeln!(f, "Linux {kernel}, {cpus} CPUs, load average {load_average}; medians of {rounds} rounds\n")?;
-        write!(f, "{start}\n{hooks}\nThroughput of one CPU that does both ends\n")?;
+        let Machine { kernel, cpus, cpu_model, load_average_before } = &self.machine;
+        let Self { version, rounds, seconds, .. } = self;
         writeln!(
             f,
-            "  {:<26} {:<20} {:>13} {:>7} {:>15}",
-            "connection", "watched by", "connections/s", "ratio", "added"
+            "{version} on Linux {kernel}, {cpus} CPUs ({cpu_model}), load average {load_average_before} at the beginning. {rounds} \
+             rounds, some sections more or fewer; {} min {} s in all. Figures are medians, with the quartiles in brackets: \
+             half of the rounds lie between them.",
+            seconds / 60,
+            seconds % 60
         )?;
-        throughput.iter().try_for_each(|figure| writeln!(f, "  {figure}"))
-    }
-}
-
-impl fmt::Display for Start {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            starts,
-            ready_ms_min,
-            ready_ms_median,
-            resident_kib,
-            peak_kib,
-            attached_programs,
-            watched_seconds,
-            idle_cpu_ticks,
-            idle_cpu_us,
-            idle_sleeps,
-        } = self;
-        let mib = |kib: u64| super::numbers::float(kib) / 1024.0;
-        writeln!(f, "Daemon")?;
-        writeln!(f, "  start to ready        {ready_ms_median:.0} ms median, {ready_ms_min:.0} ms least of {starts}")?;
-        writeln!(
-            f,
-            "  resident when ready   {:.1} MiB (peak while loading {:.1} MiB)",
-            mib(*resident_kib),
-            mib(*peak_kib)
-        )?;
-        writeln!(f, "  attached programs     {attached_programs}")?;
-        writeln!(
-            f,
-            "  idle for {watched_seconds} s         {idle_cpu_us:.0} us of CPU ({idle_cpu_ticks} clock ticks), went to sleep {idle_sleeps} times"
-        )
-    }
-}
-
-impl fmt::Display for Hooks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let optional = |value: Option<f64>, digits: usize| {
-            value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
-        };
-        let Self { connections_of_each_sort, empty_program_ns, steps, costs } = self;
-        writeln!(f, "Hooks, ns a run ({connections_of_each_sort} refused, exchanged and aborted connections a round)")?;
-        write!(f, "  {:<22}", "hook")?;
-        steps.iter().try_for_each(|step| write!(f, " {step:>12}"))?;
-        for pair in steps.windows(2) {
-            write!(f, "  {:>22}", format!("{}/{}", pair[1], pair[0]))?;
+        if self.quick {
+            writeln!(f, "\n**A quick run, to see that everything works: the figures mean little.**")?;
         }
-        writeln!(f)?;
-        for hook in costs {
-            write!(f, "  {:<22}", hook.hook)?;
-            hook.ns.iter().try_for_each(|ns| write!(f, " {:>12}", optional(*ns, 0)))?;
-            hook.ratios().iter().try_for_each(|ratio| write!(f, "  {:>22}", optional(*ratio, 2)))?;
-            writeln!(f)?;
+        if !self.targets.0.is_empty() {
+            writeln!(f, "\n## Targets\n\n![Each target in terms of its limit]({TARGETS_CHART})\n")?;
+            writeln!(
+                f,
+                "{}\nEach missed one is explained [below](#what-the-limits-are-made-of), by its name.",
+                self.targets
+            )?;
         }
-        writeln!(
-            f,
-            "  each figure includes the statistics' own clock: an empty program takes {} ns",
-            optional(*empty_program_ns, 0)
-        )
+        for (heading, text) in self.sections() {
+            let Some(text) = text else { continue };
+            writeln!(f, "\n{heading}\n")?;
+            if heading.contains("full speed") {
+                writeln!(f, "![Throughput by who watches]({FLOOD_CHART})\n")?;
+            }
+            write!(f, "{text}")?;
+        }
+        Ok(())
     }
 }
 
-impl fmt::Display for Throughput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { traffic, watcher, connections_per_second, ratio, added_us } = self;
-        write!(
-            f,
-            "{:<26} {watcher:<20} {connections_per_second:>13.0} {ratio:>7.3} {:>15}",
-            traffic.describe(),
-            format!("{added_us:+.2} us each")
-        )
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_left_out() {
+        let report = Report { version: "rstmon 1.2.3".to_owned(), rounds: 5, seconds: 61, ..Report::default() };
+        let text = report.to_string();
+        assert!(text.starts_with("rstmon 1.2.3 on Linux"), "found {text}");
+        assert!(text.contains("1 min 1 s") && !text.contains("##"), "found {text}");
+        assert!(report.targets_chart().is_none() && report.flood_chart().is_none());
+    }
+
+    #[test]
+    fn a_report_survives_json() {
+        let report = Report { rounds: 5, quick: true, ..Report::default() };
+        let json = serde_json::to_string(&report).expect("JSON");
+        let found: Report = serde_json::from_str(&json).expect("a report");
+        assert_eq!(found.to_string(), report.to_string());
     }
 }

@@ -1,0 +1,118 @@
+//! Growth with CPUs at work: what each has for itself costs the same, what they share costs more.
+
+use std::fmt;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::bench::{
+    accounts::Accounts,
+    daemon::{DEFAULT, Daemon},
+    effort::Effort,
+    markdown::{table, thousands},
+    rounds::interleaved,
+    spread::{Spread, ratios},
+    statistics::Statistics,
+    traffic::{Range, cpus},
+};
+
+const SECONDS: u32 = 1;
+
+/// How the cost of a reset grows with CPUs that have one at the same time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::bench) struct Cpus(Vec<AtWork>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct AtWork {
+    cpus: usize,
+    alone_per_second: Spread,
+    /// Connections with rstmon as a share of those without.
+    ratio: Spread,
+    /// Gross, of one run of `tcp_send_reset`.
+    sent_ns: Spread,
+}
+
+pub(in crate::bench) fn measure(effort: &Effort) -> anyhow::Result<Cpus> {
+    let range = Range::new()?;
+    let time = effort.seconds(SECONDS);
+    let mut numbers = vec![1, cpus()?.len()];
+    numbers.dedup();
+    range.flood(numbers.len(), time)?;
+    // Each number of CPUs without and with rstmon.
+    let rounds = interleaved(effort.rounds, 2 * numbers.len(), |one| {
+        let number = numbers[one / 2];
+        if one % 2 == 0 {
+            return Ok([range.flood(number, time)?, 0.0]);
+        }
+        let daemon = Daemon::start(&effort.binary, DEFAULT)?;
+        let per_second = range.flood(number, time)?;
+        let statistics = Statistics::enable()?;
+        let before = Accounts::parse(&daemon.scrape()?)?;
+        range.flood(number, time / 2)?;
+        let spent = Accounts::parse(&daemon.scrape()?)?.since(&before);
+        drop(statistics);
+        daemon.stop()?;
+        let hook = spent.get("tcp_send_reset").context("no hook of sent resets")?;
+        Ok([per_second, hook.ns_per_run()])
+    })?;
+    let at_work = |(number, pair): (&usize, &[Vec<[f64; 2]>])| {
+        let column = |rounds: &[[f64; 2]], column: usize| rounds.iter().map(|round| round[column]).collect::<Vec<_>>();
+        let (alone, watched) = (column(&pair[0], 0), column(&pair[1], 0));
+        Some(AtWork {
+            cpus: *number,
+            ratio: Spread::of(ratios(&watched, &alone))?,
+            alone_per_second: Spread::of(alone)?,
+            sent_ns: Spread::of(column(&pair[1], 1))?,
+        })
+    };
+    numbers.iter().zip(rounds.chunks(2)).map(at_work).collect::<Option<_>>().map(Cpus).context("no round")
+}
+
+/// What the kernel half keeps, and whose it is.
+const KEPT: [(&str, &str, &str); 7] = [
+    (
+        "counts, overflow, losses, counts by namespace",
+        "per CPU",
+        "an increment touches nobody else's memory; a reading adds up all CPUs",
+    ),
+    (
+        "room to put a reset together, rate limits",
+        "per CPU",
+        "limits hold for each CPU: twice the CPUs, at most twice the events",
+    ),
+    ("received resets that wait for a verdict", "per CPU", ""),
+    ("ring buffer of events", "shared", "one lock for a moment at each event, none at a reset beyond the rate limit"),
+    (
+        "tombstones",
+        "shared",
+        "a hash with a lock a bucket; its LRU lists are per CPU in part: contention at closes, none at lookups",
+    ),
+    ("ports with listeners", "shared", "written when a listener comes or goes"),
+    ("notes of sockets", "per socket", "a socket's own memory: as shared as the socket"),
+];
+
+impl fmt::Display for Cpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.0.first().map_or(f64::NAN, |one| one.sent_ns.median);
+        let row = |AtWork { cpus, alone_per_second, ratio, sent_ns }: &AtWork| {
+            vec![
+                cpus.to_string(),
+                thousands(alone_per_second.median),
+                ratio.show(3),
+                sent_ns.show(0),
+                format!("{:.2}", sent_ns.median / first),
+            ]
+        };
+        let head = [
+            "CPUs at work",
+            "refused connections/s, nobody watching",
+            "throughput with rstmon",
+            "`tcp_send_reset`, ns gross",
+            "times the first",
+        ];
+        writeln!(f, "{}", table(&head, &self.0.iter().map(row).collect::<Vec<_>>()))?;
+        let rows: Vec<_> =
+            KEPT.iter().map(|(what, whose, so)| vec![what.to_string(), whose.to_string(), so.to_string()]).collect();
+        write!(f, "{}", table(&["what the kernel half keeps", "whose", "so"], &rows))
+    }
+}

@@ -1,0 +1,174 @@
+//! Growth with readers of the socket.
+
+use std::{
+    fmt,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::bench::{
+    accounts::sum,
+    daemon::{Daemon, EVERY_EVENT},
+    effort::Effort,
+    markdown::{table, thousands},
+    proc::{self, Used},
+    rounds::interleaved,
+    spread::{Spread, float},
+    traffic::Range,
+};
+
+/// Readers that take every event.
+const READERS: [usize; 4] = [0, 1, 8, 32];
+/// Of which each becomes an event for every reader.
+const RESETS_PER_SECOND: f64 = 2000.0;
+const SECONDS: u32 = 3;
+const MOST_ROUNDS: u32 = 3;
+
+/// How the daemon grows with readers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::bench) struct Subscribers(Vec<Few>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Few {
+    readers: usize,
+    /// Fewer than wanted where the readers take the CPUs.
+    resets_per_second: Spread,
+    cpu_percent: Spread,
+    delivered_per_second: Spread,
+    resident_mib: Spread,
+    lost: Spread,
+}
+
+pub(in crate::bench) fn measure(effort: &Effort) -> anyhow::Result<Subscribers> {
+    let range = Range::new()?;
+    let rounds = interleaved(effort.at_most(MOST_ROUNDS), READERS.len(), |one| round(effort, &range, READERS[one]))?;
+    let some = |(readers, own): (&usize, &Vec<[f64; 5]>)| {
+        let spread = |column: usize| Spread::of(own.iter().map(|round| round[column]));
+        Some(Few {
+            readers: *readers,
+            cpu_percent: spread(0)?,
+            delivered_per_second: spread(1)?,
+            resident_mib: spread(2)?,
+            lost: spread(3)?,
+            resets_per_second: spread(4)?,
+        })
+    };
+    READERS.iter().zip(&rounds).map(some).collect::<Option<_>>().map(Subscribers).context("no round")
+}
+
+fn round(effort: &Effort, range: &Range, readers: usize) -> anyhow::Result<[f64; 5]> {
+    let mut daemon = Daemon::start(&effort.binary, EVERY_EVENT)?;
+    let (over, lines) = (AtomicBool::new(false), AtomicU64::new(0));
+    let time = effort.seconds(SECONDS);
+    let found = thread::scope(|scope| {
+        let socket = daemon.socket();
+        let threads: Vec<_> = (0..readers)
+            .map(|_| {
+                let (socket, over, lines) = (&socket, &over, &lines);
+                let subscribed = subscribe(socket);
+                scope.spawn(move || subscribed.and_then(|stream| read(stream, over, lines)))
+            })
+            .collect();
+        let mut measured = || {
+            daemon.settle()?;
+            let before = Used::by(daemon.pid())?;
+            let connections = range.steady(RESETS_PER_SECOND / 2.0, time)?;
+            daemon.settle()?;
+            let used = Used::by(daemon.pid())?.since(before);
+            Ok::<_, anyhow::Error>([
+                float(used.cpu_ns) / 1e7 / time.as_secs_f64(),
+                float(proc::resident_kib(daemon.pid())?) / 1024.0,
+                sum(&daemon.scrape()?, "rstmon_events_lost_total", &[])?,
+                2.0 * connections,
+            ])
+        };
+        let measured = measured();
+        over.store(true, Ordering::Relaxed);
+        for thread in threads {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        measured
+    })?;
+    daemon.stop()?;
+    let [cpu_percent, resident_mib, lost, resets] = found;
+    Ok([cpu_percent, float(lines.into_inner()) / time.as_secs_f64(), resident_mib, lost, resets])
+}
+
+/// Asks for all events and reads the head of the answer.
+fn subscribe(socket: &Path) -> anyhow::Result<UnixStream> {
+    let mut stream = UnixStream::connect(socket).context("cannot connect to the daemon's socket")?;
+    stream.set_read_timeout(Some(Duration::from_millis(100))).context("cannot set a timeout")?;
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: rstmon\r\n\r\n").context("cannot ask for events")?;
+    Ok(stream)
+}
+
+/// Takes everything and counts the events.
+fn read(mut stream: UnixStream, over: &AtomicBool, lines: &AtomicU64) -> anyhow::Result<()> {
+    let mut buffer = vec![0; 1 << 16];
+    let mut kept = 0;
+    while !over.load(Ordering::Relaxed) {
+        match stream.read(&mut buffer[kept..]) {
+            Ok(0) => anyhow::bail!("the daemon cut a reader off"),
+            Ok(bytes) => {
+                let all = kept + bytes;
+                lines.fetch_add(events(&buffer[..all]), Ordering::Relaxed);
+                // One that has only begun is counted with its rest.
+                kept = all.min(BEGIN.len() - 1);
+                buffer.copy_within(all - kept..all, 0);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("cannot read events"),
+        }
+    }
+    Ok(())
+}
+
+/// How each event begins.
+const BEGIN: &[u8] = b"{\"schema\"";
+
+fn events(bytes: &[u8]) -> u64 {
+    bytes.windows(BEGIN.len()).map(|window| u64::from(window == BEGIN)).sum()
+}
+
+impl fmt::Display for Subscribers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.0.first().map_or(f64::NAN, |some| some.cpu_percent.median);
+        let row = |Few { readers, resets_per_second, cpu_percent, delivered_per_second, resident_mib, lost }: &Few| {
+            vec![
+                readers.to_string(),
+                thousands(resets_per_second.median),
+                cpu_percent.show(1),
+                format!("{:.2}", cpu_percent.median / first),
+                thousands(delivered_per_second.median),
+                resident_mib.show(1),
+                thousands(lost.median),
+            ]
+        };
+        let head =
+            ["readers", "CPU, % of one", "times the first", "events delivered/s", "resident, MiB", "events lost"];
+        writeln!(
+            f,
+            "Readers of `/v1/events` at {} resets a second, without a rate limit, so that each reset is an event for each of them.\n",
+            thousands(RESETS_PER_SECOND)
+        )?;
+        write!(f, "{}", table(&head, &self.0.iter().map(row).collect::<Vec<_>>()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_counted_by_their_beginnings() {
+        assert_eq!(events(b"1f\r\n{\"schema\":1}\n\r\n{\"schema\":1}\n{\"sche"), 2);
+        assert_eq!(events(b""), 0);
+    }
+}

@@ -1,0 +1,88 @@
+//! Figures of several rounds: one slow round, when something else ran, must not move them, and has to be seen.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+/// The middle of some rounds, and how far they lie apart.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    /// A quarter of the rounds is below.
+    pub(super) lower: f64,
+    /// A quarter of the rounds is above.
+    pub(super) upper: f64,
+    pub(super) rounds: usize,
+}
+
+impl Spread {
+    /// Of some rounds; `None` of none.
+    pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_unstable_by(f64::total_cmp);
+        Some(Self {
+            median: quantile(&values, 2)?,
+            lower: quantile(&values, 1)?,
+            upper: quantile(&values, 3)?,
+            rounds: values.len(),
+        })
+    }
+
+    /// `median (lower..upper)`.
+    pub(super) fn show(&self, digits: usize) -> String {
+        let mut text = format!("{:.digits$}", self.median);
+        // Writing to a String does not fail.
+        let _ = write!(text, " ({:.digits$}..{:.digits$})", self.lower, self.upper);
+        text
+    }
+}
+
+/// As text, or a dash for what there is none of.
+pub(super) fn show(spread: Option<&Spread>, digits: usize) -> String {
+    spread.map_or_else(|| "-".to_owned(), |spread| spread.show(digits))
+}
+
+/// Quarter `quarter` of sorted values, between the two that are next to it.
+fn quantile(sorted: &[f64], quarter: usize) -> Option<f64> {
+    let quarters = sorted.len().checked_sub(1)? * quarter;
+    let (below, rest) = (quarters / 4, quarters % 4);
+    let above = sorted.get(below + 1).unwrap_or(&sorted[below]);
+    Some(sorted[below] + (above - sorted[below]) * float(rest) / 4.0)
+}
+
+/// Rounds of one configuration against those of another, each against its neighbour in time.
+pub(super) fn ratios(values: &[f64], others: &[f64]) -> Vec<f64> {
+    values.iter().zip(others).map(|(value, other)| value / other).collect()
+}
+
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds of a benchmark are far below 2^53")]
+pub(super) fn float(count: impl TryInto<u64>) -> f64 {
+    count.try_into().unwrap_or(u64::MAX) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_ignores_an_outlier_and_the_quartiles_show_the_rest() {
+        let found = Spread::of([3.0, 900.0, 1.0, 2.0, 4.0]).expect("rounds");
+        assert_eq!(found, Spread { median: 3.0, lower: 2.0, upper: 4.0, rounds: 5 });
+        assert_eq!(found.show(1), "3.0 (2.0..4.0)");
+    }
+
+    #[test]
+    fn quartiles_lie_between_rounds() {
+        let found = Spread::of([1.0, 2.0]).expect("rounds");
+        assert_eq!(found, Spread { median: 1.5, lower: 1.25, upper: 1.75, rounds: 2 });
+        assert_eq!(Spread::of([7.0]).map(|one| (one.lower, one.median, one.upper)), Some((7.0, 7.0, 7.0)));
+        assert_eq!(Spread::of([]), None);
+    }
+
+    #[test]
+    fn each_round_is_held_against_its_neighbour() {
+        // The machine was half as fast in the second round: the ratio does not see it.
+        assert_eq!(ratios(&[1.25, 2.5], &[1.0, 2.0]), [1.25, 1.25]);
+    }
+}
