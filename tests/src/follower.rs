@@ -35,7 +35,7 @@ impl Subscriber {
         let stream = UnixStream::connect(socket).with_context(|| format!("connecting to {}", socket.display()))?;
         stream.set_read_timeout(Some(patient(SOON)))?;
         // HTTP/1.0: lines as they are, to the end of the connection.
-        (&stream).write_all(b"GET /v1/events HTTP/1.0\r\nHost: test\r\n\r\n")?;
+        (&stream).write_all(b"GET /v1/events?history=0 HTTP/1.0\r\nHost: test\r\n\r\n")?;
         let mut stream = BufReader::new(stream);
         let mut line = String::new();
         stream.read_line(&mut line).context("reading the answer")?;

@@ -9,7 +9,7 @@ use rstmon_tests::{
     metrics::Metrics,
     netns::Place,
     scene::Watch,
-    wait::{self, LATER},
+    wait::{self, SOON},
     watched::RESETS,
 };
 
@@ -85,7 +85,7 @@ impl Ledger {
     pub(crate) fn open(place: &Place, mut scrape: impl FnMut() -> Result<Metrics>) -> Result<Self> {
         // Read until nothing moves: what is held back for a moment belongs to the time before.
         let mut before = scrape()?;
-        wait::until_true("the counts to settle", LATER, || {
+        wait::until_true("the counts to settle", SOON, || {
             wait::pause_for_settling();
             let last = std::mem::replace(&mut before, scrape()?);
             Ok(totals(&last) == totals(&before))
@@ -96,7 +96,7 @@ impl Ledger {
     /// Ends, when nothing is provoked any more. What is not yet counted is waited for; what is too much stays.
     pub(crate) fn close(&self, done: &Totals, mut scrape: impl FnMut() -> Result<Metrics>) -> Result<Account> {
         let mut account = self.look(done, &scrape()?)?;
-        let _ = wait::until_true("the counts to agree", LATER, || {
+        let _ = wait::until_true("the counts to agree", SOON, || {
             account = self.look(done, &scrape()?)?;
             Ok(account.difference() == 0 && account.uncounted == 0)
         });

@@ -66,7 +66,12 @@ fn play(scenario: &Scenario, field: &mut Field) -> Outcome {
     say(&format!("stress: {}", scenario.name));
     let started = Instant::now();
     field.reseed(scenario.name);
-    Outcome::of(scenario.name, scenario.what, started, (scenario.play)(field))
+    let outcome = Outcome::of(scenario.name, scenario.what, started, (scenario.play)(field));
+    for complaint in &outcome.finding.complaints {
+        say(&format!("stress: {}: {complaint}", scenario.name));
+    }
+    say(&format!("stress: {}: {:.1} s", scenario.name, outcome.took.as_secs_f64()));
+    outcome
 }
 
 /// Says how it goes; the report has standard output for itself.

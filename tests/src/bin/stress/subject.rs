@@ -9,7 +9,7 @@ use rstmon_tests::{
     follower::Follower,
     metrics::Metrics,
     vitals::Vitals,
-    wait::{self, LATER},
+    wait::{self, LATER, SOON},
 };
 
 use crate::{
@@ -69,7 +69,7 @@ impl Subject {
         let unseen = account.lost.ring_full + account.lost.rate_limited;
         let found = || follower.seen() + follower.lost() + unseen;
         // A gap is announced with the next line; where the last lines were lost, the sum stays below.
-        let _ = wait::until_true("seen and lost events to add up", LATER, || Ok(found() >= expected));
+        let _ = wait::until_true("seen and lost events to add up", SOON, || Ok(found() >= expected));
         ensure!(
             found() == expected && follower.nonsense() == 0,
             "{} events seen, {} lost for the reader, {unseen} lost before; {expected} resets; {} lines of nonsense",
