@@ -1,9 +1,18 @@
 //! Steps of the wall clock, which go back by themselves. Only for a machine of one's own: whatever runs there sees them.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use anyhow::{Context as _, Result};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+
+/// Environment variable: set where the machine is the tests' own, and nobody else goes by its clock.
+pub const OURS: &str = "RSTMON_TEST_OWN_CLOCK";
+
+/// Whether the clock may be stepped.
+#[must_use]
+pub fn is_ours() -> bool {
+    env::var_os(OURS).is_some()
+}
 
 /// `CLOCK_REALTIME` set off by some time; right again, to the time that has passed, when this is dropped.
 #[derive(Debug)]
