@@ -62,7 +62,6 @@ fn now(clock: ClockId) -> i128 {
 fn set(offset: i128) -> Result<()> {
     let time = now(ClockId::Boottime) + offset;
     let tv_sec = time.div_euclid(1_000_000_000).try_into()?;
-    let tv_nsec = time.rem_euclid(1_000_000_000).try_into()?;
-    clock_settime(ClockId::Realtime, Timespec { tv_sec, tv_nsec })?;
+    clock_settime(ClockId::Realtime, Timespec { tv_sec, tv_nsec: time.rem_euclid(1_000_000_000).try_into()? })?;
     Ok(())
 }

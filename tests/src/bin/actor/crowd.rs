@@ -1,4 +1,4 @@
-//! Many short processes, one after the other: each calls itself something, has a reset and dies. Names are taken again.
+//! Many short processes, one after the other: each calls itself something, has a reset and leaves. Names are taken again.
 
 use std::{ffi::CString, net::SocketAddr, os::fd::OwnedFd};
 
@@ -27,17 +27,17 @@ pub(crate) fn crowd(closed: SocketAddr, count: u64, seed: u64, names: usize, pre
     let (mut refused, mut died) = (0u64, 0u64);
     for _ in 0..count {
         let name = CString::new(format!("{prefix}{:x}", random.below(names.max(1))))?;
-        let dies = random.below(2) == 0;
+        let leaves = random.below(2) == 0;
         // SAFETY: this process has one thread, so the child inherits no lock in mid-air.
         let pid = unsafe { libc::fork() };
         check(pid).during("fork")?;
         if pid == 0 {
-            let lived = if dies { leave_unread(&name, kind, open_address) } else { be_refused(&name, kind, closed) };
+            let lived = if leaves { leave_unread(&name, kind, open_address) } else { be_refused(&name, kind, closed) };
             // SAFETY: ends the child at once, without the parent's buffers being written a second time. What it has
             // open is closed by the kernel, in the order of the descriptors.
             unsafe { libc::_exit(if lived.is_ok() { DONE } else { 1 }) };
         }
-        if dies {
+        if leaves {
             let server: OwnedFd = net::accept_with(&listener, SocketFlags::CLOEXEC).during("accept")?;
             storm::say(&server)?;
             storm::was_reset(&server)?;

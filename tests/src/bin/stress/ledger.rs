@@ -47,6 +47,8 @@ pub(crate) struct Account {
     pub(crate) counted: Both,
     /// Events lost.
     pub(crate) lost: Lost,
+    /// Resets of everybody, others' included: as many events were offered.
+    pub(crate) everybody: u64,
     /// Counts that kept only direction and reason.
     pub(crate) overflow: u64,
     /// What rstmon itself says is missing (`rstmon_uncounted_resets`), without sign.
@@ -68,6 +70,7 @@ impl Account {
         self.lost.ring_full += other.lost.ring_full;
         self.lost.rate_limited += other.lost.rate_limited;
         self.lost.slow_subscriber += other.lost.slow_subscriber;
+        self.everybody += other.everybody;
         self.overflow += other.overflow;
         self.uncounted += other.uncounted;
     }
@@ -121,6 +124,7 @@ impl Ledger {
                 rate_limited: lost("rate_limited"),
                 slow_subscriber: lost("slow_subscriber"),
             },
+            everybody: grown(&[]),
             overflow: growth(now, &self.before, "rstmon_count_overflow_total", &[]),
             uncounted: format!("{:.0}", now.sum("rstmon_uncounted_resets", &[]).abs()).parse()?,
         })

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
     bpf::{self, Kind},
     daemon::Daemon,
-    follower::Follower,
+    follower::{Follower, Subscriber},
     metrics::Metrics,
     vitals::Vitals,
     wait::{self, LATER, SOON},
@@ -45,10 +45,16 @@ impl Subject {
 
     fn warmed(field: &mut Field, daemon: Daemon) -> Result<Self> {
         let mut storms = field.storms()?;
-        field.storm(&mut storms, WARM_UP)?;
         let ledger = Ledger::open(field.place(), || daemon.scrape())?;
-        let before = Vitals::of(daemon.pid())?;
-        Ok(Self { daemon, before, ledger })
+        let mut subject = Self { daemon, before: Vitals::default(), ledger };
+        let follower = Subscriber::new(&subject.daemon.socket())?.follow()?;
+        let done = field.storm(&mut storms, WARM_UP)?;
+        // Until the last event has gone all its way: who subscribes next must not be told of these.
+        subject.events_add_up(&done, &follower).context("warming up")?;
+        drop(follower);
+        subject.ledger = Ledger::open(field.place(), || subject.daemon.scrape())?;
+        subject.before = Vitals::of(subject.daemon.pid())?;
+        Ok(subject)
     }
 
     /// Its metrics.
@@ -65,7 +71,7 @@ impl Subject {
     /// counted as lost.
     pub(crate) fn events_add_up(&self, done: &Totals, follower: &Follower) -> Result<()> {
         let account = self.account(done)?;
-        let expected = account.counted.sent + account.counted.received;
+        let expected = account.everybody;
         let unseen = account.lost.ring_full + account.lost.rate_limited;
         let found = || follower.seen() + follower.lost() + unseen;
         // A gap is announced with the next line; where the last lines were lost, the sum stays below.

@@ -24,7 +24,7 @@ const SCRAPERS: usize = 3;
 pub(super) fn play(field: &mut Field) -> Result<Finding> {
     let subject = Subject::start(field, &format!("{HISTORY}[counts]\nentries = 256\n"))?;
     let stop = Arc::new(AtomicBool::new(false));
-    let scrapers: Vec<Scraper> = (0..SCRAPERS)
+    let threads: Vec<Scraper> = (0..SCRAPERS)
         .map(|index| {
             let (address, stop) = (subject.daemon.address(), Arc::clone(&stop));
             thread::spawn(move || scrape(address, !index.is_multiple_of(2), &stop))
@@ -34,13 +34,13 @@ pub(super) fn play(field: &mut Field) -> Result<Finding> {
     let each = field.arguments.times(10_000, 300_000);
     let done = field.storm(&mut storms, each);
     stop.store(true, Ordering::Relaxed);
-    let mut scrapes = 0;
-    for scraper in scrapers {
-        scrapes += scraper.join().map_err(|_| anyhow!("a scraper panicked"))??;
+    let mut answers = 0;
+    for scraper in threads {
+        answers += scraper.join().map_err(|_| anyhow!("a scraper panicked"))??;
     }
     let done = done?;
-    let finding = subject.end(&done)?.with_faults(&[("scrapes", scrapes)]);
-    Ok(finding.demand(scrapes > 3 * SCRAPERS as u64, || format!("only {scrapes} scrapes during the flood")))
+    let finding = subject.end(&done)?.with_faults(&[("scrapes", answers)]);
+    Ok(finding.demand(answers > 3 * SCRAPERS as u64, || format!("only {answers} answers during the flood")))
 }
 
 type Scraper = JoinHandle<Result<u64>>;
