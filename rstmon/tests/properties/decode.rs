@@ -7,7 +7,7 @@ use std::{
 };
 
 use proptest::{prelude::*, sample::Index};
-use rstmon::model::{Clock, Provenance, Reasons, Reset, text};
+use rstmon::model::{Clock, Family, Provenance, Reasons, Reset, text};
 use rstmon_common::{
     Nudge, ResetRecord,
     key::provenance,
@@ -93,10 +93,9 @@ proptest! {
     /// What the ring's reader goes by: whole records and nudges have different sizes, and nothing else is either.
     #[test]
     fn bytes_are_a_record_or_clearly_none(bytes in prop::collection::vec(any::<u8>(), 0..2 * BYTES)) {
-        match ResetRecord::read_from_bytes(&bytes) {
-            Ok(record) => prop_assert_eq!(record.as_bytes(), &bytes[..]),
-            Err(_) => prop_assert_ne!(bytes.len(), BYTES),
-        }
+        let record = ResetRecord::read_from_bytes(&bytes).ok();
+        prop_assert_eq!(record.is_some(), bytes.len() == BYTES);
+        prop_assert!(record.is_none_or(|record| record.as_bytes() == bytes));
         prop_assert_eq!(Nudge::read_from_bytes(&bytes).is_ok(), bytes.len() == size_of::<Nudge>());
         prop_assert_ne!(BYTES, size_of::<Nudge>());
     }
@@ -122,7 +121,7 @@ proptest! {
         let reset = Reset::decode(&record, &reasons(), clock());
         prop_assert_eq!(reset.state.is_some(), (1..=12).contains(&record.key.state));
         prop_assert_eq!(reset.state.map(|state| state as u8 + 1), reset.state.map(|_| record.key.state));
-        prop_assert_eq!(reset.family.map(|family| family.as_str()), match record.key.family {
+        prop_assert_eq!(reset.family.map(Family::as_str), match record.key.family {
             4 => Some("ipv4"),
             6 => Some("ipv6"),
             _ => None,

@@ -27,8 +27,8 @@ enum Op {
     Inserted { process: u8, port: u16 },
     /// From now on nobody can tell the unit of this process any more; its pid's next owner has another.
     Exit { process: u8 },
-    /// The generation changes with the next reading.
-    Recycle,
+    /// The generation changes with the next reading; the new one counts these before it is read.
+    Recycle { process: u8, ports: std::ops::Range<u16>, times: u64 },
     /// More room for series, or less.
     Resize { max_series: usize },
     /// A reading.
@@ -45,7 +45,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any::<bool>(), 0..REASONS, times()).prop_map(|(sent, reason, times)| Op::Overflow { sent, reason, times }),
         1 => (0u8..12, 1u16..2400).prop_map(|(process, port)| Op::Inserted { process, port }),
         2 => (1u8..12).prop_map(|process| Op::Exit { process }),
-        2 => Just(Op::Recycle),
+        2 => (0u8..12, 1u16..2000, 0u16..6, times())
+            .prop_map(|(process, from, count, times)| Op::Recycle { process, ports: from..from + count, times }),
         1 => (1usize..1500).prop_map(|max_series| Op::Resize { max_series }),
         6 => Just(Op::Scrape),
     ]
@@ -61,6 +62,8 @@ struct Kernel {
     live: HashMap<CountKey, u64>,
     overflow: BTreeMap<(u8, u8), u64>,
     recycles: bool,
+    /// What the next generation counts before it is read for the first time.
+    fresh: Vec<(CountKey, u64)>,
     /// What was ever counted, by direction.
     truth: [u64; 2],
     /// Distinct direction and reason, ever.
@@ -86,9 +89,12 @@ impl Kernel {
         self.count(key.direction, key.reason, times);
     }
 
-    /// As `CountReader` hands it over: after a change of generations the new one has nothing yet.
+    /// As `CountReader` hands it over.
     fn read(&mut self) -> Counts {
         let settled = if std::mem::take(&mut self.recycles) { self.live.drain().collect() } else { Vec::new() };
+        for (key, times) in std::mem::take(&mut self.fresh) {
+            self.hit(key, times);
+        }
         Counts {
             live: self.live.iter().map(|(key, hits)| (*key, *hits)).collect(),
             settled,
@@ -167,7 +173,10 @@ fn happen(op: &Op, kernel: &mut Kernel, dead: &mut BTreeSet<u8>) -> bool {
                 dead.insert(*process);
             }
         }
-        Op::Recycle => kernel.recycles = true,
+        Op::Recycle { process, ports, times } => {
+            kernel.recycles = true;
+            kernel.fresh.extend(ports.clone().map(|port| (key(*process, port, true, 1), *times)));
+        }
         Op::Resize { .. } => {}
         Op::Scrape => return true,
     }
