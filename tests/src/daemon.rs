@@ -138,6 +138,14 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// Waits until a daemon that was only launched is ready.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn ready(&mut self) -> Result<()> {
+        self.await_ready(answers_ready)
+    }
+
     fn await_ready(&mut self, is_ready: impl Fn(SocketAddr) -> bool) -> Result<()> {
         let ready = wait::until_true("rstmon to be ready", SOON, || {
             if let Some(status) = self.child.try_wait()? {
@@ -236,6 +244,14 @@ impl Dead {
     /// As [`Daemon::start`].
     pub fn replace(self) -> Result<Daemon> {
         Daemon::spawn(self.directory, self.address, answers_ready)
+    }
+
+    /// The same without waiting until it is ready: see [`Daemon::ready`].
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn launch(self) -> Result<Daemon> {
+        Daemon::spawn(self.directory, self.address, |_| true)
     }
 }
 

@@ -28,6 +28,14 @@ impl Counters {
         })?
     }
 
+    /// From the text of `/proc/net/snmp` alone.
+    ///
+    /// # Errors
+    /// When it is not in the kernel's two-line table format.
+    pub fn of_snmp(text: &str) -> Result<Self> {
+        Ok(Self(parse(text, "Tcp:")?))
+    }
+
     /// One counter's value, 0 where this kernel has none of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> u64 {

@@ -8,9 +8,12 @@
 //! and error numbers are its oracle, and `tests/scenarios.rs` holds every scenario against them.
 
 pub mod actor;
+pub mod bpf;
 pub mod cgroup;
+pub mod clock;
 pub mod connection;
 pub mod daemon;
+pub mod follower;
 pub mod hostile;
 pub mod http;
 pub mod judge;
@@ -36,6 +39,7 @@ pub mod terminal;
 pub mod threads;
 pub mod tls;
 pub mod trace;
+pub mod vitals;
 pub mod wait;
 pub mod watched;
 

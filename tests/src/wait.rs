@@ -21,6 +21,9 @@ pub const SLOWNESS: &str = "RSTMON_TEST_SLOWNESS";
 /// The pause between two looks at a condition.
 const POLL: Duration = Duration::from_millis(2);
 
+/// Several times what rstmon holds a reset back for.
+const SETTLING: Duration = Duration::from_millis(60);
+
 /// How much longer than usual everything may take; 1 unless [`SLOWNESS`] says otherwise.
 #[must_use]
 pub fn slowness() -> u32 {
@@ -45,6 +48,17 @@ pub fn feasible(count: u64) -> u64 {
 /// Sleeps until it is time for the next look.
 pub fn pause() {
     thread::sleep(POLL * slowness());
+}
+
+/// Lets more time pass than rstmon holds anything back (a received reset that may prove to be none: 12 ms), so that what
+/// has happened by now is counted by the next look, and what would be counted once too often is noticed.
+pub fn pause_for_settling() {
+    thread::sleep(SETTLING * slowness());
+}
+
+/// Lets some time pass, for what has to happen at a random moment. Never a way to wait for something.
+pub fn moment(length: Duration) {
+    thread::sleep(length);
 }
 
 /// Polls `condition` until it yields a value.

@@ -13,6 +13,7 @@ mod process;
 mod run;
 mod say;
 mod setup;
+mod stress;
 mod target;
 mod test;
 mod toolchain;
@@ -119,6 +120,18 @@ Examples:
 
 Fails when a target crashed; the input is kept in fuzz/artifacts.")]
     Fuzz(fuzz::Arguments),
+    /// Load and faults against rstmon on this kernel, and the accounts at the end: nothing lost, nothing invented. As root.
+    #[command(after_help = "\
+Examples:
+  cargo xtask stress                         the short form, a minute and a half; CI runs it
+  cargo xtask stress --full                  a hundred kills, millions of resets, ten minutes of soak
+  cargo xtask stress --only soak --duration 3600
+  cargo xtask stress --seed 7                the same load again
+  cargo xtask stress --json                  one JSON document
+
+Ends with a table of resets provoked and counted, events lost, faults injected, memory and descriptors; any difference and
+any growth fails. Nothing else on the machine should provoke resets meanwhile.")]
+    Stress(stress::Arguments),
     /// Draw the README's picture of `rstmon top` anew, after a change to the view; needs tmux.
     Picture,
     /// Test in virtual machines, under QEMU with an emulated processor: needs neither KVM nor this machine's kernel.
@@ -164,6 +177,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
         Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
         Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
+        Task::Stress(arguments) => stress::stress(&workspace, &arguments)?,
         Task::Picture => picture::draw(&workspace)?,
         Task::Vm(arguments) => vm::vm(&workspace, &arguments)?,
     }

@@ -16,7 +16,7 @@ use crate::{
     bpf::{self, Checked},
     dist,
     elevate::Privilege,
-    process, say, setup, toolchain, vm,
+    process, say, setup, stress, toolchain, vm,
     workspace::{FileError, Workspace},
 };
 
@@ -71,6 +71,7 @@ impl Runner<'_> {
             }
             Action::Program => drop(dist::program(self.workspace)?),
             Action::Packages => dist::check(self.workspace)?,
+            Action::Stress => stress::stress(self.workspace, &stress::Arguments::default())?,
             Action::KernelMatrix => vm::matrix(self.workspace, &[], &[], false)?,
             Action::ServiceVm => vm::service(self.workspace, None)?,
             Action::Cargo { args, env } => {

@@ -20,6 +20,8 @@ pub(super) enum Action {
     CheckObject,
     /// Builds the static program that is shipped.
     Program,
+    /// `cargo xtask stress`.
+    Stress,
     /// `cargo xtask vm`.
     KernelMatrix,
     /// `cargo xtask vm service`.
@@ -84,6 +86,7 @@ impl Plan {
             Step { name: "committed BPF object", action: Action::CheckObject },
             Step { name: "release build", action: Action::Program },
             self.end_to_end("end-to-end tests", &self.program),
+            Step { name: "stress", action: Action::Stress },
             Step { name: "packages", action: Action::Packages },
             Step { name: "kernel matrix", action: Action::KernelMatrix },
             Step { name: "service in a virtual machine", action: Action::ServiceVm },
@@ -208,6 +211,7 @@ mod tests {
             "committed BPF object",
             "release build",
             "end-to-end tests",
+            "stress",
             "packages",
             "kernel matrix",
             "service in a virtual machine",

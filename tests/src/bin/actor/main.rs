@@ -4,10 +4,13 @@
 //! about. It reads commands from stdin and answers on stdout (`rstmon_tests::protocol`); end of input ends it.
 //! Descriptors live in named slots.
 
+mod crowd;
 mod family;
 mod inject;
+mod nomad;
 mod options;
 mod socket;
+mod storm;
 mod swarm;
 
 use std::{
@@ -51,6 +54,8 @@ impl<T> During<T> for rustix::io::Result<T> {
 pub(crate) struct Actor {
     slots: BTreeMap<String, OwnedFd>,
     children: BTreeMap<String, family::Child>,
+    /// Listeners in such a number that none has a name.
+    crowd: Vec<OwnedFd>,
 }
 
 impl Actor {
@@ -65,6 +70,12 @@ impl Actor {
             ["comm", name] => family::set_comm(name),
             ["comm-hex", digits] => family::set_comm_bytes(&family::from_hex(digits)?),
             ["swarm", address, count, seed] => swarm::swarm(address.parse()?, count.parse()?, seed.parse()?),
+            ["storm", net, count, seed] => storm::storm(net, count.parse()?, seed.parse()?),
+            ["nomad", count, seed] => nomad::nomad(count.parse()?, seed.parse()?),
+            ["crowd", closed, count, seed, names, prefix] => {
+                crowd::crowd(closed.parse()?, count.parse()?, seed.parse()?, names.parse()?, prefix)
+            }
+            ["listeners", count] => socket::listeners(count.parse()?, &mut self.crowd),
             ["thread", name, ..] => self.on_thread(name, rest(line, 2)),
             ["fork", name] => self.fork(name),
             ["child", name, ..] => self.relay(name, rest(line, 2)),

@@ -34,6 +34,8 @@ pub(crate) fn set(fd: &OwnedFd, words: &[&str]) -> Result<()> {
                 "reuseport" => (libc::SOL_SOCKET, libc::SO_REUSEPORT),
                 "reuseaddr" => (libc::SOL_SOCKET, libc::SO_REUSEADDR),
                 "rcvbuf" => (libc::SOL_SOCKET, libc::SO_RCVBUF),
+                // The port is chosen at the connect: any that is free towards that peer.
+                "no-port" => (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT),
                 "v6only" => (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
                 _ => bail!("unknown option {name}"),
             };

@@ -8,6 +8,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, ipproto},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
 use crate::{
@@ -141,6 +142,20 @@ fn look(fd: &OwnedFd) -> Result<Fields> {
         .with("last_received_ms", info.tcpi_last_data_recv)
         .with("last_sent_ms", info.tcpi_last_data_sent)
         .with("probes", info.tcpi_probes))
+}
+
+/// Listens on so many ports that the kernel chooses, instead of those from the last time.
+pub(crate) fn listeners(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields> {
+    kept.clear();
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).during("setrlimit")?;
+    for _ in 0..count {
+        let listener = open("v4")?;
+        net::bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).during("bind")?;
+        net::listen(&listener, 1).during("listen")?;
+        kept.push(listener);
+    }
+    Ok(Fields::default().with("listeners", kept.len()))
 }
 
 /// Connects again and again to a port where nobody listens, as fast as it goes, and counts the answers.

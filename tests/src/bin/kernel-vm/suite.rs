@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rstmon_tests::{daemon, sight, skip, wait};
+use rstmon_tests::{clock, daemon, sight, skip, wait};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
@@ -68,6 +68,7 @@ fn one(file: &Path, test: &str, orders: &Orders) -> Result<Verdict> {
         .env(skip::SKIP_LOG, SKIP_LOG)
         .env(sight::REPORT, DOCTOR)
         .env(wait::SLOWNESS, orders.slowness.to_string())
+        .env(clock::OURS, "1")
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)

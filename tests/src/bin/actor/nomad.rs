@@ -1,0 +1,55 @@
+//! A process that wanders through network namespaces, makes each, has some connections reset in it and leaves it to the
+//! kernel to clear away.
+
+use std::{ffi::c_short, fs, mem, os::fd::AsRawFd as _};
+
+use anyhow::{Context as _, Result};
+use rstmon_tests::{kernel::Counters, protocol::Fields, random::Random};
+
+use crate::{During as _, options::check, socket::open, storm::Storm};
+
+/// The most resets that a namespace sees.
+const MOST_RESETS: usize = 6;
+
+/// `nomad COUNT SEED`: the last namespace stays as long as this process, or its next journey.
+pub(crate) fn nomad(count: u64, seed: u64) -> Result<Fields> {
+    let mut random = Random(seed);
+    let (mut received, mut sent, mut ends) = (0, 0, 0);
+    for _ in 0..count {
+        // SAFETY: takes no pointers, and changes nothing but where this thread's new sockets are.
+        check(unsafe { libc::unshare(libc::CLONE_NEWNET) }).during("unshare")?;
+        loopback_up()?;
+        let mut storm = Storm::new("v4", random.number())?;
+        storm.blow(1 + random.below(MOST_RESETS) as u64)?;
+        let report = storm.report();
+        received += report.get::<u64>("received")?;
+        ends += report.get::<u64>("addresses")?;
+        sent += out_rsts()?;
+    }
+    Ok(Fields::default()
+        .with("namespaces", count)
+        .with("received", received)
+        .with("sent", sent)
+        .with("addresses", ends)
+        .with("ports", 0))
+}
+
+/// The kernel's count in the namespace that this thread is in; all of it is of our making.
+fn out_rsts() -> Result<u64> {
+    let path = "/proc/thread-self/net/snmp";
+    let text = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
+    Ok(Counters::of_snmp(&text)?.get("OutRsts"))
+}
+
+fn loopback_up() -> Result<()> {
+    let socket = open("v4")?;
+    // SAFETY: all zeroes is a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(*b"lo") {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = c_short::try_from(libc::IFF_UP)?;
+    // SAFETY: the request is an `ifreq` with a name and flags, which is what this one reads.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request) }).during("ioctl")?;
+    Ok(())
+}

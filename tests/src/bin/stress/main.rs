@@ -1,0 +1,80 @@
+//! The reliability suite: a private `rstmon run` for each scenario, load and faults against it, and at the end the
+//! accounts: every reset that was provoked has been counted, and no other. docs/reliability.md has the scenarios and a
+//! report; `cargo xtask stress` builds and starts this, as root.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `scenario` | what is done to the daemon, one file each |
+//! | `field`, `load` | the ground, the processes on it and what they do |
+//! | `ledger` | what was provoked against what was counted |
+//! | `subject` | a daemon under observation: what it takes at the beginning and at the end |
+//! | `monotone` | no counter falls, no series vanishes |
+//! | `outcome`, `report` | what came out, and its text |
+
+mod arguments;
+mod field;
+mod ledger;
+mod load;
+mod monotone;
+mod outcome;
+mod report;
+mod scenario;
+mod subject;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use rstmon_tests::{daemon, skip};
+
+use crate::{arguments::Arguments, field::Field, outcome::Outcome, report::Report, scenario::Scenario};
+
+fn main() -> ExitCode {
+    match Arguments::parse(std::env::args().skip(1)).and_then(|arguments| stress(&arguments)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the scenarios that are asked for and prints the report; whether all is well.
+fn stress(arguments: &Arguments) -> Result<bool> {
+    ensure!(daemon::unless_ready("stress"), "the suite needs root and a built rstmon ({})", daemon::BINARY);
+    ensure!(skip::unless_installed("stress", &["ip"]), "network namespaces need iproute2");
+    let started = Instant::now();
+    let scenarios = scenario::chosen(&arguments.only, arguments.step_clock)?;
+    say(&format!("stress: seed {}; the same load again: --seed {}", arguments.seed, arguments.seed));
+    let mut field = Field::new(arguments.clone()).context("preparing the ground")?;
+    let witness = scenario::witness::begin(&mut field);
+    let mut outcomes: Vec<Outcome> = scenarios.into_iter().map(|scenario| play(scenario, &mut field)).collect();
+    say(&format!("stress: {}", scenario::witness::NAME));
+    let witnessed = witness.and_then(|witness| witness.end(&mut field));
+    outcomes.push(Outcome::of(scenario::witness::NAME, scenario::witness::WHAT, started, witnessed));
+    let report = Report { seed: arguments.seed, full: arguments.full, seconds: started.elapsed(), outcomes };
+    let text = if arguments.json { format!("{:#}\n", report.json()) } else { report.to_string() };
+    io::stdout().lock().write_all(text.as_bytes()).context("writing the report")?;
+    Ok(report.is_clean())
+}
+
+fn play(scenario: &Scenario, field: &mut Field) -> Outcome {
+    say(&format!("stress: {}", scenario.name));
+    let started = Instant::now();
+    field.reseed(scenario.name);
+    let outcome = Outcome::of(scenario.name, scenario.what, started, (scenario.play)(field));
+    for complaint in &outcome.finding.complaints {
+        say(&format!("stress: {}: {complaint}", scenario.name));
+    }
+    say(&format!("stress: {}: {:.1} s", scenario.name, outcome.took.as_secs_f64()));
+    outcome
+}
+
+/// Says how it goes; the report has standard output for itself.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

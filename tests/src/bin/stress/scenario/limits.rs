@@ -1,0 +1,64 @@
+//! Everything bounded is full.
+
+use anyhow::Result;
+use rstmon_tests::{bpf, follower::Subscriber, watched::RESETS};
+
+use crate::{field::Field, outcome::Finding, subject::Subject};
+
+/// The smallest everything.
+const TIGHT: &str = "[counts]\nentries = 16\n[tombstones]\nentries = 1\n[history]\nevents = 10\n\
+                     [events]\nring_bytes = 4096\nrate_per_second = 0\n[metrics]\nmax_series = 256\n";
+const MAX_SERIES: usize = 256;
+/// Listeners that the kernel half has room for (`LISTENERS` in rstmon-ebpf/src/maps.rs).
+const LISTENERS: usize = 4096;
+
+/// Counts, tombstones, ring, history, series.
+pub(super) fn full_maps(field: &mut Field) -> Result<Finding> {
+    let subject = Subject::start(field, TIGHT)?;
+    let follower = Subscriber::new(&subject.daemon.socket())?.follow()?;
+    let mut storms = field.storms()?;
+    let each = field.arguments.times(8_000, 300_000);
+    let done = field.storm(&mut storms, each)?;
+    subject.events_add_up(&done, &follower)?;
+    drop(follower);
+    let metrics = subject.scrape()?;
+    let (series, folded) = (metrics.select(RESETS, &[]).count(), metrics.count(RESETS, &[("process", "_other")]));
+    let tombstones = bpf::entries(subject.daemon.pid(), "TOMBSTONES")?;
+    let finding = subject.end(&done)?;
+    let account = finding.account;
+    let finding = finding
+        .with_faults(&[("counts without room", account.overflow), ("events without room", account.lost.ring_full)])
+        .with_note(format!("{series} series, {folded} resets folded away, {tombstones} tombstones"))
+        .demand(series <= MAX_SERIES, || format!("{series} series, allowed are {MAX_SERIES}"))
+        .demand(account.overflow > 0, || "16 entries held all keys".to_owned())
+        .demand(account.lost.ring_full > 0, || "a ring of one page held all events".to_owned())
+        .demand(folded > 0, || "nothing was folded away".to_owned());
+    Ok(finding)
+}
+
+/// More than there is room to remember, twice; what was remembered is forgotten with its listener.
+pub(super) fn listeners(field: &mut Field) -> Result<Finding> {
+    let subject = Subject::start(field, "[history]\nevents = 1000\n")?;
+    let pid = subject.daemon.pid();
+    let before = bpf::entries(pid, "LISTENERS")?;
+    let mut crowd = field.actor("crowd")?;
+    let (mut storms, mut peak, mut opened) = (field.storms()?, 0, 0);
+    let mut done = crate::load::Totals::default();
+    for count in [LISTENERS + 500, LISTENERS + 1000] {
+        let load = field.begin(storms);
+        crowd.ask(&format!("listeners {count}"))?;
+        opened += count as u64;
+        peak = peak.max(bpf::entries(pid, "LISTENERS")?);
+        crowd.ask("listeners 0")?;
+        let (actors, totals) = field.end(load)?;
+        done.add(&totals);
+        storms = actors;
+    }
+    // The storms' own listeners are gone with their commands.
+    let after = bpf::entries(pid, "LISTENERS")?;
+    let finding = subject.end(&done)?.with_faults(&[("listeners", opened)]);
+    Ok(finding
+        .with_note(format!("listeners remembered: {before} before, {peak} at most, {after} after"))
+        .demand(peak >= LISTENERS, || format!("the map was never full: {peak} of {LISTENERS}"))
+        .demand(after <= before, || format!("{before} listeners were remembered before, {after} after")))
+}

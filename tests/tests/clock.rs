@@ -1,0 +1,55 @@
+//! The wall clock steps. Counts do not care, ages are the kernel's own, and an event's time is the clock's as it is told
+//! then. Only in a guest of the kernel matrix: on any other machine, whatever else runs there would see the step.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use rstmon_tests::{
+    clock::{self, Step, Stepped},
+    connection::Connection,
+    daemon, skip,
+    stage::{Family, Stage},
+    wait::SOON,
+    watched::{RESETS, Watched},
+};
+
+const DAY: Duration = Duration::from_hours(24);
+/// No connection of this test is as old.
+const OLD_MS: u64 = 12 * 3_600_000;
+
+#[test]
+fn a_step_of_the_wall_clock_changes_no_count_and_no_age() {
+    if !daemon::unless_ready("clock") {
+        return;
+    }
+    if !clock::is_ours() {
+        return skip::not_possible("clock", "stepped in the guests of `cargo xtask vm` only: others would see it here");
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let watched = Watched::start().unwrap();
+    let received = [("direction", "received"), ("process", "web")];
+    let count = || watched.daemon.scrape().unwrap().count(RESETS, &received);
+    let mut dates = Vec::new();
+    for (number, step) in [None, Some(Step::Ahead(DAY)), Some(Step::Back(DAY)), None].into_iter().enumerate() {
+        let number = number as u64;
+        let mut pair = Connection::open(&stage).unwrap();
+        // The connection is older than the step.
+        let stepped = step.map(|step| Stepped::by(step).unwrap());
+        pair.client.ask("set c linger 0").unwrap();
+        pair.client.ask("close c").unwrap();
+        let port = pair.client_address.port();
+        let event = watched
+            .tail
+            .wait_for("the reset", SOON, |event| event["direction"] == "received" && event["remote"]["port"] == port);
+        let event = event.unwrap();
+        let age = event["evidence"]["age_ms"].as_u64().unwrap_or_default();
+        assert!(age < OLD_MS, "the connection is {age} ms old: {event:#}");
+        dates.push(event["time"].as_str().unwrap().split('T').next().unwrap().to_owned());
+        // While the clock is off, and when it is right again.
+        assert_eq!(count(), number + 1);
+        drop(stepped);
+        assert_eq!(count(), number + 1);
+    }
+    assert!(dates[1] > dates[0] && dates[2] < dates[0] && dates[3] >= dates[0], "{dates:?}");
+}

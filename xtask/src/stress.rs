@@ -1,0 +1,81 @@
+//! `cargo xtask stress`: the reliability suite (`tests/src/bin/stress`), with the program that is shipped, as root.
+//! docs/reliability.md says what it does.
+
+use std::{ffi::OsString, path::Path};
+
+use crate::{dist, elevate::Privilege, process, workspace::Workspace};
+
+/// How much of it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// The long form: a hundred kills, millions of resets, ten minutes of soak.
+    #[arg(long)]
+    full: bool,
+    /// How long the soak lasts, in seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    duration: Option<u64>,
+    /// The seed of an earlier run, for the same load again.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// One scenario of this name; can be given several times.
+    #[arg(long, value_name = "SCENARIO")]
+    only: Vec<String>,
+    /// One JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Step this machine's clock by an hour and back, too. Whatever else runs here sees that.
+    #[arg(long)]
+    step_clock: bool,
+}
+
+impl Arguments {
+    /// As the suite's own words.
+    fn words(&self) -> Vec<String> {
+        let Self { full, duration, seed, only, json, step_clock } = self;
+        let mut words = Vec::new();
+        for (flag, set) in [("--full", full), ("--json", json), ("--step-clock", step_clock)] {
+            words.extend(set.then(|| flag.to_owned()));
+        }
+        for (option, value) in [("--duration", duration), ("--seed", seed)] {
+            words.extend(value.iter().flat_map(|value| [option.to_owned(), value.to_string()]));
+        }
+        words.extend(only.iter().flat_map(|name| ["--only".to_owned(), name.clone()]));
+        words
+    }
+}
+
+/// Builds what is shipped and the suite, and runs it on this terminal.
+pub(crate) fn stress(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    let program = dist::program(workspace)?;
+    process::run(workspace.cargo().args(["build", "--quiet", "--locked", "--package", "rstmon-tests", "--bins"]))?;
+    let suite = workspace.target.join("debug/stress");
+    process::run(Privilege::detect()?.command("env").arg(binary_is(&program)).arg(suite).args(arguments.words()))?;
+    Ok(())
+}
+
+/// The variable by which tests know the program; sudo hands no variables on, `env` does.
+fn binary_is(program: &Path) -> OsString {
+    let mut assignment = OsString::from("RSTMON_BIN=");
+    assignment.push(program);
+    assignment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argument_reaches_the_suite() {
+        let arguments = Arguments {
+            full: true,
+            duration: Some(60),
+            seed: Some(7),
+            only: vec!["kill".to_owned()],
+            json: true,
+            step_clock: true,
+        };
+        let words = arguments.words().join(" ");
+        assert_eq!(words, "--full --json --step-clock --duration 60 --seed 7 --only kill");
+        assert!(Arguments::default().words().is_empty());
+    }
+}
