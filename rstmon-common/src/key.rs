@@ -39,10 +39,10 @@ pub struct CountKey {
 pub struct CountSlot {
     /// Resets counted.
     pub hits: u64,
-    /// Start of the current rate-limit window, `CLOCK_BOOTTIME` nanoseconds.
-    pub window_ns: u64,
+    /// Start of the current rate-limit window, in jiffies.
+    pub window: u32,
     /// Events offered in the current window.
-    pub offered: u64,
+    pub offered: u32,
 }
 
 /// Values of [`CountKey::direction`].

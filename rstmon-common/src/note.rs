@@ -49,8 +49,9 @@ pub const FIN_SEEN: u8 = 1;
 
 /// A connection's addresses, seen from this host, and the key of a tombstone.
 ///
-/// The tombstone of a listener has only the network namespace and the local port.
-#[repr(C)]
+/// The tombstone of a listener has only the network namespace and the local port. Aligned so that the kernel half moves
+/// it by words.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Tuple {
     /// Local address in network order; IPv4 as `::ffff:a.b.c.d`.

@@ -21,7 +21,7 @@ pub fn inet_accept(ctx: FExitContext) -> i32 {
     let Some(note) = note::find_or_create(sk as *const u8) else { return 0 };
     // SAFETY: socket-local storage of a socket that was just accepted.
     unsafe {
-        Task::current().describe(&raw mut (*note).owner);
+        Task::current().describe_current(&raw mut (*note).owner);
         (*note).provenance = provenance::ACCEPTED;
         (*note).role = role::ACCEPTED;
     }

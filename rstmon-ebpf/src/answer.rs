@@ -10,7 +10,7 @@ use crate::{
     event,
     layout::{RT_TYPE, RT6_FLAGS, SKB_REFDST, probe},
     netns, pending, preempt,
-    reset::{Reset, now_ns, with_room},
+    reset::{Reset, with_room},
     skb::Segment,
     sock::Sock,
 };
@@ -50,28 +50,31 @@ fn route(skb: *const u8) -> *const u8 {
 #[inline(always)]
 fn answer(sk: *const u8, skb: *const u8, is_local: impl FnOnce() -> bool) -> i32 {
     // SAFETY: the arguments of this very function, of the types that the tracepoint has.
-    let (sock, segment) = unsafe { (Sock::from_btf(sk), Segment::read(skb)) };
+    let (sock, segment) = unsafe { (Sock::from_btf(sk), Segment::from_btf(skb)) };
     // Full sockets are the tracepoint's.
     let hidden = match sock.kind {
         socket::NONE => is_local(),
         socket::TIME_WAIT => true,
         _ => false,
     };
-    if !hidden || segment.is_reset() {
+    if !hidden {
         return 0;
     }
-    let now_ns = now_ns();
-    netns::tally_sent(sock, &segment);
-    pending::decide(sock.address(), now_ns);
     with_room(|work| {
-        let mut reset = Reset::new(work, sock, direction::SENT, now_ns);
+        let header = segment.read(&mut work.headers);
+        if header.is_reset() {
+            return;
+        }
+        netns::tally_sent(None, segment);
+        // What waits had a full socket.
+        pending::decide(None);
+        let mut reset = Reset::new(work, sock, None, direction::SENT);
         reset.set_reason(u32::from(REASON_UNSUPPORTED));
-        reset.add_segment(&segment);
+        reset.add_segment(segment, header);
         reset.add_memory();
         reset.finish();
         if reset.count() {
-            event::complete(&mut reset);
-            event::offer(&raw const reset.work.record);
+            event::offer(&reset);
         }
     });
     0

@@ -21,6 +21,27 @@ pub unsafe fn add_one(counter: *mut u64) {
     }
 }
 
+/// Takes one off a number and returns what it was before. A full barrier.
+///
+/// # Safety
+/// `number` must be a live, 8-byte aligned map value.
+#[inline(always)]
+pub unsafe fn take_one(number: *mut i64) -> i64 {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: by the caller's promise; the instruction touches nothing else.
+    unsafe {
+        let mut value = -1i64;
+        core::arch::asm!("{1} = atomic_fetch_add((u64 *)({0} + 0), {1})", in(reg) number, inout(reg) value);
+        value
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    // SAFETY: by the caller's promise. Only type-checked on the host, never run.
+    unsafe {
+        *number -= 1;
+        *number + 1
+    }
+}
+
 /// Puts 0 into a word and returns what it held.
 ///
 /// # Safety

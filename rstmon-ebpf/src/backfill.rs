@@ -55,9 +55,7 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
         (*note).provenance = provenance::BACKFILLED;
         if sock.state == state::LISTEN {
             (*note).role = role::LISTENER;
-            let mut tuple = Tuple::default();
-            sock.endpoints(&mut tuple);
-            listeners::add(&note::listener_key(&tuple));
+            listeners::add(&Tuple { netns: tcp.netns(), local_port: tcp.local_port(), ..Tuple::default() });
         } else if sock.state != state::CLOSE {
             // Once the connection is gone, its tombstone needs it.
             (*note).role = tcp.end();

@@ -2,7 +2,7 @@
 
 use crate::{
     atomic,
-    layout::RATE_PER_SECOND,
+    layout::{RATE_PER_SECOND, SECOND_JIFFIES},
     maps::{COUNTS_0, COUNTS_1, GENERATION, LOST, OVERFLOW},
 };
 use rstmon_common::{
@@ -11,16 +11,15 @@ use rstmon_common::{
 };
 
 const BPF_NOEXIST: u64 = 1;
-const SECOND_NS: u64 = 1_000_000_000;
 
-/// Counts one reset. Returns whether its event may be offered: the rate limit of its key allows it.
+/// Counts one reset, at `now` in jiffies: finer time is not worth a look at the clock. Returns whether its event may be offered: the rate limit of its key allows it.
 #[inline(never)]
-pub fn reset(key: &CountKey, now_ns: u64) -> bool {
+pub fn reset(key: &CountKey, now: u32) -> bool {
     let Some(slot) = slot(key) else { return false };
     // SAFETY: a slot is a live per-CPU map value.
     unsafe {
         atomic::add_one(&raw mut (*slot).hits);
-        is_within_rate(slot, now_ns)
+        is_within_rate(slot, now)
     }
 }
 
@@ -33,7 +32,7 @@ fn slot(key: &CountKey) -> Option<*mut CountSlot> {
     }
     // Another CPU may insert the same key first (EEXIST): either way it is there afterwards, unless the map is full
     // or its bucket is locked by what this program interrupted (EBUSY).
-    let _ = map.insert(key, CountSlot { hits: 0, window_ns: 0, offered: 0 }, BPF_NOEXIST);
+    let _ = map.insert(key, CountSlot { hits: 0, window: 0, offered: 0 }, BPF_NOEXIST);
     if let Some(slot) = map.get_ptr_mut(key) {
         return Some(slot);
     }
@@ -46,15 +45,15 @@ fn slot(key: &CountKey) -> Option<*mut CountSlot> {
 /// # Safety
 /// `slot` must be a live map value.
 #[inline(always)]
-unsafe fn is_within_rate(slot: *mut CountSlot, now_ns: u64) -> bool {
-    let limit = u64::from(RATE_PER_SECOND.load());
+unsafe fn is_within_rate(slot: *mut CountSlot, now: u32) -> bool {
+    let limit = RATE_PER_SECOND.load();
     if limit == 0 {
         return true;
     }
     // SAFETY: by the caller's promise.
     unsafe {
-        if now_ns.wrapping_sub((*slot).window_ns) >= SECOND_NS {
-            (*slot).window_ns = now_ns;
+        if now.wrapping_sub((*slot).window) >= SECOND_JIFFIES.load() {
+            (*slot).window = now;
             (*slot).offered = 0;
         }
         if (*slot).offered >= limit {

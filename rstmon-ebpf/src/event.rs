@@ -1,51 +1,131 @@
 //! The event path: a reset with all its evidence, offered to the ring buffer.
+//!
+//! A record is put together in the ring itself, and only when its rate limit has let it through. Waking the reader costs
+//! more than all the rest of a reset (an interrupt to this CPU, a task to another), so the reader says for how many
+//! events it need not be woken: one when it sleeps, what fills part of the ring when it comes back by itself in a moment.
+//! The event that takes the last of them wakes it; `probe::ring` has the other half and the reason why none is forgotten.
 
 use crate::{
-    count,
-    maps::{EVENTS, Work},
-    reset::{Reset, outstanding},
+    atomic, count,
+    maps::{EVENTS, UNTIL_WAKE, Work},
+    reset::{Reset, now_ns, outstanding},
     sock::jiffies_to_ms,
 };
-use aya_ebpf::helpers::generated::bpf_ringbuf_output;
-use rstmon_common::{Nudge, ResetRecord, key::state, limits::lost};
+use aya_ebpf::helpers::generated::{bpf_ringbuf_reserve, bpf_ringbuf_submit};
+use rstmon_common::{
+    Nudge, ResetRecord,
+    key::state,
+    limits::{ABSENT_U32, lost},
+};
 
-/// Offers a complete record; a full ring loses it, counted.
+/// Flags of `bpf_ringbuf_submit` (`include/uapi/linux/bpf.h`).
+const BPF_RB_NO_WAKEUP: u64 = 1;
+const BPF_RB_FORCE_WAKEUP: u64 = 2;
+
+/// Puts together and offers the event of a reset that was counted; a full ring loses it, counted.
 #[inline(always)]
-pub fn offer(record: *const ResetRecord) {
-    // SAFETY: `record` is a whole record in a map value; the helper copies it.
-    let error = unsafe { bpf_ringbuf_output(ring(), record.cast_mut().cast(), size_of::<ResetRecord>() as u64, 0) };
-    if error != 0 {
-        count::lose(lost::RING_FULL);
+pub fn offer(reset: &Reset) {
+    let record = reserve::<ResetRecord>();
+    if record.is_null() {
+        return count::lose(lost::RING_FULL);
     }
+    complete(reset, record);
+    submit(record);
+}
+
+/// Offers a copy of a complete record.
+#[inline(always)]
+pub fn offer_copy(from: *const ResetRecord) {
+    let record = reserve::<ResetRecord>();
+    if record.is_null() {
+        return count::lose(lost::RING_FULL);
+    }
+    // SAFETY: a whole record in a map value, and room for one in the ring.
+    unsafe { *record = *from };
+    submit(record);
 }
 
 /// Wakes the reader because a received reset waits on this CPU. A full ring wakes it anyway.
 #[inline(always)]
 pub fn nudge(cpu: u32) {
-    let mut nudge = Nudge { cpu, zero: 0 };
-    // SAFETY: the helper copies the local.
-    unsafe {
-        bpf_ringbuf_output(ring(), core::ptr::from_mut(&mut nudge).cast(), size_of::<Nudge>() as u64, 0);
+    let nudge = reserve::<Nudge>();
+    if !nudge.is_null() {
+        // SAFETY: room for one in the ring.
+        unsafe { *nudge = Nudge { cpu, zero: 0 } };
+        submit(nudge);
     }
 }
 
-fn ring() -> *mut core::ffi::c_void {
-    core::ptr::from_ref(&EVENTS).cast_mut().cast()
+/// Room in the ring; NULL where there is none.
+#[inline(always)]
+fn reserve<T>() -> *mut T {
+    let ring = core::ptr::from_ref(&EVENTS).cast_mut().cast();
+    // SAFETY: the map is the ring.
+    unsafe { bpf_ringbuf_reserve(ring, size_of::<T>() as u64, 0) }.cast()
 }
 
-/// Completes the record of a reset whose key is complete: it was blank, so that every byte of it is written.
+/// Hands over what was written into room in the ring.
+///
+/// The room is taken before the number is looked at, and the look is a full barrier: the reader sees one or the other.
+#[inline(always)]
+fn submit<T>(record: *mut T) {
+    let mut flags = BPF_RB_NO_WAKEUP;
+    if let Some(events) = UNTIL_WAKE.get_ptr_mut(0) {
+        // SAFETY: a live map value.
+        if unsafe { atomic::take_one(events) } == 1 {
+            flags = BPF_RB_FORCE_WAKEUP;
+        }
+    }
+    // SAFETY: room from `reserve`, given back once.
+    unsafe { bpf_ringbuf_submit(record.cast(), flags) };
+}
+
+/// Writes the record of a reset whose key is complete: every byte of it.
 #[inline(never)]
-pub fn complete(reset: &mut Reset) {
+pub fn complete(reset: &Reset, record: *mut ResetRecord) {
+    let work: &Work = reset.work;
+    // SAFETY: room for a record, in the ring or a map value, which nobody else uses.
+    let r = unsafe { &mut *record };
+    r.key = work.key;
+    r.time_ns = now_ns();
+    r.owner_start_ns = work.start_ns;
+    r.established_ns = work.established_ns;
+    r.closed_ns = work.closed_ns;
+    r.idle_before_close_ms = work.idle_before_close_ms;
+    r.after_fin_bytes = work.after_fin_bytes;
+    r.segment_bytes = work.segment_bytes;
+    r.tgid = work.tgid;
+    [r.role, ..] = work.role.to_le_bytes();
+    [r.exit_signal, ..] = work.exit_signal.to_le_bytes();
+    r.bytes_sent = work.bytes_sent;
+    r.bytes_received = work.bytes_received;
+    r.uid = ABSENT_U32;
+    r.send_idle_ms = ABSENT_U32;
+    r.receive_idle_ms = ABSENT_U32;
+    r.silent_ms = ABSENT_U32;
+    r.unread_bytes = ABSENT_U32;
+    r.unsent_bytes = ABSENT_U32;
+    r.unacked_bytes = ABSENT_U32;
+    r.backlog = ABSENT_U32;
+    r.backlog_limit = ABSENT_U32;
+    r.rtt_us = ABSENT_U32;
+    r.retransmits = ABSENT_U32;
+    r.shutdown = 0;
+    r.probes = 0;
+
     let is_listener = reset.state() == state::LISTEN;
-    let Work { tuple, owner, record: r, state: _ } = &mut *reset.work;
-    r.time_ns = reset.now_ns;
-    r.owner_start_ns = owner.start_ns;
-    r.tgid = owner.tgid;
+    let mut tuple = work.tuple;
+    if let Some(tcp) = reset.tcp
+        && !reset.is_told_by_segment()
+    {
+        tcp.endpoints(&mut tuple);
+    }
     r.local = tuple.local;
     r.remote = tuple.remote;
     r.netns = tuple.netns;
     r.local_port = tuple.local_port;
     r.remote_port = tuple.remote_port;
+
     let Some(tcp) = reset.tcp else { return };
     r.uid = tcp.uid();
     if is_listener {

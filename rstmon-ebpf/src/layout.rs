@@ -26,6 +26,8 @@ macro_rules! settings {
 settings! {
     /// 1 where `tcp_send_reset` passes a reason (6.10 on).
     SEND_HAS_REASON: u32 = 0;
+    /// Jiffies a second has.
+    SECOND_JIFFIES: u32 = 250;
     /// Nanoseconds a jiffy lasts.
     JIFFY_NS: u32 = 4_000_000;
     /// Silence that counts as idle, in jiffies.
@@ -60,8 +62,10 @@ pub unsafe fn field<T: Copy>(base: *const u8, offset: &Global<u32>) -> Option<T>
     Some(unsafe { core::ptr::read_volatile(base.add(offset as usize).cast::<T>()) })
 }
 
-/// Reads a field through a pointer that the verifier does not know, by `bpf_probe_read_kernel`; also a field that is
-/// itself a pointer: at a direct load of one the verifier searches all types of the kernel.
+/// Reads a field through a pointer that the verifier does not know, by `bpf_probe_read_kernel`: some ten times the cost of
+/// a direct load. Also for a field that is itself a pointer and lies behind a *trusted* one (a hook's argument, a task):
+/// at a direct load of such a one the verifier searches all types of the kernel. Behind any other typed pointer
+/// (`bpf_skc_to_tcp_sock`, or what was loaded from there) it does not.
 /// `None` when the kernel has no such field; the default when the address cannot be read.
 #[inline(always)]
 pub fn probe<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> Option<T> {
@@ -73,9 +77,22 @@ pub fn probe<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> Option
 }
 
 /// Width of a field as helpers want it.
-#[expect(clippy::cast_possible_truncation, reason = "a field is at most 16 bytes wide")]
+#[expect(clippy::cast_possible_truncation, reason = "fields and headers are below 100 bytes")]
 const fn width_of<T>() -> u32 {
     size_of::<T>() as u32
+}
+
+/// Fills `to`, plain integers, from an arbitrary kernel address; with zeros when it cannot be read.
+#[inline(always)]
+pub fn probe_into<T: Copy>(to: &mut T, address: *const u8) {
+    // SAFETY: the destination is of the size given; the helper checks the source address.
+    unsafe {
+        aya_ebpf::helpers::generated::bpf_probe_read_kernel(
+            core::ptr::from_mut(to).cast(),
+            width_of::<T>(),
+            address.cast(),
+        );
+    }
 }
 
 /// Reads a value at an arbitrary kernel address; the default when it cannot be read (the helper then writes zeros).

@@ -1,12 +1,13 @@
 //! The maps. Sizes are defaults; user space sets the configured ones at load.
 
+use crate::skb::Headers;
 use aya_ebpf::{
     bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use rstmon_common::{
-    CountKey, CountSlot, Note, Owner, ResetRecord, Tombstone, Tuple,
+    CountKey, CountSlot, Note, ResetRecord, Tombstone, Tuple,
     key::direction,
     limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
 };
@@ -29,6 +30,9 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0
 /// Resets sent in each network namespace, by its cookie.
 #[map]
 pub static NETNS_SENT: PerCpuHashMap<u64, u64> = PerCpuHashMap::with_max_entries(NETNS_ENTRIES, 0);
+/// How many more events may come before the reader must be woken (see `event`). User space maps it.
+#[map]
+pub static UNTIL_WAKE: Array<i64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// The event path.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
@@ -39,18 +43,34 @@ pub static TOMBSTONES: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entri
 /// Ports that have listeners (the key of a listener's tombstone), with the number of them.
 #[map]
 pub static LISTENERS: HashMap<Tuple, u32> = HashMap::with_max_entries(4096, 0);
+/// 1 for each port that anything has listened on, in any namespace: what was 0 need not be looked for.
+#[map]
+pub static LISTENED: Array<[u8; 1 << 16]> = Array::with_max_entries(1, 0);
 
-/// Room to put a reset together: more than the 512 bytes of a BPF stack.
+/// Room to put a reset together: what its key is made of, and what its event needs of what was seen on the way.
 #[repr(C)]
 pub struct Work {
-    /// Its ends.
-    pub tuple: Tuple,
-    /// Its owner.
-    pub owner: Owner,
+    /// What it is counted under.
+    pub key: CountKey,
     /// State of the socket at the hook; 0 without one.
     pub state: u64,
-    /// The event, of which the key is complete before it is counted.
-    pub record: ResetRecord,
+    /// Headers of the segment that is answered: valid where there is one.
+    pub headers: Headers,
+    /// Its ends: valid where the segment told them.
+    pub tuple: Tuple,
+    /// [`rstmon_common::Owner::start_ns`] of its owner.
+    pub start_ns: u64,
+    /// As in [`ResetRecord`]; so below.
+    pub established_ns: u64,
+    pub closed_ns: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub tgid: u32,
+    pub idle_before_close_ms: u32,
+    pub after_fin_bytes: u32,
+    pub segment_bytes: u32,
+    pub role: u32,
+    pub exit_signal: u32,
 }
 /// How deep a hook may be interrupted by another: process, softirq, hardirq, NMI.
 pub const WORK_DEPTH: u32 = 4;
@@ -61,20 +81,29 @@ pub static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(WORK_DEPTH, 0
 #[map]
 pub static DEPTH: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// A received reset that may prove to be none (see `pending`).
+/// Which sockets' received resets are undecided on a CPU, by slot: 0 = none (see `pending`).
+#[repr(C)]
+pub struct Undecided {
+    pub sk: [u64; PENDING_SLOTS as usize],
+}
+/// One entry: apart from the records, so that the look at it is all that most resets pay.
+#[map]
+pub static UNDECIDED: PerCpuArray<Undecided> = PerCpuArray::with_max_entries(1, 0);
+
+/// A received reset that may prove to be none.
 #[repr(C)]
 pub struct Pending {
-    /// Address of the socket; 0 = the slot is free.
-    pub sk: u64,
     /// When the reader was last nudged from this slot.
     pub nudged_ns: u64,
     /// The reset, complete.
     pub record: ResetRecord,
 }
-/// Undecided received resets of this CPU.
+/// The undecided received resets of this CPU.
 #[map]
 pub static PENDING: PerCpuArray<Pending> = PerCpuArray::with_max_entries(PENDING_SLOTS, 0);
 
+/// User space may map the array.
+const BPF_F_MMAPABLE: u32 = 1024;
 const BPF_F_NO_PREALLOC: usize = 1;
 /// Children of a listener start with a copy of its note.
 const BPF_F_CLONE: usize = 512;

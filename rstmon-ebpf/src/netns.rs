@@ -9,7 +9,7 @@ use crate::{
     layout::{HOST_NETNS_COOKIE, NET_COOKIE, NSPROXY_NET, TASK_NSPROXY, TASK_PID, field, probe},
     maps::NETNS_SENT,
     skb::Segment,
-    sock::Sock,
+    sock::Tcp,
 };
 use aya_ebpf::helpers::generated::bpf_seq_write;
 use core::ffi::c_void;
@@ -21,14 +21,16 @@ const ROW_BYTES: u32 = size_of::<NetnsTask>() as u32;
 const CTX_META: usize = 0;
 const CTX_TASK: usize = 8;
 
-/// Counts one sent reset in the namespace where the kernel counts it.
-#[inline(never)]
-pub fn tally_sent(sock: Sock, segment: &Segment) {
-    let mut net = sock.net();
-    if net.is_null() {
-        net = segment.net();
-    }
-    let cookie = probe::<u64>(net, &NET_COOKIE).unwrap_or(0);
+/// Counts one sent reset in the namespace where the kernel counts it: the socket's or, where only the segment is known,
+/// that of the device it came in by.
+#[inline(always)]
+pub fn tally_sent(tcp: Option<Tcp>, segment: Segment) {
+    let net = match tcp {
+        Some(tcp) => tcp.net(),
+        None => segment.net(),
+    };
+    // SAFETY: a typed pointer.
+    let cookie = net.and_then(|net| unsafe { field::<u64>(net, &NET_COOKIE) }).unwrap_or(0);
     match counter(cookie) {
         // SAFETY: a live map value.
         Some(sent) => unsafe { atomic::add_one(sent) },

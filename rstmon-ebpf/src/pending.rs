@@ -2,7 +2,7 @@
 //!
 //! `tcp_reset()` also runs when data arrives after a process shut the socket down (`tcp_rcv_state_process`), and
 //! then `tcp_send_reset` follows at once on the same socket. So a received reset in such a state waits, complete,
-//! in a slot of its CPU until the next hook there: the same socket's `tcp_send_reset` proves it false and drops it,
+//! in a slot of its CPU until the next hook there: the same connection's `tcp_send_reset` proves it false and drops it,
 //! anything else proves it true. When nothing follows, user space settles it (`settle` below) after a moment.
 //!
 //! Two slots: softirqs do not nest, so what follows in softirq is decisive; a process that works off a socket's
@@ -10,12 +10,13 @@
 
 use crate::{
     atomic, count, event,
-    maps::{PENDING, Pending},
+    maps::{PENDING, Pending, UNDECIDED, Undecided},
     reset::{Reset, now_ns},
+    sock::{Tcp, jiffies},
 };
 use aya_ebpf::{helpers::generated::bpf_get_smp_processor_id, macros::raw_tracepoint, programs::RawTracePointContext};
 use rstmon_common::{
-    evidence,
+    ResetRecord, Tuple, evidence,
     key::state,
     limits::{PENDING_SETTLE_NS, PENDING_SLOTS},
 };
@@ -37,67 +38,98 @@ pub fn is_doubtful(reset: &Reset) -> bool {
 
 /// Lets a doubtful reset wait; what waited in its slot is settled as received.
 #[inline(always)]
-pub fn wait(reset: &mut Reset) {
-    let locked = reset.has(evidence::LOCKED);
-    let Some(slot) = PENDING.get_ptr_mut(if locked { PROCESS } else { SOFTIRQ }) else { return };
-    commit(slot);
-    // SAFETY: a live map value of this CPU; `sk` is written last, so that an interrupt sees a whole record or none.
+pub fn wait(reset: &Reset) {
+    let index = if reset.has(evidence::LOCKED) { PROCESS } else { SOFTIRQ };
+    let Some(undecided) = UNDECIDED.get_ptr_mut(0) else { return };
+    let Some(slot) = PENDING.get_ptr_mut(index) else { return };
+    commit(undecided, index, slot);
+    // SAFETY: live map values of this CPU; `sk` is written last, so that an interrupt sees a whole record or none.
     unsafe {
-        event::complete(reset);
-        (*slot).record = reset.work.record;
-        if reset.now_ns.wrapping_sub((*slot).nudged_ns) >= PENDING_SETTLE_NS {
-            (*slot).nudged_ns = reset.now_ns;
+        event::complete(reset, &raw mut (*slot).record);
+        let now_ns = (*slot).record.time_ns;
+        if now_ns.wrapping_sub((*slot).nudged_ns) >= PENDING_SETTLE_NS {
+            (*slot).nudged_ns = now_ns;
             event::nudge(bpf_get_smp_processor_id());
         }
-        core::ptr::write_volatile(&raw mut (*slot).sk, reset.sock.address());
+        core::ptr::write_volatile(word(undecided, index), reset.sock.address());
     }
 }
 
-/// Called by each reset hook before anything else: decides what waits on this CPU. `denied` is the socket that the
-/// kernel answers with a reset now, 0 if it does not.
+/// Called by each reset hook before anything else: decides what waits on this CPU. `answered` is the socket that the
+/// kernel answers a segment for with a reset now.
+#[inline(always)]
+pub fn decide(answered: Option<Tcp>) {
+    let Some(undecided) = UNDECIDED.get_ptr_mut(0) else { return };
+    // SAFETY: a live map value of this CPU.
+    let waits = unsafe { (*undecided).sk[0] | (*undecided).sk[1] } != 0;
+    if waits {
+        decide_waiting(undecided, answered);
+    }
+}
+
 #[inline(never)]
-pub fn decide(denied: u64, now_ns: u64) {
-    if let Some(slot) = PENDING.get_ptr_mut(SOFTIRQ) {
-        // SAFETY: a live map value of this CPU.
-        unsafe {
-            if denied != 0 && (*slot).sk == denied {
-                take(slot);
-            } else if (*slot).sk != 0 {
-                commit(slot);
+fn decide_waiting(undecided: *mut Undecided, answered: Option<Tcp>) {
+    for index in [SOFTIRQ, PROCESS] {
+        if let Some(slot) = PENDING.get_ptr_mut(index) {
+            // SAFETY: live map values of this CPU.
+            unsafe {
+                let sk = *word(undecided, index);
+                let record = &raw const (*slot).record;
+                let same = answered.filter(|tcp| sk != 0 && tcp.address() == sk);
+                if same.is_some_and(|tcp| is_about(&*record, tcp)) {
+                    take(undecided, index);
+                } else if sk != 0
+                    // Another socket at the same address: the one that waited is gone.
+                    && (index == SOFTIRQ
+                        || same.is_some()
+                        || now_ns().wrapping_sub((*record).time_ns) >= PROCESS_SETTLE_NS)
+                {
+                    commit(undecided, index, slot);
+                }
             }
         }
     }
-    if let Some(slot) = PENDING.get_ptr_mut(PROCESS) {
-        // SAFETY: as above.
-        unsafe {
-            if denied != 0 && (*slot).sk == denied {
-                take(slot);
-            } else if (*slot).sk != 0 && now_ns.wrapping_sub((*slot).record.time_ns) >= PROCESS_SETTLE_NS {
-                commit(slot);
-            }
-        }
-    }
+}
+
+/// Whether a record is about this very connection. The kernel gives the memory of a socket to the next one at once, on
+/// the same CPU, so that its address is not enough; both ends of a connection do not come back as soon.
+#[inline(always)]
+fn is_about(record: &ResetRecord, tcp: Tcp) -> bool {
+    let mut ends = Tuple::default();
+    tcp.endpoints(&mut ends);
+    record.remote_port == ends.remote_port
+        && record.local_port == ends.local_port
+        && record.netns == ends.netns
+        && record.remote == ends.remote
+        && record.local == ends.local
 }
 
 /// Counts and offers what waits in a slot, if anything does.
 #[inline(never)]
-fn commit(slot: *mut Pending) {
-    if take(slot) {
+fn commit(undecided: *mut Undecided, index: u32, slot: *mut Pending) {
+    if take(undecided, index) {
         // SAFETY: a live map value, and this is now the only user of its record.
         unsafe {
             let record = &raw const (*slot).record;
-            if count::reset(&(*record).key, (*record).time_ns) {
-                event::offer(record);
+            if count::reset(&(*record).key, jiffies()) {
+                event::offer_copy(record);
             }
         }
     }
 }
 
+/// The word that says whose reset waits in a slot.
+#[inline(always)]
+fn word(undecided: *mut Undecided, index: u32) -> *mut u64 {
+    // SAFETY: both are within the map value.
+    unsafe { if index == SOFTIRQ { &raw mut (*undecided).sk[0] } else { &raw mut (*undecided).sk[1] } }
+}
+
 /// Frees a slot; tells whether it was taken. Atomic: user space's call may interrupt a hook.
 #[inline(always)]
-fn take(slot: *mut Pending) -> bool {
+fn take(undecided: *mut Undecided, index: u32) -> bool {
     // SAFETY: a live, aligned map value.
-    let sk = unsafe { atomic::take(&raw mut (*slot).sk) };
+    let sk = unsafe { atomic::take(word(undecided, index)) };
     sk != 0
 }
 
@@ -107,13 +139,14 @@ fn take(slot: *mut Pending) -> bool {
 pub fn settle(_ctx: RawTracePointContext) -> i32 {
     let now_ns = now_ns();
     let mut waiting = 0;
+    let Some(undecided) = UNDECIDED.get_ptr_mut(0) else { return 0 };
     for index in 0..PENDING_SLOTS {
         if let Some(slot) = PENDING.get_ptr_mut(index) {
-            // SAFETY: a live map value of this CPU.
+            // SAFETY: live map values of this CPU.
             unsafe {
-                if (*slot).sk != 0 {
+                if *word(undecided, index) != 0 {
                     if now_ns.wrapping_sub((*slot).record.time_ns) >= PENDING_SETTLE_NS {
-                        commit(slot);
+                        commit(undecided, index, slot);
                     } else {
                         waiting += 1;
                     }

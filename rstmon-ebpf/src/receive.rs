@@ -5,7 +5,7 @@
 
 use crate::{
     event, pending, preempt,
-    reset::{Reset, now_ns, with_room},
+    reset::{Reset, with_room},
     sock::Sock,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -21,20 +21,19 @@ pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
 fn look(ctx: &BtfTracePointContext) -> i32 {
     // SAFETY: the argument of this very tracepoint.
     let sock = unsafe { Sock::from_btf(ctx.arg(0)) };
-    let now_ns = now_ns();
-    pending::decide(0, now_ns);
+    let tcp = sock.tcp();
+    pending::decide(None);
     with_room(|work| {
-        let mut reset = Reset::new(work, sock, direction::RECEIVED, now_ns);
+        let mut reset = Reset::new(work, sock, tcp, direction::RECEIVED);
         reset.set_reason(u32::from(REASON_UNSUPPORTED));
-        if let Some(tcp) = reset.tcp {
+        if let Some(tcp) = tcp {
             reset.add_socket(tcp);
         }
         reset.finish();
         if pending::is_doubtful(&reset) {
-            pending::wait(&mut reset);
+            pending::wait(&reset);
         } else if reset.count() {
-            event::complete(&mut reset);
-            event::offer(&raw const reset.work.record);
+            event::offer(&reset);
         }
     });
     0

@@ -9,14 +9,14 @@ use crate::{
     listeners,
     maps::{DEPTH, WORK, WORK_DEPTH, Work},
     note,
-    skb::{Segment, family},
+    skb::{Header, Segment, family},
     sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies},
     task::Task,
 };
 use rstmon_common::{
-    CountKey, Note, Owner, ResetRecord, Tuple, evidence,
+    CountKey, Note, Owner, evidence,
     key::{provenance, role, socket, state},
-    limits::{ABSENT_U32, REASON_UNSUPPORTED, REASONS},
+    limits::{ABSENT_U32, ABSENT_U64, REASON_UNSUPPORTED, REASONS},
     note::FIN_SEEN,
 };
 
@@ -25,7 +25,6 @@ pub struct Reset {
     pub work: &'static mut Work,
     pub sock: Sock,
     pub tcp: Option<Tcp>,
-    pub now_ns: u64,
     pub now: u32,
 }
 
@@ -52,20 +51,23 @@ pub fn with_room(look: impl FnOnce(&'static mut Work)) {
 }
 
 impl Reset {
-    /// Starts with what every reset has.
+    /// Starts with what every reset has. `tcp` is what `sock` is, where it is a full socket.
     #[inline(always)]
-    pub fn new(work: &'static mut Work, sock: Sock, direction: u8, now_ns: u64) -> Self {
-        let tcp = if sock.kind == socket::FULL { sock.tcp() } else { None };
-        work.record = ResetRecord::BLANK;
+    pub fn new(work: &'static mut Work, sock: Sock, tcp: Option<Tcp>, direction: u8) -> Self {
+        work.key = CountKey { direction, socket: sock.kind, state: sock.state, ..CountKey::default() };
         work.state = u64::from(sock.state);
-        work.tuple = Tuple::default();
-        work.owner = Owner::default();
-        work.record.key = CountKey { direction, socket: sock.kind, state: sock.state, ..CountKey::default() };
-        sock.endpoints(&mut work.tuple);
-        if let Some(tcp) = tcp {
-            work.tuple.local_port = tcp.local_port();
-        }
-        Self { work, sock, tcp, now_ns, now: jiffies() }
+        work.start_ns = 0;
+        work.established_ns = 0;
+        work.closed_ns = 0;
+        work.bytes_sent = ABSENT_U64;
+        work.bytes_received = ABSENT_U64;
+        work.tgid = 0;
+        work.idle_before_close_ms = ABSENT_U32;
+        work.after_fin_bytes = ABSENT_U32;
+        work.segment_bytes = ABSENT_U32;
+        work.role = u32::from(role::UNKNOWN);
+        work.exit_signal = 0;
+        Self { work, sock, tcp, now: jiffies() }
     }
 
     /// The reason, kept within its range.
@@ -73,7 +75,7 @@ impl Reset {
     pub fn set_reason(&mut self, reason: u32) {
         #[expect(clippy::cast_possible_truncation, reason = "REASONS is below 256")]
         let known = reason as u8;
-        self.work.record.key.reason = if reason < REASONS { known } else { REASON_UNSUPPORTED };
+        self.work.key.reason = if reason < REASONS { known } else { REASON_UNSUPPORTED };
     }
 
     /// Adds bits of evidence.
@@ -82,7 +84,7 @@ impl Reset {
     /// own, and take a hundred times as long.
     #[inline(always)]
     fn add(&mut self, bits: u32) {
-        let evidence = &raw mut self.work.record.key.evidence;
+        let evidence = &raw mut self.work.key.evidence;
         // SAFETY: a live, aligned field of the work area.
         unsafe { evidence.write_volatile(evidence.read_volatile() | bits) }
     }
@@ -106,36 +108,58 @@ impl Reset {
     #[inline(always)]
     fn kind(&self) -> u8 {
         // SAFETY: as above.
-        unsafe { (&raw const self.work.record.key.socket).read_volatile() }
+        unsafe { (&raw const self.work.key.socket).read_volatile() }
     }
 
     /// Which end of the connection the socket is; likewise.
     #[inline(always)]
     fn role(&self) -> u8 {
         // SAFETY: as above.
-        unsafe { (&raw const self.work.record.role).read_volatile() }
+        let role = unsafe { (&raw const self.work.role).read_volatile() };
+        role.to_le_bytes()[0]
+    }
+
+    #[inline(always)]
+    fn set_role(&mut self, role: u8) {
+        self.work.role = u32::from(role);
+    }
+
+    /// Whether the segment tells the ends: a socket that is one end of the connection knows its ends itself; a listener
+    /// and no socket do not, and a minisock is asked for nothing.
+    #[inline(always)]
+    pub fn is_told_by_segment(&self) -> bool {
+        self.kind() != socket::FULL || self.state() == state::LISTEN
+    }
+
+    #[inline(always)]
+    fn set_owner(&mut self, owner: &Owner) {
+        self.work.key.cgroup = owner.cgroup;
+        self.work.key.comm = owner.comm;
+        self.work.start_ns = owner.start_ns;
+        self.work.tgid = owner.tgid;
     }
 
     /// Whether all these bits were added.
     #[inline(always)]
     pub fn has(&self, bits: u32) -> bool {
         // SAFETY: a live, aligned field of the work area.
-        let evidence = unsafe { (&raw const self.work.record.key.evidence).read_volatile() };
+        let evidence = unsafe { (&raw const self.work.key.evidence).read_volatile() };
         evidence & bits == bits
     }
 
     /// Adds what the offending segment tells; without one the reset is an active one.
     #[inline(always)]
-    pub fn add_segment(&mut self, segment: &Segment) {
+    pub fn add_segment(&mut self, segment: Segment, header: Header) {
         if !segment.is_present() {
             self.add(evidence::ACTIVE);
             return;
         }
-        self.add(segment.evidence());
-        self.work.record.segment_bytes = segment.payload();
-        // A socket that is one end of the connection knows its ends; a listener and no socket do not.
-        if self.kind() == socket::NONE || self.kind() == socket::REQUEST || self.state() == state::LISTEN {
-            segment.endpoints(&mut self.work.tuple);
+        self.add(header.evidence());
+        self.work.segment_bytes = header.payload();
+        if self.is_told_by_segment() {
+            let Work { headers, tuple, .. } = &mut *self.work;
+            header.endpoints(headers, tuple);
+            tuple.netns = self.tcp.map_or_else(|| segment.netns(), Tcp::netns);
         }
     }
 
@@ -149,19 +173,19 @@ impl Reset {
             let note = unsafe { &*note };
             closed_ns = note.closed_ns;
             idle_before_close_ms = note.idle_before_close_ms;
-            self.work.record.role = note.role;
-            self.work.owner = note.owner;
-            self.work.record.key.provenance = note.provenance;
+            self.set_role(note.role);
+            self.set_owner(&note.owner);
+            self.work.key.provenance = note.provenance;
             if self.state() == state::CLOSE {
-                self.work.record.key.state = note.state;
+                self.work.key.state = note.state;
             }
-            self.work.record.established_ns = note.established_ns;
+            self.work.established_ns = note.established_ns;
             if note.flags & FIN_SEEN != 0 {
-                self.work.record.after_fin_bytes = written_after_fin(note, tcp);
-                self.set(evidence::WROTE_AFTER_FIN, self.work.record.after_fin_bytes > 0);
+                self.work.after_fin_bytes = written_after_fin(note, tcp);
+                self.set(evidence::WROTE_AFTER_FIN, self.work.after_fin_bytes > 0);
             }
         } else if self.state() == state::CLOSE {
-            self.work.record.key.state = 0;
+            self.work.key.state = 0;
         }
         self.guess_role(tcp);
 
@@ -176,7 +200,7 @@ impl Reset {
         if self.state() == state::LISTEN {
             self.set(evidence::LISTENER_FULL, tcp.backlog() > tcp.backlog_limit());
         } else {
-            let (unsent, unacked) = outstanding(tcp, self.work.record.key.state);
+            let (unsent, unacked) = outstanding(tcp, self.work.key.state);
             self.set(evidence::UNREAD, is_some(tcp.unread()));
             self.set(evidence::UNSENT, is_some(unsent));
             self.set(evidence::UNACKED, is_some(unacked));
@@ -185,8 +209,8 @@ impl Reset {
             }
             self.add_close(closed_ns, idle_before_close_ms);
         }
-        if self.work.owner.cgroup == 0 {
-            self.work.owner.cgroup = tcp.cgroup();
+        if self.work.key.cgroup == 0 {
+            self.work.key.cgroup = tcp.cgroup();
         }
     }
 
@@ -194,15 +218,15 @@ impl Reset {
     #[inline(always)]
     fn guess_role(&mut self, tcp: Tcp) {
         if self.role() == role::LISTENER && self.state() != state::LISTEN {
-            self.work.record.role = role::ACCEPTED;
-            self.work.record.key.provenance = provenance::INHERITED;
+            self.set_role(role::ACCEPTED);
+            self.work.key.provenance = provenance::INHERITED;
         }
         if self.role() == role::UNKNOWN {
-            self.work.record.role = match self.state() {
+            self.set_role(match self.state() {
                 state::LISTEN => role::LISTENER,
                 state::SYN_SENT => role::OPENED,
                 _ => tcp.end(),
-            };
+            });
         }
     }
 
@@ -210,14 +234,14 @@ impl Reset {
     #[inline(always)]
     fn add_close(&mut self, closed_ns: u64, idle_before_close_ms: u32) {
         if closed_ns != 0 {
-            self.work.record.closed_ns = closed_ns;
-            self.work.record.idle_before_close_ms = idle_before_close_ms;
+            self.work.closed_ns = closed_ns;
+            self.work.idle_before_close_ms = idle_before_close_ms;
             self.add(evidence::CLOSED_HERE);
             self.set(
                 evidence::CLOSED_IDLE,
                 idle_before_close_ms != ABSENT_U32 && idle_before_close_ms >= KEEPALIVE_IDLE_MS.load(),
             );
-            self.set(evidence::CLOSED_RECENTLY, note::is_recent(self.now_ns, closed_ns));
+            self.set(evidence::CLOSED_RECENTLY, note::is_recent(now_ns(), closed_ns));
         }
     }
 
@@ -233,18 +257,20 @@ impl Reset {
             self.add(evidence::KERNEL_THREAD);
             return;
         }
-        let running = self.work.owner.tgid != 0 && self.work.owner.tgid == task.tgid();
+        let running = self.work.tgid != 0 && self.work.tgid == task.tgid();
         let set_to_close = self.state() == state::CLOSE;
         let attached = self.has(evidence::ATTACHED);
         let closed_before = self.has(evidence::CLOSED_HERE);
         if set_to_close && attached {
-            task.describe(&raw mut self.work.owner);
-            self.work.record.key.provenance = provenance::CURRENT;
+            let mut owner = Owner::default();
+            task.describe_current(&raw mut owner);
+            self.set_owner(&owner);
+            self.work.key.provenance = provenance::CURRENT;
             self.add(evidence::OWNER_RUNNING);
         } else if set_to_close && running {
             // TCP_LINGER2, orphan limit: the rest of a close() that has let go of the descriptor already.
             if closed_before {
-                self.work.record.key.provenance = provenance::CURRENT;
+                self.work.key.provenance = provenance::CURRENT;
             }
             self.add(evidence::OWNER_RUNNING);
         } else if running && self.has(evidence::LOCKED) {
@@ -255,7 +281,7 @@ impl Reset {
         }
         if self.has(evidence::OWNER_RUNNING) && task.is_exiting() {
             self.add(evidence::OWNER_EXITING);
-            self.work.record.exit_signal = task.exit_signal();
+            self.work.exit_signal = u32::from(task.exit_signal());
         }
     }
 
@@ -272,21 +298,25 @@ impl Reset {
     pub fn add_memory(&mut self) {
         let syn = self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK);
         let listener = note::listener_key(&self.work.tuple);
-        if self.kind() == socket::NONE && (syn || listeners::has(&listener)) {
-            self.work.record.role = role::ACCEPTED;
+        let anyone = listeners::ever(&listener);
+        if self.kind() == socket::NONE && (syn || anyone && listeners::has(&listener)) {
+            self.set_role(role::ACCEPTED);
+        }
+        if syn && !anyone {
+            return;
         }
         let Some(tombstone) = note::tombstone(if syn { &listener } else { &self.work.tuple }) else { return };
-        self.work.owner = tombstone.owner;
+        self.set_owner(&tombstone.owner);
         if tombstone.owner.tgid != 0 {
-            self.work.record.key.provenance = provenance::TOMBSTONE;
+            self.work.key.provenance = provenance::TOMBSTONE;
         }
         self.add(evidence::TOMBSTONE);
-        self.work.record.closed_ns = tombstone.closed_ns;
+        self.work.closed_ns = tombstone.closed_ns;
         if !syn {
-            self.work.record.role = tombstone.role;
-            self.work.record.established_ns = tombstone.established_ns;
-            self.work.record.bytes_sent = tombstone.bytes_sent;
-            self.work.record.bytes_received = tombstone.bytes_received;
+            self.set_role(tombstone.role);
+            self.work.established_ns = tombstone.established_ns;
+            self.work.bytes_sent = tombstone.bytes_sent;
+            self.work.bytes_received = tombstone.bytes_received;
             self.add_close(tombstone.closed_ns, tombstone.idle_before_close_ms);
             self.set(
                 evidence::ENDED_BY_RESET,
@@ -298,18 +328,20 @@ impl Reset {
     /// Counts it. Returns whether its event may be offered.
     #[inline(always)]
     pub fn count(&self) -> bool {
-        count::reset(&self.work.record.key, self.now_ns)
+        count::reset(&self.work.key, self.now)
     }
 
     /// Completes the key.
-    #[inline(never)]
+    #[inline(always)]
     pub fn finish(&mut self) {
-        self.work.record.key.cgroup = self.work.owner.cgroup;
-        self.work.record.key.comm = self.work.owner.comm;
-        self.work.record.key.family = family(&self.work.tuple.remote);
-        self.work.record.key.service_port = match self.role() {
-            role::OPENED => self.work.tuple.remote_port,
-            role::LISTENER | role::ACCEPTED => self.work.tuple.local_port,
+        let (family, local_port, remote_port) = match self.tcp {
+            Some(tcp) if !self.is_told_by_segment() => (tcp.family(), tcp.local_port(), tcp.remote_port()),
+            _ => (family(&self.work.tuple.remote), self.work.tuple.local_port, self.work.tuple.remote_port),
+        };
+        self.work.key.family = family;
+        self.work.key.service_port = match self.role() {
+            role::OPENED => remote_port,
+            role::LISTENER | role::ACCEPTED => local_port,
             _ => 0,
         };
     }

@@ -8,7 +8,7 @@ use crate::{
     event,
     layout::SEND_HAS_REASON,
     netns, pending, preempt,
-    reset::{Reset, now_ns, with_room},
+    reset::{Reset, with_room},
     skb::Segment,
     sock::Sock,
 };
@@ -31,15 +31,16 @@ fn look(ctx: &BtfTracePointContext) -> i32 {
     aya_log_ebpf::debug!(ctx, "tcp_send_reset: reason {}", reason);
 
     // SAFETY: the arguments of this very tracepoint.
-    let (sock, segment) = unsafe { (Sock::from_btf(sk), Segment::read(skb)) };
-    let now_ns = now_ns();
-    netns::tally_sent(sock, &segment);
-    pending::decide(if segment.is_present() { sock.address() } else { 0 }, now_ns);
+    let (sock, segment) = unsafe { (Sock::from_btf(sk), Segment::from_btf(skb)) };
+    let tcp = sock.tcp();
+    netns::tally_sent(tcp, segment);
+    pending::decide(tcp.filter(|_| segment.is_present()));
     with_room(|work| {
-        let mut reset = Reset::new(work, sock, direction::SENT, now_ns);
+        let header = segment.read(&mut work.headers);
+        let mut reset = Reset::new(work, sock, tcp, direction::SENT);
         reset.set_reason(reason);
-        reset.add_segment(&segment);
-        if let Some(tcp) = reset.tcp {
+        reset.add_segment(segment, header);
+        if let Some(tcp) = tcp {
             reset.add_socket(tcp);
             reset.add_current();
         }
@@ -48,8 +49,7 @@ fn look(ctx: &BtfTracePointContext) -> i32 {
         }
         reset.finish();
         if reset.count() {
-            event::complete(&mut reset);
-            event::offer(&raw const reset.work.record);
+            event::offer(&reset);
         }
     });
     0

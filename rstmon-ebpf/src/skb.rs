@@ -3,132 +3,185 @@
 //! `skb->data` stands at the transport header there (`tcp_v4_send_reset`, `tcp_v6_send_reset`).
 
 use crate::layout::{
-    DEV_NET, NET_INUM, SKB_DEV, SKB_HEAD, SKB_LEN, SKB_NETWORK_HEADER, SKB_TRANSPORT_HEADER, field, probe,
+    DEV_NET, NET_INUM, SKB_DEV, SKB_HEAD, SKB_LEN, SKB_NETWORK_HEADER, SKB_TRANSPORT_HEADER, field, probe_into,
     probe_or_default,
 };
 use rstmon_common::{Tuple, evidence};
 
-/// First 16 bytes of a TCP header: ports, sequence, acknowledgement, offset and flags.
-type TcpHeader = [u8; 16];
+/// Words of the IP header and of the first 16 bytes of TCP's (ports, sequence, acknowledgement, offset and flags), of
+/// either version, where IP has neither options nor extensions. What is behind a shorter segment can be read, too:
+/// every buffer ends with `struct skb_shared_info`.
+pub type Headers = [u64; 7];
+/// Length of such an IP header.
+const V4_BYTES: u16 = 20;
+const V6_BYTES: u16 = 40;
 
 /// What the segment tells: addresses, and bits of evidence.
+#[derive(Clone, Copy)]
 pub struct Segment {
-    head: *const u8,
-    network: u16,
-    dev: *const u8,
-    header: TcpHeader,
+    /// The typed `struct sk_buff *`.
+    skb: *const u8,
+    head: u64,
+}
+
+/// What its TCP header tells.
+#[derive(Clone, Copy, Default)]
+pub struct Header {
+    /// Source and destination, as they lie in memory.
+    ports: u32,
+    /// Data offset in the low byte, flags in the high one.
+    offset_flags: u16,
+    /// Bytes from the TCP header on.
     length: u32,
 }
 
 impl Segment {
-    /// Reads the segment; where there is none (an active reset) it is not [`Self::is_present`].
+    /// What is answered, if anything is: an active reset answers nothing.
     ///
     /// # Safety
     /// `skb` must be the `const struct sk_buff *` argument of `tcp_send_reset`, or that of the functions that call it.
     #[inline(always)]
-    pub unsafe fn read(skb: *const u8) -> Self {
-        let mut segment =
-            Self { head: core::ptr::null(), network: 0, dev: core::ptr::null(), header: [0; 16], length: 0 };
+    pub unsafe fn from_btf(skb: *const u8) -> Self {
         if skb.is_null() {
-            return segment;
+            return Self { skb, head: 0 };
         }
         // SAFETY: typed pointer. Kernels before 6.12 call it non-NULL, so the verifier may drop the check above:
         // a load from NULL faults and reads 0, which the test of `head` catches.
-        unsafe {
-            segment.head = field::<u64>(skb, &SKB_HEAD).unwrap_or(0) as *const u8;
-            if segment.is_present() {
-                let transport = field::<u16>(skb, &SKB_TRANSPORT_HEADER).unwrap_or(0);
-                segment.network = field::<u16>(skb, &SKB_NETWORK_HEADER).unwrap_or(0);
-                segment.dev = probe::<u64>(skb, &SKB_DEV).unwrap_or(0) as *const u8;
-                segment.length = field::<u32>(skb, &SKB_LEN).unwrap_or(0);
-                segment.header = probe_or_default(segment.head.wrapping_add(transport as usize));
-            }
-        }
-        segment
+        Self { skb, head: unsafe { field::<u64>(skb, &SKB_HEAD) }.unwrap_or(0) }
     }
 
     /// Whether there is one.
     #[inline(always)]
-    pub fn is_present(&self) -> bool {
-        !self.head.is_null()
+    pub fn is_present(self) -> bool {
+        self.head != 0
+    }
+
+    /// Reads it, if it is present: both headers at once, into `headers`, because the call is what a read costs.
+    #[inline(always)]
+    pub fn read(self, headers: &mut Headers) -> Header {
+        if self.skb.is_null() || !self.is_present() {
+            return Header::default();
+        }
+        let head = self.head as *const u8;
+        // SAFETY: typed pointer.
+        let (network, transport, length) = unsafe {
+            (
+                field::<u16>(self.skb, &SKB_NETWORK_HEADER).unwrap_or(0),
+                field::<u16>(self.skb, &SKB_TRANSPORT_HEADER).unwrap_or(0),
+                field::<u32>(self.skb, &SKB_LEN).unwrap_or(0),
+            )
+        };
+        probe_into(headers, head.wrapping_add(network as usize));
+        let (ports, offset_flags) = match transport.wrapping_sub(network) {
+            V4_BYTES => (high(headers[2]), headers[4].to_le_bytes()),
+            V6_BYTES => (low(headers[5]), rotated(headers[6])),
+            _ => {
+                let header = probe_or_default::<[u64; 2]>(head.wrapping_add(transport as usize));
+                (low(header[0]), rotated(header[1]))
+            }
+        };
+        Header { ports, offset_flags: u16::from_le_bytes([offset_flags[0], offset_flags[1]]), length }
+    }
+
+    /// The network namespace of the device that it came in by, a typed `struct net *`, NULL without a device. `None`
+    /// where there is no segment, or no such field.
+    #[inline(always)]
+    pub fn net(self) -> Option<*const u8> {
+        if self.skb.is_null() {
+            return None;
+        }
+        // SAFETY: typed pointers; a load from a device that is NULL faults and reads 0.
+        unsafe {
+            let dev = field::<u64>(self.skb, &SKB_DEV)?;
+            field::<u64>(dev as *const u8, &DEV_NET).map(|net| net as *const u8)
+        }
+    }
+
+    /// Inode of that namespace; 0 = unknown. A full socket knows its own, and has had the device taken off the segment.
+    #[inline(always)]
+    pub fn netns(self) -> u32 {
+        let Some(net) = self.net() else { return 0 };
+        // SAFETY: a typed pointer.
+        unsafe { field(net, &NET_INUM) }.unwrap_or(0)
+    }
+}
+
+impl Header {
+    /// Fills in addresses and ports: the segment came from the peer, so its destination is the local end.
+    #[inline(always)]
+    pub fn endpoints(self, headers: &Headers, tuple: &mut Tuple) {
+        let [remote_high, remote_low, local_high, local_low] = self.ports.to_le_bytes();
+        tuple.remote_port = u16::from_be_bytes([remote_high, remote_low]);
+        tuple.local_port = u16::from_be_bytes([local_high, local_low]);
+        if headers[0].to_le_bytes()[0] >> 4 == 6 {
+            tuple.remote = from_words(headers[1], headers[2]);
+            tuple.local = from_words(headers[3], headers[4]);
+        } else {
+            set_v4(&mut tuple.remote, high(headers[1]));
+            set_v4(&mut tuple.local, low(headers[2]));
+        }
     }
 
     /// Payload bytes.
     #[inline(always)]
-    pub fn payload(&self) -> u32 {
-        self.length.saturating_sub(u32::from(self.header[12] >> 4) * 4)
+    pub fn payload(self) -> u32 {
+        self.length.saturating_sub(u32::from(self.offset_flags >> 4 & 0xf) * 4)
     }
 
     /// Whether it is a RST itself.
     #[inline(always)]
-    pub fn is_reset(&self) -> bool {
-        self.header[13] & 0x04 != 0
+    pub fn is_reset(self) -> bool {
+        self.offset_flags & 0x0400 != 0
     }
 
     /// `SEGMENT_*` bits of evidence.
     #[inline(always)]
-    pub fn evidence(&self) -> u32 {
-        let flags = self.header[13];
-        let mut bits = 0;
-        if flags & 0x02 != 0 {
-            bits |= evidence::SEGMENT_SYN;
-        }
-        if flags & 0x10 != 0 {
-            bits |= evidence::SEGMENT_ACK;
-        }
-        if self.payload() > 0 {
-            bits |= evidence::SEGMENT_DATA;
-        }
-        bits
+    pub fn evidence(self) -> u32 {
+        let flags = u32::from(self.offset_flags);
+        let syn = (flags >> 9 & 1) * evidence::SEGMENT_SYN;
+        let ack = (flags >> 12 & 1) * evidence::SEGMENT_ACK;
+        let data = u32::from(self.payload() > 0) * evidence::SEGMENT_DATA;
+        syn | ack | data
     }
+}
 
-    /// Fills in both ends: the segment came from the peer, so its destination is the local end.
-    #[inline(always)]
-    pub fn endpoints(&self, tuple: &mut Tuple) {
-        tuple.remote_port = u16::from_be_bytes([self.header[0], self.header[1]]);
-        tuple.local_port = u16::from_be_bytes([self.header[2], self.header[3]]);
-        let ip = self.head.wrapping_add(self.network as usize);
-        if probe_or_default::<u8>(ip) >> 4 == 6 {
-            tuple.remote = probe_or_default(ip.wrapping_add(8));
-            tuple.local = probe_or_default(ip.wrapping_add(24));
-        } else {
-            set_v4(&mut tuple.remote, probe_or_default(ip.wrapping_add(12)));
-            set_v4(&mut tuple.local, probe_or_default(ip.wrapping_add(16)));
-        }
-        if tuple.netns == 0 {
-            tuple.netns = probe(self.net(), &NET_INUM).unwrap_or(0);
-        }
-    }
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "half a word")]
+fn low(word: u64) -> u32 {
+    word as u32
+}
 
-    /// The network namespace of the device that it came in by, `struct net *`; NULL where there is none.
-    #[inline(always)]
-    pub fn net(&self) -> *const u8 {
-        probe::<u64>(self.dev, &DEV_NET).unwrap_or(0) as *const u8
-    }
+#[inline(always)]
+fn high(word: u64) -> u32 {
+    low(word >> 32)
+}
+
+/// Its bytes from the fifth on first.
+#[inline(always)]
+fn rotated(word: u64) -> [u8; 8] {
+    (word >> 32).to_le_bytes()
+}
+
+/// An address of two words as they lie in memory.
+#[inline(always)]
+pub fn from_words(first: u64, second: u64) -> [u8; 16] {
+    // SAFETY: both are plain bytes. By words, because a byte array of its own is moved byte by byte.
+    unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>([first, second]) }
 }
 
 /// Stores an IPv4 address (network order in memory) as `::ffff:a.b.c.d`.
 #[inline(always)]
 pub fn set_v4(to: &mut [u8; 16], address: u32) {
-    *to = [0; 16];
-    to[10] = 0xff;
-    to[11] = 0xff;
-    let bytes = address.to_ne_bytes();
-    to[12] = bytes[0];
-    to[13] = bytes[1];
-    to[14] = bytes[2];
-    to[15] = bytes[3];
+    *to = from_words(0, u64::from(address) << 32 | MAPPED);
 }
+
+/// What stands before an IPv4 address in IPv6's form, as the low half of a word.
+const MAPPED: u64 = 0xffff_0000;
 
 /// IP version of an address in [`Tuple`] form.
 #[inline(always)]
 pub fn family(address: &[u8; 16]) -> u8 {
-    let mapped = address[10] == 0xff
-        && address[11] == 0xff
-        && u64::from_ne_bytes([
-            address[0], address[1], address[2], address[3], address[4], address[5], address[6], address[7],
-        ]) == 0
-        && address[8] == 0
-        && address[9] == 0;
-    if mapped { 4 } else { 6 }
+    // SAFETY: both are plain bytes.
+    let [first, second] = unsafe { core::mem::transmute::<[u8; 16], [u64; 2]>(*address) };
+    if first == 0 && u64::from(low(second)) == MAPPED { 4 } else { 6 }
 }

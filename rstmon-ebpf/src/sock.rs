@@ -4,15 +4,13 @@
 
 use crate::{
     layout::{
-        ICSK_LRCVTIME, ICSK_PROBES_OUT, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, NET_INUM, SK_ACK_BACKLOG, SK_CGROUP,
-        SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_SHUTDOWN, SK_SOCKET, SK_UID, SKC_DADDR, SKC_DPORT,
-        SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_NUM, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
+        CGROUP_KN, ICSK_LRCVTIME, ICSK_PROBES_OUT, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM,
+        SK_ACK_BACKLOG, SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_SHUTDOWN, SK_SOCKET, SK_UID,
+        SKC_DADDR, SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
         TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT,
-        TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_SRTT_US, TCP_TOTAL_RETRANS, TCP_WRITE_SEQ, field, probe,
-        probe_or_default,
+        TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_SRTT_US, TCP_TOTAL_RETRANS, TCP_WRITE_SEQ, field,
     },
-    skb::set_v4,
-    task::kernfs_id,
+    skb::{family, from_words, set_v4},
 };
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock};
 use core::ptr::NonNull;
@@ -85,53 +83,6 @@ impl Sock {
         let tcp = unsafe { bpf_skc_to_tcp_sock(self.sk.cast_mut().cast()) }.cast::<u8>().cast_const();
         NonNull::new(tcp.cast_mut()).map(Tcp)
     }
-
-    /// Both ends and the network namespace, of a socket that is one end of a connection.
-    ///
-    /// A listener's remote end is zero: take it from the segment.
-    #[inline(always)]
-    pub fn endpoints(self, tuple: &mut Tuple) {
-        if self.sk.is_null() {
-            return;
-        }
-        // SAFETY: typed pointer; only members of `sock_common`, which minisocks have too.
-        unsafe {
-            tuple.netns = self.netns();
-            tuple.remote_port = u16::from_be(field(self.sk, &SKC_DPORT).unwrap_or(0));
-            tuple.local_port = field(self.sk, &SKC_NUM).unwrap_or(0);
-            if field::<u16>(self.sk, &SKC_FAMILY) == Some(AF_INET6) {
-                read_v6(self.sk, &SKC_V6_RCV_SADDR, &mut tuple.local);
-                read_v6(self.sk, &SKC_V6_DADDR, &mut tuple.remote);
-            } else {
-                set_v4(&mut tuple.local, field(self.sk, &SKC_RCV_SADDR).unwrap_or(0));
-                set_v4(&mut tuple.remote, field(self.sk, &SKC_DADDR).unwrap_or(0));
-            }
-        }
-    }
-
-    /// The network namespace, `struct net *`; NULL without a socket.
-    #[inline(always)]
-    pub fn net(self) -> *const u8 {
-        if self.sk.is_null() {
-            return core::ptr::null();
-        }
-        probe::<u64>(self.sk, &SKC_NET).unwrap_or(0) as *const u8
-    }
-
-    /// Inode of the network namespace; 0 = unknown.
-    #[inline(always)]
-    fn netns(self) -> u32 {
-        probe(self.net(), &NET_INUM).unwrap_or(0)
-    }
-}
-
-/// Reads an IPv6 address in two direct loads.
-///
-/// # Safety
-/// As for [`field`].
-#[inline(always)]
-unsafe fn read_v6(sk: *const u8, offset: &aya_ebpf::Global<u32>, to: &mut [u8; 16]) {
-    *to = probe_or_default(sk.wrapping_add(offset.load() as usize));
 }
 
 /// A full TCP socket: every field of `sock`, `inet_sock`, `inet_connection_sock` and `tcp_sock` may be read.
@@ -177,6 +128,7 @@ impl Tcp {
         probes: u8 = ICSK_PROBES_OUT or 0;
     }
 
+    /// `sk_flags`.
     #[inline(always)]
     fn flags(self) -> u64 {
         // SAFETY: as for the getters.
@@ -203,7 +155,71 @@ impl Tcp {
     /// `sk->sk_socket` is set: some process has a descriptor (or is closing its last one).
     #[inline(always)]
     pub fn is_attached(self) -> bool {
-        probe::<u64>(self.as_ptr(), &SK_SOCKET) != Some(0)
+        // SAFETY: as for the getters.
+        unsafe { field::<u64>(self.as_ptr(), &SK_SOCKET) != Some(0) }
+    }
+
+    /// IP version of the connection: 4 for IPv4 on an IPv6 socket, too.
+    #[inline(always)]
+    pub fn family(self) -> u8 {
+        // SAFETY: as for the getters.
+        unsafe {
+            if field::<u16>(self.as_ptr(), &SKC_FAMILY) == Some(AF_INET6) { family(&self.v6(&SKC_V6_DADDR)) } else { 4 }
+        }
+    }
+
+    /// Remote port in host order; 0 of a listener.
+    #[inline(always)]
+    pub fn remote_port(self) -> u16 {
+        // SAFETY: as for the getters.
+        u16::from_be(unsafe { field(self.as_ptr(), &SKC_DPORT) }.unwrap_or(0))
+    }
+
+    /// Address of the socket, as an identity only.
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        self.as_ptr() as u64
+    }
+
+    /// Both ends and the network namespace. A listener's remote end is zero: take it from the segment.
+    #[inline(always)]
+    pub fn endpoints(self, tuple: &mut Tuple) {
+        tuple.netns = self.netns();
+        tuple.local_port = self.local_port();
+        tuple.remote_port = self.remote_port();
+        // SAFETY: as for the getters.
+        unsafe {
+            if field::<u16>(self.as_ptr(), &SKC_FAMILY) == Some(AF_INET6) {
+                tuple.local = self.v6(&SKC_V6_RCV_SADDR);
+                tuple.remote = self.v6(&SKC_V6_DADDR);
+            } else {
+                set_v4(&mut tuple.local, field(self.as_ptr(), &SKC_RCV_SADDR).unwrap_or(0));
+                set_v4(&mut tuple.remote, field(self.as_ptr(), &SKC_DADDR).unwrap_or(0));
+            }
+        }
+    }
+
+    /// An IPv6 address in two loads; all zero where the kernel has none.
+    #[inline(always)]
+    fn v6(self, address: &aya_ebpf::Global<u32>) -> [u8; 16] {
+        // SAFETY: as for the getters.
+        let [first, second] = unsafe { field::<[u64; 2]>(self.as_ptr(), address) }.unwrap_or([0; 2]);
+        from_words(first, second)
+    }
+
+    /// The network namespace, a typed `struct net *`.
+    #[inline(always)]
+    pub fn net(self) -> Option<*const u8> {
+        // SAFETY: as for the getters.
+        unsafe { field::<u64>(self.as_ptr(), &SKC_NET) }.map(|net| net as *const u8)
+    }
+
+    /// Inode of the network namespace; 0 = unknown.
+    #[inline(always)]
+    pub fn netns(self) -> u32 {
+        let Some(net) = self.net() else { return 0 };
+        // SAFETY: a typed pointer.
+        unsafe { field(net, &NET_INUM) }.unwrap_or(0)
     }
 
     /// A process holds the socket lock. Timers and softirq take only the spinlock (`bh_lock_sock`).
@@ -337,10 +353,11 @@ impl Tcp {
     /// Cgroup that the socket was created in; 0 = unknown.
     #[inline(always)]
     pub fn cgroup(self) -> u64 {
-        // SAFETY: as for the getters.
-        match unsafe { field::<u64>(self.as_ptr(), &SK_CGROUP) } {
-            Some(cgroup) if cgroup != 0 => kernfs_id(cgroup as *const u8),
-            _ => 0,
+        // SAFETY: as for the getters, and so on from there; a NULL on the way makes the next load fault and read 0.
+        unsafe {
+            let Some(cgroup) = field::<u64>(self.as_ptr(), &SK_CGROUP) else { return 0 };
+            let Some(kn) = field::<u64>(cgroup as *const u8, &CGROUP_KN) else { return 0 };
+            field(kn as *const u8, &KERNFS_ID).unwrap_or(0)
         }
     }
 }

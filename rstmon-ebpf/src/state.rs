@@ -25,6 +25,10 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "TCP states are from 1 to 13")]
     let (old, new) = (ctx.arg::<i32>(1) as u8, ctx.arg::<i32>(2) as u8);
+    // What is learned from no other state. `SYN_RECV` and `FIN_WAIT2` are passed by every connection.
+    if matches!(new, state::SYN_RECV | state::FIN_WAIT2 | state::CLOSING | state::TIME_WAIT | state::NEW_SYN_RECV) {
+        return 0;
+    }
     // SAFETY: the argument of this very tracepoint. It fires for DCCP, SCTP and MPTCP too; `tcp()` drops those.
     let sock = unsafe { Sock::from_btf(sk) };
     let Some(tcp) = sock.tcp() else { return 0 };
@@ -32,7 +36,7 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         state::SYN_SENT => opened(sk, role::OPENED),
         state::LISTEN => {
             opened(sk, role::LISTENER);
-            listeners::add(&listener(sock, tcp));
+            listeners::add(&listener(tcp));
         }
         state::ESTABLISHED => established(sk),
         state::CLOSE_WAIT => fin_arrived(sock, tcp),
@@ -50,7 +54,7 @@ fn opened(sk: *const u8, role: u8) {
         // SAFETY: socket-local storage of a socket that the hook holds; so below.
         unsafe {
             *note = Note { provenance: provenance::OPENED, role, ..Note::default() };
-            Task::current().describe(&raw mut (*note).owner);
+            Task::current().describe_current(&raw mut (*note).owner);
         }
     }
 }
@@ -93,7 +97,7 @@ fn closed_here(sock: Sock, tcp: Tcp) {
         (*note).idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
         let known = matches!((*note).provenance, provenance::OPENED | provenance::ACCEPTED | provenance::USED);
         if !(task.is_kernel_thread() || known && (*note).owner.tgid == task.tgid()) {
-            task.describe(&raw mut (*note).owner);
+            task.describe_current(&raw mut (*note).owner);
             (*note).provenance = provenance::USED;
         }
     }
@@ -103,7 +107,7 @@ fn closed_here(sock: Sock, tcp: Tcp) {
 #[inline(always)]
 fn ended(sock: Sock, tcp: Tcp, old: u8) {
     if old == state::LISTEN {
-        listeners::remove(&listener(sock, tcp));
+        listeners::remove(&listener(tcp));
     }
     let Some(note) = note::find(sock) else { return };
     // SAFETY: see `opened`.
@@ -133,19 +137,15 @@ fn ended(sock: Sock, tcp: Tcp, old: u8) {
         tombstone.bytes_sent = ABSENT_U64;
         tombstone.bytes_received = ABSENT_U64;
         tombstone.idle_before_close_ms = ABSENT_U32;
-        note::bury(&listener(sock, tcp), &tombstone);
+        note::bury(&listener(tcp), &tombstone);
     } else {
         let mut tuple = Tuple::default();
-        sock.endpoints(&mut tuple);
-        tuple.local_port = tcp.local_port();
+        tcp.endpoints(&mut tuple);
         note::bury(&tuple, &tombstone);
     }
 }
 
 #[inline(always)]
-fn listener(sock: Sock, tcp: Tcp) -> Tuple {
-    let mut tuple = Tuple::default();
-    sock.endpoints(&mut tuple);
-    tuple.local_port = tcp.local_port();
-    note::listener_key(&tuple)
+fn listener(tcp: Tcp) -> Tuple {
+    Tuple { netns: tcp.netns(), local_port: tcp.local_port(), ..Tuple::default() }
 }

@@ -2,10 +2,11 @@
 
 use crate::layout::{
     CGROUP_KN, CGROUP_LEVEL, CGROUP_V1_SUBSYS, CSS_CGROUP, CSS_SET_DFL_CGROUP, CSS_SET_SUBSYS, KERNFS_ID, TASK_CGROUPS,
-    TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_TGID, field, probe,
+    TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_PID, TASK_START_BOOTTIME, TASK_TGID, field, probe,
     probe_or_default,
 };
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel_str};
+use crate::skb::from_words;
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task_btf};
 use rstmon_common::{
     Owner,
     limits::{ABSENT_OFFSET, CGROUP_V1_FLAG},
@@ -66,51 +67,87 @@ impl Task {
         unsafe { field(self.0, &TASK_TGID) }.unwrap_or(0)
     }
 
-    /// Writes the thread group into `owner`, every byte of it.
+    /// Writes the thread group of the current task into `owner`, every byte of it.
+    #[inline(always)]
+    pub fn describe_current(self, owner: *mut Owner) {
+        // SAFETY: takes nothing, returns a number: the id of the v2 cgroup.
+        let unified = unsafe { bpf_get_current_cgroup_id() };
+        // SAFETY: `owner` is what the caller says it is.
+        unsafe {
+            (*owner).cgroup = if unified > ROOT_CGROUP { unified } else { self.legacy_cgroup().unwrap_or(unified) }
+        };
+        self.describe_group(owner);
+    }
+
+    /// Writes a task's thread group into `owner`, every byte of it.
     #[inline(always)]
     pub fn describe(self, owner: *mut Owner) {
-        let leader = probe::<u64>(self.0, &TASK_GROUP_LEADER).unwrap_or(0) as *const u8;
-        let start_ns = probe::<u64>(leader, &TASK_START_BOOTTIME).unwrap_or(0);
-        let cgroup = cgroup_of(self.0);
-        // SAFETY: `owner` points to a whole Owner in a map value or on the stack. The leader's comm is read up to
-        // its NUL into zeroed bytes, so that what lies behind the NUL never makes two keys of one name.
+        let set = probe::<u64>(self.0, &TASK_CGROUPS).unwrap_or(0) as *const u8;
+        let unified = kernfs_id(probe::<u64>(set, &CSS_SET_DFL_CGROUP).unwrap_or(0) as *const u8);
+        // SAFETY: `owner` is what the caller says it is.
         unsafe {
-            (*owner).start_ns = start_ns;
-            (*owner).cgroup = cgroup;
-            (*owner).tgid = self.tgid();
+            (*owner).cgroup = if unified > ROOT_CGROUP { unified } else { self.legacy_cgroup().unwrap_or(unified) }
+        };
+        self.describe_group(owner);
+    }
+
+    /// All but the cgroup. Most tasks lead their group: then everything is in the task itself, and no call is needed.
+    #[inline(always)]
+    fn describe_group(self, owner: *mut Owner) {
+        let tgid = self.tgid();
+        // SAFETY: `owner` points to a whole Owner in a map value or on the stack. Typed loads off the task, calls for
+        // the leader of another thread.
+        unsafe {
+            (*owner).tgid = tgid;
             (*owner).zero = 0;
-            (*owner).comm = [0; 16];
-            let offset = TASK_COMM.load();
-            if offset != ABSENT_OFFSET {
-                bpf_probe_read_kernel_str(
-                    (*owner).comm.as_mut_ptr().cast(),
-                    16,
-                    leader.wrapping_add(offset as usize).cast(),
-                );
+            if field::<u32>(self.0, &TASK_PID) == Some(tgid) {
+                (*owner).start_ns = field(self.0, &TASK_START_BOOTTIME).unwrap_or(0);
+                (*owner).comm = until_nul(field(self.0, &TASK_COMM).unwrap_or([0; 2]));
+            } else {
+                let leader = probe::<u64>(self.0, &TASK_GROUP_LEADER).unwrap_or(0) as *const u8;
+                (*owner).start_ns = probe(leader, &TASK_START_BOOTTIME).unwrap_or(0);
+                (*owner).comm = until_nul(probe(leader, &TASK_COMM).unwrap_or([0; 2]));
             }
         }
+    }
+
+    /// Where a task is in the root of v2: its cgroup in the v1 hierarchy that user space chose, if it is in one.
+    #[inline(always)]
+    fn legacy_cgroup(self) -> Option<u64> {
+        let (index, subsys) = (CGROUP_V1_SUBSYS.load(), CSS_SET_SUBSYS.load());
+        if index == ABSENT_OFFSET || subsys == ABSENT_OFFSET {
+            return None;
+        }
+        let set = probe::<u64>(self.0, &TASK_CGROUPS)? as *const u8;
+        let css = probe_or_default::<u64>(set.wrapping_add(subsys as usize + index as usize * 8)) as *const u8;
+        let legacy = probe::<u64>(css, &CSS_CGROUP)? as *const u8;
+        let level = probe::<u32>(legacy, &CGROUP_LEVEL)?;
+        (level > 0).then(|| kernfs_id(legacy) | CGROUP_V1_FLAG)
     }
 }
 
-/// The v2 cgroup of a task or, where that is the root, its cgroup in the v1 hierarchy that user space chose.
+/// Id of the root of the v2 hierarchy: the first inode of its kernfs (`kernfs_create_root`).
+const ROOT_CGROUP: u64 = 1;
+
+/// A comm as it lies in memory, without what older kernels leave behind its NUL: that would make two keys of one name.
 #[inline(always)]
-fn cgroup_of(task: *const u8) -> u64 {
-    let set = probe::<u64>(task, &TASK_CGROUPS).unwrap_or(0) as *const u8;
-    let unified = probe::<u64>(set, &CSS_SET_DFL_CGROUP).unwrap_or(0) as *const u8;
-    let index = CGROUP_V1_SUBSYS.load();
-    if index != ABSENT_OFFSET && !unified.is_null() && probe::<u32>(unified, &CGROUP_LEVEL) == Some(0) {
-        let subsys = CSS_SET_SUBSYS.load();
-        if subsys != ABSENT_OFFSET {
-            let css = probe_or_default::<u64>(set.wrapping_add(subsys as usize + index as usize * 8)) as *const u8;
-            let legacy = probe::<u64>(css, &CSS_CGROUP).unwrap_or(0) as *const u8;
-            if let Some(level) = probe::<u32>(legacy, &CGROUP_LEVEL)
-                && level > 0
-            {
-                return kernfs_id(legacy) | CGROUP_V1_FLAG;
-            }
-        }
-    }
-    kernfs_id(unified)
+fn until_nul([first, second]: [u64; 2]) -> [u8; 16] {
+    let (end, later_end) = (zero_bytes(first), zero_bytes(second));
+    let second = if end == 0 { second & below(later_end) } else { 0 };
+    from_words(first & below(end), second)
+}
+
+/// The highest bit of each byte that is zero, right up to and including the lowest such byte.
+#[inline(always)]
+fn zero_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    word.wrapping_sub(ONES) & !word & ONES << 7
+}
+
+/// All bits below the lowest one that is set; all where none is.
+#[inline(always)]
+fn below(bits: u64) -> u64 {
+    bits.wrapping_sub(1) & !bits
 }
 
 /// The kernfs id of a cgroup, which is the inode number of its directory; 0 = unreadable.

@@ -22,7 +22,7 @@ pub fn tcp_rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
         if (known && (*note).owner.tgid == task.tgid()) || task.is_kernel_thread() {
             return 0;
         }
-        task.describe(&raw mut (*note).owner);
+        task.describe_current(&raw mut (*note).owner);
         (*note).provenance = provenance::USED;
     }
     0

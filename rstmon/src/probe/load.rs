@@ -31,6 +31,7 @@ pub(super) struct Loaded {
     pub(super) hooks: Vec<HookStatus>,
     pub(super) counts: CountReader,
     pub(super) ring: RingBuf<MapData>,
+    pub(super) until_wake: MapData,
     pub(super) settle: OwnedFd,
     pub(super) netns_tasks: NetnsTasks,
 }
@@ -54,8 +55,8 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8
     let mut hooks = attach_all(&mut ebpf, btf, &kernel_types, layout.send_has_reason)?;
     drop(kernel_types);
     let netns_tasks = task_iterator(&mut ebpf, &mut hooks)?;
-    let (counts, ring) = open_maps(&mut ebpf, options)?;
-    Ok(Loaded { ebpf, hooks, counts, ring, settle, netns_tasks })
+    let (counts, ring, until_wake) = open_maps(&mut ebpf, options)?;
+    Ok(Loaded { ebpf, hooks, counts, ring, until_wake, settle, netns_tasks })
 }
 
 /// Shows the log lines of a kernel half built with its `debug` feature (`cargo xtask bpf --debug`).
@@ -126,6 +127,7 @@ fn settings(options: &Options, layout: &Layout) -> Settings {
         words: vec![
             ("SEND_HAS_REASON", u32::from(layout.send_has_reason)),
             ("JIFFY_NS", jiffy_ns),
+            ("SECOND_JIFFIES", (1_000_000_000 / jiffy_ns).max(1)),
             ("IDLE_JIFFIES", u32::try_from(idle_jiffies).unwrap_or(u32::MAX)),
             ("KEEPALIVE_IDLE_MS", millis(options.keepalive_idle)),
             ("RATE_PER_SECOND", options.events_per_second),
@@ -296,7 +298,10 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, ProbeE
     ebpf.program_mut(name).ok_or_else(|| ProbeError::Object { reason: format!("it has no program {name}") })
 }
 
-fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<(CountReader, RingBuf<MapData>), ProbeError> {
+/// The maps that user space reads: counts, events, and the word that says when events wake their reader.
+type Maps = (CountReader, RingBuf<MapData>, MapData);
+
+fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<Maps, ProbeError> {
     let mut take =
         |name: &str| ebpf.take_map(name).ok_or_else(|| ProbeError::Object { reason: format!("it has no map {name}") });
     let data = |map: aya::maps::Map| match map {
@@ -317,7 +322,10 @@ fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<(CountReader, RingBuf
         settled: Vec::new(),
     };
     let ring = RingBuf::try_from(take("EVENTS")?).map_err(ProbeError::map("EVENTS"))?;
-    Ok((counts, ring))
+    let aya::maps::Map::Array(until_wake) = take("UNTIL_WAKE")? else {
+        return Err(ProbeError::Object { reason: "UNTIL_WAKE is no array".into() });
+    };
+    Ok((counts, ring, until_wake))
 }
 
 /// An error with its sources, in one line.

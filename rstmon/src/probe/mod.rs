@@ -4,6 +4,7 @@
 pub mod aspect;
 pub mod btf;
 pub mod counts;
+mod doorbell;
 pub mod error;
 mod kfuncs;
 pub mod layout;
@@ -98,13 +99,17 @@ pub struct Probe {
 /// The ring buffer before its reader is started.
 pub struct EventSource {
     ring: aya::maps::RingBuf<aya::maps::MapData>,
+    until_wake: aya::maps::MapData,
+    ring_bytes: u32,
     settle: OwnedFd,
 }
 
 impl EventSource {
     /// Starts the reader's thread. Threads keep the privileges they were started with: reduce them before.
     pub fn start(self) -> Result<(EventReader, Receiver<Vec<ResetRecord>>), ProbeError> {
-        EventReader::start(self.ring, self.settle)
+        let doorbell = doorbell::Doorbell::new(&self.ring, &self.until_wake, self.ring_bytes)
+            .map_err(|source| ProbeError::Reader { source })?;
+        EventReader::start(self.ring, doorbell, self.settle)
     }
 }
 
@@ -156,7 +161,12 @@ impl Probe {
             reasons: layout.reasons,
             counts: loaded.counts,
             netns_tasks: loaded.netns_tasks,
-            events: EventSource { ring: loaded.ring, settle: loaded.settle },
+            events: EventSource {
+                ring: loaded.ring,
+                until_wake: loaded.until_wake,
+                ring_bytes: options.ring_bytes,
+                settle: loaded.settle,
+            },
             programs: Programs { ebpf: loaded.ebpf, run_time: options.account_run_time.then(sys::account_run_time) },
         })
     }

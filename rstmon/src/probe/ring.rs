@@ -1,12 +1,16 @@
-//! The event path's reader: one thread that sleeps in poll(2) until the kernel has something, and hands batches to
+//! The event path's reader: one thread that sleeps until the kernel has something, and hands batches to
 //! a bounded channel. Neither it nor its consumer runs on the async runtime. When the channel is full it waits, the ring
 //! fills, and the kernel half counts what it loses: a slow consumer costs neither memory nor the runtime.
 
-use super::{error::ProbeError, sys};
+use super::{
+    doorbell::{Doorbell, Sleep},
+    error::ProbeError,
+    sys,
+};
 use aya::maps::{MapData, RingBuf};
 use rstmon_common::{Nudge, ResetRecord};
 use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    event::{EventfdFlags, Timespec, epoll, eventfd},
     fd::OwnedFd,
 };
 use std::{
@@ -31,6 +35,10 @@ const DRAIN_TIME: Duration = Duration::from_millis(100);
 const LAST_DRAIN_TIME: Duration = Duration::from_secs(2);
 /// How long after a nudge the undecided reset of that CPU is settled; a little over `PENDING_SETTLE_NS`.
 const SETTLE_AFTER: Duration = Duration::from_millis(12);
+/// How long a light sleep lasts: what an event may be late by, while others keep coming.
+const LIGHT_SLEEP: Duration = Duration::from_millis(20);
+/// What woke [`Drain::wait`]: anything but the bell is the ring.
+const BELL: u64 = 1;
 /// CPUs that may wait to be settled at once; further ones are settled by the reset that follows there.
 const WAITING_CPUS: usize = 1024;
 
@@ -75,6 +83,7 @@ impl EventReader {
     /// Starts the thread. `settle` is the program that decides what waits on a CPU.
     pub(super) fn start(
         ring: RingBuf<MapData>,
+        doorbell: Doorbell,
         settle: OwnedFd,
     ) -> Result<(Self, mpsc::Receiver<Vec<ResetRecord>>), ProbeError> {
         let (sender, receiver) = mpsc::sync_channel(WAITING_BATCHES);
@@ -82,9 +91,10 @@ impl EventReader {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| reader(error.into()))?;
         let bell = Arc::new(Bell { fd, stopping: AtomicBool::new(false) });
         let heard = Arc::clone(&bell);
+        let sources = sources(&ring, &bell).map_err(|error| reader(error.into()))?;
         let thread = std::thread::Builder::new()
             .name("rstmon-events".into())
-            .spawn(move || Drain { ring, settle, sender, waiting: Vec::new() }.run(&heard))
+            .spawn(move || Drain { ring, doorbell, sources, settle, sender, waiting: Vec::new() }.run(&heard))
             .map_err(reader)?;
         Ok((Self { bell, thread: Some(thread) }, receiver))
     }
@@ -118,8 +128,19 @@ enum Woken {
     ToStop,
 }
 
+/// What wakes the reader, in one descriptor. Of the ring only a wake-up counts (edge-triggered), not what is in it: it
+/// may fill while the reader sleeps lightly.
+fn sources(ring: &RingBuf<MapData>, bell: &Bell) -> rustix::io::Result<OwnedFd> {
+    let sources = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    epoll::add(&sources, ring.as_fd(), epoll::EventData::new_u64(0), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
+    epoll::add(&sources, &bell.fd, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+    Ok(sources)
+}
+
 struct Drain {
     ring: RingBuf<MapData>,
+    doorbell: Doorbell,
+    sources: OwnedFd,
     settle: OwnedFd,
     sender: mpsc::SyncSender<Vec<ResetRecord>>,
     /// CPUs with an undecided reset.
@@ -128,30 +149,38 @@ struct Drain {
 
 impl Drain {
     fn run(mut self, bell: &Bell) {
+        let mut busy = false;
         loop {
-            let woken = self.wait(bell);
+            let woken = self.wait(bell, busy);
             // What came in before the stop is still handed over.
             let time = if woken == Woken::ToStop { LAST_DRAIN_TIME } else { DRAIN_TIME };
-            if !self.drain(time) || woken == Woken::ToStop {
+            let Ok(records) = self.drain(time) else { return };
+            if woken == Woken::ToStop {
                 return;
             }
+            busy = records > 0;
             if woken == Woken::ToAnswer && self.sender.send(Vec::new()).is_err() {
                 return;
             }
         }
     }
 
-    /// Sleeps until there is something to do.
-    fn wait(&mut self, bell: &Bell) -> Woken {
-        let timeout =
-            (!self.waiting.is_empty()).then(|| Timespec { tv_sec: 0, tv_nsec: i64::from(SETTLE_AFTER.subsec_nanos()) });
-        let (rung, timed_out) = {
-            let mut fds =
-                [PollFd::from_borrowed_fd(self.ring.as_fd(), PollFlags::IN), PollFd::new(&bell.fd, PollFlags::IN)];
-            // An interrupted poll is a spurious wake-up: the drain below finds nothing.
-            let ready = poll(&mut fds, timeout.as_ref()).unwrap_or(1);
-            (!fds[1].revents().is_empty(), ready == 0)
+    /// Sleeps until there is something to do; after a drain that found something (`busy`) for a moment only.
+    fn wait(&mut self, bell: &Bell, busy: bool) -> Woken {
+        let for_events = match self.doorbell.prepare(busy) {
+            Sleep::Sound => None,
+            Sleep::Light => Some(LIGHT_SLEEP),
+            Sleep::None => Some(Duration::ZERO),
         };
+        let to_settle = (!self.waiting.is_empty()).then_some(SETTLE_AFTER);
+        let timeout = for_events.into_iter().chain(to_settle).min();
+        let timeout = timeout.map(|time| Timespec { tv_sec: 0, tv_nsec: i64::from(time.subsec_nanos()) });
+        let mut events = Vec::with_capacity(2);
+        // An interrupted sleep is a spurious wake-up: the drain finds nothing.
+        let interrupted =
+            epoll::wait(&self.sources, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()).is_err();
+        let rung = events.iter().any(|event| event.data.u64() == BELL);
+        let timed_out = events.is_empty() && !interrupted;
         let woken = match rung {
             false => Woken::ByEvents,
             true if bell.stopping.load(Ordering::Acquire) => Woken::ToStop,
@@ -176,10 +205,11 @@ impl Drain {
         });
     }
 
-    /// Hands over everything that is in the ring, or as much as there is time for: the ring still wakes the next
-    /// [`Self::wait`] then. `false` when nobody wants it any more.
-    fn drain(&mut self, time: Duration) -> bool {
+    /// Hands over everything that is in the ring, or as much as there is time for: the rest shortens the next
+    /// [`Self::wait`]. Says how many records there were; an error when nobody wants them any more.
+    fn drain(&mut self, time: Duration) -> Result<usize, mpsc::SendError<Vec<ResetRecord>>> {
         let started = Instant::now();
+        let mut records = 0;
         loop {
             let mut batch = Vec::new();
             while batch.len() < BATCH_RECORDS
@@ -195,13 +225,12 @@ impl Drain {
                 }
             }
             if batch.is_empty() {
-                return true;
+                return Ok(records);
             }
-            if self.sender.send(batch).is_err() {
-                return false;
-            }
+            records += batch.len();
+            self.sender.send(batch)?;
             if started.elapsed() > time {
-                return true;
+                return Ok(records);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     os::fd::{AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+    ptr::NonNull,
 };
 
 /// `include/uapi/asm-generic/socket.h`
@@ -155,6 +156,47 @@ pub(super) fn netns_cookie() -> io::Result<u64> {
         )
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(cookie) }
+}
+
+/// Memory of a map that this process shares with the kernel.
+pub(super) struct SharedPages {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the pages are accessed through atomics only, and belong to the process, not to a thread.
+unsafe impl Send for SharedPages {}
+
+impl SharedPages {
+    /// Maps the first `bytes` of a map, a multiple of the page size.
+    pub(super) fn map(map: BorrowedFd<'_>, bytes: usize, writable: bool) -> io::Result<Self> {
+        let protection = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
+        // SAFETY: a new mapping wherever the kernel likes; no memory in use is touched.
+        let start =
+            unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, map.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+        Ok(Self { start, bytes })
+    }
+
+    /// The atomic at an offset.
+    ///
+    /// # Safety
+    /// `T` must be an atomic, and `offset` a multiple of its alignment.
+    pub(super) unsafe fn at<T>(&self, offset: usize) -> &T {
+        assert!(offset + size_of::<T>() <= self.bytes, "within the mapping");
+        // SAFETY: within the mapping, which lives as long as `self`; aligned, and an atomic, by the caller's promise.
+        unsafe { self.start.add(offset).cast::<T>().as_ref() }
+    }
+}
+
+impl Drop for SharedPages {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, of that size; nothing borrows from it any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
 }
 
 fn raw(fd: BorrowedFd<'_>) -> u32 {

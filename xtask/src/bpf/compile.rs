@@ -23,9 +23,11 @@ use crate::{
 const UNSTABLE: &str = "aya_ebpf,rstmon_ebpf";
 
 /// What rustc is told, apart from paths.
-pub(super) const FLAGS: [&str; 6] = [
+pub(super) const FLAGS: [&str; 7] = [
     "-Clinker=bpf-linker",
     "-Clink-arg=--btf",
+    // Else LLVM makes a call of every memset and memmove, to a loop over bytes, which costs more than a helper.
+    "-Clink-arg=--disable-expand-memcpy-in-order",
     "-Cdebuginfo=2",
     "-Cpanic=abort",
     // ISA v3: atomic instructions that return a value, 32-bit jumps. Linux 5.12.
