@@ -18,6 +18,9 @@ use crate::{field::OURS, load::Totals};
 /// Label value of what was folded away: nobody's name.
 const FOLDED: &str = "_other";
 
+/// Of so many received resets one may be wrong: three times what was measured at worst.
+const RECEIVED_PER_KNOWN_FAULT: u64 = 5_000;
+
 /// Resets of each direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Both {
@@ -53,12 +56,22 @@ pub(crate) struct Account {
     pub(crate) overflow: u64,
     /// What rstmon itself says is missing (`rstmon_uncounted_resets`), without sign.
     pub(crate) uncounted: u64,
+    /// Runs of the two counting hooks that the kernel left out, and says so.
+    pub(crate) missed: u64,
 }
 
 impl Account {
     /// How far the counts are off, up or down.
     pub(crate) fn difference(&self) -> u64 {
         self.provoked.sent.abs_diff(self.counted.sent) + self.provoked.received.abs_diff(self.counted.received)
+    }
+
+    /// How far they are off that cannot be put down to what is known and not mended yet (docs/reliability.md): of
+    /// received resets a few in a hundred thousand are counted twice or not at all.
+    pub(crate) fn unexplained(&self) -> u64 {
+        let received = self.provoked.received.abs_diff(self.counted.received);
+        let known = self.provoked.received.div_ceil(RECEIVED_PER_KNOWN_FAULT);
+        self.provoked.sent.abs_diff(self.counted.sent) + received.saturating_sub(known)
     }
 
     /// Adds another daemon's account of the same scenario.
@@ -73,6 +86,7 @@ impl Account {
         self.everybody += other.everybody;
         self.overflow += other.overflow;
         self.uncounted += other.uncounted;
+        self.missed += other.missed;
     }
 }
 
@@ -126,6 +140,10 @@ impl Ledger {
             },
             everybody: grown(&[]),
             overflow: growth(now, &self.before, "rstmon_count_overflow_total", &[]),
+            missed: ["tcp_send_reset", "tcp_receive_reset"]
+                .map(|hook| growth(now, &self.before, "rstmon_probe_missed_runs_total", &[("hook", hook)]))
+                .iter()
+                .sum(),
             uncounted: format!("{:.0}", now.sum("rstmon_uncounted_resets", &[]).abs()).parse()?,
         })
     }
@@ -139,11 +157,12 @@ fn growth(now: &Metrics, before: &Metrics, name: &str, labels: &[(&str, &str)]) 
     now.count(name, labels).saturating_sub(before.count(name, labels))
 }
 
-/// Resets that processes received whose name is known and none of ours.
+/// Resets that processes received whose name is known and none of ours. One without an owner is ours: others have names.
 fn foreign(metrics: &Metrics) -> u64 {
     let received = metrics.select(RESETS, &[("direction", "received")]);
-    let foreign = received
-        .filter(|sample| sample.labels.get("process").is_some_and(|name| name != FOLDED && !name.starts_with(OURS)));
+    let foreign = received.filter(|sample| {
+        sample.labels.get("process").is_some_and(|name| !name.is_empty() && name != FOLDED && !name.starts_with(OURS))
+    });
     let sum: f64 = foreign.map(|sample| sample.value).sum();
     format!("{:.0}", sum.abs()).parse().unwrap_or(0)
 }
@@ -163,11 +182,23 @@ mod tests {
     }
 
     #[test]
+    fn only_the_known_fault_of_received_resets_is_let_through() {
+        let account = |sent, received| Account {
+            provoked: Both { sent: 10_000, received: 10_000 },
+            counted: Both { sent, received },
+            ..Account::default()
+        };
+        let unexplained = [(10_000, 10_002), (9_999, 10_000), (10_000, 9_998), (10_000, 9_990)]
+            .map(|(sent, received)| account(sent, received).unexplained());
+        assert_eq!(unexplained, [0, 1, 0, 8]);
+    }
+
+    #[test]
     fn resets_of_others_are_told_by_their_names() {
         let text = "rstmon_resets_total{direction=\"received\",process=\"st-storm4\"} 5\n\
                     rstmon_resets_total{direction=\"received\",process=\"curl\"} 3\n\
                     rstmon_resets_total{direction=\"received\",process=\"_other\"} 7\n\
-                    rstmon_resets_total{direction=\"received\"} 2\n";
+                    rstmon_resets_total{direction=\"received\",process=\"\"} 2\n";
         assert_eq!(foreign(&Metrics::parse(text).expect("well-formed")), 3);
     }
 }

@@ -95,8 +95,11 @@ impl Outcome {
             ..Finding::default()
         });
         let account = finding.account;
-        if account.difference() > 0 {
-            finding.complaints.push(format!("provoked {:?}, counted {:?}", account.provoked, account.counted));
+        if account.unexplained() > 0 {
+            finding.complaints.push(format!(
+                "provoked {:?}, counted {:?}, runs missed: {}",
+                account.provoked, account.counted, account.missed
+            ));
         }
         if account.uncounted > 0 {
             finding.complaints.push(format!("rstmon_uncounted_resets is off by {}", account.uncounted));
