@@ -15,6 +15,7 @@ pub mod privileges;
 mod ring;
 pub mod stats;
 mod sys;
+mod undecided;
 
 pub use counts::{CountReader, Counts};
 pub use error::ProbeError;

@@ -6,6 +6,7 @@ use super::{
     doorbell::{Doorbell, Sleep},
     error::ProbeError,
     sys,
+    undecided::Undecided,
 };
 use aya::maps::{MapData, RingBuf};
 use rstmon_common::{Nudge, ResetRecord};
@@ -33,14 +34,10 @@ const WAITING_BATCHES: usize = 16;
 const DRAIN_TIME: Duration = Duration::from_millis(100);
 /// The same for the last one: what is in the ring then is handed over, what a flood adds is not.
 const LAST_DRAIN_TIME: Duration = Duration::from_secs(2);
-/// How long after a nudge the undecided reset of that CPU is settled; a little over `PENDING_SETTLE_NS`.
-const SETTLE_AFTER: Duration = Duration::from_millis(12);
 /// How long a light sleep lasts: what an event may be late by, while others keep coming.
 const LIGHT_SLEEP: Duration = Duration::from_millis(20);
 /// What woke [`Drain::wait`]: anything but the bell is the ring.
 const BELL: u64 = 1;
-/// CPUs that may wait to be settled at once; further ones are settled by the reset that follows there.
-const WAITING_CPUS: usize = 1024;
 
 /// The reader; ends with its thread when dropped.
 pub struct EventReader {
@@ -94,7 +91,9 @@ impl EventReader {
         let sources = sources(&ring, &bell).map_err(|error| reader(error.into()))?;
         let thread = std::thread::Builder::new()
             .name("rstmon-events".into())
-            .spawn(move || Drain { ring, doorbell, sources, settle, sender, waiting: Vec::new() }.run(&heard))
+            .spawn(move || {
+                Drain { ring, doorbell, sources, settle, sender, undecided: Undecided::default() }.run(&heard);
+            })
             .map_err(reader)?;
         Ok((Self { bell, thread: Some(thread) }, receiver))
     }
@@ -143,8 +142,7 @@ struct Drain {
     sources: OwnedFd,
     settle: OwnedFd,
     sender: mpsc::SyncSender<Vec<ResetRecord>>,
-    /// CPUs with an undecided reset.
-    waiting: Vec<u32>,
+    undecided: Undecided,
 }
 
 impl Drain {
@@ -172,15 +170,13 @@ impl Drain {
             Sleep::Light => Some(LIGHT_SLEEP),
             Sleep::None => Some(Duration::ZERO),
         };
-        let to_settle = (!self.waiting.is_empty()).then_some(SETTLE_AFTER);
+        let to_settle = self.undecided.time_left(Instant::now());
         let timeout = for_events.into_iter().chain(to_settle).min();
         let timeout = timeout.map(|time| Timespec { tv_sec: 0, tv_nsec: i64::from(time.subsec_nanos()) });
         let mut events = Vec::with_capacity(2);
         // An interrupted sleep is a spurious wake-up: the drain finds nothing.
-        let interrupted =
-            epoll::wait(&self.sources, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()).is_err();
+        let _ = epoll::wait(&self.sources, rustix::buffer::spare_capacity(&mut events), timeout.as_ref());
         let rung = events.iter().any(|event| event.data.u64() == BELL);
-        let timed_out = events.is_empty() && !interrupted;
         let woken = match rung {
             false => Woken::ByEvents,
             true if bell.stopping.load(Ordering::Acquire) => Woken::ToStop,
@@ -189,20 +185,9 @@ impl Drain {
         if rung {
             bell.silence();
         }
-        if timed_out || woken == Woken::ToStop {
-            self.settle();
-        }
-        woken
-    }
-
-    /// Decides what has waited; a CPU whose reset is too young waits on.
-    fn settle(&mut self) {
         let program = &self.settle;
-        self.waiting.retain(|&cpu| match sys::run_on_cpu(program.as_fd(), cpu) {
-            Ok(still_waiting) => still_waiting > 0,
-            // The CPU went offline: its next reset, if any, decides.
-            Err(_) => false,
-        });
+        self.undecided.settle(Instant::now(), woken == Woken::ToStop, |cpu| sys::run_on_cpu(program.as_fd(), cpu).ok());
+        woken
     }
 
     /// Hands over everything that is in the ring, or as much as there is time for: the rest shortens the next
@@ -217,11 +202,8 @@ impl Drain {
             {
                 if let Ok(record) = ResetRecord::read_from_bytes(&item) {
                     batch.push(record);
-                } else if let Ok(nudge) = Nudge::read_from_bytes(&item)
-                    && self.waiting.len() < WAITING_CPUS
-                    && !self.waiting.contains(&nudge.cpu)
-                {
-                    self.waiting.push(nudge.cpu);
+                } else if let Ok(Nudge { cpu, .. }) = Nudge::read_from_bytes(&item) {
+                    self.undecided.nudged(cpu, Instant::now());
                 }
             }
             if batch.is_empty() {
