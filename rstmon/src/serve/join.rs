@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How long a received event waits for the sent one, and how long a sent one is remembered.
-pub const WAIT: Duration = Duration::from_millis(25);
+pub const WAIT: Duration = Duration::from_millis(80);
 /// Events of either kind that are kept at most; beyond it they pass unjoined.
 const KEPT: usize = 4096;
 
