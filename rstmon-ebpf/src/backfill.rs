@@ -12,7 +12,6 @@ use crate::{
 use aya_ebpf::helpers::generated::bpf_sock_from_file;
 use core::ffi::c_void;
 use rstmon_common::{
-    Tuple,
     key::{provenance, role, state},
     note::FIN_SEEN,
 };
@@ -55,7 +54,7 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
         (*note).provenance = provenance::BACKFILLED;
         if sock.state == state::LISTEN {
             (*note).role = role::LISTENER;
-            listeners::add(&Tuple { netns: tcp.netns(), local_port: tcp.local_port(), ..Tuple::default() });
+            listeners::add(&note::listener_key(tcp.netns(), tcp.local_port()));
         } else if sock.state != state::CLOSE {
             // Once the connection is gone, its tombstone needs it.
             (*note).role = tcp.end();

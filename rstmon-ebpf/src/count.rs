@@ -12,7 +12,8 @@ use rstmon_common::{
 
 const BPF_NOEXIST: u64 = 1;
 
-/// Counts one reset, at `now` in jiffies: finer time is not worth a look at the clock. Returns whether its event may be offered: the rate limit of its key allows it.
+/// Counts one reset, at `now` in jiffies: finer time is not worth a look at the clock. Returns whether its event may be
+/// offered: the rate limit of its key allows it.
 #[inline(never)]
 pub fn reset(key: &CountKey, now: u32) -> bool {
     let Some(slot) = slot(key) else { return false };

@@ -99,13 +99,6 @@ pub fn probe_into<T: Copy>(to: &mut T, address: *const u8) {
 #[inline(always)]
 pub fn probe_or_default<T: Copy + Default>(address: *const u8) -> T {
     let mut value = T::default();
-    // SAFETY: the destination is a local of the size given; the helper checks the source address.
-    unsafe {
-        aya_ebpf::helpers::generated::bpf_probe_read_kernel(
-            core::ptr::from_mut(&mut value).cast(),
-            width_of::<T>(),
-            address.cast(),
-        );
-    }
+    probe_into(&mut value, address);
     value
 }

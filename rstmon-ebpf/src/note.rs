@@ -51,10 +51,10 @@ pub fn tombstone(tuple: &Tuple) -> Option<&'static Tombstone> {
     unsafe { TOMBSTONES.get(tuple) }
 }
 
-/// Key of the tombstone of the listener that a segment to `tuple`'s local port would have met.
+/// Key of a listener, and of its tombstone: the one that a segment to that port would have met.
 #[inline(always)]
-pub fn listener_key(tuple: &Tuple) -> Tuple {
-    Tuple { local: [0; 16], remote: [0; 16], netns: tuple.netns, local_port: tuple.local_port, remote_port: 0 }
+pub fn listener_key(netns: u32, local_port: u16) -> Tuple {
+    Tuple { netns, local_port, ..Tuple::default() }
 }
 
 /// Remembers a closed connection. Replaces the least recently used one when full: never fails the close.

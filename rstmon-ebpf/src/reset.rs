@@ -297,7 +297,7 @@ impl Reset {
     #[inline(never)]
     pub fn add_memory(&mut self) {
         let syn = self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK);
-        let listener = note::listener_key(&self.work.tuple);
+        let listener = note::listener_key(self.work.tuple.netns, self.work.tuple.local_port);
         let anyone = listeners::ever(&listener);
         if self.kind() == socket::NONE && (syn || anyone && listeners::has(&listener)) {
             self.set_role(role::ACCEPTED);

@@ -147,5 +147,5 @@ fn ended(sock: Sock, tcp: Tcp, old: u8) {
 
 #[inline(always)]
 fn listener(tcp: Tcp) -> Tuple {
-    Tuple { netns: tcp.netns(), local_port: tcp.local_port(), ..Tuple::default() }
+    note::listener_key(tcp.netns(), tcp.local_port())
 }

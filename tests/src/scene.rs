@@ -196,6 +196,19 @@ impl Scene {
         self
     }
 
+    /// By how much the kernel's counters have grown, beside what they must have grown by, for a message.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn kernels_view(&self) -> Result<String> {
+        let mut view = Vec::new();
+        for Growth { watch, counters } in &self.growth {
+            let found = watch.growth()?;
+            view.extend(counters.iter().map(|(name, claimed)| format!("{name} {} of {claimed}", found.get(name))));
+        }
+        Ok(view.join(", "))
+    }
+
     /// Keeps processes, sysctls or namespaces until the scene is dropped.
     #[must_use]
     pub fn keep(mut self, thing: impl Any + Send) -> Self {

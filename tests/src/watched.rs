@@ -109,6 +109,14 @@ impl Watched {
         Ok(sample.with_context(|| format!("rstmon_hook_attached has no hook {hook}"))?.value > 0.0)
     }
 
+    /// What rstmon says it may not have seen, counted or told.
+    fn own_doubts(&self) -> Result<String> {
+        let metrics = self.daemon.scrape()?;
+        let doubts = ["rstmon_probe_missed_runs_total", "rstmon_count_overflow_total", "rstmon_events_lost_total"];
+        let told = doubts.map(|name| format!("{name} {}", metrics.count(name, &[])));
+        Ok(told.join(", "))
+    }
+
     /// The counters have grown since `before` by exactly what a scene provoked, as far as this kernel shows it.
     ///
     /// # Errors
@@ -133,7 +141,12 @@ impl Watched {
         if reached.is_err() || found != claimed {
             let events = self.tail.events().unwrap_or_default();
             let last: Vec<String> = events[events.len().saturating_sub(LAST)..].iter().map(summary).collect();
-            bail!("{RESETS} grew by {found:?} (sent, received), expected {claimed:?}; last seen:\n{}", last.join("\n"));
+            bail!(
+                "{RESETS} grew by {found:?} (sent, received), expected {claimed:?}; meanwhile {}; {}; last seen:\n{}",
+                scene.kernels_view()?,
+                self.own_doubts()?,
+                last.join("\n")
+            );
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use rstmon_tests::{
     scenario::{open, victim},
     skip,
     stage::{Family, Stage},
+    vitals::Vitals,
     wait::{self, SOON},
     watched::Watched,
 };
@@ -148,9 +149,7 @@ fn it_starts_with_little_work_and_stays_small() {
     // Not the time on the clock, which is as long as others keep the processors busy; `cargo xtask bench` measures that.
     let worked = cpu_time(daemon.pid());
     assert!(worked < START, "ready after {worked:?} of work, allowed are {START:?}");
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).unwrap();
-    let resident: u64 = resident.parse().unwrap();
+    let resident = Vitals::of(daemon.pid()).unwrap().resident_kib;
     assert!(resident < RESIDENT_KIB, "resident are {resident} KiB, allowed are {RESIDENT_KIB}");
 }
 

@@ -28,6 +28,13 @@ impl Spread {
         })
     }
 
+    /// Of each figure of some rounds; `None` of none.
+    pub(super) fn of_columns<const N: usize>(rounds: &[[f64; N]]) -> Option<[Self; N]> {
+        let columns: Option<Vec<Self>> =
+            (0..N).map(|column| Self::of(rounds.iter().map(|round| round[column]))).collect();
+        columns?.try_into().ok()
+    }
+
     /// `median (lower..upper)`.
     pub(super) fn show(&self, digits: usize) -> String {
         let mut text = format!("{:.digits$}", self.median);
@@ -78,6 +85,8 @@ mod tests {
         assert_eq!(found, Spread { median: 1.5, lower: 1.25, upper: 1.75, rounds: 2 });
         assert_eq!(Spread::of([7.0]).map(|one| (one.lower, one.median, one.upper)), Some((7.0, 7.0, 7.0)));
         assert_eq!(Spread::of([]), None);
+        assert_eq!(Spread::of_columns(&[[1.0, 7.0], [2.0, 7.0]]).map(|[first, _]| first), Some(found));
+        assert_eq!(Spread::of_columns::<2>(&[]), None);
     }
 
     #[test]

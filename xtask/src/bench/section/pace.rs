@@ -66,15 +66,8 @@ pub(in crate::bench) fn measure(effort: &Effort) -> anyhow::Result<Paces> {
         Ok(found)
     })?;
     let pace = |(asked, rounds): (&Option<f64>, &Vec<[f64; 5]>)| {
-        let spread = |column: usize| Spread::of(rounds.iter().map(|round| round[column]));
-        Some(Pace {
-            asked: *asked,
-            resets_per_second: spread(0)?,
-            cpu_percent: spread(1)?,
-            sleeps_per_second: spread(2)?,
-            resident_mib: spread(3)?,
-            peak_mib: spread(4)?,
-        })
+        let [resets_per_second, cpu_percent, sleeps_per_second, resident_mib, peak_mib] = Spread::of_columns(rounds)?;
+        Some(Pace { asked: *asked, resets_per_second, cpu_percent, sleeps_per_second, resident_mib, peak_mib })
     };
     PACES.iter().zip(&rounds).map(pace).collect::<Option<_>>().map(Paces).context("no round")
 }

@@ -43,14 +43,8 @@ pub(in crate::bench) fn measure(effort: &Effort) -> anyhow::Result<Processes> {
         Ok(found)
     })?;
     let many = |(processes, own): (&u32, &Vec<[f64; 4]>)| {
-        let spread = |column: usize| Spread::of(own.iter().map(|round| round[column]));
-        Some(Many {
-            processes: *processes,
-            start_ms: spread(0)?,
-            scrape_ms: spread(1)?,
-            idle_cpu_percent: spread(2)?,
-            resident_mib: spread(3)?,
-        })
+        let [start_ms, scrape_ms, idle_cpu_percent, resident_mib] = Spread::of_columns(own)?;
+        Some(Many { processes: *processes, start_ms, scrape_ms, idle_cpu_percent, resident_mib })
     };
     PROCESSES.iter().zip(&rounds).map(many).collect::<Option<_>>().map(Processes).context("no round")
 }

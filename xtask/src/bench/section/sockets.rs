@@ -48,14 +48,9 @@ pub(in crate::bench) fn measure(effort: &Effort) -> anyhow::Result<OpenSockets> 
         Ok(found)
     })?;
     let open = |(sockets, own): (&u32, &Vec<[f64; 3]>)| {
-        let spread = |column: usize| Spread::of(own.iter().map(|round| round[column]));
-        Some(Open {
-            sockets: *sockets,
-            start_ms: spread(0)?,
-            added_ms: Spread::of(own.iter().zip(&rounds[0]).map(|(own, none)| own[0] - none[0]))?,
-            resident_mib: spread(1)?,
-            hook_ns_per_connection: spread(2)?,
-        })
+        let added_ms = Spread::of(own.iter().zip(&rounds[0]).map(|(own, none)| own[0] - none[0]))?;
+        let [start_ms, resident_mib, hook_ns_per_connection] = Spread::of_columns(own)?;
+        Some(Open { sockets: *sockets, start_ms, added_ms, resident_mib, hook_ns_per_connection })
     };
     SOCKETS.iter().zip(&rounds).map(open).collect::<Option<_>>().map(OpenSockets).context("no round")
 }

@@ -50,15 +50,8 @@ pub(in crate::bench) fn measure(effort: &Effort) -> anyhow::Result<Subscribers> 
     let range = Range::new()?;
     let rounds = interleaved(effort.at_most(MOST_ROUNDS), READERS.len(), |one| round(effort, &range, READERS[one]))?;
     let some = |(readers, own): (&usize, &Vec<[f64; 5]>)| {
-        let spread = |column: usize| Spread::of(own.iter().map(|round| round[column]));
-        Some(Few {
-            readers: *readers,
-            cpu_percent: spread(0)?,
-            delivered_per_second: spread(1)?,
-            resident_mib: spread(2)?,
-            lost: spread(3)?,
-            resets_per_second: spread(4)?,
-        })
+        let [cpu_percent, delivered_per_second, resident_mib, lost, resets_per_second] = Spread::of_columns(own)?;
+        Some(Few { readers: *readers, resets_per_second, cpu_percent, delivered_per_second, resident_mib, lost })
     };
     READERS.iter().zip(&rounds).map(some).collect::<Option<_>>().map(Subscribers).context("no round")
 }
