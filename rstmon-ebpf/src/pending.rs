@@ -6,15 +6,18 @@
 //! anything else proves it true. When nothing follows, user space settles it (`settle` below) after a moment.
 //!
 //! Two slots: softirqs do not nest, so what follows in softirq is decisive; a process that works off a socket's
-//! backlog can be interrupted in between, so its slot waits for its own socket or for time to pass.
+//! backlog can be interrupted in between, so its slot waits until it lets go of the socket's lock, at the latest for
+//! its own socket's next hook.
 
 use crate::{
     atomic, count, event,
+    layout::{SK_LOCK_OWNED, probe},
     maps::{PENDING, Pending, UNDECIDED, Undecided},
     reset::{Reset, now_ns},
     sock::{Tcp, jiffies},
 };
-use aya_ebpf::{helpers::generated::bpf_get_smp_processor_id, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
+use core::ffi::c_void;
 use rstmon_common::{
     ResetRecord, Tuple, evidence,
     key::state,
@@ -23,7 +26,8 @@ use rstmon_common::{
 
 const SOFTIRQ: u32 = 0;
 const PROCESS: u32 = 1;
-/// How long a process may take between the two hooks before its slot is taken for settled.
+/// How long a process may take between the two hooks before its slot is taken for settled: the memory of a socket that
+/// is gone may look like one that is locked.
 const PROCESS_SETTLE_NS: u64 = 100_000_000;
 
 /// Whether a received reset may be data that met a closed socket.
@@ -80,9 +84,7 @@ fn decide_waiting(undecided: *mut Undecided, answered: Option<Tcp>) {
                     take(undecided, index);
                 } else if sk != 0
                     // Another socket at the same address: the one that waited is gone.
-                    && (index == SOFTIRQ
-                        || same.is_some()
-                        || now_ns().wrapping_sub((*record).time_ns) >= PROCESS_SETTLE_NS)
+                    && (index == SOFTIRQ || same.is_some() || is_let_go(sk, now_ns().wrapping_sub((*record).time_ns)))
                 {
                     commit(undecided, index, slot);
                 }
@@ -133,10 +135,17 @@ fn take(undecided: *mut Undecided, index: u32) -> bool {
     sk != 0
 }
 
-/// Run by user space on a CPU (`BPF_PROG_TEST_RUN`): settles what has waited long enough there.
-/// Returns how many still wait.
-#[raw_tracepoint(tracepoint = "sys_enter")]
-pub fn settle(_ctx: RawTracePointContext) -> i32 {
+/// Whether the process that was working off this socket's backlog is done with it.
+#[inline(always)]
+fn is_let_go(sk: u64, age_ns: u64) -> bool {
+    probe::<u32>(sk as *const u8, &SK_LOCK_OWNED).unwrap_or(0) == 0 || age_ns >= PROCESS_SETTLE_NS
+}
+
+/// Run by user space on a CPU (`BPF_PROG_TEST_RUN`): settles what has waited long enough there. Returns how many still
+/// wait; aya's macro for such a program would return 0 instead.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "raw_tp/sys_enter")]
+pub extern "C" fn settle(_ctx: *mut c_void) -> u32 {
     let now_ns = now_ns();
     let mut waiting = 0;
     let Some(undecided) = UNDECIDED.get_ptr_mut(0) else { return 0 };
@@ -144,12 +153,14 @@ pub fn settle(_ctx: RawTracePointContext) -> i32 {
         if let Some(slot) = PENDING.get_ptr_mut(index) {
             // SAFETY: live map values of this CPU.
             unsafe {
-                if *word(undecided, index) != 0 {
-                    if now_ns.wrapping_sub((*slot).record.time_ns) >= PENDING_SETTLE_NS {
-                        commit(undecided, index, slot);
-                    } else {
-                        waiting += 1;
-                    }
+                let sk = word(undecided, index).read_volatile();
+                let age_ns = now_ns.wrapping_sub((*slot).record.time_ns);
+                // It may run within a softirq's hooks, but not between them for as long as that.
+                let settled = if index == SOFTIRQ { age_ns >= PENDING_SETTLE_NS } else { is_let_go(sk, age_ns) };
+                if sk != 0 && settled {
+                    commit(undecided, index, slot);
+                } else if sk != 0 {
+                    waiting += 1;
                 }
             }
         }

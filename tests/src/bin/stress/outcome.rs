@@ -95,7 +95,7 @@ impl Outcome {
             ..Finding::default()
         });
         let account = finding.account;
-        if account.unexplained() > 0 {
+        if account.difference() > 0 {
             finding.complaints.push(format!(
                 "provoked {:?}, counted {:?}, runs missed: {}",
                 account.provoked, account.counted, account.missed
