@@ -196,6 +196,20 @@ impl Scene {
         self
     }
 
+    /// Whether the kernel's counters have grown by what they must have grown by.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn came_about(&self) -> Result<bool> {
+        for Growth { watch, counters } in &self.growth {
+            let found = watch.growth()?;
+            if counters.iter().any(|(name, claimed)| found.get(name) != *claimed) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// By how much the kernel's counters have grown, beside what they must have grown by, for a message.
     ///
     /// # Errors
