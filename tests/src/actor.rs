@@ -6,18 +6,22 @@ use std::{
     os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
+    interruption,
     netns::Place,
     protocol::{Fields, Reply},
     wait::{self, LATER, SOON},
 };
+
+/// Between two looks at whether this process was interrupted.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// A running actor; killed and reaped on drop.
 #[derive(Debug)]
@@ -171,9 +175,16 @@ impl Actor {
     }
 
     fn hear(&mut self, deadline: Duration) -> Result<Reply> {
-        match self.replies.recv_timeout(wait::patient(deadline)) {
-            Ok(line) => line.parse(),
-            Err(error) => bail!("{}[{}] does not answer: {error}; its stderr is above", self.comm, self.pid()),
+        let end = Instant::now() + wait::patient(deadline);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let heard = self.replies.recv_timeout(left.min(GLANCE));
+            interruption::check()?;
+            match heard {
+                Ok(line) => return line.parse(),
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                Err(error) => bail!("{}[{}] does not answer: {error}; its stderr is above", self.comm, self.pid()),
+            }
         }
     }
 }

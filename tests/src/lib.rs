@@ -2,7 +2,7 @@
 //!
 //! Contract: traffic stays on loopback or inside network namespaces that this crate made; everything it changes
 //! (namespaces, control groups, sysctls, child processes) is undone on drop, and what a killed run left behind is
-//! removed by the next one. Nothing here waits for time to pass where a condition can be observed.
+//! removed by the next one. A program that asks for it ([`interruption`]) can be interrupted. Nothing here waits for time to pass where a condition can be observed.
 //!
 //! The traffic half (everything but [`daemon`] and [`tail`]) needs no rstmon: the kernel's own counters, tracepoints
 //! and error numbers are its oracle, and `tests/scenarios.rs` holds every scenario against them.
@@ -16,6 +16,7 @@ pub mod daemon;
 pub mod follower;
 pub mod hostile;
 pub mod http;
+pub mod interruption;
 pub mod judge;
 pub mod kernel;
 pub mod machine;

@@ -2,7 +2,10 @@
 
 use std::{
     fs::{self, File},
-    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    os::{
+        fd::AsFd as _,
+        unix::{fs::MetadataExt as _, process::CommandExt as _},
+    },
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -86,8 +89,9 @@ impl NetNs {
         static SWEEP: Once = Once::new();
         SWEEP.call_once(remove_stale);
         let name = format!("{PREFIX}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        tool(&format!("ip netns add {name}"))?;
+        // Before it is there: what is half made has to go, too.
         let netns = Self(Arc::new(Named(name)));
+        tool(&format!("ip netns add {}", netns.name()))?;
         tool(&format!("ip -n {} link set lo up", netns.name()))?;
         Ok(netns)
     }
@@ -133,7 +137,9 @@ fn tool(words: &str) -> Result<String> {
     let name = words.next().context("no tool named")?;
     let program = crate::skip::find(name).with_context(|| format!("{name} is not installed"))?;
     let arguments: Vec<&str> = words.collect();
-    let output = Command::new(program).args(&arguments).output().with_context(|| format!("starting {name}"))?;
+    // In a process group of its own: Ctrl-C is meant for the tests, which go on to put away what they made.
+    let output =
+        Command::new(program).args(&arguments).process_group(0).output().with_context(|| format!("starting {name}"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         bail!("{name} {}: {}: {}", arguments.join(" "), output.status, stderr.trim());

@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Result, bail};
 
+use crate::interruption;
+
 /// How long a condition that needs no more than a scheduler's turn may take on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(10);
 
@@ -64,13 +66,14 @@ pub fn moment(length: Duration) {
 /// Polls `condition` until it yields a value.
 ///
 /// # Errors
-/// The condition's own error at once, or after `deadline` one that names `what` was awaited.
+/// The condition's own error at once, an [`interruption`], or after `deadline` one that names `what` was awaited.
 pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let (started, deadline) = (Instant::now(), patient(deadline));
     loop {
         if let Some(value) = condition()? {
             return Ok(value);
         }
+        interruption::check()?;
         if started.elapsed() > deadline {
             bail!("gave up after {deadline:?} waiting for {what}");
         }

@@ -130,7 +130,8 @@ Examples:
   cargo xtask stress --json                  one JSON document
 
 Ends with a table of resets provoked and counted, events lost, faults injected, memory and descriptors; any difference and
-any growth fails. Nothing else on the machine should provoke resets meanwhile.")]
+any growth fails. Nothing else on the machine should provoke resets meanwhile. Interrupted (SIGINT, SIGTERM, SIGHUP), it puts
+away what it made and ends with 128 plus the signal's number.")]
     Stress(stress::Arguments),
     /// Draw the README's picture of `rstmon top` anew, after a change to the view; needs tmux.
     Picture,
@@ -177,7 +178,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
         Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
         Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
-        Task::Stress(arguments) => stress::stress(&workspace, &arguments)?,
+        Task::Stress(arguments) => match stress::stress(&workspace, &arguments)? {},
         Task::Picture => picture::draw(&workspace)?,
         Task::Vm(arguments) => vm::vm(&workspace, &arguments)?,
     }

@@ -1,7 +1,10 @@
 //! `cargo xtask stress`: the reliability suite (`tests/src/bin/stress`), with the program that is shipped, as root.
 //! docs/reliability.md says what it does.
 
-use std::{ffi::OsString, path::Path};
+use std::{convert::Infallible, ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command};
+
+use anyhow::Context as _;
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::{dist, elevate::Privilege, process, workspace::Workspace};
 
@@ -44,13 +47,29 @@ impl Arguments {
     }
 }
 
-/// Builds what is shipped and the suite, and runs it on this terminal.
-pub(crate) fn stress(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+/// Builds what is shipped and the suite, and replaces this process with it: the suite puts away what it made when it is
+/// interrupted, so signals and the exit status have to be its own.
+pub(crate) fn stress(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Infallible> {
+    let mut suite = built(workspace, arguments)?;
+    let error = suite.exec();
+    Err(error).with_context(|| format!("cannot execute `{}`", process::describe(&suite)))
+}
+
+/// The short form as a step among others; called by the main thread, with which the suite ends.
+pub(crate) fn step(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut suite = built(workspace, &Arguments::default())?;
+    // SAFETY: between fork and exec it makes one system call and allocates nothing.
+    unsafe { suite.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::TERM))?)) };
+    Ok(process::run(&mut suite)?)
+}
+
+fn built(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Command> {
     let program = dist::program(workspace)?;
     process::run(workspace.cargo().args(["build", "--quiet", "--locked", "--package", "rstmon-tests", "--bins"]))?;
     let suite = workspace.target.join("debug/stress");
-    process::run(Privilege::detect()?.command("env").arg(binary_is(&program)).arg(suite).args(arguments.words()))?;
-    Ok(())
+    let mut command = Privilege::detect()?.command("env");
+    command.arg(binary_is(&program)).arg(suite).args(arguments.words());
+    Ok(command)
 }
 
 /// The variable by which tests know the program; sudo hands no variables on, `env` does.

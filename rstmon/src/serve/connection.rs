@@ -51,8 +51,9 @@ where
     let mut stopping = shared.stopping.clone();
     let limits = Arc::clone(&shared.limits);
     let router = TowerToHyperService::new(std::mem::take(&mut shared.router));
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         turn.server();
+        request.extensions_mut().insert(Arc::clone(&turn));
         let (router, shared) = (router.clone(), shared.clone());
         async move { Ok::<_, std::convert::Infallible>(answer(&router, &shared, request).await) }
     });

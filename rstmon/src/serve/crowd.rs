@@ -6,7 +6,7 @@
 //! before and is idle goes after those who never did. A scraper that asks as it connects passes through any crowd.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,10 @@ use tokio::time::sleep;
 
 /// Whose move it is on a connection.
 #[derive(Debug)]
-pub(super) struct Turn(Mutex<Option<Waiting>>);
+pub(super) struct Turn {
+    waiting: Mutex<Option<Waiting>>,
+    cut_off: AtomicBool,
+}
 
 /// The client's move.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +31,8 @@ struct Waiting {
 impl Default for Turn {
     /// The client's, which has just connected.
     fn default() -> Self {
-        Self(Mutex::new(Some(Waiting { since: Instant::now(), idle: false })))
+        let waiting = Mutex::new(Some(Waiting { since: Instant::now(), idle: false }));
+        Self { waiting, cut_off: AtomicBool::new(false) }
     }
 }
 
@@ -47,12 +51,22 @@ impl Turn {
         self.get().is_none()
     }
 
+    /// The client does not take its answer and has had its time: the connection ends.
+    pub(super) fn cut_off(&self) {
+        self.cut_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that is why it ends. Whoever makes the answer, and is dropped, would not know otherwise.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+
     fn set(&self, waiting: Option<Waiting>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
     }
 
     fn get(&self) -> Option<Waiting> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -100,7 +100,11 @@ impl<S> Guard<S> {
                 self.phase = Phase::Idle;
                 self.turn.client(false);
             }
-            return poll_deadline(&mut self.write_deadline, self.write, context).map(Err);
+            let overstayed = poll_deadline(&mut self.write_deadline, self.write, context);
+            if overstayed.is_ready() {
+                self.turn.cut_off();
+            }
+            return overstayed.map(Err);
         }
         result
     }
@@ -250,10 +254,12 @@ mod tests {
     #[tokio::test]
     async fn an_idle_connection_has_its_own_deadline() {
         let (_client, server) = duplex(64);
-        let mut guard = Guard::new(server, &limits(LONG, Some(SHORT), None), Arc::default());
+        let turn = Arc::<Turn>::default();
+        let mut guard = Guard::new(server, &limits(LONG, Some(SHORT), None), Arc::clone(&turn));
         guard.write_all(b"answer").await.expect("room for the answer");
         let error = guard.read(&mut [0]).await.expect_err("nothing comes");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(!turn.is_cut_off(), "it took all of its answer");
     }
 
     #[tokio::test]
@@ -270,9 +276,13 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_does_not_read_is_cut() {
         let (_client, server) = duplex(4);
-        let mut guard = Guard::new(server, &limits(LONG, Some(LONG), Some(SHORT)), Arc::default());
+        let turn = Arc::<Turn>::default();
+        let mut guard = Guard::new(server, &limits(LONG, Some(LONG), Some(SHORT)), Arc::clone(&turn));
+        guard.write_all(b"fits").await.expect("room");
+        assert!(!turn.is_cut_off());
         let error = guard.write_all(b"more than fits").await.expect_err("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(turn.is_cut_off());
     }
 
     #[tokio::test]

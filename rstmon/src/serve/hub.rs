@@ -2,8 +2,8 @@
 //!
 //! Contract: publishing never waits and never grows memory. Each subscriber has a bounded queue; a line that does not
 //! fit is dropped for that subscriber alone, counted, and announced to it at the very place of the gap by a line
-//! `{"schema":1,"lost":N}`. Who takes nothing for [`STALL`] while its queue is full is cut off, and
-//! counted, too. A subscriber unregisters when it is dropped.
+//! `{"schema":1,"lost":N}`. Who takes nothing for [`STALL`] while its queue is full is cut off, and counted, too, as is
+//! one whose connection is cut off before that. A subscriber unregisters when it is dropped.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -229,6 +229,22 @@ impl Subscription {
         Some(self.accept(delivery))
     }
 
+    /// Gives up the seat because the reader was cut off for taking nothing. Counted once, whoever cut it off.
+    pub(super) fn cut_off(&self) {
+        if self.leave() {
+            self.shared.cut.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there was a seat to give up.
+    fn leave(&self) -> bool {
+        let mut seats = self.shared.seats();
+        let before = seats.taken.len();
+        seats.taken.retain(|seat| seat.id != self.id);
+        self.shared.seated.store(seats.taken.len(), Ordering::Relaxed);
+        seats.taken.len() < before
+    }
+
     fn remembered(&mut self) -> Option<Arc<str>> {
         while let Some(event) = self.history.pop_front() {
             if let Some(line) = event_line(&event) {
@@ -261,9 +277,7 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut seats = self.shared.seats();
-        seats.taken.retain(|seat| seat.id != self.id);
-        self.shared.seated.store(seats.taken.len(), Ordering::Relaxed);
+        self.leave();
     }
 }
 
@@ -396,5 +410,18 @@ mod tests {
         assert_eq!(hub.slow_subscriber_lost(), 3);
         assert_eq!(drain(&mut stalled), ["1"]);
         assert!(stalled.lines.is_closed(), "its stream ends");
+        stalled.cut_off();
+        assert_eq!(hub.subscribers_cut(), 1, "counted once");
+    }
+
+    #[test]
+    fn who_is_cut_off_with_its_connection_is_counted_and_who_leaves_is_not() {
+        let hub = Hub::new(2, 1);
+        let seat = || hub.subscribe(Filter::default(), Vec::new()).expect("a seat");
+        let (stalled, leaving) = (seat(), seat());
+        stalled.cut_off();
+        assert_eq!((hub.subscribers_cut(), hub.has_subscribers()), (1, true));
+        drop((stalled, leaving));
+        assert_eq!((hub.subscribers_cut(), hub.has_subscribers()), (1, false));
     }
 }

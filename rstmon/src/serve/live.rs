@@ -11,11 +11,12 @@ use axum::http::StatusCode;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use super::crowd::Turn;
 use super::filter::Filter;
 use super::hub::{EVENT_SCHEMA, Subscription};
 use super::respond::{JSON, NDJSON, common_headers, content, not_found, read_only, text};
@@ -98,6 +99,7 @@ impl IntoResponse for WorkFailed {
 
 async fn events(
     State(Live { source, stopping, .. }): State<Live>,
+    Extension(turn): Extension<Arc<Turn>>,
     follow_what: Result<Query<Follow>, QueryRejection>,
 ) -> Result<Response, WorkFailed> {
     let wrong = |error: &dyn std::fmt::Display| {
@@ -114,25 +116,40 @@ async fn events(
     };
     // The answer's header goes out only after the subscription stands: who has it misses nothing from then on.
     Ok(match off_thread(move || source.subscribe(history.unwrap_or(usize::MAX), filter)).await? {
-        Ok(subscription) => content(NDJSON, follow(subscription, stopping)),
+        Ok(lines) => content(NDJSON, follow(Reader { lines, turn }, stopping)),
         Err(full) => text(StatusCode::SERVICE_UNAVAILABLE, full),
     })
 }
 
-fn follow(subscription: Subscription, stopping: Stopping) -> Body {
-    let begin = (subscription, stopping, tokio::time::Instant::now());
-    Body::from_stream(stream::unfold(begin, async |(mut lines, mut stopping, not_before)| {
+/// A subscription and the connection it goes out on.
+struct Reader {
+    lines: Subscription,
+    turn: Arc<Turn>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // The connection's deadline runs from the first line that had to wait, so it mostly comes before the hub's.
+        if self.turn.is_cut_off() {
+            self.lines.cut_off();
+        }
+    }
+}
+
+fn follow(reader: Reader, stopping: Stopping) -> Body {
+    let begin = (reader, stopping, tokio::time::Instant::now());
+    Body::from_stream(stream::unfold(begin, async |(mut reader, mut stopping, not_before)| {
         let next = async {
             tokio::time::sleep_until(not_before).await;
-            lines.next().await
+            reader.lines.next().await
         };
         let first = tokio::select! {
             () = stopping.stopped() => None,
             line = next => line,
         };
-        let batch = batch(first?, || lines.next_queued());
+        let batch = batch(first?, || reader.lines.next_queued());
         let pause = if batch.len() < BATCH_BYTES { GATHER } else { Duration::ZERO };
-        Some((Ok::<_, Infallible>(batch), (lines, stopping, tokio::time::Instant::now() + pause)))
+        Some((Ok::<_, Infallible>(batch), (reader, stopping, tokio::time::Instant::now() + pause)))
     }))
 }
 

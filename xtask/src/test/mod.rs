@@ -71,7 +71,7 @@ impl Runner<'_> {
             }
             Action::Program => drop(dist::program(self.workspace)?),
             Action::Packages => dist::check(self.workspace)?,
-            Action::Stress => stress::stress(self.workspace, &stress::Arguments::default())?,
+            Action::Stress => stress::step(self.workspace)?,
             Action::KernelMatrix => vm::matrix(self.workspace, &[], &[], false)?,
             Action::ServiceVm => vm::service(self.workspace, None)?,
             Action::Cargo { args, env } => {

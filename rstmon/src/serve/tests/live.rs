@@ -2,13 +2,18 @@
 
 use std::os::unix::net::UnixListener as StdUnixListener;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt as _, Stream, StreamExt};
 use tokio::net::UnixStream;
 
 use super::*;
 
 async fn next(lines: &mut (impl Stream<Item = Result<String, ClientError>> + Unpin)) -> Option<String> {
     timeout(PATIENCE, lines.next()).await.expect("a line").transpose().unwrap()
+}
+
+/// A line that is there already.
+fn next_now(lines: &mut (impl Stream<Item = Result<String, ClientError>> + Unpin)) -> Option<String> {
+    lines.next().now_or_never().flatten().transpose().unwrap()
 }
 
 #[tokio::test]
@@ -99,6 +104,31 @@ async fn a_subscriber_that_leaves_is_forgotten() {
     assert!(server.source.hub.has_subscribers());
     drop(events);
     eventually("the subscription ends", || !server.source.hub.has_subscribers()).await;
+    assert_eq!(server.source.hub.subscribers_cut(), 0);
+}
+
+#[tokio::test]
+async fn a_subscriber_that_takes_nothing_is_cut_off_and_counted() {
+    // Both with a queue that overflows and with one that never does.
+    for queue_lines in [4, 100_000] {
+        let source = FakeSource { hub: Hub::new(2, queue_lines), ..FakeSource::default() };
+        let short = Some(Duration::from_millis(200));
+        let server = start_with(source, |options, _| options.unix_limits.write = short).await;
+        let mut taking = server.client().events(0, &Filter::default()).await.unwrap();
+        let mut stalled = UnixStream::connect(&server.socket).await.unwrap();
+        stalled.write_all(&request("GET", "/v1/events?history=0", "")).await.unwrap();
+        stalled.read_exact(&mut [0; 15]).await.unwrap();
+        let long = "x".repeat(4096);
+        eventually("it is cut off", || {
+            server.source.publish(&long);
+            // The other one takes all that is there.
+            while next_now(&mut taking).is_some() {}
+            server.source.hub.subscribers_cut() > 0
+        })
+        .await;
+        assert_eq!(server.source.hub.subscribers_cut(), 1);
+        assert!(server.source.hub.has_subscribers(), "the other one keeps its seat");
+    }
 }
 
 #[tokio::test]

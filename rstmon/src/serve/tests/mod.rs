@@ -223,7 +223,7 @@ fn assert_contains(answer: &str, part: &str) {
 }
 
 /// Waits until `condition` holds.
-async fn eventually(what: &str, condition: impl Fn() -> bool) {
+async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let poll = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -7,6 +7,7 @@ use rstmon_tests::{protocol::Fields, random::Random};
 use rustix::{
     io::Errno,
     net::{self, SocketFlags},
+    process::{Signal, set_parent_process_death_signal},
     thread::set_name,
 };
 
@@ -32,6 +33,8 @@ pub(crate) fn crowd(closed: SocketAddr, count: u64, seed: u64, names: usize, pre
         let pid = unsafe { libc::fork() };
         check(pid).during("fork")?;
         if pid == 0 {
+            // Its listener is the child's, too: a connection that is not accepted any more would stay open.
+            let _ = set_parent_process_death_signal(Some(Signal::KILL));
             let lived = if leaves { leave_unread(&name, kind, open_address) } else { be_refused(&name, kind, closed) };
             // SAFETY: ends the child at once, without the parent's buffers being written a second time. What it has
             // open is closed by the kernel, in the order of the descriptors.

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use rstmon_tests::{
     actor::Actor,
+    interruption,
     machine::Machine,
     netns::Place,
     random::Random,
@@ -33,6 +34,8 @@ impl Field {
     /// A fresh namespace, on a machine where no test provokes resets meanwhile.
     pub(crate) fn new(arguments: Arguments) -> Result<Self> {
         let alone = Machine::exclusive()?;
+        // Not earlier: that wait is ended by any signal, and there is nothing to put away.
+        interruption::watch()?;
         let stage = Stage::loopback(Family::V4)?;
         // All of a documentation prefix is this namespace's own; 127/8 is already.
         stage.server().tool("ip -6 route add local 2001:db8::/32 dev lo")?;

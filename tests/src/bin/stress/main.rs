@@ -28,12 +28,26 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rstmon_tests::{daemon, skip};
+use rstmon_tests::{daemon, interruption, skip};
 
-use crate::{arguments::Arguments, field::Field, outcome::Outcome, report::Report, scenario::Scenario};
+use crate::{
+    arguments::Arguments,
+    field::Field,
+    outcome::Outcome,
+    report::Report,
+    scenario::{Chosen, Scenario, witness},
+};
+
+/// What a shell adds to a signal's number for the exit status of what it ended.
+const BY_SIGNAL: u8 = 128;
 
 fn main() -> ExitCode {
-    match Arguments::parse(std::env::args().skip(1)).and_then(|arguments| stress(&arguments)) {
+    let clean = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| stress(&arguments));
+    if let (Err(why), Some(signal)) = (interruption::check(), interruption::signal()) {
+        say(&format!("stress: {why}; what it made is put away"));
+        return ExitCode::from(BY_SIGNAL + signal);
+    }
+    match clean {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -48,16 +62,18 @@ fn stress(arguments: &Arguments) -> Result<bool> {
     ensure!(daemon::unless_ready("stress"), "the suite needs root and a built rstmon ({})", daemon::BINARY);
     ensure!(skip::unless_installed("stress", &["ip"]), "network namespaces need iproute2");
     let started = Instant::now();
-    let scenarios = scenario::chosen(&arguments.only, arguments.step_clock)?;
+    let Chosen { scenarios, witness } = scenario::chosen(arguments)?;
     say(&format!("stress: seed {}; the same load again: --seed {}", arguments.seed, arguments.seed));
     let mut field = Field::new(arguments.clone()).context("preparing the ground")?;
-    // It takes more than a minute.
-    let witness = arguments.full.then(|| scenario::witness::begin(&mut field));
-    let mut outcomes: Vec<Outcome> = scenarios.into_iter().map(|scenario| play(scenario, &mut field)).collect();
+    let witness = witness.then(|| witness::begin(&mut field));
+    let mut outcomes = Vec::new();
+    for scenario in scenarios {
+        outcomes.push(play(scenario, &mut field)?);
+    }
     if let Some(witness) = witness {
-        say(&format!("stress: {}", scenario::witness::NAME));
+        say(&format!("stress: {}", witness::NAME));
         let witnessed = witness.and_then(|witness| witness.end(&mut field));
-        outcomes.push(Outcome::of(scenario::witness::NAME, scenario::witness::WHAT, started, witnessed));
+        outcomes.push(ended(Outcome::of(witness::NAME, witness::WHAT, started, witnessed))?);
     }
     let report = Report { seed: arguments.seed, full: arguments.full, seconds: started.elapsed(), outcomes };
     let text = if arguments.json { format!("{:#}\n", report.json()) } else { report.to_string() };
@@ -65,16 +81,21 @@ fn stress(arguments: &Arguments) -> Result<bool> {
     Ok(report.is_clean())
 }
 
-fn play(scenario: &Scenario, field: &mut Field) -> Outcome {
+fn play(scenario: &Scenario, field: &mut Field) -> Result<Outcome> {
     say(&format!("stress: {}", scenario.name));
     let started = Instant::now();
     field.reseed(scenario.name);
-    let outcome = Outcome::of(scenario.name, scenario.what, started, (scenario.play)(field));
+    ended(Outcome::of(scenario.name, scenario.what, started, (scenario.play)(field)))
+}
+
+/// Says how it went, unless it was interrupted: then there is nothing to be said of it, and no next one.
+fn ended(outcome: Outcome) -> Result<Outcome> {
+    interruption::check()?;
     for complaint in &outcome.finding.complaints {
-        say(&format!("stress: {}: {complaint}", scenario.name));
+        say(&format!("stress: {}: {complaint}", outcome.name));
     }
-    say(&format!("stress: {}: {:.1} s", scenario.name, outcome.took.as_secs_f64()));
-    outcome
+    say(&format!("stress: {}: {:.1} s", outcome.name, outcome.took.as_secs_f64()));
+    Ok(outcome)
 }
 
 /// Says how it goes; the report has standard output for itself.

@@ -2,7 +2,7 @@
 //! matrix is no place for what is the same on every kernel and slow under emulation.
 
 /// A file of `tests/tests` that is not part of the matrix, and why.
-pub(super) const EXCLUDED: [(&str, &str); 8] = [
+pub(super) const EXCLUDED: [(&str, &str); 9] = [
     ("formats", "the metrics' formats do not depend on the kernel; needs promtool and Python"),
     ("hostile_http", "web server under siege: user space only"),
     ("hostile_names", "floods of a hundred thousand connections: minutes under emulation; counting has its own"),
@@ -12,6 +12,7 @@ pub(super) const EXCLUDED: [(&str, &str); 8] = [
         "access",
         "who may use the daemon's socket: user space only; users and groups are the service's virtual machine's",
     ),
+    ("stress", "the reliability suite when it is interrupted: user space only"),
     ("service", "the life of a service: the service's own virtual machine tests it under systemd"),
     ("top", "a terminal: user space only"),
 ];

@@ -13,7 +13,7 @@ pub(crate) mod witness;
 
 use anyhow::{Result, ensure};
 
-use crate::{field::Field, outcome::Finding};
+use crate::{arguments::Arguments, field::Field, outcome::Finding};
 
 /// One of them.
 pub(crate) struct Scenario {
@@ -49,14 +49,27 @@ const ALL: [Scenario; 11] = [
     scenario("soak", "all of it again and again; nothing may grow", soak::play),
 ];
 
-/// Those of these names; all that can be, if there are none.
-pub(crate) fn chosen(names: &[String], clock: bool) -> Result<Vec<&'static Scenario>> {
+/// What is to be played.
+pub(crate) struct Chosen {
+    /// One after the other.
+    pub(crate) scenarios: Vec<&'static Scenario>,
+    /// Whether there is a witness to them, or, without any, to its own load. It takes more than a minute.
+    pub(crate) witness: bool,
+}
+
+/// Those of the names that are given; if there are none, all that can be, and the witness in the long form.
+pub(crate) fn chosen(arguments: &Arguments) -> Result<Chosen> {
+    let names = &arguments.only;
     for name in names {
-        let known: Vec<&str> = ALL.iter().map(|scenario| scenario.name).collect();
+        let known: Vec<&str> = ALL.iter().map(|scenario| scenario.name).chain([witness::NAME]).collect();
         ensure!(known.contains(&name.as_str()), "no scenario {name}; there are {}", known.join(", "));
     }
-    let wanted = |scenario: &&Scenario| names.is_empty() || names.iter().any(|name| name == scenario.name);
-    Ok(ALL.iter().filter(wanted).filter(|scenario| clock || !scenario.needs_clock).collect())
+    let is_named = |wanted: &str| names.iter().any(|name| name == wanted);
+    let wanted = |scenario: &&Scenario| {
+        (names.is_empty() || is_named(scenario.name)) && (arguments.step_clock || !scenario.needs_clock)
+    };
+    let witness = if names.is_empty() { arguments.full } else { is_named(witness::NAME) };
+    Ok(Chosen { scenarios: ALL.iter().filter(wanted).collect(), witness })
 }
 
 #[cfg(test)]
@@ -65,13 +78,25 @@ mod tests {
 
     #[test]
     fn the_clock_is_left_alone_unless_asked() {
-        let names = |names: &[&str], clock| {
-            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-            chosen(&names, clock).map(|found| found.iter().map(|scenario| scenario.name).collect::<Vec<_>>())
-        };
-        assert!(!names(&[], false).expect("all").contains(&"clock"));
-        assert!(names(&[], true).expect("all").contains(&"clock"));
-        assert_eq!(names(&["soak", "kill"], false).expect("known"), ["kill", "soak"]);
-        assert!(names(&["nonsense"], false).is_err());
+        assert!(!names("").contains(&"clock"));
+        assert!(names("--step-clock").contains(&"clock"));
+    }
+
+    #[test]
+    fn names_choose_and_the_witness_is_for_the_long_form_or_by_name() {
+        assert_eq!(names("--only soak --only kill"), ["kill", "soak"]);
+        assert_eq!(names("--only witness --full"), [""; 0]);
+        assert!(find("--only nonsense").is_err());
+        let witness = ["", "--full", "--full --only kill", "--only witness", "--only kill --only witness"]
+            .map(|words| find(words).expect("known").witness);
+        assert_eq!(witness, [false, true, false, true, true]);
+    }
+
+    fn find(words: &str) -> Result<Chosen> {
+        chosen(&Arguments::parse(words.split_whitespace().map(str::to_owned)).expect("valid"))
+    }
+
+    fn names(words: &str) -> Vec<&'static str> {
+        find(words).expect("known").scenarios.iter().map(|scenario| scenario.name).collect()
     }
 }

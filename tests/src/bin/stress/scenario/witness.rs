@@ -1,5 +1,5 @@
 //! Readers of events that take nothing: counted as lost for them, no memory for them, cut off after a minute. And the one
-//! daemon that lives through all scenarios, with such readers: its account is the sum of theirs.
+//! daemon that lives through all scenarios that are played, with such readers: its account is the sum of theirs.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
 /// What the report calls it.
 pub(crate) const NAME: &str = "witness";
 /// What it is.
-pub(crate) const WHAT: &str = "one daemon through all of the above, with readers that take nothing for over a minute";
+pub(crate) const WHAT: &str = "one daemon through all that is played, with readers that take nothing for over a minute";
 
 /// Readers that take nothing.
 const STALLED: usize = 8;
