@@ -204,9 +204,11 @@ impl Reset {
             self.set(evidence::UNREAD, is_some(tcp.unread()));
             self.set(evidence::UNSENT, is_some(unsent));
             self.set(evidence::UNACKED, is_some(unacked));
-            if let Some(silence) = tcp.silence(self.now) {
-                self.set(evidence::SILENT, silence >= IDLE_JIFFIES.load() && tcp.retransmitting() == 0);
-            }
+            let silence = tcp.silence(self.now);
+            self.set(
+                evidence::SILENT,
+                silence != ABSENT_U32 && silence >= IDLE_JIFFIES.load() && tcp.retransmitting() == 0,
+            );
             self.add_close(closed_ns, idle_before_close_ms);
         }
         if self.work.key.cgroup == 0 {

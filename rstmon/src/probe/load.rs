@@ -16,7 +16,11 @@ use aya::{
     maps::{Array, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, FEntry, FExit, Iter, Program, ProgramError, RawTracePoint},
 };
-use rstmon_common::{kfunc::KFUNCS, limits::ABSENT_OFFSET};
+use aya_obj::btf::BtfKind;
+use rstmon_common::{
+    kfunc::{KFUNCS, RDONLY_CAST},
+    limits::ABSENT_OFFSET,
+};
 use std::{
     io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
@@ -44,11 +48,11 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8
     };
     let kernel_types = aya::Btf::parse(data, aya::Endianness::default())
         .map_err(|error| ProbeError::Load { reason: error.to_string() })?;
-    let bound = kfuncs::bind(&mut object, &KFUNCS, |name| {
-        kernel_types.id_by_type_name_kind(name, aya_obj::btf::BtfKind::Func).ok()
-    });
+    let bound = kfuncs::bind(&mut object, &KFUNCS, |name| kernel_types.id_by_type_name_kind(name, BtfKind::Func).ok());
     tracing::debug!(bound, "calls to the kernel's own functions");
-    let mut ebpf = load_object(options, layout, &object, &kernel_types)?;
+    let types = types(&kernel_types);
+    tracing::debug!(?types, "casts");
+    let mut ebpf = load_object(options, layout, &object, &kernel_types, types)?;
     #[cfg(feature = "debug")]
     log_from_kernel(&mut ebpf);
     let settle = load_settle(&mut ebpf)?;
@@ -74,7 +78,27 @@ fn log_from_kernel(ebpf: &mut Ebpf) {
     });
 }
 
-fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: &aya::Btf) -> Result<Ebpf, ProbeError> {
+/// The types that the kernel half casts to, with the constants that hold their ids.
+const TYPES: [(&str, &str); 3] =
+    [("TASK_TYPE", "task_struct"), ("TCP_TYPE", "tcp_sock"), ("WORDS_TYPE", "rtnl_link_stats64")];
+
+/// Their ids; all 0 where the kernel has no cast, or lacks one of them.
+fn types(kernel_types: &aya::Btf) -> [u32; TYPES.len()] {
+    let id = |name: &str, kind| kernel_types.id_by_type_name_kind(name, kind).ok();
+    let ids = TYPES.map(|(_, name)| id(name, BtfKind::Struct));
+    match (id(RDONLY_CAST.name, BtfKind::Func), ids) {
+        (Some(_), [Some(task), Some(tcp), Some(words)]) => [task, tcp, words],
+        _ => [0; TYPES.len()],
+    }
+}
+
+fn load_object(
+    options: &Options,
+    layout: &Layout,
+    object: &[u8],
+    kernel_types: &aya::Btf,
+    types: [u32; TYPES.len()],
+) -> Result<Ebpf, ProbeError> {
     let settings = settings(options, layout);
     let mut loader = EbpfLoader::new();
     loader.btf(Some(kernel_types)).verifier_log_level(if options.verifier_log {
@@ -88,6 +112,9 @@ fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: 
     }
     for (name, value) in &settings.words {
         loader.override_global(name, value, true);
+    }
+    for ((name, _), id) in TYPES.iter().zip(&types) {
+        loader.override_global(name, id, true);
     }
     loader.override_global("RACE_WINDOW_NS", &settings.race_window_ns, true);
     loader.override_global("HOST_NETNS_COOKIE", &settings.netns_cookie, true);
