@@ -40,6 +40,8 @@ settings! {
     RATE_PER_SECOND: u32 = 0;
     /// 1 where tombstones are kept.
     TOMBSTONES_ON: u32 = 0;
+    /// Tombstones of connections, less one.
+    TOMBSTONES_MASK: u32 = 0;
     /// Cookie of the network namespace that rstmon is in; 0 = unknown.
     HOST_NETNS_COOKIE: u64 = 0;
     /// Type ids in the kernel's BTF, for [`Object`]: 0 where the kernel has no cast.

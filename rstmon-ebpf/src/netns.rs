@@ -5,7 +5,7 @@
 //! numbers go to the next namespace as soon as one is gone.
 
 use crate::{
-    atomic, count,
+    atomic, count, front,
     layout::{HOST_NETNS_COOKIE, NET_COOKIE, NSPROXY_NET, Object, TASK_NSPROXY, TASK_PID, TASK_TYPE, field},
     maps::NETNS_SENT,
     skb::Segment,
@@ -43,6 +43,9 @@ pub fn tally_sent(tcp: Option<Tcp>, segment: Segment) {
 fn counter(cookie: u64) -> Option<*mut u64> {
     if cookie == 0 {
         return None;
+    }
+    if let Some(sent) = front::sent(cookie) {
+        return Some(sent);
     }
     if let Some(sent) = NETNS_SENT.get_ptr_mut(cookie) {
         return Some(sent);

@@ -73,7 +73,7 @@ impl Segment {
         };
         let start = head.wrapping_add(network as usize);
         match cast(start, &WORDS_TYPE) {
-            Some(words) => copy(words, headers),
+            Some(words) => copy(words.cast(), headers),
             None => probe_into(headers, start),
         }
         let (ports, offset_flags) = match transport.wrapping_sub(network) {
@@ -151,10 +151,10 @@ impl Header {
 
 /// Copies words from where loads are allowed.
 #[inline(always)]
-fn copy(from: *const u8, to: &mut Headers) {
+fn copy(from: *const u64, to: &mut Headers) {
     for (index, word) in to.iter_mut().enumerate() {
         // SAFETY: the verifier checks each load; one of an address that cannot be read yields 0.
-        *word = unsafe { core::ptr::read_volatile(from.cast::<u64>().add(index)) };
+        *word = unsafe { core::ptr::read_volatile(from.add(index)) };
     }
 }
 

@@ -36,6 +36,13 @@ pub(super) fn bind(object: &mut [u8], kfuncs: &[Kfunc], id: impl Fn(&str) -> Opt
     bound
 }
 
+/// Whether tracepoints may run with preemption on, by the kernel's per-CPU variables: they do where they are protected by
+/// SRCU, which has one of them (`DEFINE_SRCU_FAST(tracepoint_srcu)` in `kernel/tracepoint.c`, 7.0 on). Kernels before 6.13
+/// have it too, for tracepoints in idle CPUs. Where BTF names no such variables at all, it is taken for granted.
+pub(super) fn tracepoints_are_preempted(has_variable: impl Fn(&str) -> bool) -> bool {
+    has_variable("tracepoint_srcu_srcu_data") || !has_variable("softnet_data")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +55,14 @@ mod tests {
         let bound = bind(&mut object, &KFUNCS, |name| (name == PREEMPT_DISABLE.name).then_some(0x0102));
         assert_eq!(bound, 1);
         assert_eq!(object, [call(0, 6), [0x85, 0x20, 0, 0, 2, 1, 0, 0], NOTHING].concat());
+    }
+
+    #[test]
+    fn preemption_is_left_on_only_where_the_kernel_turned_it_off() {
+        let preempted = |variables: &[&str]| tracepoints_are_preempted(|name| variables.contains(&name));
+        assert!(!preempted(&["softnet_data"]));
+        assert!(preempted(&["softnet_data", "tracepoint_srcu_srcu_data"]));
+        assert!(preempted(&[]));
     }
 
     #[test]
