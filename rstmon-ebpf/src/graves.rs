@@ -20,13 +20,27 @@ const PATIENCE: u32 = 16;
 const DEPTH: u32 = 8;
 const TUPLE_WORDS: usize = size_of::<Tuple>() / size_of::<u64>();
 
+#[inline(always)]
+fn words(tuple: &Tuple) -> &[u64; TUPLE_WORDS] {
+    // SAFETY: a tuple is as many words, and is aligned to them.
+    unsafe { &*core::ptr::from_ref(tuple).cast() }
+}
+
+/// Without a way out for each word, all of which the verifier would follow.
+#[inline(always)]
+fn is_same(one: &Tuple, other: &Tuple) -> bool {
+    let mut difference = 0;
+    for (one, other) in words(one).iter().zip(words(other)) {
+        difference |= one ^ other;
+    }
+    difference == 0
+}
+
 /// The newest grave of a hash, by number; 0 = none.
 #[inline(always)]
 fn newest(tuple: &Tuple) -> Option<*mut u64> {
-    // SAFETY: a tuple is as many words, and is aligned to them.
-    let words = unsafe { &*core::ptr::from_ref(tuple).cast::<[u64; TUPLE_WORDS]>() };
     let mut sum = 0u64;
-    for word in words {
+    for word in words(tuple) {
         sum = (sum ^ word ^ word >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
     NEWEST.get_ptr_mut(number_of(sum >> 32) & TOMBSTONES_MASK.load())
@@ -83,13 +97,14 @@ pub fn find(tuple: &Tuple, to: *mut Tombstone, own: *mut u64) -> bool {
             if number == 0 || number_of(word) != number {
                 return false;
             }
-            if (*grave).tuple == *tuple {
-                return copy(grave, word, tuple, to, own);
+            if is_same(&(*grave).tuple, tuple) {
+                break;
             }
             number = number_of(word >> 32);
         }
+        // Found, or too far away: the copy is of another connection then, and told so.
+        grave(number).is_some_and(|grave| copy(grave, number, tuple, to, own))
     }
-    false
 }
 
 /// Waits until a grave is not busy: the newest of a hash may just be written.
@@ -111,11 +126,12 @@ unsafe fn wait(word: *const u64) {
 /// # Safety
 /// All must be within live map values.
 #[inline(always)]
-unsafe fn copy(grave: *const Grave, word: u64, tuple: &Tuple, to: *mut Tombstone, own: *mut u64) -> bool {
+unsafe fn copy(grave: *const Grave, number: u32, tuple: &Tuple, to: *mut Tombstone, own: *mut u64) -> bool {
     // SAFETY: by the caller's promise.
     unsafe {
+        let word = (&raw const (*grave).word).read_volatile();
         atomic::fence(own);
-        let same = (*grave).tuple == *tuple;
+        let same = number_of(word) == number && is_same(&(*grave).tuple, tuple);
         *to = (*grave).tombstone;
         atomic::fence(own);
         same && (&raw const (*grave).word).read_volatile() == word

@@ -51,11 +51,14 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8
         .map_err(|error| ProbeError::Load { reason: error.to_string() })?;
     let id = |name: &str, kind| kernel_types.id_by_type_name_kind(name, kind).ok();
     let preempted = kfuncs::tracepoints_are_preempted(|name| id(name, BtfKind::Var).is_some());
-    let bound = kfuncs::bind(&mut object, &KFUNCS, |name| {
-        if name == RDONLY_CAST.name || preempted { id(name, BtfKind::Func) } else { None }
+    let cast = id(RDONLY_CAST.name, BtfKind::Func);
+    let bound = kfuncs::bind(&mut object, &KFUNCS, |name| match name {
+        name if name == RDONLY_CAST.name => cast,
+        name if preempted => id(name, BtfKind::Func),
+        _ => None,
     });
     tracing::debug!(bound, preempted, "calls to the kernel's own functions");
-    let types = types(&kernel_types);
+    let types = if cast.is_some() { types(&kernel_types) } else { [0; TYPES.len()] };
     tracing::debug!(?types, "casts");
     let mut ebpf = load_object(options, layout, &object, &kernel_types, types)?;
     #[cfg(feature = "debug")]
@@ -87,12 +90,10 @@ fn log_from_kernel(ebpf: &mut Ebpf) {
 const TYPES: [(&str, &str); 3] =
     [("TASK_TYPE", "task_struct"), ("TCP_TYPE", "tcp_sock"), ("WORDS_TYPE", "rtnl_link_stats64")];
 
-/// Their ids; all 0 where the kernel has no cast, or lacks one of them.
+/// Their ids; all 0 where the kernel lacks one of them.
 fn types(kernel_types: &aya::Btf) -> [u32; TYPES.len()] {
-    let id = |name: &str, kind| kernel_types.id_by_type_name_kind(name, kind).ok();
-    let ids = TYPES.map(|(_, name)| id(name, BtfKind::Struct));
-    match (id(RDONLY_CAST.name, BtfKind::Func), ids) {
-        (Some(_), [Some(task), Some(tcp), Some(words)]) => [task, tcp, words],
+    match TYPES.map(|(_, name)| kernel_types.id_by_type_name_kind(name, BtfKind::Struct)) {
+        [Ok(task), Ok(tcp), Ok(words)] => [task, tcp, words],
         _ => [0; TYPES.len()],
     }
 }
