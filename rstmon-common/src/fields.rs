@@ -23,6 +23,7 @@ macro_rules! kernel_fields {
             SKC_FLAGS: u64 = "sock_common", "skc_flags";
             SK_LINGERTIME: u64 = "sock", "sk_lingertime";
             SK_LOCK_OWNED: u32 = "sock", "sk_lock.owned";
+            SK_PROTOCOL: u16 = "sock", "sk_protocol";
             SK_SHUTDOWN: u8 = "sock", "sk_shutdown";
             SK_ACK_BACKLOG: u32 = "sock", "sk_ack_backlog";
             SK_MAX_ACK_BACKLOG: u32 = "sock", "sk_max_ack_backlog";

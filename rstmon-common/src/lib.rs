@@ -8,6 +8,7 @@
 
 pub mod evidence;
 pub mod fields;
+pub mod front;
 pub mod key;
 pub mod kfunc;
 pub mod limits;

@@ -89,3 +89,16 @@ pub struct Tombstone {
     /// Always zero.
     pub zero: [u8; 2],
 }
+
+/// A tombstone with the connection it is of: two cache lines.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grave {
+    /// Its number and, in the upper half, that of the one of the same hash before it; 0 = none.
+    pub word: u64,
+    /// The connection's ends.
+    pub tuple: Tuple,
+    /// What is remembered.
+    pub tombstone: Tombstone,
+}
+const _: () = assert!(size_of::<Grave>() == 128);

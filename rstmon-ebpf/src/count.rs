@@ -1,7 +1,7 @@
 //! The counting path: one slot a key, exact under any load.
 
 use crate::{
-    atomic,
+    atomic, front,
     layout::{RATE_PER_SECOND, SECOND_JIFFIES},
     maps::{COUNTS_0, COUNTS_1, GENERATION, LOST, OVERFLOW},
 };
@@ -24,10 +24,15 @@ pub fn reset(key: &CountKey, now: u32) -> bool {
     }
 }
 
-/// The slot of a key on this CPU: in the generation that counts or, where that is full, an overflow slot.
+/// The slot of a key on this CPU: in the front table, else in the hash of the generation that counts or, where that is
+/// full, an overflow slot.
 #[inline(always)]
 fn slot(key: &CountKey) -> Option<*mut CountSlot> {
-    let map = if GENERATION.get(0) == Some(&0) { &COUNTS_0 } else { &COUNTS_1 };
+    let generation = GENERATION.get(0).copied().unwrap_or(1);
+    if let Some(slot) = front::slot(key, generation) {
+        return Some(slot);
+    }
+    let map = if generation == 0 { &COUNTS_0 } else { &COUNTS_1 };
     if let Some(slot) = map.get_ptr_mut(key) {
         return Some(slot);
     }

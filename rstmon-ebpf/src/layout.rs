@@ -4,7 +4,7 @@
 //! against the kernel's own types, and removes the reads of fields that the kernel lacks.
 
 use aya_ebpf::Global;
-use rstmon_common::limits::ABSENT_OFFSET;
+use rstmon_common::{kfunc::RDONLY_CAST, limits::ABSENT_OFFSET};
 
 macro_rules! offsets {
     ($($name:ident: $ty:ty = $strukt:literal, $member:literal;)*) => {
@@ -40,8 +40,16 @@ settings! {
     RATE_PER_SECOND: u32 = 0;
     /// 1 where tombstones are kept.
     TOMBSTONES_ON: u32 = 0;
+    /// Tombstones of connections, less one.
+    TOMBSTONES_MASK: u32 = 0;
     /// Cookie of the network namespace that rstmon is in; 0 = unknown.
     HOST_NETNS_COOKIE: u64 = 0;
+    /// Type ids in the kernel's BTF, for [`Object`]: 0 where the kernel has no cast.
+    TASK_TYPE: u32 = 0;
+    /// `struct tcp_sock`.
+    TCP_TYPE: u32 = 0;
+    /// A structure of words and nothing else, at least as large as [`crate::skb::Headers`]: what a buffer is read as.
+    WORDS_TYPE: u32 = 0;
     /// Index into `css_set.subsys` of the v1 hierarchy used where a task is in the v2 root; `ABSENT_OFFSET` = none.
     CGROUP_V1_SUBSYS: u32 = ABSENT_OFFSET;
 }
@@ -74,6 +82,59 @@ pub fn probe<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> Option
         return None;
     }
     Some(probe_or_default(base.wrapping_add(offset as usize)))
+}
+
+/// A kernel object that pointers are followed from: by loads after a cast to its type (6.2 on), otherwise by calls of
+/// [`probe`]. A NULL on the way, or an address that cannot be read, yields 0 either way.
+#[derive(Clone, Copy)]
+pub struct Object(*const u8);
+
+impl Object {
+    /// What is at an address, taken for a structure of the type that `type_id` holds.
+    #[inline(always)]
+    pub fn at(address: *const u8, type_id: &Global<u32>) -> Self {
+        Self(cast(address, type_id).unwrap_or(address))
+    }
+
+    /// A field; `None` when the kernel has no such.
+    #[inline(always)]
+    pub fn get<T: Copy + Default>(self, offset: &Global<u32>) -> Option<T> {
+        // SAFETY: where there is a cast, the pointer is typed: by it, or because it was loaded from such a one.
+        if can_cast() { unsafe { field(self.0, offset) } } else { probe(self.0, offset) }
+    }
+
+    /// What a field points to.
+    #[inline(always)]
+    pub fn follow(self, offset: &Global<u32>) -> Option<Self> {
+        self.get::<u64>(offset).map(|address| Self(address as *const u8))
+    }
+
+    /// What element `index` of an array of pointers points to; the array begins at `offset`.
+    #[inline(always)]
+    pub fn follow_nth(self, offset: &Global<u32>, index: u32) -> Option<Self> {
+        Self(self.0.wrapping_add(index as usize * size_of::<u64>())).follow(offset)
+    }
+}
+
+/// Whether the kernel lets pointers be cast.
+#[inline(always)]
+pub fn can_cast() -> bool {
+    WORDS_TYPE.load() != 0
+}
+
+/// An address as a pointer to a structure of the type that `type_id` holds, from which loads are allowed; `None` where
+/// the kernel has no cast.
+#[inline(always)]
+pub fn cast(address: *const u8, type_id: &Global<u32>) -> Option<*const u8> {
+    if !can_cast() {
+        return None;
+    }
+    // SAFETY: on BPF targets a function's address is the number in the call instruction, and this one is replaced before
+    // the program is loaded; it has this signature.
+    let function = unsafe {
+        core::mem::transmute::<usize, extern "C" fn(*const u8, u32) -> *const u8>(RDONLY_CAST.placeholder as usize)
+    };
+    Some(function(address, type_id.load()))
 }
 
 /// Width of a field as helpers want it.

@@ -6,9 +6,9 @@
 //! | `answer` | resets that the hook of sent ones hides on kernels before 6.10 |
 //! | `state`, `used`, `accept`, `backfill` | the hooks that learn owners |
 //! | `reset` | evidence and owner of one reset -> the key it is counted under |
-//! | `count`, `event`, `pending` | the counting path, the event path, received resets that wait for a verdict |
+//! | `count`, `front`, `event`, `pending` | the counting path and its short cut, the event path, received resets that wait for a verdict |
 //! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
-//! | `note`, `listeners`, `maps` | socket-local storage, tombstones, ports with a listener, the maps |
+//! | `note`, `graves`, `listeners`, `maps` | socket-local storage, tombstones, ports with a listener, the maps |
 //! | `preempt` | keeping the CPU while a reset hook runs |
 //! | `netns` | resets sent in each network namespace, and who lives there |
 
@@ -25,6 +25,8 @@ mod atomic;
 mod backfill;
 mod count;
 mod event;
+mod front;
+mod graves;
 mod layout;
 mod listeners;
 mod maps;

@@ -8,8 +8,10 @@ use aya_ebpf::{
 };
 use rstmon_common::{
     CountKey, CountSlot, Note, ResetRecord, Tombstone, Tuple,
+    front::Front,
     key::direction,
     limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
+    note::Grave,
 };
 
 /// Counts, generation 0. Two generations let user space empty one while the other counts, losing nothing.
@@ -21,6 +23,9 @@ pub static COUNTS_1: PerCpuHashMap<CountKey, CountSlot> = PerCpuHashMap::with_ma
 /// One entry: the generation that counts, 0 or 1.
 #[map]
 pub static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
+/// One entry a CPU: what is counted without a look-up (`rstmon_common::front`). User space sets the number, and maps it.
+#[map]
+pub static FRONT: Array<Front> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// Where a reset is counted that found no room in the hash: `direction * REASONS + reason`.
 #[map]
 pub static OVERFLOW: PerCpuArray<CountSlot> = PerCpuArray::with_max_entries(direction::COUNT * REASONS, 0);
@@ -36,9 +41,19 @@ pub static UNTIL_WAKE: Array<i64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// The event path.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
-/// Closed connections and listeners.
+/// Closed connections, a power of two (see `graves`).
 #[map]
-pub static TOMBSTONES: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entries(16384, 0);
+pub static TOMBSTONES: Array<Grave> = Array::with_max_entries(16384, 0);
+/// The newest of them by hash, as many as there are graves.
+#[map]
+pub static NEWEST: Array<u64> = Array::with_max_entries(16384, 0);
+/// One entry: how many were ever buried.
+#[map]
+pub static BURIED: Array<u64> = Array::with_max_entries(1, 0);
+/// Listeners that are gone. The least recently asked for gives way: a service that is down is remembered for as long as
+/// anybody wants it.
+#[map]
+pub static GONE_LISTENERS: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entries(4096, 0);
 
 /// Ports that have listeners (the key of a listener's tombstone), with the number of them.
 #[map]
@@ -58,6 +73,10 @@ pub struct Work {
     pub headers: Headers,
     /// Its ends: valid where the segment told them.
     pub tuple: Tuple,
+    /// What is remembered of it: a copy.
+    pub tombstone: Tombstone,
+    /// A word of this CPU's own.
+    pub own: u64,
     /// [`rstmon_common::Owner::start_ns`] of its owner.
     pub start_ns: u64,
     /// As in [`ResetRecord`]; so below.

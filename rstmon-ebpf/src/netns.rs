@@ -5,8 +5,8 @@
 //! numbers go to the next namespace as soon as one is gone.
 
 use crate::{
-    atomic, count,
-    layout::{HOST_NETNS_COOKIE, NET_COOKIE, NSPROXY_NET, TASK_NSPROXY, TASK_PID, field, probe},
+    atomic, count, front,
+    layout::{HOST_NETNS_COOKIE, NET_COOKIE, NSPROXY_NET, Object, TASK_NSPROXY, TASK_PID, TASK_TYPE, field},
     maps::NETNS_SENT,
     skb::Segment,
     sock::Tcp,
@@ -44,6 +44,9 @@ fn counter(cookie: u64) -> Option<*mut u64> {
     if cookie == 0 {
         return None;
     }
+    if let Some(sent) = front::sent(cookie) {
+        return Some(sent);
+    }
     if let Some(sent) = NETNS_SENT.get_ptr_mut(cookie) {
         return Some(sent);
     }
@@ -69,9 +72,8 @@ pub extern "C" fn namespaces(ctx: *mut c_void) -> i32 {
         return 0;
     }
     // An exiting task has let go of its namespaces: NULL, of which the reads below make 0.
-    let proxy = probe::<u64>(task, &TASK_NSPROXY).unwrap_or(0) as *const u8;
-    let net = probe::<u64>(proxy, &NSPROXY_NET).unwrap_or(0) as *const u8;
-    let cookie = probe::<u64>(net, &NET_COOKIE).unwrap_or(0);
+    let net = Object::at(task, &TASK_TYPE).follow(&TASK_NSPROXY).and_then(|proxy| proxy.follow(&NSPROXY_NET));
+    let cookie = net.and_then(|net| net.get::<u64>(&NET_COOKIE)).unwrap_or(0);
     if cookie == 0 || cookie == HOST_NETNS_COOKIE.load() {
         return 0;
     }

@@ -1,8 +1,8 @@
-//! Socket-local storage and tombstones.
+//! Socket-local storage, and the tombstones of listeners.
 
 use crate::{
     layout::{RACE_WINDOW_NS, TOMBSTONES_ON},
-    maps::{NOTES, TOMBSTONES},
+    maps::{GONE_LISTENERS, NOTES},
     sock::Sock,
 };
 use aya_ebpf::helpers::generated::bpf_sk_storage_get;
@@ -40,15 +40,15 @@ fn get(sk: *const u8, flags: u64) -> Option<*mut Note> {
     if note.is_null() { None } else { Some(note) }
 }
 
-/// What is remembered of the closed connection with these ends.
+/// What is remembered of a listener that is gone.
 #[inline(always)]
-pub fn tombstone(tuple: &Tuple) -> Option<&'static Tombstone> {
+pub fn gone_listener(key: &Tuple) -> Option<&'static Tombstone> {
     if TOMBSTONES_ON.load() == 0 {
         return None;
     }
-    // SAFETY: an entry that is evicted meanwhile may be overwritten with another's facts; its owner and times then
-    // belong to that other connection. The LRU recycles the least recently used first, so a fresh one is safe.
-    unsafe { TOMBSTONES.get(tuple) }
+    // SAFETY: an entry that is evicted meanwhile may be overwritten with another's facts; its owner then was another
+    // listener's. The LRU recycles the least recently used first, so one that is looked for is safe.
+    unsafe { GONE_LISTENERS.get(key) }
 }
 
 /// Key of a listener, and of its tombstone: the one that a segment to that port would have met.
@@ -57,11 +57,11 @@ pub fn listener_key(netns: u32, local_port: u16) -> Tuple {
     Tuple { netns, local_port, ..Tuple::default() }
 }
 
-/// Remembers a closed connection. Replaces the least recently used one when full: never fails the close.
+/// Remembers a listener that is gone. Replaces the least recently used one when full: never fails the close.
 #[inline(always)]
-pub fn bury(tuple: &Tuple, tombstone: &Tombstone) {
+pub fn bury_listener(key: &Tuple, tombstone: &Tombstone) {
     // An LRU insert fails only when every entry is being evicted at once; forgetting this one is all it costs.
-    let _ = TOMBSTONES.insert(tuple, tombstone, 0);
+    let _ = GONE_LISTENERS.insert(key, tombstone, 0);
 }
 
 /// Whether a segment that arrives now may have crossed a close at `closed_ns`.

@@ -4,8 +4,8 @@
 //! from the owner itself: closing or disconnecting, which sets the socket to CLOSE first, in process context.
 
 use crate::{
-    count,
-    layout::{IDLE_JIFFIES, KEEPALIVE_IDLE_MS},
+    count, graves,
+    layout::{IDLE_JIFFIES, KEEPALIVE_IDLE_MS, TOMBSTONES_ON},
     listeners,
     maps::{DEPTH, WORK, WORK_DEPTH, Work},
     note,
@@ -204,9 +204,11 @@ impl Reset {
             self.set(evidence::UNREAD, is_some(tcp.unread()));
             self.set(evidence::UNSENT, is_some(unsent));
             self.set(evidence::UNACKED, is_some(unacked));
-            if let Some(silence) = tcp.silence(self.now) {
-                self.set(evidence::SILENT, silence >= IDLE_JIFFIES.load() && tcp.retransmitting() == 0);
-            }
+            let silence = tcp.silence(self.now);
+            self.set(
+                evidence::SILENT,
+                silence != ABSENT_U32 && silence >= IDLE_JIFFIES.load() && tcp.retransmitting() == 0,
+            );
             self.add_close(closed_ns, idle_before_close_ms);
         }
         if self.work.key.cgroup == 0 {
@@ -305,7 +307,13 @@ impl Reset {
         if syn && !anyone {
             return;
         }
-        let Some(tombstone) = note::tombstone(if syn { &listener } else { &self.work.tuple }) else { return };
+        if syn {
+            let Some(tombstone) = note::gone_listener(&listener) else { return };
+            self.work.tombstone = *tombstone;
+        } else if !self.finds_tombstone() {
+            return;
+        }
+        let tombstone = self.work.tombstone;
         self.set_owner(&tombstone.owner);
         if tombstone.owner.tgid != 0 {
             self.work.key.provenance = provenance::TOMBSTONE;
@@ -323,6 +331,13 @@ impl Reset {
                 tombstone.state == state::ESTABLISHED || tombstone.state == state::CLOSE_WAIT,
             );
         }
+    }
+
+    /// Looks for the tombstone of a connection with the ends of the segment.
+    #[inline(always)]
+    fn finds_tombstone(&mut self) -> bool {
+        let Work { tuple, tombstone, own, .. } = &mut *self.work;
+        TOMBSTONES_ON.load() != 0 && graves::find(tuple, tombstone, own)
     }
 
     /// Counts it. Returns whether its event may be offered.

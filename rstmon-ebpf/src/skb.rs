@@ -3,8 +3,8 @@
 //! `skb->data` stands at the transport header there (`tcp_v4_send_reset`, `tcp_v6_send_reset`).
 
 use crate::layout::{
-    DEV_NET, NET_INUM, SKB_DEV, SKB_HEAD, SKB_LEN, SKB_NETWORK_HEADER, SKB_TRANSPORT_HEADER, field, probe_into,
-    probe_or_default,
+    DEV_NET, NET_INUM, SKB_DEV, SKB_HEAD, SKB_LEN, SKB_NETWORK_HEADER, SKB_TRANSPORT_HEADER, WORDS_TYPE, cast, field,
+    probe_into, probe_or_default,
 };
 use rstmon_common::{Tuple, evidence};
 
@@ -71,7 +71,11 @@ impl Segment {
                 field::<u32>(self.skb, &SKB_LEN).unwrap_or(0),
             )
         };
-        probe_into(headers, head.wrapping_add(network as usize));
+        let start = head.wrapping_add(network as usize);
+        match cast(start, &WORDS_TYPE) {
+            Some(words) => copy(words.cast(), headers),
+            None => probe_into(headers, start),
+        }
         let (ports, offset_flags) = match transport.wrapping_sub(network) {
             V4_BYTES => (high(headers[2]), headers[4].to_le_bytes()),
             V6_BYTES => (low(headers[5]), rotated(headers[6])),
@@ -142,6 +146,15 @@ impl Header {
         let ack = (flags >> 12 & 1) * evidence::SEGMENT_ACK;
         let data = u32::from(self.payload() > 0) * evidence::SEGMENT_DATA;
         syn | ack | data
+    }
+}
+
+/// Copies words from where loads are allowed.
+#[inline(always)]
+fn copy(from: *const u64, to: &mut Headers) {
+    for (index, word) in to.iter_mut().enumerate() {
+        // SAFETY: the verifier checks each load; one of an address that cannot be read yields 0.
+        *word = unsafe { core::ptr::read_volatile(from.add(index)) };
     }
 }
 

@@ -5,10 +5,11 @@
 use crate::{
     layout::{
         CGROUP_KN, ICSK_LRCVTIME, ICSK_PROBES_OUT, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM,
-        SK_ACK_BACKLOG, SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_SHUTDOWN, SK_SOCKET, SK_UID,
-        SKC_DADDR, SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
-        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT,
-        TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_SRTT_US, TCP_TOTAL_RETRANS, TCP_WRITE_SEQ, field,
+        SK_ACK_BACKLOG, SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN,
+        SK_SOCKET, SK_UID, SKC_DADDR, SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE,
+        SKC_V6_DADDR, SKC_V6_RCV_SADDR, TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2,
+        TCP_LSNDTIME, TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_SRTT_US, TCP_TOTAL_RETRANS, TCP_TYPE,
+        TCP_WRITE_SEQ, cast, field,
     },
     skb::{family, from_words, set_v4},
 };
@@ -25,6 +26,7 @@ use rstmon_common::{
 const SOCK_DONE: u64 = 1 << 1;
 const SOCK_LINGER: u64 = 1 << 4;
 const AF_INET6: u16 = 10;
+const IPPROTO_TCP: u16 = 6;
 /// `RCV_SHUTDOWN` of `sk_shutdown` (`include/net/sock.h`).
 pub const RCV_SHUTDOWN: u8 = 1;
 /// `SEND_SHUTDOWN` of `sk_shutdown`.
@@ -73,11 +75,16 @@ impl Sock {
         self.sk
     }
 
-    /// The full TCP socket; `None` for anything else (the helper checks).
+    /// The full TCP socket; `None` for anything else.
     #[inline(always)]
     pub fn tcp(self) -> Option<Tcp> {
         if self.sk.is_null() {
             return None;
+        }
+        if let Some(tcp) = cast(self.sk, &TCP_TYPE) {
+            // SAFETY: a typed pointer; the protocol lies past `sock_common`, and is looked at in full sockets only.
+            let is_tcp = self.kind == socket::FULL && unsafe { field(self.sk, &SK_PROTOCOL) } == Some(IPPROTO_TCP);
+            return if is_tcp { NonNull::new(tcp.cast_mut()).map(Tcp) } else { None };
         }
         // SAFETY: the helper accepts NULL, minisocks and other protocols, and returns NULL for them.
         let tcp = unsafe { bpf_skc_to_tcp_sock(self.sk.cast_mut().cast()) }.cast::<u8>().cast_const();
@@ -316,37 +323,40 @@ impl Tcp {
         }
     }
 
-    /// Jiffies since the last data segment was sent; `None` before the handshake.
+    /// Jiffies since the last data segment was sent; `ABSENT_U32` before the handshake, as below.
     #[inline(always)]
-    pub fn send_idle(self, now: u32) -> Option<u32> {
+    pub fn send_idle(self, now: u32) -> u32 {
         self.since(&TCP_LSNDTIME, now)
     }
 
     /// Jiffies since the last data segment was received.
     #[inline(always)]
-    pub fn receive_idle(self, now: u32) -> Option<u32> {
+    pub fn receive_idle(self, now: u32) -> u32 {
         self.since(&ICSK_LRCVTIME, now)
     }
 
     /// Jiffies since anything was heard from the peer, data or acknowledgement.
     #[inline(always)]
-    pub fn silence(self, now: u32) -> Option<u32> {
+    pub fn silence(self, now: u32) -> u32 {
         smaller(self.since(&TCP_RCV_TSTAMP, now), self.since(&ICSK_LRCVTIME, now))
     }
 
     /// Jiffies without a byte in either direction.
     #[inline(always)]
-    pub fn idle(self, now: u32) -> Option<u32> {
+    pub fn idle(self, now: u32) -> u32 {
         smaller(self.send_idle(now), self.receive_idle(now))
     }
 
+    /// A number rather than an `Option`, whose payload the compiler may move about when there is none: the verifier sees
+    /// an uninitialised register moved, and refuses.
     #[inline(always)]
-    fn since(self, stamp: &aya_ebpf::Global<u32>, now: u32) -> Option<u32> {
+    fn since(self, stamp: &aya_ebpf::Global<u32>, now: u32) -> u32 {
         // SAFETY: as for the getters.
-        match unsafe { field::<u32>(self.as_ptr(), stamp) } {
-            Some(0) | None => None,
+        match unsafe { field::<u32>(self.as_ptr(), stamp) }.unwrap_or(0) {
+            0 => ABSENT_U32,
             // A stamp taken on another CPU may be one tick ahead.
-            Some(stamp) => Some(if now.wrapping_sub(stamp) > 0x7fff_ffff { 0 } else { now.wrapping_sub(stamp) }),
+            stamp if now.wrapping_sub(stamp) > 0x7fff_ffff => 0,
+            stamp => now.wrapping_sub(stamp),
         }
     }
 
@@ -362,13 +372,10 @@ impl Tcp {
     }
 }
 
+/// The smaller of two, of which an absent one is the greatest there can be.
 #[inline(always)]
-fn smaller(a: Option<u32>, b: Option<u32>) -> Option<u32> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if a < b { a } else { b }),
-        (Some(one), None) | (None, Some(one)) => Some(one),
-        (None, None) => None,
-    }
+fn smaller(a: u32, b: u32) -> u32 {
+    if a < b { a } else { b }
 }
 
 /// The kernel's clock of `tcp_jiffies32`.
@@ -382,9 +389,9 @@ pub fn jiffies() -> u32 {
 /// Jiffies in milliseconds; `ABSENT_U32` for an unknown number.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "half the range of 32 bit jiffies is 99 days at HZ=250")]
-pub fn jiffies_to_ms(jiffies: Option<u32>) -> u32 {
-    match jiffies {
-        Some(jiffies) => (u64::from(jiffies) * u64::from(JIFFY_NS.load()) / 1_000_000) as u32,
-        None => ABSENT_U32,
+pub fn jiffies_to_ms(jiffies: u32) -> u32 {
+    if jiffies == ABSENT_U32 {
+        return ABSENT_U32;
     }
+    (u64::from(jiffies) * u64::from(JIFFY_NS.load()) / 1_000_000) as u32
 }

@@ -5,6 +5,7 @@
 //! `FIN_WAIT1` and `LAST_ACK` (`tcp_close_state`); `SYN_RECV` -> ESTABLISHED and the rest in softirq.
 
 use crate::{
+    graves,
     layout::TOMBSTONES_ON,
     listeners, note,
     reset::now_ns,
@@ -118,31 +119,40 @@ fn ended(sock: Sock, tcp: Tcp, old: u8) {
     if TOMBSTONES_ON.load() == 0 || matches!(old, state::SYN_SENT | state::SYN_RECV | state::CLOSE) {
         return;
     }
-    let mut tombstone = Tombstone {
-        owner: note.owner,
-        closed_ns: note.closed_ns,
-        established_ns: note.established_ns,
-        bytes_sent: tcp.bytes_sent(),
-        bytes_received: tcp.bytes_received(),
-        idle_before_close_ms: note.idle_before_close_ms,
-        role: note.role,
-        state: old,
-        zero: [0; 2],
-    };
-    if note.closed_ns == 0 {
-        tombstone.closed_ns = now_ns();
-        tombstone.idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
+    let (mut closed_ns, mut idle_before_close_ms) = (note.closed_ns, note.idle_before_close_ms);
+    if closed_ns == 0 {
+        closed_ns = now_ns();
+        idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
     }
     if old == state::LISTEN {
-        tombstone.bytes_sent = ABSENT_U64;
-        tombstone.bytes_received = ABSENT_U64;
-        tombstone.idle_before_close_ms = ABSENT_U32;
-        note::bury(&listener(tcp), &tombstone);
-    } else {
-        let mut tuple = Tuple::default();
-        tcp.endpoints(&mut tuple);
-        note::bury(&tuple, &tombstone);
+        let tombstone = Tombstone {
+            owner: note.owner,
+            closed_ns,
+            established_ns: note.established_ns,
+            bytes_sent: ABSENT_U64,
+            bytes_received: ABSENT_U64,
+            idle_before_close_ms: ABSENT_U32,
+            role: note.role,
+            state: old,
+            zero: [0; 2],
+        };
+        return note::bury_listener(&listener(tcp), &tombstone);
     }
+    let mut tuple = Tuple::default();
+    tcp.endpoints(&mut tuple);
+    graves::bury(&tuple, |tombstone| {
+        // SAFETY: room in a map value that nobody else uses now.
+        let tombstone = unsafe { &mut *tombstone };
+        tombstone.owner = note.owner;
+        tombstone.closed_ns = closed_ns;
+        tombstone.established_ns = note.established_ns;
+        tombstone.bytes_sent = tcp.bytes_sent();
+        tombstone.bytes_received = tcp.bytes_received();
+        tombstone.idle_before_close_ms = idle_before_close_ms;
+        tombstone.role = note.role;
+        tombstone.state = old;
+        tombstone.zero = [0; 2];
+    });
 }
 
 #[inline(always)]

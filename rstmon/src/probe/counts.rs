@@ -1,6 +1,6 @@
-//! Reading the counting path: both generations of the hash, the overflow slots, the losses.
+//! Reading the counting path: both generations of the front table and of the hash, the overflow slots, the losses.
 
-use super::{error::ProbeError, sys};
+use super::{error::ProbeError, front::FrontReader, sys};
 use aya::maps::{Array, MapData, PerCpuArray};
 use rstmon_common::{
     CountKey, CountSlot,
@@ -32,6 +32,7 @@ pub struct Counts {
 
 /// The counting maps.
 pub struct CountReader {
+    pub(super) front: FrontReader,
     pub(super) generations: [MapData; 2],
     pub(super) generation: Array<MapData, u32>,
     pub(super) overflow: PerCpuArray<MapData, SlotPod>,
@@ -53,14 +54,16 @@ impl CountReader {
     /// emptied, after every program that may still write to it has ended: no count is lost or read twice.
     pub fn read(&mut self) -> Result<Counts, ProbeError> {
         let mut live = Vec::new();
-        self.read_generation(self.current, false, &mut live)?;
+        self.read_hash(self.current, false, &mut live)?;
         if self.emptying || (self.recycles && live.len() * 2 > self.max_entries as usize) {
             self.recycle()?;
             live.clear();
-            self.read_generation(self.current, false, &mut live)?;
+            self.read_hash(self.current, false, &mut live)?;
         }
+        self.front.read(self.current, |key, hits| live.push((key, hits)));
         let (overflow, lost) = (self.read_overflow()?, sums(&self.lost)?);
-        Ok(Counts { live, settled: std::mem::take(&mut self.settled), overflow, lost })
+        let settled = std::mem::take(&mut self.settled);
+        Ok(Counts { live: added_up(live), settled: added_up(settled), overflow, lost })
     }
 
     /// Whether full hashes are emptied.
@@ -77,7 +80,11 @@ impl CountReader {
         self.emptying = true;
         sys::wait_for_running_programs().map_err(|source| ProbeError::ReadCounts { source })?;
         let mut settled = std::mem::take(&mut self.settled);
-        let emptied = self.read_generation(self.current, true, &mut settled);
+        let emptied = self.read_hash(self.current, true, &mut settled);
+        if emptied.is_ok() {
+            self.front.read(self.current, |key, hits| settled.push((key, hits)));
+            self.front.empty(self.current);
+        }
         self.settled = settled;
         emptied?;
         self.current = next;
@@ -86,7 +93,7 @@ impl CountReader {
     }
 
     /// Adds to `counts`, also what was read before an error.
-    fn read_generation(&self, index: usize, delete: bool, counts: &mut Vec<(CountKey, u64)>) -> Result<(), ProbeError> {
+    fn read_hash(&self, index: usize, delete: bool, counts: &mut Vec<(CountKey, u64)>) -> Result<(), ProbeError> {
         let map = &self.generations[index];
         let slot_bytes = size_of::<CountSlot>().next_multiple_of(8);
         sys::read_hash(
@@ -127,13 +134,17 @@ impl CountReader {
             },
         )
         .map_err(|source| ProbeError::ReadCounts { source })?;
+        self.front.add_sent(&mut sent);
         let untold = sums::<{ lost::COUNT as usize }>(&self.lost)?[lost::NETNS_TALLY as usize];
         Ok((sent, untold))
     }
 
     /// Gives up the room of a network namespace's count.
     pub fn forget_netns(&self, cookie: u64) -> Result<(), ProbeError> {
-        sys::delete(self.netns_sent.fd().as_fd(), cookie).map_err(|source| ProbeError::ReadCounts { source })
+        let failed = |source| ProbeError::ReadCounts { source };
+        sys::delete(self.netns_sent.fd().as_fd(), cookie).map_err(failed)?;
+        // Where programs cannot be waited for, its places stay its own.
+        if self.recycles { self.front.forget(cookie, sys::wait_for_running_programs).map_err(failed) } else { Ok(()) }
     }
 
     /// CPUs that may count at a time.
@@ -154,6 +165,15 @@ impl CountReader {
         }
         Ok(overflow)
     }
+}
+
+/// Each key once: it may be in the front table of several CPUs and in the hash.
+fn added_up(counts: Vec<(CountKey, u64)>) -> Vec<(CountKey, u64)> {
+    let mut sums: HashMap<CountKey, u64> = HashMap::with_capacity(counts.len());
+    for (key, hits) in counts {
+        *sums.entry(key).or_default() += hits;
+    }
+    sums.into_iter().collect()
 }
 
 fn sums<const N: usize>(map: &PerCpuArray<MapData, u64>) -> Result<[u64; N], ProbeError> {

@@ -36,6 +36,13 @@ pub(super) fn bind(object: &mut [u8], kfuncs: &[Kfunc], id: impl Fn(&str) -> Opt
     bound
 }
 
+/// Whether tracepoints may run with preemption on, by the kernel's per-CPU variables: they do where they are protected by
+/// SRCU, which has one of them (`DEFINE_SRCU_FAST(tracepoint_srcu)` in `kernel/tracepoint.c`, 7.0 on). Kernels before 6.13
+/// have it too, for tracepoints in idle CPUs. Where BTF names no such variables at all, it is taken for granted.
+pub(super) fn tracepoints_are_preempted(has_variable: impl Fn(&str) -> bool) -> bool {
+    has_variable("tracepoint_srcu_srcu_data") || !has_variable("softnet_data")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,9 +58,17 @@ mod tests {
     }
 
     #[test]
+    fn preemption_is_left_on_only_where_the_kernel_turned_it_off() {
+        let preempted = |variables: &[&str]| tracepoints_are_preempted(|name| variables.contains(&name));
+        assert!(!preempted(&["softnet_data"]));
+        assert!(preempted(&["softnet_data", "tracepoint_srcu_srcu_data"]));
+        assert!(preempted(&[]));
+    }
+
+    #[test]
     fn the_object_built_in_has_as_many_of_one_as_of_the_other() {
         let count = |kfunc: Kfunc| bind(&mut super::super::load::OBJECT.to_vec(), &[kfunc], |_| Some(1));
-        let [disable, enable] = KFUNCS.map(count);
+        let [disable, enable, _] = KFUNCS.map(count);
         // One way in; the compiler may have made several ways out.
         assert!(disable >= 4 && enable >= disable, "{disable} and {enable}");
     }

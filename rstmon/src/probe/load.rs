@@ -5,6 +5,7 @@ use super::{
     btf::Btf,
     counts::{CountReader, SlotPod, possible_cpus},
     error::ProbeError,
+    front::FrontReader,
     kfuncs,
     layout::Layout,
     netns::{self, NetnsTasks},
@@ -16,7 +17,11 @@ use aya::{
     maps::{Array, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, FEntry, FExit, Iter, Program, ProgramError, RawTracePoint},
 };
-use rstmon_common::{kfunc::KFUNCS, limits::ABSENT_OFFSET};
+use aya_obj::btf::BtfKind;
+use rstmon_common::{
+    kfunc::{KFUNCS, RDONLY_CAST},
+    limits::ABSENT_OFFSET,
+};
 use std::{
     io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
@@ -44,11 +49,18 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8
     };
     let kernel_types = aya::Btf::parse(data, aya::Endianness::default())
         .map_err(|error| ProbeError::Load { reason: error.to_string() })?;
-    let bound = kfuncs::bind(&mut object, &KFUNCS, |name| {
-        kernel_types.id_by_type_name_kind(name, aya_obj::btf::BtfKind::Func).ok()
+    let id = |name: &str, kind| kernel_types.id_by_type_name_kind(name, kind).ok();
+    let preempted = kfuncs::tracepoints_are_preempted(|name| id(name, BtfKind::Var).is_some());
+    let cast = id(RDONLY_CAST.name, BtfKind::Func);
+    let bound = kfuncs::bind(&mut object, &KFUNCS, |name| match name {
+        name if name == RDONLY_CAST.name => cast,
+        name if preempted => id(name, BtfKind::Func),
+        _ => None,
     });
-    tracing::debug!(bound, "calls to the kernel's own functions");
-    let mut ebpf = load_object(options, layout, &object, &kernel_types)?;
+    tracing::debug!(bound, preempted, "calls to the kernel's own functions");
+    let types = if cast.is_some() { types(&kernel_types) } else { [0; TYPES.len()] };
+    tracing::debug!(?types, "casts");
+    let mut ebpf = load_object(options, layout, &object, &kernel_types, types)?;
     #[cfg(feature = "debug")]
     log_from_kernel(&mut ebpf);
     let settle = load_settle(&mut ebpf)?;
@@ -74,7 +86,25 @@ fn log_from_kernel(ebpf: &mut Ebpf) {
     });
 }
 
-fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: &aya::Btf) -> Result<Ebpf, ProbeError> {
+/// The types that the kernel half casts to, with the constants that hold their ids.
+const TYPES: [(&str, &str); 3] =
+    [("TASK_TYPE", "task_struct"), ("TCP_TYPE", "tcp_sock"), ("WORDS_TYPE", "rtnl_link_stats64")];
+
+/// Their ids; all 0 where the kernel lacks one of them.
+fn types(kernel_types: &aya::Btf) -> [u32; TYPES.len()] {
+    match TYPES.map(|(_, name)| kernel_types.id_by_type_name_kind(name, BtfKind::Struct)) {
+        [Ok(task), Ok(tcp), Ok(words)] => [task, tcp, words],
+        _ => [0; TYPES.len()],
+    }
+}
+
+fn load_object(
+    options: &Options,
+    layout: &Layout,
+    object: &[u8],
+    kernel_types: &aya::Btf,
+    types: [u32; TYPES.len()],
+) -> Result<Ebpf, ProbeError> {
     let settings = settings(options, layout);
     let mut loader = EbpfLoader::new();
     loader.btf(Some(kernel_types)).verifier_log_level(if options.verifier_log {
@@ -89,18 +119,32 @@ fn load_object(options: &Options, layout: &Layout, object: &[u8], kernel_types: 
     for (name, value) in &settings.words {
         loader.override_global(name, value, true);
     }
+    for ((name, _), id) in TYPES.iter().zip(&types) {
+        loader.override_global(name, id, true);
+    }
     loader.override_global("RACE_WINDOW_NS", &settings.race_window_ns, true);
     loader.override_global("HOST_NETNS_COOKIE", &settings.netns_cookie, true);
     loader
+        .map_max_entries("FRONT", u32::try_from(possible_cpus()?).unwrap_or(1))
         .map_max_entries("COUNTS_0", options.count_entries)
         .map_max_entries("COUNTS_1", options.count_entries)
         .map_max_entries("EVENTS", options.ring_bytes)
-        .map_max_entries("TOMBSTONES", options.tombstones.max(1));
+        .map_max_entries("TOMBSTONES", graves(options.tombstones))
+        .map_max_entries("NEWEST", graves(options.tombstones))
+        .map_max_entries("GONE_LISTENERS", options.tombstones.clamp(1, MAX_GONE_LISTENERS));
     loader.load(object).map_err(|error| match error {
         aya::EbpfError::MapError(_) | aya::EbpfError::BtfError(_) => ProbeError::Load { reason: chain(&error) },
         aya::EbpfError::ParseError(_) => ProbeError::Object { reason: chain(&error) },
         other => ProbeError::Object { reason: chain(&other) },
     })
+}
+
+/// Listeners that are remembered when they are gone, at most.
+const MAX_GONE_LISTENERS: u32 = 4096;
+
+/// Room for that many tombstones, and somewhat more: a power of two.
+fn graves(tombstones: u32) -> u32 {
+    tombstones.max(1).next_power_of_two()
 }
 
 /// Whether a field only serves as evidence: neither to tell sockets, ends and owners nor to find the way to them.
@@ -131,6 +175,7 @@ fn settings(options: &Options, layout: &Layout) -> Settings {
             ("IDLE_JIFFIES", u32::try_from(idle_jiffies).unwrap_or(u32::MAX)),
             ("KEEPALIVE_IDLE_MS", millis(options.keepalive_idle)),
             ("RATE_PER_SECOND", options.events_per_second),
+            ("TOMBSTONES_MASK", graves(options.tombstones) - 1),
             ("TOMBSTONES_ON", u32::from(options.tombstones > 0)),
             ("CGROUP_V1_SUBSYS", layout.cgroup_v1.map_or(ABSENT_OFFSET, |(index, _)| index)),
         ],
@@ -308,14 +353,19 @@ fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<Maps, ProbeError> {
         aya::maps::Map::PerCpuHashMap(data) => Ok(data),
         _ => Err(ProbeError::Object { reason: "a count map is no per-CPU hash".into() }),
     };
+    let cpus = possible_cpus()?;
+    let aya::maps::Map::Array(front) = take("FRONT")? else {
+        return Err(ProbeError::Object { reason: "FRONT is no array".into() });
+    };
     let counts = CountReader {
+        front: FrontReader::map(&front, cpus).map_err(|source| ProbeError::ReadCounts { source })?,
         generations: [data(take("COUNTS_0")?)?, data(take("COUNTS_1")?)?],
         generation: Array::try_from(take("GENERATION")?).map_err(ProbeError::map("GENERATION"))?,
         overflow: PerCpuArray::<_, SlotPod>::try_from(take("OVERFLOW")?).map_err(ProbeError::map("OVERFLOW"))?,
         lost: PerCpuArray::try_from(take("LOST")?).map_err(ProbeError::map("LOST"))?,
         netns_sent: data(take("NETNS_SENT")?)?,
         max_entries: options.count_entries,
-        cpus: possible_cpus()?,
+        cpus,
         recycles: sys::can_wait_for_running_programs(),
         current: 0,
         emptying: false,

@@ -6,6 +6,7 @@ pub mod btf;
 pub mod counts;
 mod doorbell;
 pub mod error;
+mod front;
 mod kfuncs;
 pub mod layout;
 mod load;

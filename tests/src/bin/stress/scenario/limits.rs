@@ -28,7 +28,7 @@ pub(super) fn full_maps(field: &mut Field) -> Result<Finding> {
     let account = finding.account;
     let finding = finding
         .with_faults(&[("counts without room", account.overflow), ("events without room", account.lost.ring_full)])
-        .with_note(format!("{series} series, {folded} resets folded away, {tombstones} tombstones"))
+        .with_note(format!("{series} series, {folded} resets folded away, room for {tombstones} tombstones"))
         .demand(series <= MAX_SERIES, || format!("{series} series, allowed are {MAX_SERIES}"))
         .demand(account.overflow > 0, || "16 entries held all keys".to_owned())
         .demand(account.lost.ring_full > 0, || "a ring of one page held all events".to_owned())

@@ -64,7 +64,9 @@ pub(super) fn play(field: &mut Field) -> Result<Finding> {
             second.listeners,
             last.listeners,
         ))
-        .with_note(format!("entries at most: {counts} counts, {tombstones} tombstones, {namespaces} namespaces"))
+        .with_note(format!(
+            "entries at most: {counts} counts, room for {tombstones} tombstones, {namespaces} namespaces"
+        ))
         .demand(last.vitals.resident_kib <= second.vitals.resident_kib + MOST_DRIFT_KIB, || {
             format!("memory drifts: {} KiB, then {}", second.vitals.resident_kib, last.vitals.resident_kib)
         })
