@@ -119,6 +119,10 @@ impl CountReader {
     /// Resets sent in each network namespace, by its cookie, and those that could not be told apart so. A namespace's
     /// count only grows, until it is forgotten.
     pub fn sent_by_netns(&self) -> Result<(HashMap<u64, u64>, u64), ProbeError> {
+        if self.recycles {
+            let freed = self.front.free_given_up(sys::wait_for_running_programs);
+            freed.map_err(|source| ProbeError::ReadCounts { source })?;
+        }
         let mut sent = HashMap::new();
         sys::read_hash(
             self.netns_sent.fd().as_fd(),
@@ -141,10 +145,8 @@ impl CountReader {
 
     /// Gives up the room of a network namespace's count.
     pub fn forget_netns(&self, cookie: u64) -> Result<(), ProbeError> {
-        let failed = |source| ProbeError::ReadCounts { source };
-        sys::delete(self.netns_sent.fd().as_fd(), cookie).map_err(failed)?;
-        // Where programs cannot be waited for, its places stay its own.
-        if self.recycles { self.front.forget(cookie, sys::wait_for_running_programs).map_err(failed) } else { Ok(()) }
+        self.front.give_up(cookie);
+        sys::delete(self.netns_sent.fd().as_fd(), cookie).map_err(|source| ProbeError::ReadCounts { source })
     }
 
     /// CPUs that may count at a time.
@@ -187,4 +189,18 @@ fn sums<const N: usize>(map: &PerCpuArray<MapData, u64>) -> Result<[u64; N], Pro
 /// Number of CPUs that a per-CPU value has slots for.
 pub(super) fn possible_cpus() -> Result<usize, ProbeError> {
     aya::util::nr_cpus().map_err(|(file, source)| ProbeError::Cpus { file, source: io::Error::other(source) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_several_tables_is_one() {
+        let key = |service_port| CountKey { service_port, ..CountKey::default() };
+        let mut sums = added_up(vec![(key(80), 1), (key(443), 2), (key(80), 4)]);
+        sums.sort_by_key(|(key, _)| key.service_port);
+        assert_eq!(sums, [(key(80), 5), (key(443), 2)]);
+        assert_eq!(added_up(Vec::new()), []);
+    }
 }

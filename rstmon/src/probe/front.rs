@@ -21,10 +21,14 @@ pub(super) struct FrontReader {
 }
 
 impl FrontReader {
-    /// Maps the map of that name, which has an entry for each of `cpus`.
+    /// Maps an array map that has an entry for each of `cpus`.
     pub(super) fn map(map: &MapData, cpus: usize) -> io::Result<Self> {
-        let bytes = (cpus * size_of::<Front>()).next_multiple_of(rustix::param::page_size());
-        Ok(Self { pages: SharedPages::map(map.fd().as_fd(), bytes, true)?, cpus })
+        Ok(Self { pages: SharedPages::map(map.fd().as_fd(), Self::bytes(cpus), true)?, cpus })
+    }
+
+    /// What the tables of so many CPUs take: whole pages.
+    fn bytes(cpus: usize) -> usize {
+        (cpus * size_of::<Front>()).next_multiple_of(rustix::param::page_size())
     }
 
     /// Hands over each key of a generation with its count, once for each CPU that counted it.
@@ -66,15 +70,20 @@ impl FrontReader {
         }
     }
 
-    /// Frees the places of a network namespace. `wait` returns when every program has ended that may have found one before.
-    pub(super) fn forget(&self, cookie: u64, wait: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let own = |place: &usize| self.cookie(*place).load(Ordering::Relaxed) == cookie;
-        let places: Vec<usize> = self.namespaces().filter(own).collect();
+    /// Gives up the places of a network namespace; they are free for others after [`Self::free_given_up`].
+    pub(super) fn give_up(&self, cookie: u64) {
+        for place in self.namespaces() {
+            let _ = self.cookie(place).compare_exchange(cookie, BUSY, Ordering::SeqCst, Ordering::Relaxed);
+        }
+    }
+
+    /// Frees the places that were given up, if there are any. `wait` returns when every program has ended that may have
+    /// found one of them before: it takes a while, so it is called once for all.
+    pub(super) fn free_given_up(&self, wait: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let given_up = |place: &usize| self.cookie(*place).load(Ordering::Relaxed) == BUSY;
+        let places: Vec<usize> = self.namespaces().filter(given_up).collect();
         if places.is_empty() {
             return Ok(());
-        }
-        for &place in &places {
-            self.cookie(place).store(BUSY, Ordering::SeqCst);
         }
         wait()?;
         for place in places {
@@ -118,5 +127,117 @@ impl FrontReader {
     fn word(&self, offset: usize) -> &AtomicU64 {
         // SAFETY: all offsets come from the layout of the table, whose fields are aligned to their width.
         unsafe { self.pages.at(offset) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstmon_common::front::{place_of, place_of_namespace};
+    use std::cell::Cell;
+
+    const CPUS: usize = 3;
+
+    /// Tables in a file instead of a map: memory like it.
+    fn tables() -> FrontReader {
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(FrontReader::bytes(CPUS) as u64).expect("room");
+        let pages = SharedPages::map(file.as_fd(), FrontReader::bytes(CPUS), true).expect("mapped");
+        FrontReader { pages, cpus: CPUS }
+    }
+
+    fn key(port: u16) -> CountKey {
+        CountKey { service_port: port, reason: 200, provenance: 3, ..CountKey::default() }
+    }
+
+    /// What the kernel half does, up to the mark.
+    fn count(front: &FrontReader, cpu: usize, generation: usize, key: CountKey, hits: u64, mark: u64) {
+        let words: [u64; WORDS] = zerocopy::transmute!(key);
+        let place = cpu * size_of::<Front>()
+            + offset_of!(Front, keys)
+            + (generation * KEYS + place_of(&words)) * size_of::<Place>();
+        for (index, word) in words.into_iter().enumerate() {
+            let marked = if index == LAST { word | mark } else { word };
+            front.word(place + offset_of!(Place, key) + index * 8).store(marked, Ordering::Relaxed);
+        }
+        front.hits(place).store(hits, Ordering::Relaxed);
+    }
+
+    fn counted(front: &FrontReader, generation: usize) -> Vec<(CountKey, u64)> {
+        let mut counts = Vec::new();
+        front.read(generation, |key, hits| counts.push((key, hits)));
+        counts
+    }
+
+    #[test]
+    fn keys_come_out_as_they_went_in_from_every_cpu() {
+        let front = tables();
+        count(&front, 0, 0, key(80), 5, TAKEN);
+        count(&front, CPUS - 1, 0, key(80), 7, TAKEN);
+        count(&front, 1, 1, key(443), 9, TAKEN);
+        assert_eq!(counted(&front, 0), [(key(80), 5), (key(80), 7)]);
+        assert_eq!(counted(&front, 1), [(key(443), 9)]);
+    }
+
+    #[test]
+    fn a_place_that_is_being_taken_is_not_read() {
+        let front = tables();
+        count(&front, 0, 0, key(80), 0, BUSY);
+        assert_eq!(counted(&front, 0), []);
+    }
+
+    #[test]
+    fn an_emptied_generation_is_empty_and_the_other_is_not() {
+        let front = tables();
+        count(&front, 2, 0, key(80), 5, TAKEN);
+        count(&front, 2, 1, key(80), 6, TAKEN);
+        front.empty(0);
+        assert_eq!(counted(&front, 0), []);
+        assert_eq!(counted(&front, 1), [(key(80), 6)]);
+        count(&front, 2, 0, key(80), 0, TAKEN);
+        assert_eq!(counted(&front, 0), [(key(80), 0)], "its count began at zero");
+    }
+
+    fn send(front: &FrontReader, cpu: usize, cookie: u64, resets: u64) {
+        let place = cpu * size_of::<Front>() + offset_of!(Front, sent) + place_of_namespace(cookie) * size_of::<Sent>();
+        front.cookie(place).store(cookie, Ordering::Relaxed);
+        front.resets(place).store(resets, Ordering::Relaxed);
+    }
+
+    fn sent(front: &FrontReader) -> HashMap<u64, u64> {
+        let mut sent = HashMap::from([(7, 100)]);
+        front.add_sent(&mut sent);
+        sent
+    }
+
+    #[test]
+    fn a_namespace_is_added_up_and_given_up_on_every_cpu() {
+        let front = tables();
+        send(&front, 0, 7, 1);
+        send(&front, 2, 7, 2);
+        send(&front, 1, 8, 3);
+        assert_eq!(sent(&front), HashMap::from([(7, 103), (8, 3)]));
+        front.give_up(7);
+        assert_eq!(sent(&front), HashMap::from([(7, 100), (8, 3)]), "no place of its own any more");
+        let waits = Cell::new(0);
+        let wait = || {
+            waits.set(waits.get() + 1);
+            Ok(())
+        };
+        front.free_given_up(wait).expect("freed");
+        front.free_given_up(wait).expect("nothing to free");
+        assert_eq!(waits.get(), 1, "once for all places, and not for none");
+        let freed = front.namespaces().filter(|place| front.cookie(*place).load(Ordering::Relaxed) == 0).count();
+        assert_eq!(freed, CPUS * NAMESPACES - 1);
+        assert!(front.namespaces().all(|place| [0, 3].contains(&front.resets(place).load(Ordering::Relaxed))));
+    }
+
+    #[test]
+    fn places_stay_given_up_until_they_could_be_waited_for() {
+        let front = tables();
+        send(&front, 0, 7, 1);
+        front.give_up(7);
+        assert!(front.free_given_up(|| Err(io::ErrorKind::Unsupported.into())).is_err());
+        assert!(front.namespaces().any(|place| front.cookie(place).load(Ordering::Relaxed) == BUSY));
     }
 }

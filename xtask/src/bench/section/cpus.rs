@@ -85,7 +85,7 @@ const KEPT: [(&str, &str, &str); 7] = [
     (
         "tombstones",
         "shared",
-        "a hash with a lock a bucket; its LRU lists are per CPU in part: contention at closes, none at lookups",
+        "a ring and a table without locks: a close adds one to a shared number and writes two lines, a look-up writes none",
     ),
     ("ports with listeners", "shared", "written when a listener comes or goes"),
     ("notes of sockets", "per socket", "a socket's own memory: as shared as the socket"),
