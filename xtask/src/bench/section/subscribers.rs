@@ -144,8 +144,15 @@ impl fmt::Display for Subscribers {
                 thousands(lost.median),
             ]
         };
-        let head =
-            ["readers", "CPU, % of one", "times the first", "events delivered/s", "resident, MiB", "events lost"];
+        let head = [
+            "readers",
+            "resets/s",
+            "CPU, % of one",
+            "times the first",
+            "events delivered/s",
+            "resident, MiB",
+            "events lost",
+        ];
         writeln!(
             f,
             "Readers of `/v1/events` at {} resets a second, without a rate limit, so that each reset is an event for each of them.\n",
