@@ -21,6 +21,9 @@ use rstmon_tests::{
 /// Connections of each of the two processes of the flood, where the processor is not emulated.
 const EACH: u64 = 100_000;
 
+/// Ports that are refused between two scrapes, each of which is two keys.
+const PORTS: u16 = 60;
+
 #[test]
 fn a_flood_of_refused_connections_is_counted_to_the_last() {
     if !daemon::unless_ready("flood") || !unless_unseen("flood", &["sent_without_socket"]) {
@@ -115,10 +118,11 @@ fn a_generation_of_counts_is_recycled_without_a_loss() {
     let before = watched.daemon.scrape().unwrap();
     let mut scanner = stage.client_actor("scanner").unwrap();
     let mut refused = 0;
-    // Each round fills more than half of the map, so that each scrape changes the generation.
-    for round in 0..8u16 {
-        for port in 0..80 {
-            scanner.ask(&format!("flood {} 1", stage.server_address(20_001 + round * 80 + port))).unwrap();
+    // A round needs less than half of the map, which every scrape leaves free. All rounds together need three times what the
+    // map and the tables in front of it hold, so that scrapes have to change the generation.
+    for round in 0..16u16 {
+        for port in 0..PORTS {
+            scanner.ask(&format!("flood {} 1", stage.server_address(20_001 + round * PORTS + port))).unwrap();
             refused += 1;
         }
         let after = watched.daemon.scrape().unwrap();
