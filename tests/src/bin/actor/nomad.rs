@@ -46,7 +46,7 @@ fn loopback_up() -> Result<()> {
     // SAFETY: all zeroes is a valid `ifreq`.
     let mut request: libc::ifreq = unsafe { mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(*b"lo") {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([from]);
     }
     request.ifr_ifru.ifru_flags = c_short::try_from(libc::IFF_UP)?;
     // SAFETY: the request is an `ifreq` with a name and flags, which is what this one reads.
