@@ -27,19 +27,8 @@ pub unsafe fn add_one(counter: *mut u64) {
 /// `number` must be a live, 8-byte aligned map value.
 #[inline(always)]
 pub unsafe fn take_one(number: *mut i64) -> i64 {
-    #[cfg(target_arch = "bpf")]
-    // SAFETY: by the caller's promise; the instruction touches nothing else.
-    unsafe {
-        let mut value = -1i64;
-        core::arch::asm!("{1} = atomic_fetch_add((u64 *)({0} + 0), {1})", in(reg) number, inout(reg) value);
-        value
-    }
-    #[cfg(not(target_arch = "bpf"))]
-    // SAFETY: by the caller's promise. Only type-checked on the host, never run.
-    unsafe {
-        *number -= 1;
-        *number + 1
-    }
+    // SAFETY: by the caller's promise. A number below zero has the same bits as the one that wraps around to it.
+    unsafe { add(number.cast(), u64::MAX) }.cast_signed()
 }
 
 /// Puts 0 into a word and returns what it held.
@@ -134,7 +123,7 @@ pub unsafe fn add(number: *mut u64, value: u64) -> u64 {
     // SAFETY: by the caller's promise. Only type-checked on the host, never run.
     unsafe {
         let before = *number;
-        *number += value;
+        *number = before.wrapping_add(value);
         before
     }
 }
