@@ -201,9 +201,8 @@ impl Scene {
     /// # Errors
     /// When they cannot be read.
     pub fn came_about(&self) -> Result<bool> {
-        for Growth { watch, counters } in &self.growth {
-            let found = watch.growth()?;
-            if counters.iter().any(|(name, claimed)| found.get(name) != *claimed) {
+        for growth in &self.growth {
+            if growth.found()? != growth.counters {
                 return Ok(false);
             }
         }
@@ -216,9 +215,9 @@ impl Scene {
     /// When they cannot be read.
     pub fn kernels_view(&self) -> Result<String> {
         let mut view = Vec::new();
-        for Growth { watch, counters } in &self.growth {
-            let found = watch.growth()?;
-            view.extend(counters.iter().map(|(name, claimed)| format!("{name} {} of {claimed}", found.get(name))));
+        for growth in &self.growth {
+            let both = growth.found()?.into_iter().zip(&growth.counters);
+            view.extend(both.map(|((name, found), (_, claimed))| format!("{name} {found} of {claimed}")));
         }
         Ok(view.join(", "))
     }
@@ -263,4 +262,15 @@ pub struct Growth {
     pub watch: Watch,
     /// Counter and growth.
     pub counters: Vec<(&'static str, u64)>,
+}
+
+impl Growth {
+    /// What those counters have grown by, in the same order.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn found(&self) -> Result<Vec<(&'static str, u64)>> {
+        let now = self.watch.growth()?;
+        Ok(self.counters.iter().map(|(name, _)| (*name, now.get(name))).collect())
+    }
 }

@@ -91,8 +91,7 @@ fn check_counters(scene: &Scene) -> Result<()> {
     for growth in &scene.growth {
         let mut found = Vec::new();
         let reached = wait::until_true("the counters", SOON, || {
-            let now = growth.watch.growth()?;
-            found = growth.counters.iter().map(|(name, _)| (*name, now.get(name))).collect();
+            found = growth.found()?;
             Ok(found.iter().zip(&growth.counters).all(|((_, found), (_, claimed))| found >= claimed))
         });
         if reached.is_err() || found != growth.counters {
