@@ -214,6 +214,8 @@ pub enum TcpState {
     CloseWait = 8,
     /// Both did, we are the last.
     LastAck = 9,
+    /// A listener.
+    Listen = 10,
     /// Both did at once.
     Closing = 11,
 }

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::{
     http,
     metrics::Metrics,
+    sockets,
     wait::{self, SOON},
 };
 
@@ -78,9 +79,11 @@ impl Said {
     }
 }
 
-/// Whether the daemon there says that it is ready.
+/// Whether the daemon there says that it is ready. Not asked while nobody listens: to be refused is a reset, which another
+/// daemon that watches this host would count.
 fn answers_ready(address: SocketAddr) -> bool {
-    http::get(address, READY).is_ok_and(|answer| answer.status == 200)
+    sockets::is_listened_to(address.port()).unwrap_or(true)
+        && http::get(address, READY).is_ok_and(|answer| answer.status == 200)
 }
 
 /// A running daemon.

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::netns::Place;
+use crate::{actor::TcpState, netns::Place};
 
 /// A line of the kernel's table of TCP sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,15 @@ pub enum Orphan {
     Mini,
     /// Nothing is left.
     Gone,
+}
+
+/// Whether somebody listens at a port of the host, in either IP version: for those who must not find out by being refused,
+/// which is a reset.
+///
+/// # Errors
+/// When a table cannot be read.
+pub fn is_listened_to(port: u16) -> Result<bool> {
+    Ok(orphan(&Place::Host, port, 0)? == Orphan::Full(TcpState::Listen as u8))
 }
 
 /// What has become of the socket between two ports, in either IP version.

@@ -147,6 +147,7 @@ fn growth(now: &Metrics, before: &Metrics, name: &str, labels: &[(&str, &str)]) 
 }
 
 /// Resets that processes received whose name is known and none of ours. One without an owner is ours: others have names.
+/// So is one whose name was folded away: the suite itself must not receive any.
 fn foreign(metrics: &Metrics) -> u64 {
     let received = metrics.select(RESETS, &[("direction", "received")]);
     let foreign = received.filter(|sample| {
