@@ -21,6 +21,7 @@ macro_rules! kernel_fields {
             SKC_V6_RCV_SADDR: [u8; 16] = "sock_common", "skc_v6_rcv_saddr";
             SKC_NET: u64 = "sock_common", "skc_net.net";
             SKC_FLAGS: u64 = "sock_common", "skc_flags";
+            SKC_COOKIE: u64 = "sock_common", "skc_cookie.counter";
             SK_LINGERTIME: u64 = "sock", "sk_lingertime";
             SK_LOCK_OWNED: u32 = "sock", "sk_lock.owned";
             SK_PROTOCOL: u16 = "sock", "sk_protocol";

@@ -18,7 +18,8 @@ pub struct Owner {
     pub zero: u32,
 }
 
-/// Socket-local storage: who owns the socket and what became of it. Children of a listener start with a copy.
+/// Who owns a socket and what became of it: in its socket-local storage, or in an [`Opened`]. Children of a listener start
+/// with a copy.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Note {
@@ -46,6 +47,20 @@ pub struct Note {
 
 /// Bit of [`Note::flags`]: the peer's FIN has arrived.
 pub const FIN_SEEN: u8 = 1;
+
+/// A place for the note of a connection that was opened here.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opened {
+    /// Cookie of its socket, and marks; 0 = the place is free.
+    pub word: u64,
+    /// When it was closed, in jiffies: valid where it is marked as closed.
+    pub closed_jiffies: u32,
+    /// Always zero.
+    pub zero: u32,
+    /// The note.
+    pub note: Note,
+}
 
 /// A connection's addresses, seen from this host, and the key of a tombstone.
 ///

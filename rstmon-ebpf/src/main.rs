@@ -32,6 +32,7 @@ mod listeners;
 mod maps;
 mod netns;
 mod note;
+mod opened;
 mod pending;
 mod preempt;
 mod receive;

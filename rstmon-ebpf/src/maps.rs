@@ -11,7 +11,7 @@ use rstmon_common::{
     front::Front,
     key::direction,
     limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
-    note::Grave,
+    note::{Grave, Opened},
 };
 
 /// Counts, generation 0. Two generations let user space empty one while the other counts, losing nothing.
@@ -41,6 +41,11 @@ pub static UNTIL_WAKE: Array<i64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// The event path.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+/// Notes of connections that were opened here (see `opened`).
+#[map]
+pub static OPENED: Array<Opened> = Array::with_max_entries(OPENED_PLACES, 0);
+/// A power of two.
+pub const OPENED_PLACES: u32 = 8192;
 /// Closed connections, a power of two (see `graves`).
 #[map]
 pub static TOMBSTONES: Array<Grave> = Array::with_max_entries(16384, 0);
@@ -73,6 +78,8 @@ pub struct Work {
     pub headers: Headers,
     /// Its ends: valid where the segment told them.
     pub tuple: Tuple,
+    /// What is known of its socket: a copy, valid where there is a note.
+    pub note: Note,
     /// What is remembered of it: a copy.
     pub tombstone: Tombstone,
     /// A word of this CPU's own.
@@ -139,7 +146,7 @@ pub struct NotesDef {
 // SAFETY: only the map's address is used; the pointers are type descriptions that nothing dereferences.
 unsafe impl Sync for NotesDef {}
 
-/// What is known of each live socket.
+/// What is known of each live socket, but of those in [`OPENED`].
 #[unsafe(link_section = ".maps")]
 #[unsafe(export_name = "NOTES")]
 pub static NOTES: NotesDef = NotesDef {

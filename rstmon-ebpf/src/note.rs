@@ -1,8 +1,10 @@
-//! Socket-local storage, and the tombstones of listeners.
+//! Where the note of a socket is: in its local storage, or in the table of opened connections. And the tombstones of
+//! listeners.
 
 use crate::{
     layout::{RACE_WINDOW_NS, TOMBSTONES_ON},
     maps::{GONE_LISTENERS, NOTES},
+    opened,
     sock::Sock,
 };
 use aya_ebpf::helpers::generated::bpf_sk_storage_get;
@@ -13,13 +15,47 @@ const BPF_SK_STORAGE_GET_F_CREATE: u64 = 1;
 /// The note of a socket, if it has one. NULL and minisocks have none (the helper checks, 5.11 on).
 #[inline(always)]
 pub fn find(sock: Sock) -> Option<*mut Note> {
-    get(sock.as_ptr(), 0)
+    opened::find(sock.as_ptr()).or_else(|| get(sock.as_ptr(), 0))
+}
+
+/// Copies the note of a socket; tells whether it has one. `own` is any word of this CPU.
+#[inline(never)]
+pub fn copy(sock: &Sock, to: &mut Note, own: *mut u64) -> bool {
+    if let Some(whole) = opened::copy(sock.as_ptr(), to, own) {
+        return whole;
+    }
+    let Some(note) = get(sock.as_ptr(), 0) else { return false };
+    // SAFETY: socket-local storage lives as long as the socket, which the hook holds.
+    *to = unsafe { *note };
+    true
 }
 
 /// The note of a socket, made (all zero) where it has none. Allocates: never called in the reset path.
 #[inline(always)]
 pub fn find_or_create(sk: *const u8) -> Option<*mut Note> {
-    get(sk, BPF_SK_STORAGE_GET_F_CREATE)
+    opened::find(sk).or_else(|| get(sk, BPF_SK_STORAGE_GET_F_CREATE))
+}
+
+/// Begins the note of a listener: in its local storage, which children inherit.
+#[inline(always)]
+pub fn listen(sk: *const u8, write: impl Fn(*mut Note)) {
+    opened::forget(sk);
+    if let Some(note) = get(sk, BPF_SK_STORAGE_GET_F_CREATE) {
+        write(note);
+    }
+}
+
+/// Begins the note of a connection that is being opened: in the table, unless the socket has one already, from another
+/// time, or there is no room. `write` fills it in, every byte of it.
+#[inline(always)]
+pub fn open(sk: *const u8, write: impl Fn(*mut Note)) {
+    if let Some(note) = get(sk, 0) {
+        write(note);
+    } else if !opened::open(sk, &write)
+        && let Some(note) = get(sk, BPF_SK_STORAGE_GET_F_CREATE)
+    {
+        write(note);
+    }
 }
 
 #[inline(always)]

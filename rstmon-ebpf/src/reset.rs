@@ -168,9 +168,8 @@ impl Reset {
     pub fn add_socket(&mut self, tcp: Tcp) {
         let mut closed_ns = 0;
         let mut idle_before_close_ms = ABSENT_U32;
-        if let Some(note) = note::find(self.sock) {
-            // SAFETY: socket-local storage lives as long as the socket, which the hook holds.
-            let note = unsafe { &*note };
+        if note::copy(&self.sock, &mut self.work.note, &raw mut self.work.own) {
+            let note = self.work.note;
             closed_ns = note.closed_ns;
             idle_before_close_ms = note.idle_before_close_ms;
             self.set_role(note.role);
@@ -181,7 +180,7 @@ impl Reset {
             }
             self.work.established_ns = note.established_ns;
             if note.flags & FIN_SEEN != 0 {
-                self.work.after_fin_bytes = written_after_fin(note, tcp);
+                self.work.after_fin_bytes = written_after_fin(&note, tcp);
                 self.set(evidence::WROTE_AFTER_FIN, self.work.after_fin_bytes > 0);
             }
         } else if self.state() == state::CLOSE {

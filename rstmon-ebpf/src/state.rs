@@ -7,7 +7,7 @@
 use crate::{
     graves,
     layout::TOMBSTONES_ON,
-    listeners, note,
+    listeners, note, opened,
     reset::now_ns,
     sock::{Sock, Tcp, jiffies, jiffies_to_ms},
     task::Task,
@@ -34,15 +34,18 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let sock = unsafe { Sock::from_btf(sk) };
     let Some(tcp) = sock.tcp() else { return 0 };
     match new {
-        state::SYN_SENT => opened(sk, role::OPENED),
+        state::SYN_SENT => note::open(sk, |note| begin(note, role::OPENED)),
         state::LISTEN => {
-            opened(sk, role::LISTENER);
+            note::listen(sk, |note| begin(note, role::LISTENER));
             listeners::add(&listener(tcp));
         }
         state::ESTABLISHED => established(sk),
         state::CLOSE_WAIT => fin_arrived(sock, tcp),
         state::FIN_WAIT1 | state::LAST_ACK => closed_here(sock, tcp),
-        state::CLOSE => ended(sock, tcp, old),
+        state::CLOSE => {
+            ended(sock, tcp, old);
+            opened::close(sk);
+        }
         _ => {}
     }
     0
@@ -50,13 +53,11 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
 
 /// `connect()` or `listen()`, by the executing task.
 #[inline(always)]
-fn opened(sk: *const u8, role: u8) {
-    if let Some(note) = note::find_or_create(sk) {
-        // SAFETY: socket-local storage of a socket that the hook holds; so below.
-        unsafe {
-            *note = Note { provenance: provenance::OPENED, role, ..Note::default() };
-            Task::current().describe_current(&raw mut (*note).owner);
-        }
+fn begin(note: *mut Note, role: u8) {
+    // SAFETY: the note of a socket that the hook holds; so below.
+    unsafe {
+        *note = Note { provenance: provenance::OPENED, role, ..Note::default() };
+        Task::current().describe_current(&raw mut (*note).owner);
     }
 }
 
@@ -64,7 +65,7 @@ fn opened(sk: *const u8, role: u8) {
 #[inline(always)]
 fn established(sk: *const u8) {
     if let Some(note) = note::find_or_create(sk) {
-        // SAFETY: see `opened`.
+        // SAFETY: see `begin`.
         unsafe {
             (*note).established_ns = now_ns();
             if (*note).role == role::LISTENER {
@@ -79,7 +80,7 @@ fn established(sk: *const u8) {
 #[inline(always)]
 fn fin_arrived(sock: Sock, tcp: Tcp) {
     if let Some(note) = note::find(sock) {
-        // SAFETY: see `opened`.
+        // SAFETY: see `begin`.
         unsafe {
             (*note).flags |= FIN_SEEN;
             (*note).fin_write_seq = tcp.write_seq();
@@ -92,7 +93,7 @@ fn fin_arrived(sock: Sock, tcp: Tcp) {
 fn closed_here(sock: Sock, tcp: Tcp) {
     let Some(note) = note::find(sock) else { return };
     let task = Task::current();
-    // SAFETY: see `opened`.
+    // SAFETY: see `begin`.
     unsafe {
         (*note).closed_ns = now_ns();
         (*note).idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
@@ -111,7 +112,7 @@ fn ended(sock: Sock, tcp: Tcp, old: u8) {
         listeners::remove(&listener(tcp));
     }
     let Some(note) = note::find(sock) else { return };
-    // SAFETY: see `opened`.
+    // SAFETY: see `begin`.
     let note = unsafe {
         (*note).state = old;
         &*note

@@ -7,7 +7,12 @@ use rstmon_common::{
     key::direction,
     limits::{NETNS_ENTRIES, REASONS, lost},
 };
-use std::{collections::HashMap, io, os::fd::AsFd};
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 use zerocopy::FromBytes;
 
 /// A [`CountSlot`] that aya may copy out of the kernel.
@@ -30,6 +35,34 @@ pub struct Counts {
     pub lost: [u64; lost::COUNT as usize],
 }
 
+/// What the current generation had counted at the last reading, and since when it counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tally {
+    /// In the front table.
+    front: u64,
+    /// In the hash.
+    hash: u64,
+    since: Instant,
+}
+
+impl Tally {
+    /// Of a generation that begins now.
+    pub(super) fn begin() -> Self {
+        Self { front: 0, hash: 0, since: Instant::now() }
+    }
+}
+
+/// How long a generation counts at least before it is emptied only so that the front table gets other keys.
+const SHORTEST: Duration = Duration::from_mins(1);
+/// Resets that took the longer way between two readings, below which it does not matter.
+const MANY: u64 = 1000;
+
+/// Whether the front table is kept by keys of another time: most resets since the last reading, `front` and `hash` of
+/// them, were counted in the hash. The generation is `age` old.
+fn is_front_stale(front: u64, hash: u64, age: Duration) -> bool {
+    hash >= MANY && hash > front && age >= SHORTEST
+}
+
 /// The counting maps.
 pub struct CountReader {
     pub(super) front: FrontReader,
@@ -43,6 +76,7 @@ pub struct CountReader {
     /// Emptying a generation is possible; not on a kernel that refuses `membarrier`.
     pub(super) recycles: bool,
     pub(super) current: usize,
+    pub(super) tally: Tally,
     /// The other generation counts by now, and the current one is being emptied.
     pub(super) emptying: bool,
     /// What was taken out of it and has not been handed over, because a reading failed in between.
@@ -50,20 +84,36 @@ pub struct CountReader {
 }
 
 impl CountReader {
-    /// Reads everything. When the hash is more than half full, the other generation takes over and this one is
-    /// emptied, after every program that may still write to it has ended: no count is lost or read twice.
+    /// Reads everything. When the hash is more than half full, or the front table has the wrong keys, the other generation
+    /// takes over and this one is emptied, after every program that may still write to it has ended: no count is lost or
+    /// read twice.
     pub fn read(&mut self) -> Result<Counts, ProbeError> {
-        let mut live = Vec::new();
-        self.read_hash(self.current, false, &mut live)?;
-        if self.emptying || (self.recycles && live.len() * 2 > self.max_entries as usize) {
+        let [mut hash, mut front] = self.read_current()?;
+        let crowded = hash.len() * 2 > self.max_entries as usize;
+        if self.emptying || (self.recycles && (crowded || self.turns_stale(sum(&front), sum(&hash)))) {
             self.recycle()?;
-            live.clear();
-            self.read_hash(self.current, false, &mut live)?;
+            [hash, front] = self.read_current()?;
         }
-        self.front.read(self.current, |key, hits| live.push((key, hits)));
+        hash.append(&mut front);
         let (overflow, lost) = (self.read_overflow()?, sums(&self.lost)?);
         let settled = std::mem::take(&mut self.settled);
-        Ok(Counts { live: added_up(live), settled: added_up(settled), overflow, lost })
+        Ok(Counts { live: added_up(hash), settled: added_up(settled), overflow, lost })
+    }
+
+    /// What the current generation's tables hold: the hash, and the front table.
+    fn read_current(&self) -> Result<[Vec<(CountKey, u64)>; 2], ProbeError> {
+        let (mut hash, mut front) = (Vec::new(), Vec::new());
+        self.read_hash(self.current, false, &mut hash)?;
+        self.front.read(self.current, |key, hits| front.push((key, hits)));
+        Ok([hash, front])
+    }
+
+    /// Takes down what the tables have counted by now; tells whether the front table has turned stale.
+    fn turns_stale(&mut self, front: u64, hash: u64) -> bool {
+        let before = self.tally;
+        self.tally = Tally { front, hash, ..before };
+        let (front, hash) = (front.saturating_sub(before.front), hash.saturating_sub(before.hash));
+        is_front_stale(front, hash, before.since.elapsed())
     }
 
     /// Whether full hashes are emptied.
@@ -88,6 +138,7 @@ impl CountReader {
         self.settled = settled;
         emptied?;
         self.current = next;
+        self.tally = Tally::begin();
         self.emptying = false;
         Ok(())
     }
@@ -169,6 +220,10 @@ impl CountReader {
     }
 }
 
+fn sum(counts: &[(CountKey, u64)]) -> u64 {
+    counts.iter().map(|(_, hits)| hits).sum()
+}
+
 /// Each key once: it may be in the front table of several CPUs and in the hash.
 fn added_up(counts: Vec<(CountKey, u64)>) -> Vec<(CountKey, u64)> {
     let mut sums: HashMap<CountKey, u64> = HashMap::with_capacity(counts.len());
@@ -194,6 +249,14 @@ pub(super) fn possible_cpus() -> Result<usize, ProbeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_front_table_is_stale_when_most_pass_it_by() {
+        assert!(is_front_stale(900, 1000, SHORTEST));
+        assert!(!is_front_stale(1000, 1000, SHORTEST), "half of them do not");
+        assert!(!is_front_stale(900, 1000, Duration::from_secs(59)), "it may yet fill");
+        assert!(!is_front_stale(0, 999, SHORTEST), "too few to matter");
+    }
 
     #[test]
     fn a_key_of_several_tables_is_one() {

@@ -3,7 +3,7 @@
 use super::{
     Options,
     btf::Btf,
-    counts::{CountReader, SlotPod, possible_cpus},
+    counts::{CountReader, SlotPod, Tally, possible_cpus},
     error::ProbeError,
     front::FrontReader,
     kfuncs,
@@ -368,6 +368,7 @@ fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<Maps, ProbeError> {
         cpus,
         recycles: sys::can_wait_for_running_programs(),
         current: 0,
+        tally: Tally::begin(),
         emptying: false,
         settled: Vec::new(),
     };

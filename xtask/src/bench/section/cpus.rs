@@ -69,7 +69,7 @@ pub(in crate::bench) fn measure(effort: &Effort) -> anyhow::Result<Cpus> {
 }
 
 /// What the kernel half keeps, and whose it is.
-const KEPT: [(&str, &str, &str); 7] = [
+const KEPT: [(&str, &str, &str); 8] = [
     (
         "counts, overflow, losses, counts by namespace",
         "per CPU",
@@ -88,7 +88,12 @@ const KEPT: [(&str, &str, &str); 7] = [
         "a ring and a table without locks: a close adds one to a shared number and writes two lines, a look-up writes none",
     ),
     ("ports with listeners", "shared", "written when a listener comes or goes"),
-    ("notes of sockets", "per socket", "a socket's own memory: as shared as the socket"),
+    (
+        "notes of connections opened here",
+        "shared",
+        "a table without locks: a connection writes its own place, which another has left a while ago",
+    ),
+    ("notes of other sockets", "per socket", "a socket's own memory: as shared as the socket"),
 ];
 
 impl fmt::Display for Cpus {
