@@ -16,13 +16,16 @@ use rstmon_tests::{
     sight::{unless_blurred, unless_unseen},
     skip,
     stage::{Family, Stage},
-    wait::{self, SOON},
+    wait::{self, LATER, SOON},
     watched::{RESETS, Watched},
 };
 use serde_json::Value;
 
 /// The hook that tells the accepting process; lockdown kernels have none.
 const ACCEPT_HOOK: &str = "inet_accept";
+
+/// Connections of each of two processes: together more than the kernel half has places for the notes of.
+const MANY: u64 = 4_500;
 
 /// Runs a test with a daemon and a namespace of its own.
 fn watched(name: &str, test: impl FnOnce(&Watched, &Stage) -> Result<()>) {
@@ -68,6 +71,52 @@ fn a_client_owns_what_it_connected() {
             let scene = play(stage)?;
             watched.owned(the(Direction::Received, &scene)?, &["opened"])?;
         }
+        Ok(())
+    });
+}
+
+#[test]
+fn clients_own_more_connections_than_the_kernel_half_has_places_for() {
+    watched("many", |watched, stage| {
+        let mut holders = ["holder", "hoarder"].map(|name| stage.client_actor(name).unwrap());
+        for holder in &mut holders {
+            holder.begin(&format!("hold {MANY}"))?;
+        }
+        for holder in &mut holders {
+            holder.finish_within(LATER)?;
+        }
+        for holder in &mut holders {
+            holder.ask("abort-held")?;
+        }
+        let received = |process| -> Result<u64> {
+            Ok(watched.daemon.scrape()?.count(RESETS, &[("direction", "received"), ("process", process)]))
+        };
+        for holder in &holders {
+            wait::until_true("each reset under its process", SOON, || Ok(received(holder.comm())? >= MANY))
+                .with_context(|| {
+                    format!("{:?} received, {:?} without a process", received(holder.comm()), received(""))
+                })?;
+            ensure!(received(holder.comm())? == MANY, "{} received, {MANY} expected", received(holder.comm())?);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_socket_that_listens_after_it_has_connected_is_a_listener() {
+    watched("listens later", |watched, stage| {
+        let known = if watched.has_hook(ACCEPT_HOOK)? { "accepted" } else { "inherited" };
+        let mut early = Connection::open(stage)?;
+        early.client.ask("disconnect c")?;
+        let bound: SocketAddr = early.client.ask("listen c 16")?.get("local")?;
+        let service = stage.client_address(bound.port());
+        let mut caller = stage.server_actor("caller2")?;
+        let remote = connection::dial(stage, &mut caller, None, "c", service)?;
+        early.client.ask("accept c d")?;
+        let end = End::of(&early.client, service, remote);
+        let reset = reset_by(&mut caller, &end)?;
+        let event = watched.owned(&reset, &[known])?;
+        ensure!(event["role"] == "accepted", "it is an accepted connection: {event:#}");
         Ok(())
     });
 }

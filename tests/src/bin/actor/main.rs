@@ -76,6 +76,8 @@ impl Actor {
                 crowd::crowd(closed.parse()?, count.parse()?, seed.parse()?, names.parse()?, prefix)
             }
             ["listeners", count] => socket::listeners(count.parse()?, &mut self.crowd),
+            ["hold", count] => socket::hold(count.parse()?, &mut self.crowd),
+            ["abort-held"] => socket::abort_held(&mut self.crowd),
             ["thread", name, ..] => self.on_thread(name, rest(line, 2)),
             ["fork", name] => self.fork(name),
             ["child", name, ..] => self.relay(name, rest(line, 2)),

@@ -147,8 +147,7 @@ fn look(fd: &OwnedFd) -> Result<Fields> {
 /// Listens on so many ports that the kernel chooses, instead of those from the last time.
 pub(crate) fn listeners(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields> {
     kept.clear();
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).during("setrlimit")?;
+    allow_many()?;
     for _ in 0..count {
         let listener = open("v4")?;
         net::bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).during("bind")?;
@@ -156,6 +155,39 @@ pub(crate) fn listeners(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields>
         kept.push(listener);
     }
     Ok(Fields::default().with("listeners", kept.len()))
+}
+
+/// Opens so many connections to itself, instead of those from the last time.
+pub(crate) fn hold(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields> {
+    kept.clear();
+    allow_many()?;
+    let listener = open("v4")?;
+    net::bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).during("bind")?;
+    net::listen(&listener, 16).during("listen")?;
+    let address = SocketAddr::try_from(net::getsockname(&listener).during("getsockname")?)?;
+    for _ in 0..count {
+        let client = open("v4")?;
+        net::connect(&client, &address).during("connect")?;
+        kept.push(net::accept_with(&listener, SocketFlags::CLOEXEC).during("accept")?);
+        kept.push(client);
+    }
+    Ok(Fields::default().with("connections", count))
+}
+
+/// Has the accepting end of each connection that is held reset it.
+pub(crate) fn abort_held(kept: &mut Vec<OwnedFd>) -> Result<Fields> {
+    let held: Vec<OwnedFd> = std::mem::take(kept);
+    for server in held.iter().step_by(2) {
+        options::set(server, &["linger", "0"])?;
+    }
+    Ok(Fields::default().with("connections", held.len() / 2))
+}
+
+/// As many descriptors as this process may have.
+fn allow_many() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).during("setrlimit")?;
+    Ok(())
 }
 
 /// Connects again and again to a port where nobody listens, as fast as it goes, and counts the answers.
