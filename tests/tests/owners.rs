@@ -79,10 +79,9 @@ fn a_client_owns_what_it_connected() {
 fn clients_own_more_connections_than_the_kernel_half_has_places_for() {
     watched("many", |watched, stage| {
         let mut holders = ["holder", "hoarder"].map(|name| stage.client_actor(name).unwrap());
+        // One after the other: since 7.0 the kernel may leave a hook out where tasks take turns in it (docs/kernels.md).
         for holder in &mut holders {
             holder.begin(&format!("hold {MANY}"))?;
-        }
-        for holder in &mut holders {
             holder.finish_within(LATER)?;
         }
         for holder in &mut holders {
