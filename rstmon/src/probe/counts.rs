@@ -90,7 +90,7 @@ impl CountReader {
     pub fn read(&mut self) -> Result<Counts, ProbeError> {
         let [mut hash, mut front] = self.read_current()?;
         let crowded = hash.len() * 2 > self.max_entries as usize;
-        if self.emptying || (self.recycles && (crowded || self.turns_stale(sum(&front), sum(&hash)))) {
+        if self.emptying || (self.recycles && (crowded || self.turns_stale(hits(&front), hits(&hash)))) {
             self.recycle()?;
             [hash, front] = self.read_current()?;
         }
@@ -220,7 +220,7 @@ impl CountReader {
     }
 }
 
-fn sum(counts: &[(CountKey, u64)]) -> u64 {
+fn hits(counts: &[(CountKey, u64)]) -> u64 {
     counts.iter().map(|(_, hits)| hits).sum()
 }
 

@@ -11,7 +11,12 @@ use rustix::{
     thread::set_name,
 };
 
-use crate::{During as _, options::check, socket::open, storm};
+use crate::{
+    During as _,
+    options::check,
+    socket::{listening, open},
+    storm,
+};
 
 /// What a child exits with when all went as it should.
 const DONE: i32 = 7;
@@ -21,10 +26,7 @@ const DONE: i32 = 7;
 pub(crate) fn crowd(closed: SocketAddr, count: u64, seed: u64, names: usize, prefix: &str) -> Result<Fields> {
     let mut random = Random(seed);
     let kind = if closed.is_ipv4() { "v4" } else { "v6" };
-    let listener = open(kind)?;
-    net::bind(&listener, &SocketAddr::new(closed.ip(), 0)).during("bind")?;
-    net::listen(&listener, 16).during("listen")?;
-    let open_address = SocketAddr::try_from(net::getsockname(&listener).during("getsockname")?)?;
+    let (listener, open_address) = listening(closed.ip(), 16)?;
     let (mut refused, mut died) = (0u64, 0u64);
     for _ in 0..count {
         let name = CString::new(format!("{prefix}{:x}", random.below(names.max(1))))?;

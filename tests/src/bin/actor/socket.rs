@@ -1,6 +1,9 @@
 //! The commands on sockets: one system call each, so that a test says exactly what happens when.
 
-use std::{net::SocketAddr, os::fd::OwnedFd};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::OwnedFd,
+};
 
 use anyhow::{Context as _, Result, bail};
 use rstmon_tests::protocol::Fields;
@@ -16,6 +19,8 @@ use crate::{
     options::{self, Queue},
 };
 
+/// Where crowds are at home.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Descriptors of the largest crowd.
 const MOST_DESCRIPTORS: u64 = 16_384;
 /// One write's worth of data.
@@ -146,15 +151,21 @@ fn look(fd: &OwnedFd) -> Result<Fields> {
         .with("probes", info.tcpi_probes))
 }
 
+/// A listener at a port that the kernel chooses, and where that is.
+pub(crate) fn listening(ip: IpAddr, backlog: i32) -> Result<(OwnedFd, SocketAddr)> {
+    let listener = open(if ip.is_ipv4() { "v4" } else { "v6" })?;
+    net::bind(&listener, &SocketAddr::new(ip, 0)).during("bind")?;
+    net::listen(&listener, backlog).during("listen")?;
+    let address = SocketAddr::try_from(net::getsockname(&listener).during("getsockname")?)?;
+    Ok((listener, address))
+}
+
 /// Listens on so many ports that the kernel chooses, instead of those from the last time.
 pub(crate) fn listeners(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields> {
     kept.clear();
     allow_many()?;
     for _ in 0..count {
-        let listener = open("v4")?;
-        net::bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).during("bind")?;
-        net::listen(&listener, 1).during("listen")?;
-        kept.push(listener);
+        kept.push(listening(LOOPBACK, 1)?.0);
     }
     Ok(Fields::default().with("listeners", kept.len()))
 }
@@ -163,10 +174,7 @@ pub(crate) fn listeners(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields>
 pub(crate) fn hold(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields> {
     kept.clear();
     allow_many()?;
-    let listener = open("v4")?;
-    net::bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).during("bind")?;
-    net::listen(&listener, 16).during("listen")?;
-    let address = SocketAddr::try_from(net::getsockname(&listener).during("getsockname")?)?;
+    let (listener, address) = listening(LOOPBACK, 16)?;
     for _ in 0..count {
         let client = open("v4")?;
         net::connect(&client, &address).during("connect")?;

@@ -17,7 +17,10 @@ use rustix::{
     net::{self, SendFlags, SocketFlags, sockopt},
 };
 
-use crate::{During as _, options, socket::open};
+use crate::{
+    During as _, options,
+    socket::{listening, open},
+};
 
 /// Ports that are refused; nobody listens on one, and the kernel gives none to anybody.
 const CLOSED_PORTS: std::ops::Range<u16> = 1024..32_000;
@@ -112,10 +115,8 @@ impl Storm {
             "v6" => Net::V6,
             _ => bail!("network {net}"),
         };
-        let listener = open(net.socket())?;
-        net::bind(&listener, &SocketAddr::new(net.any(), 0)).during("bind")?;
-        net::listen(&listener, 16).during("listen")?;
-        let port = SocketAddr::try_from(net::getsockname(&listener).during("getsockname")?)?.port();
+        let (listener, address) = listening(net.any(), 16)?;
+        let port = address.port();
         let (addresses, ports) = (HashSet::new(), HashSet::new());
         Ok(Self { net, listener, port, random: Random(seed), addresses, ports, kinds: [0; 4] })
     }
