@@ -1,4 +1,4 @@
-//! What the kernel half remembers: of a live socket (socket-local storage) and of a closed one (tombstone).
+//! What the kernel half remembers: of a live socket (note) and of a closed one (tombstone).
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

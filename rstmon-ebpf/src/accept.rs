@@ -19,7 +19,7 @@ pub fn inet_accept(ctx: FExitContext) -> i32 {
     // SAFETY: the second argument of this very function, a `struct socket *`.
     let Some(sk) = (unsafe { field::<u64>(socket, &FILE_SOCKET_SK) }) else { return 0 };
     let Some(note) = note::find_or_create(sk as *const u8) else { return 0 };
-    // SAFETY: socket-local storage of a socket that was just accepted.
+    // SAFETY: the note of a socket that was just accepted.
     unsafe {
         Task::current().describe_current(&raw mut (*note).owner);
         (*note).provenance = provenance::ACCEPTED;

@@ -45,7 +45,7 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
     };
     let Some(tcp) = sock.tcp() else { return 0 };
     let Some(note) = note::find_or_create(sock.as_ptr()) else { return 0 };
-    // SAFETY: socket-local storage of a socket that the file holds.
+    // SAFETY: the note of a socket that the file holds.
     unsafe {
         if (*note).owner.tgid != 0 {
             return 0;

@@ -8,7 +8,7 @@
 //! | `reset` | evidence and owner of one reset -> the key it is counted under |
 //! | `count`, `front`, `event`, `pending` | the counting path and its short cut, the event path, received resets that wait for a verdict |
 //! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
-//! | `note`, `graves`, `listeners`, `maps` | socket-local storage, tombstones, ports with a listener, the maps |
+//! | `note`, `opened`, `graves`, `listeners`, `maps` | notes of sockets, and of connections opened here; tombstones, ports with a listener, the maps |
 //! | `preempt` | keeping the CPU while a reset hook runs |
 //! | `netns` | resets sent in each network namespace, and who lives there |
 

@@ -30,12 +30,6 @@ fn cookie_of(sk: *const u8) -> u64 {
     if sk.is_null() { 0 } else { unsafe { field(sk, &SKC_COOKIE) }.unwrap_or(0) }
 }
 
-/// Whether a place with this word is a socket's.
-#[inline(always)]
-fn is_of(word: u64, cookie: u64) -> bool {
-    word & !CLOSED == cookie
-}
-
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a few bits")]
 fn place(cookie: u64, way: u32) -> Option<*mut Opened> {
@@ -52,7 +46,7 @@ fn place_of(cookie: u64) -> Option<(*mut Opened, u64)> {
         let place = place(cookie, way)?;
         // SAFETY: a live map value.
         let word = unsafe { (&raw const (*place).word).read_volatile() };
-        if is_of(word, cookie) {
+        if word & !CLOSED == cookie {
             return Some((place, word));
         }
     }
@@ -83,6 +77,8 @@ pub fn copy(sk: *const u8, to: &mut Note, own: *mut u64) -> Option<bool> {
 /// Gives a socket that is being opened a place for its note; tells whether there was one. `write` fills in every byte.
 #[inline(always)]
 pub fn open(sk: *const u8, write: impl Fn(*mut Note)) -> bool {
+    // From another time; it may be where this one does not go.
+    forget(sk);
     // SAFETY: a typed socket pointer; the helper gives the socket a cookie if it has none.
     let cookie = unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) };
     if cookie == 0 || SKC_COOKIE.load() == ABSENT_OFFSET {
@@ -94,7 +90,7 @@ pub fn open(sk: *const u8, write: impl Fn(*mut Note)) -> bool {
         unsafe {
             let word = &raw mut (*place).word;
             let held = word.read_volatile();
-            if (is_of(held, cookie) || is_free(place, held)) && atomic::replace(word, held, BUSY) {
+            if is_free(place, held) && atomic::replace(word, held, BUSY) {
                 write(&raw mut (*place).note);
                 // A full barrier: who sees the cookie sees the note.
                 atomic::swap(word, cookie);

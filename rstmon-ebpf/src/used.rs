@@ -16,7 +16,7 @@ pub fn tcp_rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
     let sock = unsafe { Sock::from_btf(ctx.arg(0)) };
     let Some(note) = note::find(sock) else { return 0 };
     let task = Task::current();
-    // SAFETY: socket-local storage of a socket that the hook holds.
+    // SAFETY: the note of a socket that the hook holds.
     unsafe {
         let known = !matches!((*note).provenance, provenance::NONE | provenance::INHERITED | provenance::BACKFILLED);
         if (known && (*note).owner.tgid == task.tgid()) || task.is_kernel_thread() {
