@@ -82,8 +82,7 @@ mod tests {
     extern crate std;
 
     use super::*;
-    use std::collections::BTreeSet;
-    use std::vec::Vec;
+    use std::{collections::BTreeSet, vec::Vec};
     use zerocopy::FromZeros;
 
     fn words(key: CountKey) -> [u64; WORDS] {

@@ -1,11 +1,13 @@
 //! Tasks: the process that executes, by its thread-group leader.
 
-use crate::layout::{
-    CGROUP_KN, CGROUP_LEVEL, CGROUP_V1_SUBSYS, CSS_CGROUP, CSS_SET_DFL_CGROUP, CSS_SET_SUBSYS, KERNFS_ID, Object,
-    TASK_CGROUPS, TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_PID, TASK_START_BOOTTIME, TASK_TGID,
-    TASK_TYPE, can_cast, field,
+use crate::{
+    layout::{
+        CGROUP_KN, CGROUP_LEVEL, CGROUP_V1_SUBSYS, CSS_CGROUP, CSS_SET_DFL_CGROUP, CSS_SET_SUBSYS, KERNFS_ID, Object,
+        TASK_CGROUPS, TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_PID, TASK_START_BOOTTIME,
+        TASK_TGID, TASK_TYPE, can_cast, field,
+    },
+    skb::from_words,
 };
-use crate::skb::from_words;
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task_btf};
 use rstmon_common::{
     Owner,

@@ -1,5 +1,12 @@
 //! The test's end of an actor: a child process that does with sockets what it is told (`src/bin/actor`).
 
+use crate::{
+    interruption,
+    netns::Place,
+    protocol::{Fields, Reply},
+    wait::{self, LATER, SOON},
+};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
@@ -9,15 +16,6 @@ use std::{
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
-};
-
-use anyhow::{Context as _, Result, bail, ensure};
-
-use crate::{
-    interruption,
-    netns::Place,
-    protocol::{Fields, Reply},
-    wait::{self, LATER, SOON},
 };
 
 /// Between two looks at whether this process was interrupted.

@@ -1,12 +1,11 @@
 //! What of BPF the kernel has loaded, asked of the kernel itself: fast enough to ask again and again, unlike bpftool.
 
+use anyhow::{Context as _, Result, bail};
 use std::{
     collections::BTreeSet,
     fs, io, mem,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
-
-use anyhow::{Context as _, Result, bail};
 
 /// A kind of BPF object that has an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,11 +1,10 @@
 //! Control groups named like systemd's, to show that a reset is attributed to a unit.
 
+use anyhow::{Context as _, Result};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-use anyhow::{Context as _, Result};
 
 /// What the slices of this crate are called, followed by the test process' id and `.slice`.
 const PREFIX: &str = "rstmon-test-";

@@ -1,9 +1,8 @@
 //! Steps of the wall clock, which go back by themselves. Only for a machine of one's own: whatever runs there sees them.
 
-use std::{env, time::Duration};
-
 use anyhow::{Context as _, Result};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+use std::{env, time::Duration};
 
 /// Environment variable: set where the machine is the tests' own, and nobody else goes by its clock.
 pub const OURS: &str = "RSTMON_TEST_OWN_CLOCK";

@@ -1,10 +1,8 @@
 //! A connection between two processes, the start of most scenarios.
 
-use std::net::{IpAddr, SocketAddr};
-
-use anyhow::Result;
-
 use crate::{actor::Actor, scene::End, stage::Stage};
+use anyhow::Result;
+use std::net::{IpAddr, SocketAddr};
 
 /// A server that listens in slot `l` and a client, connected; either's end of the connection is in slot `c`.
 #[derive(Debug)]

@@ -1,5 +1,12 @@
 //! A `rstmon run` of the test's own: own port, own socket, own directory; gone when dropped.
 
+use crate::{
+    http,
+    metrics::Metrics,
+    sockets,
+    wait::{self, SOON},
+};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     env,
     io::{BufRead as _, BufReader},
@@ -9,16 +16,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
-
-use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
-
-use crate::{
-    http,
-    metrics::Metrics,
-    sockets,
-    wait::{self, SOON},
-};
 
 /// Environment variable: the binary under test.
 pub const BINARY: &str = "RSTMON_BIN";

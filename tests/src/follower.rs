@@ -1,5 +1,8 @@
 //! A reader of the daemon's events that only counts them, so that it keeps up with a flood, or that reads nothing at all.
 
+use crate::wait::{SOON, patient};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
@@ -11,11 +14,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
-
-use crate::wait::{SOON, patient};
 
 /// How the line begins that announces a gap.
 const GAP: &str = "{\"schema\":1,\"lost\":";

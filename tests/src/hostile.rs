@@ -1,5 +1,13 @@
 //! Clients that mean no good, and what goes on meanwhile: resets that have to be counted all the same.
 
+use crate::{
+    actor::Actor,
+    daemon::Daemon,
+    netns::Place,
+    wait::{self, SOON},
+    watched::RESETS,
+};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -10,16 +18,6 @@ use std::{
     },
     thread::{self, JoinHandle},
     time::Duration,
-};
-
-use anyhow::{Context as _, Result, bail, ensure};
-
-use crate::{
-    actor::Actor,
-    daemon::Daemon,
-    netns::Place,
-    wait::{self, SOON},
-    watched::RESETS,
 };
 
 /// A port of loopback that nobody listens on and the kernel gives to nobody: below the ephemeral ones.

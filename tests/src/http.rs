@@ -1,13 +1,11 @@
 //! The least of HTTP that a scrape needs, written out so that the tests share no code with what they test.
 
+use crate::wait::{SOON, patient};
+use anyhow::{Context as _, Result};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
 };
-
-use anyhow::{Context as _, Result};
-
-use crate::wait::{SOON, patient};
 
 /// An answer: status and body.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,16 +1,15 @@
 //! What ends a long run before its end: a signal. It is looked at wherever this crate waits, so that whoever waits fails,
 //! and what was made is put away as after any other failure. Test processes do not ask for it: signals end them at once.
 
-use std::sync::{
-    Arc, LazyLock,
-    atomic::{AtomicUsize, Ordering},
-};
-
 use anyhow::{Context as _, Result, bail};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
     low_level::signal_name,
+};
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicUsize, Ordering},
 };
 
 /// The last signal that came; 0 before the first.

@@ -1,10 +1,8 @@
 //! Holding an event of `rstmon tail --json` against what a scenario expects.
 
-use std::{fmt::Write as _, net::SocketAddr};
-
-use serde_json::Value;
-
 use crate::scene::Expected;
+use serde_json::Value;
+use std::{fmt::Write as _, net::SocketAddr};
 
 /// Whether an event tells of this reset: the same direction and the same two ends.
 #[must_use]
@@ -85,10 +83,9 @@ fn is_address(value: &Value, address: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::scene::{End, Number};
+    use serde_json::json;
 
     fn reset() -> Expected {
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));

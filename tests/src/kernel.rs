@@ -1,10 +1,8 @@
 //! The kernel's own TCP counters, per network namespace: the oracle that rstmon is held against (KERNEL.md section 4).
 
-use std::{collections::BTreeMap, fs};
-
-use anyhow::{Context as _, Result, ensure};
-
 use crate::netns::Place;
+use anyhow::{Context as _, Result, ensure};
+use std::{collections::BTreeMap, fs};
 
 /// One reading of `/proc/net/snmp` and `/proc/net/netstat`, keyed by the counter's bare name (`OutRsts`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,13 +3,12 @@
 //! Most tests keep to a network namespace of their own and run side by side. A few need the whole machine: those that
 //! add up every namespace's counters, and those that set a sysctl that exists once.
 
+use anyhow::{Context as _, Result};
 use std::{
     cell::Cell,
     env,
     fs::{File, OpenOptions},
 };
-
-use anyhow::{Context as _, Result};
 
 thread_local! {
     /// Whether this thread holds the machine for itself: then it need not share it with itself.

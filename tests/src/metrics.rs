@@ -1,8 +1,7 @@
 //! A strict reader of the Prometheus text format: what it does not understand is an error, as it is for Prometheus.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use anyhow::{Context as _, Result, bail, ensure};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The labels of a sample.
 pub type Labels = BTreeMap<String, String>;

@@ -1,5 +1,7 @@
 //! Network namespaces that vanish with the test, and code and children that run inside them.
 
+use anyhow::{Context as _, Result, bail};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::{
     fs::{self, File},
     os::{
@@ -14,9 +16,6 @@ use std::{
     },
     thread,
 };
-
-use anyhow::{Context as _, Result, bail};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// What every namespace of this crate is called, followed by the test process' id and a number.
 const PREFIX: &str = "rstmon-test-";

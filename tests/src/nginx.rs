@@ -1,21 +1,19 @@
 //! A real nginx, Debian's package, with a configuration, directory and port of the test's own.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    net::{SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
-};
-
-use anyhow::{Context as _, Result, bail};
-use tempfile::TempDir;
-
 use crate::{
     daemon::Said,
     netns::Place,
     skip, sockets,
     wait::{self, SOON},
 };
+use anyhow::{Context as _, Result, bail};
+use std::{
+    fmt::Write as _,
+    fs,
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command, Stdio},
+};
+use tempfile::TempDir;
 
 /// Bytes of the file `/big`: more than both sockets' buffers together hold.
 pub const BIG_BYTES: u64 = 64 * 1024 * 1024;

@@ -1,10 +1,8 @@
 //! A strict reader of OpenMetrics 1.0 text, as far as rstmon uses it: no timestamps, no exemplars, no info or state sets.
 
-use std::collections::BTreeSet;
-
-use anyhow::{Context as _, Result, bail, ensure};
-
 use crate::metrics::{Metrics, Sample, sample};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::collections::BTreeSet;
 
 /// A family: its name, its type, and whether samples of it have begun.
 #[derive(Debug, Default)]

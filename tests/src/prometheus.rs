@@ -1,18 +1,6 @@
 //! A Prometheus of the test's own: Debian's binary, on loopback, with its data in a temporary directory; gone when
 //! dropped.
 
-use std::{
-    fs,
-    io::Write as _,
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-};
-
-use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
-use tempfile::TempDir;
-
 use crate::{
     daemon::{Said, free_address},
     http,
@@ -20,6 +8,16 @@ use crate::{
     skip,
     wait::{self, LATER},
 };
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+use std::{
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+use tempfile::TempDir;
 
 /// One sample of an answer.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,7 @@
 //! What is said between a test and its actors: one line of words there, one line of `key=value` words back.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
-
 use anyhow::{Context as _, Result, bail};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// The answer to a command that was carried out: what the actor found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! What a scenario leaves: the resets that must be seen, nothing else, and whatever has to stay alive meanwhile.
 
-use std::{any::Any, net::SocketAddr};
-
-use anyhow::Result;
-
 use crate::{actor::Actor, kernel::Counters, netns::Place};
+use anyhow::Result;
+use std::{any::Any, net::SocketAddr};
 
 /// One end of a connection and the process it belonged to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,11 @@
 //! `rstmon run` under a made-up service manager: what the daemon tells it is heard, what systemd would pass is passed.
 
+use crate::{
+    daemon::{self, Said},
+    wait::{SOON, patient},
+};
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::Signal;
 use std::{
     ffi::OsString,
     net::SocketAddr,
@@ -15,15 +21,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
-
-use anyhow::{Context as _, Result, bail, ensure};
-use rustix::process::Signal;
 use tempfile::TempDir;
-
-use crate::{
-    daemon::{self, Said},
-    wait::{SOON, patient},
-};
 
 /// The first descriptor that a service manager passes (`SD_LISTEN_FDS_START`).
 const FIRST_PASSED: i32 = 3;

@@ -1,16 +1,14 @@
 //! What rstmon can see on the running kernel, as `rstmon doctor` says it: what a test may expect there, and no less. No
 //! test asks for a kernel's version.
 
-use std::{env, fs, sync::OnceLock};
-
-use anyhow::{Context as _, Result};
-use serde_json::Value;
-
 use crate::{
     daemon, judge,
     scene::{Direction, Expected, Scene},
     skip,
 };
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use std::{env, fs, sync::OnceLock};
 
 /// Environment variable: a file with what `rstmon doctor --json` has said, where asking takes long.
 pub const REPORT: &str = "RSTMON_TEST_DOCTOR";
@@ -132,12 +130,10 @@ fn unless(name: &str, aspects: &[&str], hidden: fn(&str) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
-    use serde_json::json;
-
     use super::*;
     use crate::scene::End;
+    use serde_json::json;
+    use std::net::SocketAddr;
 
     fn sight(clarity: &[(&str, &str)]) -> Sight {
         let names = ["sent_without_socket", "sent_time_wait", "sent_with_socket", "reason", "cause"];

@@ -1,13 +1,11 @@
 //! Who has which socket, as `/proc` shows it: the tests' own way to know an owner.
 
+use crate::{actor::TcpState, netns::Place};
+use anyhow::{Context as _, Result};
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
-
-use anyhow::{Context as _, Result};
-
-use crate::{actor::TcpState, netns::Place};
 
 /// A line of the kernel's table of TCP sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,13 @@
 //! Where a scenario plays: which namespaces, which addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-use anyhow::Result;
-use rustix::net::{AddressFamily, SocketType};
-
 use crate::{
     actor::Actor,
     machine::Machine,
     netns::{self, NetNs, Place},
 };
+use anyhow::Result;
+use rustix::net::{AddressFamily, SocketType};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Which IP the two ends speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

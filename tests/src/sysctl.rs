@@ -1,10 +1,8 @@
 //! Network sysctls, set for as long as a value lives.
 
-use std::fs;
-
-use anyhow::{Context as _, Result};
-
 use crate::netns::Place;
+use anyhow::{Context as _, Result};
+use std::fs;
 
 /// A sysctl that is put back to what it was when this is dropped.
 #[derive(Debug)]

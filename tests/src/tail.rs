@@ -1,5 +1,14 @@
 //! A `rstmon tail --json` of the test's own, whose events can be awaited.
 
+use crate::{
+    daemon::{self, Said},
+    netns::Place,
+    scene::Expected,
+    sight::Sight,
+    wait::{self, SOON},
+};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
@@ -7,17 +16,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
-};
-
-use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
-
-use crate::{
-    daemon::{self, Said},
-    netns::Place,
-    scene::Expected,
-    sight::Sight,
-    wait::{self, SOON},
 };
 
 /// What `tail` says on stderr once it is attached.

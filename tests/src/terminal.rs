@@ -1,14 +1,12 @@
 //! A terminal of the test's own: a shell under tmux, driven by keys and read as a person would.
 
+use crate::wait;
+use anyhow::{Context as _, Result, ensure};
 use std::{
     process::{Command, Output},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
-
-use anyhow::{Context as _, Result, ensure};
-
-use crate::wait;
 
 /// What the shell says when it waits.
 const PROMPT: &str = "ready>";

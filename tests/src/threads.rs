@@ -1,8 +1,7 @@
 //! The threads of another process: what each may do, and one of them stopped while the others run.
 
-use std::{collections::BTreeMap, fs, io};
-
 use anyhow::{Context as _, Result, ensure};
+use std::{collections::BTreeMap, fs, io};
 
 /// The threads of a process, by id, with their names.
 ///

@@ -1,20 +1,18 @@
 //! Certificates for a test, and a client that trusts one of them only.
 
+use crate::{
+    http::{self, Answer},
+    wait::SOON,
+};
+use anyhow::{Context as _, Result};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use std::{
     fs,
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
-};
-
-use anyhow::{Context as _, Result};
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-
-use crate::{
-    http::{self, Answer},
-    wait::SOON,
 };
 
 /// A certificate for `localhost`, signed by itself, with its key: both in PEM.

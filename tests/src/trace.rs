@@ -1,5 +1,7 @@
 //! The kernel's reset tracepoints through tracefs: a second oracle beside the counters, which also knows the reason.
 
+use crate::{netns::Place, scene::Direction};
+use anyhow::{Context as _, Result};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -8,10 +10,6 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
-
-use anyhow::{Context as _, Result};
-
-use crate::{netns::Place, scene::Direction};
 
 /// What the trace instances of this crate are called, followed by the test process' id and a number.
 const PREFIX: &str = "rstmon-test-";

@@ -1,8 +1,7 @@
 //! What a process takes of the machine, for the question whether it takes more and more.
 
-use std::fs;
-
 use anyhow::{Context as _, Result};
+use std::fs;
 
 /// At one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,15 +1,13 @@
 //! Waiting for a condition, with a deadline: the only place of this crate that sleeps.
 
+use crate::interruption;
+use anyhow::{Result, bail};
 use std::{
     env,
     sync::LazyLock,
     thread,
     time::{Duration, Instant},
 };
-
-use anyhow::{Result, bail};
-
-use crate::interruption;
 
 /// How long a condition that needs no more than a scheduler's turn may take on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(10);

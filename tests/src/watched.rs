@@ -1,8 +1,5 @@
 //! A daemon and a tail on it: what most tests of rstmon look through.
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use serde_json::Value;
-
 use crate::{
     daemon::Daemon,
     judge,
@@ -12,6 +9,8 @@ use crate::{
     tail::Tail,
     wait::{self, SOON},
 };
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use serde_json::Value;
 
 /// The counter that everything is about.
 pub const RESETS: &str = "rstmon_resets_total";

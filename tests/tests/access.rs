@@ -2,13 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
-
 use rstmon_tests::{
     daemon,
     scenario::victim,
@@ -16,6 +9,12 @@ use rstmon_tests::{
     skip,
     stage::{Family, Stage},
     wait::{self, SOON},
+};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Output},
 };
 
 /// A user and groups that own nothing on any system.

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-
 use rstmon_tests::{
     cgroup::Cgroup,
     connection::{self, Connection},
@@ -12,6 +10,7 @@ use rstmon_tests::{
     stage::{Family, Stage},
     wait::{self, SOON},
 };
+use std::fs;
 
 fn comm(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim_end().to_owned()

@@ -2,16 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use rstmon_tests::{
+    daemon::{self, rstmon},
+    skip,
+};
 use std::{
     fs,
     net::TcpListener,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     process::{Command, Output},
-};
-
-use rstmon_tests::{
-    daemon::{self, rstmon},
-    skip,
 };
 
 /// Exit code: failed at run time.

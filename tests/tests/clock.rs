@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
-
 use rstmon_tests::{
     clock::{self, Step, Stepped},
     connection::Connection,
@@ -13,6 +11,7 @@ use rstmon_tests::{
     wait::SOON,
     watched::{RESETS, Watched},
 };
+use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
 /// No connection of this test is as old.

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
-
 use anyhow::Result;
 use rstmon_tests::{
     actor::Actor,
@@ -19,6 +17,7 @@ use rstmon_tests::{
     wait::{self, SOON},
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 const SERVER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 

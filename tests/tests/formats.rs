@@ -2,12 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    collections::BTreeMap,
-    io::Write as _,
-    process::{Command, Stdio},
-};
-
 use rstmon_tests::{
     daemon::{self, Daemon},
     http,
@@ -16,6 +10,11 @@ use rstmon_tests::{
     stage::{Family, Stage},
     wait::{self, SOON},
     watched::RESETS,
+};
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    process::{Command, Stdio},
 };
 
 const OPEN_METRICS: &str = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n";

@@ -2,15 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpStream},
-    os::unix::net::UnixStream,
-    sync::Barrier,
-    thread,
-    time::{Duration, Instant},
-};
-
 use rstmon_tests::{
     daemon::{self, Daemon},
     hostile::{Provocation, SlowClients, forget_peak, peak_kib, report},
@@ -20,6 +11,14 @@ use rstmon_tests::{
     random::Random,
     wait::{LATER, SOON},
     watched::RESETS,
+};
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// How long Prometheus waits for an answer unless told otherwise.

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fmt::Write as _;
-
 use rstmon_tests::{
     actor::Actor,
     daemon::{self, Daemon},
@@ -18,6 +16,7 @@ use rstmon_tests::{
     wait::{self, LATER},
     watched::RESETS,
 };
+use std::fmt::Write as _;
 
 /// Names as their processes set them, and as labels show them.
 const NAMES: [(&[u8], &str); 11] = [

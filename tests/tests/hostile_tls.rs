@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path};
-
 use rstmon_tests::{
     daemon::{self, Daemon, READY},
     hostile::Provocation,
@@ -12,6 +10,7 @@ use rstmon_tests::{
     tls::{Issued, replace},
     wait::{self, SOON},
 };
+use std::{fs, path::Path};
 
 const CONFIG: &str = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n";
 

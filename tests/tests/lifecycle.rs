@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeSet, fs, process::Command, time::Duration};
-
 use rstmon_tests::{
     daemon::{self, Daemon},
     scenario::{open, victim},
@@ -15,6 +13,7 @@ use rstmon_tests::{
 };
 use rustix::process::Signal;
 use serde_json::Value;
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
 /// Processor time from start to ready, all hooks attached: also for a debug build, three times what a release takes.
 const START: Duration = Duration::from_millis(600);

@@ -3,13 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
-
 use anyhow::Result;
 use rstmon_tests::{
     actor::Actor,
@@ -25,6 +18,12 @@ use rstmon_tests::{
     wait::{self, LATER, SOON},
 };
 use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// What is provoked, twice: with harmful and harmless causes, with and without an owner.
 const SCENARIOS: [fn(&Stage) -> Result<Scene>; 5] =

@@ -4,8 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use rstmon_tests::{
     scenario::{self, Ground, Scenario},
@@ -15,6 +13,7 @@ use rstmon_tests::{
     trace::{Hit, Trace},
     wait::{self, SOON},
 };
+use std::collections::BTreeSet;
 
 #[test]
 fn every_scenario_provokes_what_it_claims() {

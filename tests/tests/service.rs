@@ -2,15 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::TcpListener,
-    os::unix::{fs::FileTypeExt as _, net::UnixListener},
-    process::Command,
-    time::Duration,
-};
-
 use rstmon_tests::{
     daemon, http,
     metrics::Metrics,
@@ -21,6 +12,14 @@ use rstmon_tests::{
     threads::{self, Stopped},
     wait::{self, SOON},
     watched::RESETS,
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpListener,
+    os::unix::{fs::FileTypeExt as _, net::UnixListener},
+    process::Command,
+    time::Duration,
 };
 
 /// Threads that the pool has at most.

@@ -2,13 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-};
-
 use rstmon_tests::{
     bpf::{self, Kind},
     daemon::{self, Said},
@@ -16,6 +9,12 @@ use rstmon_tests::{
     wait::{self, LATER, SOON},
 };
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
 
 /// The suite with one scenario, in a process group of its own as on a terminal; interrupted at the latest when dropped.
 struct Suite {

@@ -2,13 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
-
 use anyhow::Result;
 use rstmon_tests::{
     daemon::{self, Daemon},
@@ -20,6 +13,12 @@ use rstmon_tests::{
     wait::{self, SOON},
 };
 use serde_json::Value;
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 /// A row appears within this time.
 const PROMPT: Duration = Duration::from_secs(1);

@@ -3,12 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
-
 use rstmon_tests::{
     daemon,
     scenario::close,
@@ -19,6 +13,11 @@ use rstmon_tests::{
     wait::SOON,
 };
 use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 

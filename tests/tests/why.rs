@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::{Command, Stdio};
-
 use rstmon_tests::{
     daemon::{self, Said, rstmon},
     scenario,
@@ -14,6 +12,7 @@ use rstmon_tests::{
 };
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
+use std::process::{Command, Stdio};
 
 fn why(watched: &Watched, more: &[&str]) -> String {
     let socket = watched.daemon.socket();

@@ -1,8 +1,7 @@
 //! Getting root's rights for the few commands that need them.
 
-use std::{ffi::OsStr, path::PathBuf, process::Command};
-
 use crate::lookup;
+use std::{ffi::OsStr, path::PathBuf, process::Command};
 
 /// Neither root nor a way to become root.
 #[derive(Debug, thiserror::Error)]

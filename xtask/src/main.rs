@@ -20,11 +20,9 @@ mod toolchain;
 mod vm;
 mod workspace;
 
-use std::{ffi::OsString, process::ExitCode};
-
-use clap::{Parser, Subcommand};
-
 use crate::workspace::Workspace;
+use clap::{Parser, Subcommand};
+use std::{ffi::OsString, process::ExitCode};
 
 /// Development tasks of rstmon.
 #[derive(Debug, Parser)]
@@ -187,9 +185,8 @@ fn perform(task: Task) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
+    use clap::CommandFactory;
 
     #[test]
     fn command_line_is_consistent() {

@@ -1,16 +1,14 @@
 //! `cargo xtask picture`: the picture of `rstmon top` in the README, drawn by rstmon itself from a recording.
 
+use crate::{process, say, workspace::Workspace};
+use anstyle_svg::Term;
+use anyhow::{Context as _, bail};
 use std::{
     fs,
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
-
-use anstyle_svg::Term;
-use anyhow::{Context as _, bail};
-
-use crate::{process, say, workspace::Workspace};
 
 /// Real resets of a real host, as `rstmon tail --json` printed them.
 const RECORDING: &str = "docs/top/recording.json";

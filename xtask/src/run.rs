@@ -1,10 +1,8 @@
 //! `cargo xtask run`: build rstmon, then become it.
 
-use std::{convert::Infallible, ffi::OsString, os::unix::process::CommandExt};
-
-use anyhow::{Context as _, bail};
-
 use crate::{elevate::Privilege, lookup, process, workspace::Workspace};
+use anyhow::{Context as _, bail};
+use std::{convert::Infallible, ffi::OsString, os::unix::process::CommandExt};
 
 /// Builds rstmon and replaces this process with it, so that signals and the exit code are rstmon's own.
 pub(crate) fn run(workspace: &Workspace, args: Vec<OsString>) -> anyhow::Result<Infallible> {

@@ -1,12 +1,10 @@
 //! `cargo xtask stress`: the reliability suite (`tests/src/bin/stress`), with the program that is shipped, as root.
 //! docs/reliability.md says what it does.
 
-use std::{convert::Infallible, ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command};
-
+use crate::{dist, elevate::Privilege, process, workspace::Workspace};
 use anyhow::Context as _;
 use rustix::process::{Signal, set_parent_process_death_signal};
-
-use crate::{dist, elevate::Privilege, process, workspace::Workspace};
+use std::{convert::Infallible, ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command};
 
 /// How much of it.
 #[derive(Clone, Debug, Default, clap::Args)]

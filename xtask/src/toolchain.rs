@@ -1,18 +1,16 @@
 //! The tools that compile the kernel half. rustup's stable has no `core` for `bpfel-unknown-none`; Debian ships a
 //! rustc with a prebuilt one, installed beside rustup. All tools are told apart by their versions, which go on record.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-use serde::{Deserialize, Serialize};
-
 use crate::{
     lookup,
     process::{self, ProcessError},
     workspace::Workspace,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The target of the kernel half.

@@ -1,15 +1,13 @@
 //! Where things are in this checkout.
 
+use crate::process;
+use anyhow::Context as _;
+use serde::Deserialize;
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
-
-use anyhow::Context as _;
-use serde::Deserialize;
-
-use crate::process;
 
 /// This checkout.
 #[derive(Debug)]

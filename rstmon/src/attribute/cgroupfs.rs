@@ -4,11 +4,11 @@
 //! `/sys/fs/cgroup/unified` beside v1), v1 with controllers mounted together (`cpu,cpuacct`), and mounts that show a part
 //! of a hierarchy only or, in a container, more than the reader's own cgroup namespace.
 
-use std::fs;
-use std::io;
-use std::path::{Component, Path, PathBuf};
-
 use super::mountinfo::{self, MountEntry};
+use std::{
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
 
 /// A v1 controller by whose hierarchy a process can be placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

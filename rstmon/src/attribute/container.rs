@@ -4,10 +4,8 @@
 //! end. A runtime's monitor (conmon, the nspawn supervisor, `lxc.monitor`) runs outside of the container it watches, so its
 //! cgroup is not one.
 
+use super::{text::printable, unit::unescape};
 use std::fmt;
-
-use super::text::printable;
-use super::unit::unescape;
 
 /// Hexadecimal digits of an OCI runtime's container id.
 const HEX_ID_LEN: usize = 64;

@@ -3,9 +3,7 @@
 //! Contract: pure; the format is `show_mountinfo` (`fs/proc_namespace.c`). Lines that do not have it are skipped: a mount
 //! that cannot be read is one that is not used.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 
 /// One mount, as far as cgroups need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,9 +75,8 @@ fn unescape_octal(escaped: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn a_line_has_its_fields_whatever_the_optional_ones() {

@@ -2,8 +2,10 @@
 //!
 //! Contract: pure, total (any bytes give an answer, nothing panics), linear in the length of the path.
 
-use super::container::{self, ContainerId};
-use super::unit;
+use super::{
+    container::{self, ContainerId},
+    unit,
+};
 
 /// What the kernel appends to the path of a cgroup that was removed (`proc_cgroup_show`, `kernel/cgroup/cgroup.c`).
 const DELETED: &[u8] = b" (deleted)";
@@ -41,9 +43,10 @@ impl Placement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::container::Runtime;
-    use super::super::text::MAX_NAME;
-    use super::*;
+    use super::{
+        super::{container::Runtime, text::MAX_NAME},
+        *,
+    };
 
     const A: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const B: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";

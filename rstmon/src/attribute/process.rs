@@ -9,15 +9,14 @@
 //! recorded time in the same way, so that equal times always match; to be fooled, a pid would have to be reused within the
 //! 10 ms of its start. A reader in a time namespace with a boot-time offset sees shifted values and matches nothing.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
-
-use rustix::fs::{Mode, OFlags};
-
 use super::text::printable;
+use rustix::fs::{Mode, OFlags};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    path::{Path, PathBuf},
+};
 
 /// Nanoseconds of one tick of `USER_HZ`: 100 a second on every architecture that rstmon runs on.
 const TICK_NS: u64 = 10_000_000;
@@ -188,9 +187,8 @@ pub(super) fn parse_start_ns(stat: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use std::fs;
 
     const TAIL: &str = "S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 2000 18446744073709551615 1 1";
 

@@ -8,12 +8,13 @@
 //! child without children of its own (link count 2, `kernfs_refresh_inode`) need not be opened at all; on a usual host
 //! that is most of them, and each would show some 40 control files.
 
-use std::collections::VecDeque;
-use std::fs;
-use std::io;
-use std::ops::ControlFlow;
-use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::VecDeque,
+    fs, io,
+    ops::ControlFlow,
+    os::unix::fs::{DirEntryExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
 
 /// The link count of a directory without subdirectories: its own `.` and its name. File systems that do not count (btrfs)
 /// say 1.
@@ -100,9 +101,8 @@ fn vanished(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
+    use std::collections::BTreeMap;
 
     fn tree(paths: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a temporary directory");

@@ -2,19 +2,17 @@
 //!
 //! Contract: the same binary writes the same bytes; nothing of the host gets in.
 
-use std::fs;
-
-use clap::CommandFactory as _;
-use clap_mangen::{
-    Man,
-    roff::{Roff, bold, roman},
-};
-
 use super::{
     Cli, Failure,
     cli::{CompletionsArguments, ManArguments},
     stream,
 };
+use clap::CommandFactory as _;
+use clap_mangen::{
+    Man,
+    roff::{Roff, bold, roman},
+};
+use std::fs;
 
 const MANUAL: &str = "rstmon manual";
 

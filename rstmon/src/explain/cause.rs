@@ -2,17 +2,15 @@
 //!
 //! An id is never renamed or reused once released; what is known about a cause is in [`super::catalogue`].
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize, Serializer};
+use std::{fmt, str::FromStr};
 
 macro_rules! causes {
     ($( $(#[$doc:meta])* $variant:ident = $id:literal, )+) => {
         /// Why a connection was reset: one id out of the closed catalogue.
         ///
         /// The order of the variants is the order of the catalogue, not one of severity.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
         #[serde(try_from = "String")]
         pub enum Cause {
             $( $(#[$doc])* $variant, )+
@@ -79,7 +77,7 @@ causes! {
 }
 
 /// An id that is not in the catalogue.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct UnknownCause {
     /// What was given instead of an id.
     pub given: String,
@@ -169,9 +167,8 @@ fn edit_distance(from: &str, to: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+    use std::collections::BTreeSet;
 
     /// The table of the design, written out: a released id can only change by changing this list too.
     const RELEASED: [&str; 21] = [

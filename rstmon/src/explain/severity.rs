@@ -3,13 +3,11 @@
 //! Both are closed and their words are part of the interface (filters, JSON, labels). The declaration order is the
 //! order of `Ord`: the worst severity and the surest confidence are the greatest.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 
 /// A word that is not on one of the scales.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is no {scale}; it is one of: {}", valid.join(", "))]
 pub struct UnknownWord {
     /// The scale that was asked for: `severity` or `confidence`.
@@ -25,7 +23,7 @@ macro_rules! scale {
         $(#[$meta:meta])* $name:ident as $label:literal { $( $(#[$vmeta:meta])* $variant:ident = $word:literal, )+ }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum $name {
             $( $(#[$vmeta])* #[serde(rename = $word)] $variant, )+
         }

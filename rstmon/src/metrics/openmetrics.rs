@@ -6,9 +6,8 @@
 //! `_created` samples, which are optional, are left out as in Prometheus' own client libraries: a server that does not
 //! expect them stores each as one more series.
 
-use std::fmt::{self, Write as _};
-
 use prometheus::proto::{Histogram, LabelPair, Metric, MetricFamily, MetricType, Summary};
+use std::fmt::{self, Write as _};
 
 const TOTAL: &str = "_total";
 /// Base units of the specification that a family's name may end in.

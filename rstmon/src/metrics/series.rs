@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub const OTHER: &str = "_other";
 
 /// One series of `rstmon_resets_total`. An empty value is no label, as Prometheus has it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Series {
     /// Which way.
     pub direction: Direction,

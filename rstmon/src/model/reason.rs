@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
 /// Name of an `enum sk_rst_reason` value, lower case and without its prefix (`tcp_abort_on_close`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Reason(Arc<str>);
 
 impl Reason {

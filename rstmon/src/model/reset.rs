@@ -13,7 +13,7 @@ use std::{
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident from $($(#[$variant_doc:meta])* $variant:ident = $number:expr, $word:literal;)*) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum $name {
             $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)*
         }

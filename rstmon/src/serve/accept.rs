@@ -1,18 +1,18 @@
 //! The accept loops.
 
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use super::{
+    connection::{Shared, serve},
+    crowd::Turn,
+    gate::Gate,
+    unix::Socket,
+};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream, UnixStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tokio_rustls::TlsAcceptor;
-
-use super::connection::{Shared, serve};
-use super::crowd::Turn;
-use super::gate::Gate;
-use super::unix::Socket;
 
 /// After accept(2) failed for want of file descriptors or memory: retrying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);

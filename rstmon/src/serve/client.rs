@@ -1,27 +1,30 @@
 //! The other end of the Unix socket, for `top`, `tail` and `why`.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::string::FromUtf8Error;
-use std::time::Duration;
-
+use super::{
+    filter::Filter,
+    lines::Lines,
+    live::{
+        DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH,
+        VERSION_PATH,
+    },
+    snapshot::Snapshot,
+};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1;
-use hyper::header::HOST;
-use hyper::{Request, Response, StatusCode};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+    header::HOST,
+};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::net::UnixStream;
-use tokio::time::timeout;
-
-use super::filter::Filter;
-use super::lines::Lines;
-use super::live::{
-    DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH,
-    VERSION_PATH,
+use std::{
+    io,
+    path::{Path, PathBuf},
+    string::FromUtf8Error,
+    time::Duration,
 };
-use super::snapshot::Snapshot;
+use tokio::{net::UnixStream, time::timeout};
 
 /// From the connect to the header of the answer. The daemon itself gives up earlier (`Limits::answer`).
 const PATIENCE: Duration = Duration::from_secs(35);
@@ -123,7 +126,7 @@ impl ClientError {
 }
 
 /// Asks the daemon behind one socket. Each call is a connection of its own.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Client {
     path: PathBuf,
 }

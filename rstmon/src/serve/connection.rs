@@ -1,24 +1,31 @@
 //! One connection from its first byte to its end.
 
+use super::{
+    crowd::{Crowd, Turn},
+    guard::Guard,
+    limits::Limits,
+    respond::text,
+    shutdown::Stopping,
+};
+use axum::{
+    Router,
+    http::{HeaderValue, StatusCode, header::CONNECTION},
+    response::Response,
+};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use std::sync::Arc;
-
-use axum::Router;
-use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::Response;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
-
-use super::crowd::{Crowd, Turn};
-use super::guard::Guard;
-use super::limits::Limits;
-use super::respond::text;
-use super::shutdown::Stopping;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 
 /// One in this many connections is never left to a client that is idle.
 const RESERVED_SHARE: usize = 4;

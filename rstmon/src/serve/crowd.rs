@@ -5,13 +5,18 @@
 //! one that waits longest gives its place to the next. Who sent a whole request is served, whatever comes; who did so
 //! before and is idle goes after those who never did. A scraper that asks as it connects passes through any crowd.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
 
 /// Whose move it is on a connection.
 #[derive(Debug)]
@@ -21,7 +26,7 @@ pub(super) struct Turn {
 }
 
 /// The client's move.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Waiting {
     since: Instant,
     /// All that was asked for was answered and taken.
@@ -166,9 +171,8 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
-
     use super::*;
+    use futures_util::FutureExt as _;
 
     const PATIENCE: Duration = Duration::from_secs(1);
 

@@ -1,23 +1,25 @@
 //! The routes on TCP: metrics, health and the landing page.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use axum::Router;
-use axum::extract::State;
-use axum::http::header::{CONTENT_ENCODING, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::map_response;
-use axum::response::Response;
-use axum::routing::get;
+use super::{
+    Source, landing, negotiate,
+    respond::{common_headers, content, not_found, read_only, text},
+    scrape::{Form, Scraper},
+    telemetry_path::{HEALTHY_PATH, READY_PATH, TelemetryPath},
+    work::off_thread,
+};
+use axum::{
+    Router,
+    extract::State,
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{CONTENT_ENCODING, VARY},
+    },
+    middleware::map_response,
+    response::Response,
+    routing::get,
+};
+use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
-
-use super::negotiate;
-use super::respond::{common_headers, content, not_found, read_only, text};
-use super::scrape::{Form, Scraper};
-use super::telemetry_path::{HEALTHY_PATH, READY_PATH, TelemetryPath};
-use super::work::off_thread;
-use super::{Source, landing};
 
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 /// What of a request the metrics' form depends on.

@@ -1,15 +1,16 @@
 //! The servers' connections without their sockets, for the fuzzer (`fuzz/src/http.rs`): any stream will do.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
+use super::{
+    Limits, Source, TelemetryPath,
+    connection::{Shared, serve},
+    exporter,
+    gate::{self, Gate},
+    live,
+    shutdown::{Stopper, stop_signal},
+    web_config::{Reloader, WebConfigError},
+};
+use std::{path::PathBuf, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
-
-use super::connection::{Shared, serve};
-use super::gate::{self, Gate};
-use super::shutdown::{Stopper, stop_signal};
-use super::web_config::{Reloader, WebConfigError};
-use super::{Limits, Source, TelemetryPath, exporter, live};
 
 /// What [`super::Server`] would serve, with the limits of the daemon.
 pub struct Servers {

@@ -1,20 +1,20 @@
 //! What a request on TCP has to pass before a route sees it: the web configuration's rate limit, headers and users.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-
-use super::auth::Authenticator;
-use super::rate_limit::RateLimiter;
-use super::respond::{common_headers, text};
-use super::web_config::{Refusal, Reloader, WebConfig};
-use super::work::{WorkFailed, off_thread};
+use super::{
+    auth::Authenticator,
+    rate_limit::RateLimiter,
+    respond::{common_headers, text},
+    web_config::{Refusal, Reloader, WebConfig},
+    work::{WorkFailed, off_thread},
+};
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use std::{sync::Arc, time::Instant};
 
 /// The web configuration in force and what it remembers of past requests.
 pub(super) struct Gate {

@@ -3,8 +3,7 @@
 //! Directory services (LDAP, sssd) are not asked: a socket's group is a system group, and loading NSS modules into a
 //! privileged daemon for it is not worth it. Such a group can be given by number.
 
-use std::fs;
-use std::io;
+use std::{fs, io};
 
 const GROUP_FILE: &str = "/etc/group";
 

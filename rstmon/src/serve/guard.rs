@@ -6,22 +6,23 @@
 //! end it lingers: it reads on until the client, too, has closed, so that what the client had still to say does not
 //! reset the connection before the answer is read.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
-
-use super::crowd::Turn;
-use super::limits::Limits;
+use super::{crowd::Turn, limits::Limits};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 /// Read at once while lingering.
 const SCRATCH_BYTES: usize = 4096;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing was answered yet: the time runs from the connect.
     Opening,
@@ -217,9 +218,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     const SHORT: Duration = Duration::from_millis(30);
     const LONG: Duration = Duration::from_mins(1);

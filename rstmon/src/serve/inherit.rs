@@ -3,12 +3,11 @@
 //! Which is which is told by the sockets themselves: those on TCP serve the metrics, the one on a Unix socket the
 //! commands. A descriptor that is neither is an error: whoever passed it expects it to be used.
 
+use rustix::net::{AddressFamily, SocketType, getsockname, sockopt};
 use std::{
     io,
     os::fd::{FromRawFd as _, OwnedFd},
 };
-
-use rustix::net::{AddressFamily, SocketType, getsockname, sockopt};
 use tokio::net::{TcpListener, UnixListener};
 
 /// Why inherited descriptors cannot be used.
@@ -104,9 +103,10 @@ fn family(fd: &OwnedFd) -> Option<AddressFamily> {
 #[cfg(test)]
 mod tests {
     use super::{InheritError, Inherited};
-    use std::net::{TcpListener, TcpStream, UdpSocket};
-    use std::os::fd::OwnedFd;
-    use std::os::unix::net::UnixListener;
+    use std::{
+        net::{TcpListener, TcpStream, UdpSocket},
+        os::{fd::OwnedFd, unix::net::UnixListener},
+    };
 
     fn named(fd: impl Into<OwnedFd>) -> (OwnedFd, String) {
         (fd.into(), "rstmon.socket".to_owned())

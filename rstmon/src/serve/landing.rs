@@ -1,13 +1,14 @@
 //! The page at `/`: what this is and where to go. Self-contained, so that it works on a host without internet.
 
+use super::{
+    respond::content,
+    telemetry_path::{HEALTHY_PATH, READY_PATH},
+};
+use axum::{
+    http::{HeaderValue, header::CONTENT_SECURITY_POLICY},
+    response::Response,
+};
 use std::fmt::Write as _;
-
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_SECURITY_POLICY;
-use axum::response::Response;
-
-use super::respond::content;
-use super::telemetry_path::{HEALTHY_PATH, READY_PATH};
 
 /// The answer for `/`.
 pub(super) fn page(metrics_path: &str) -> Response {

@@ -1,11 +1,10 @@
 //! Every bound the server holds its clients to, in one place.
 
+use super::hub::STALL;
 use std::time::Duration;
 
-use super::hub::STALL;
-
 /// Bounds of one kind of listener. `None` waits for ever.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections; the next one waits for a place.
     pub connections: usize,

@@ -1,12 +1,12 @@
 //! An HTTP body as a stream of text lines, each of bounded length.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
+use super::client::ClientError;
 use futures_util::Stream;
 use hyper::body::{Body, Bytes, Incoming};
-
-use super::client::ClientError;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 /// Longer than any event; a longer line does not come from rstmon.
 const MAX_LINE_BYTES: usize = 64 * 1024;

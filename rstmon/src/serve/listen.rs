@@ -2,10 +2,11 @@
 //!
 //! `:9100` is every address of the host, both families; a host name is resolved once, at start.
 
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
-use std::str::FromStr;
-
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
+    str::FromStr,
+};
 use tokio::net::{TcpListener, TcpSocket};
 
 const FLAG: &str = "--web.listen-address";
@@ -15,7 +16,7 @@ const FLAG: &str = "--web.listen-address";
 const BACKLOG: u32 = 1024;
 
 /// A listen address as given, not yet resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
     /// `:port`.
     Any(u16),

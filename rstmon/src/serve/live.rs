@@ -1,28 +1,31 @@
 //! The routes on the Unix socket: live events, snapshot, history, doctor, version.
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::middleware::map_response;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Extension, Json, Router};
+use super::{
+    crowd::Turn,
+    filter::Filter,
+    hub::{EVENT_SCHEMA, Subscription},
+    respond::{JSON, NDJSON, common_headers, content, not_found, read_only, text},
+    shutdown::Stopping,
+    source::Source,
+    work::{WorkFailed, off_thread},
+};
+use axum::{
+    Extension, Json, Router,
+    body::{Body, Bytes},
+    extract::{Query, State, rejection::QueryRejection},
+    http::StatusCode,
+    middleware::map_response,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::Mutex;
-
-use super::crowd::Turn;
-use super::filter::Filter;
-use super::hub::{EVENT_SCHEMA, Subscription};
-use super::respond::{JSON, NDJSON, common_headers, content, not_found, read_only, text};
-use super::shutdown::Stopping;
-use super::source::Source;
-use super::work::{WorkFailed, off_thread};
 
 pub(super) const EVENTS_PATH: &str = "/v1/events";
 pub(super) const HISTORY_PATH: &str = "/v1/history";
@@ -52,7 +55,7 @@ struct Live {
 }
 
 /// What the daemon calls itself.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 struct About {
     name: &'static str,
     version: &'static str,

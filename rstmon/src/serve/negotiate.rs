@@ -2,11 +2,12 @@
 //! Pure. What cannot be parsed counts as not said, and nobody is turned away: who wants nothing that there is gets the
 //! plain form, as from Prometheus' own client libraries.
 
-use axum::http::header::{ACCEPT, ACCEPT_ENCODING};
-use axum::http::{HeaderMap, HeaderName};
-use mime::Mime;
-
 use crate::metrics::Format;
+use axum::http::{
+    HeaderMap, HeaderName,
+    header::{ACCEPT, ACCEPT_ENCODING},
+};
+use mime::Mime;
 
 /// A weight in thousandths.
 type Weight = u16;
@@ -104,9 +105,8 @@ fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
+    use axum::http::HeaderValue;
 
     fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
         let values = lines.iter().map(|line| HeaderValue::from_str(line).expect("a header"));

@@ -1,10 +1,12 @@
 //! A token bucket over all requests, as exporter-toolkit's `rate_limit` has it.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// How many requests may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rate {
     /// A token comes back once in this time; above zero.
     pub(super) interval: Duration,

@@ -5,17 +5,16 @@
 //! shows is never older than its request, and a crowd of any size costs two collections a form, not one each. The
 //! answer's bytes are shared too, so a crowd that reads slowly does not hold as many copies.
 
-use std::collections::HashMap;
-use std::io::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
-
+use super::{Source, work::off_thread};
+use crate::metrics::Format;
 use axum::body::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use std::{
+    collections::HashMap,
+    io::{self, Write as _},
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::sync::{Semaphore, watch};
-
-use super::Source;
-use super::work::off_thread;
-use crate::metrics::Format;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

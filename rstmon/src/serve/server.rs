@@ -1,28 +1,30 @@
 //! The server as a whole: options -> [`Server::bind`] (everything that can fail, before the daemon says it is up) ->
 //! [`Server::run`] (nothing fails any more).
 
-use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-
-use super::accept;
-use super::connection::Shared;
-use super::gate::{self, Gate};
-use super::inherit::{InheritError, Inherited};
-use super::limits::Limits;
-use super::listen::{ListenAddress, ListenError, bind_all};
-use super::shutdown::Stopping;
-use super::telemetry_path::TelemetryPath;
-use super::unix::{Socket, SocketError, SocketOptions};
-use super::web_config::{Refusal, Reloader, WebConfigError};
-use super::{Source, exporter, live};
+use super::{
+    Source, accept,
+    connection::Shared,
+    exporter,
+    gate::{self, Gate},
+    inherit::{InheritError, Inherited},
+    limits::Limits,
+    listen::{ListenAddress, ListenError, bind_all},
+    live,
+    shutdown::Stopping,
+    telemetry_path::TelemetryPath,
+    unix::{Socket, SocketError, SocketOptions},
+    web_config::{Refusal, Reloader, WebConfigError},
+};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::{net::TcpListener, task::JoinSet};
 
 /// What to serve where.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct ServerOptions {
     /// `--web.listen-address`; empty for no TCP at all.
     pub listen: Vec<ListenAddress>,

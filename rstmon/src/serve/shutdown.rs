@@ -9,7 +9,7 @@ pub struct Stopper {
 }
 
 /// The waiting end of a [`Stopper`].
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Stopping {
     signal: watch::Receiver<bool>,
 }

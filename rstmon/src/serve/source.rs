@@ -1,20 +1,18 @@
 //! What the server shows. The daemon implements [`Source`]; nothing in `serve` knows where the data comes from.
 
-use std::borrow::Cow;
-use std::error::Error;
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::filter::Filter;
-use super::hub::{Subscription, TooManySubscribers};
-use super::snapshot::Snapshot;
+use super::{
+    filter::Filter,
+    hub::{Subscription, TooManySubscribers},
+    snapshot::Snapshot,
+};
 use crate::metrics::Format;
+use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 
 /// Any error of a [`Source`], kept whole so that its chain reaches the log.
 pub type SourceError = Box<dyn Error + Send + Sync + 'static>;
 
 /// Why the daemon cannot serve yet (or any more), in words for an operator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct NotReady {
     reason: Cow<'static, str>,

@@ -1,20 +1,18 @@
 //! `--web.telemetry-path`: where the metrics are, checked before any router sees it.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::model::text::safe;
+use std::{fmt, str::FromStr};
 
 /// Paths that the server needs for itself.
 pub(super) const HEALTHY_PATH: &str = "/-/healthy";
 pub(super) const READY_PATH: &str = "/-/ready";
 
 /// The path of the metrics; `/` replaces the landing page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelemetryPath(String);
 
 /// Why a path cannot carry the metrics.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TelemetryPathError {
     /// It does not begin with a slash.
     #[error("{path:?} does not begin with a slash; try /{}", safe(path))]

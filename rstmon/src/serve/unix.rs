@@ -4,17 +4,19 @@
 //! path: the kernel drops the lock however the daemon dies, so a socket file without a lock holder is stale. The new
 //! socket gets its mode and group under a temporary name and is then renamed over the stale one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
-use std::path::{Path, PathBuf};
-
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use tokio::net::UnixListener;
-
 use super::group::{GroupError, group_id};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
+};
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+};
+use tokio::net::UnixListener;
 
 /// Where the daemon listens and its clients look.
 pub const DEFAULT_SOCKET: &str = "/run/rstmon/rstmon.sock";
@@ -27,7 +29,7 @@ const MAX_PATH_BYTES: usize = 107;
 const TEMPORARY_SUFFIX: &str = ".new";
 
 /// Which socket to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
     /// The socket file.
     pub path: PathBuf,

@@ -1,17 +1,16 @@
 //! Bytes of the ring -> record -> reset. Whatever the bytes: they are a record or none, told by their number alone; and what
 //! a reset says is what the record says, no more and no less.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    time::{Duration, SystemTime},
-};
-
 use proptest::{prelude::*, sample::Index};
 use rstmon::model::{Clock, Family, Provenance, Reasons, Reset, text};
 use rstmon_common::{
     Nudge, ResetRecord,
     key::provenance,
     limits::{ABSENT_U32, ABSENT_U64, REASON_UNSUPPORTED},
+};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::{Duration, SystemTime},
 };
 use zerocopy::{FromBytes as _, IntoBytes as _};
 

@@ -1,8 +1,6 @@
 //! Counts -> series. A kernel half in a few lines counts hits, fills up, changes its generation and has processes die; the
 //! fold reads it at any moment. Whatever the order: sums are exact, series only grow, and there are never too many.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
 use proptest::prelude::*;
 use rstmon::{
     metrics::{Exporter, Fold, Format, Health, LabelSet, Series, fold::MIN_SERIES},
@@ -10,6 +8,7 @@ use rstmon::{
     probe::Counts,
 };
 use rstmon_common::CountKey;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Causes that the label function deals out.
 const CAUSES: [&str; 4] = ["refused", "linger_abort", "peer_reset", "unexplained"];

@@ -1,13 +1,12 @@
 //! Resets that somebody asked for: `SO_LINGER` 0, `TCP_LINGER2`, `connect(AF_UNSPEC)`, `SOCK_DESTROY`.
 
-use anyhow::Result;
-
 use crate::{
     actor::TcpState,
     connection::Connection,
     scene::{Expected, Number, Scene, Watch},
     stage::Stage,
 };
+use anyhow::Result;
 
 /// Bytes that lie unread where a scenario is about unread data.
 pub const UNREAD: u64 = 1234;

@@ -1,13 +1,12 @@
 //! An ordinary close that turns into a reset, because received data had not been read.
 
-use anyhow::Result;
-
 use super::abort::UNREAD;
 use crate::{
     connection::Connection,
     scene::{Expected, Number, Scene, Watch},
     stage::Stage,
 };
+use anyhow::Result;
 
 /// A server closes without having read what the client sent.
 ///

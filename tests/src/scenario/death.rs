@@ -1,13 +1,12 @@
 //! Processes that end with received data unread: the kernel closes for them.
 
-use anyhow::Result;
-
 use super::abort::UNREAD;
 use crate::{
     connection::Connection,
     scene::{Expected, Number, Scene, Watch},
     stage::Stage,
 };
+use anyhow::Result;
 
 /// SIGKILL, as the OOM killer or an impatient supervisor sends it.
 ///

@@ -1,7 +1,5 @@
 //! Connections that fall silent.
 
-use anyhow::Result;
-
 use crate::{
     connection::Connection,
     scene::{Expected, Number, Scene, Watch},
@@ -9,6 +7,7 @@ use crate::{
     sysctl::Sysctl,
     wait::{self, LATER},
 };
+use anyhow::Result;
 
 /// How long [`reset_after_idle`] stays silent, in milliseconds: tests set the idle threshold below it.
 pub const SILENCE_MS: u64 = 1500;

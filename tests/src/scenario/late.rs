@@ -3,10 +3,6 @@
 //! A closed connection lives on as an orphan in `FIN_WAIT1`, as an orphan or a mini socket in `FIN_WAIT2`, and as a
 //! mini socket in `TIME_WAIT`; the kernel answers late data differently in each (`tcp_input.c`, `tcp_minisocks.c`).
 
-use std::net::SocketAddr;
-
-use anyhow::Result;
-
 use crate::{
     actor::{Actor, TcpState},
     connection::Connection,
@@ -16,6 +12,8 @@ use crate::{
     sysctl::Sysctl,
     wait::{self, SOON},
 };
+use anyhow::Result;
+use std::net::SocketAddr;
 
 /// Bytes of the late write.
 const LATE: u64 = 312;

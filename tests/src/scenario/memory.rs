@@ -1,7 +1,5 @@
 //! The kernel gives up a closed connection because it keeps too many of them.
 
-use anyhow::Result;
-
 use crate::{
     actor::TcpState,
     connection::{Connection, dial},
@@ -11,6 +9,7 @@ use crate::{
     sysctl::Sysctl,
     wait::{self, SOON},
 };
+use anyhow::Result;
 
 /// `tcp_max_orphans` is 0 and there is an orphan already. The kernel counts orphans ten times a second only, so a few
 /// connections may be closed in peace before one is given up.

@@ -16,12 +16,11 @@ pub mod stray;
 pub mod victim;
 pub mod web;
 
-use anyhow::Result;
-
 use crate::{
     scene::Scene,
     stage::{Family, Stage},
 };
+use anyhow::Result;
 
 /// What ground a scenario needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

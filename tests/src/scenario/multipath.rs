@@ -1,13 +1,12 @@
 //! Multipath TCP.
 
-use anyhow::{Result, ensure};
-
 use super::abort::UNREAD;
 use crate::{
     connection::{Connection, Recipe},
     scene::{Expected, Scene, Watch},
     stage::Stage,
 };
+use anyhow::{Result, ensure};
 
 /// An MPTCP socket is closed with data unread: MPTCP's own fast close.
 ///

@@ -1,11 +1,10 @@
 //! Resets while a connection is being opened.
 
-use anyhow::{Result, ensure};
-
 use crate::{
     scene::{End, Expected, Scene, Watch},
     stage::Stage,
 };
+use anyhow::{Result, ensure};
 
 /// A SYN to a port where nobody listens: refused by nobody, received by the process that dialled.
 ///

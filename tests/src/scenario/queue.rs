@@ -1,7 +1,5 @@
 //! Connections that nobody has accepted: the listener goes, or its queue is full.
 
-use anyhow::Result;
-
 use crate::{
     connection::{self, Connection, Recipe},
     scene::{End, Expected, Number, Scene, Watch},
@@ -9,6 +7,7 @@ use crate::{
     sysctl::Sysctl,
     wait::{self, LATER},
 };
+use anyhow::Result;
 
 /// A listener is closed with an established connection in its accept queue.
 ///

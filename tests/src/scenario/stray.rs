@@ -1,15 +1,13 @@
 //! Segments that fit no connection, injected from an address that no host has.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
-use anyhow::Result;
-
 use crate::{
     actor::Actor,
     connection,
     scene::{End, Expected, Scene, Watch},
     stage::Stage,
 };
+use anyhow::Result;
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// The stranger's address (TEST-NET-2); answers to it are routed into the void.
 const STRANGER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 4000);

@@ -1,13 +1,12 @@
 //! A peer that resets, met by a socket in each state in which the kernel reports it.
 
-use anyhow::Result;
-
 use crate::{
     actor::TcpState,
     connection::Connection,
     scene::{Expected, Scene, Watch},
     stage::Stage,
 };
+use anyhow::Result;
 
 /// What the client's reset finds at the server.
 struct Meeting {

@@ -1,9 +1,5 @@
 //! Everyday resets around a real nginx.
 
-use std::net::SocketAddr;
-
-use anyhow::{Context as _, Result};
-
 use super::late;
 use crate::{
     actor::{Actor, TcpState},
@@ -14,6 +10,8 @@ use crate::{
     stage::Stage,
     wait::{self, SOON},
 };
+use anyhow::{Context as _, Result};
+use std::net::SocketAddr;
 
 /// A user presses stop in the middle of a long response.
 ///

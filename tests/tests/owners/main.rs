@@ -4,8 +4,6 @@
 
 mod units;
 
-use std::net::SocketAddr;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use rstmon_tests::{
     actor::Actor,
@@ -20,6 +18,7 @@ use rstmon_tests::{
     wait::{self, LATER, SOON},
     watched::{RESETS, Watched},
 };
+use std::net::SocketAddr;
 
 /// The hook that tells the accepting process; lockdown kernels have none.
 const ACCEPT_HOOK: &str = "inet_accept";

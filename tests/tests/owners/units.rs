@@ -1,10 +1,9 @@
 //! Where an owner belongs: its systemd unit, its container.
 
+use crate::{reset_by, watched};
 use anyhow::{Result, ensure};
 use rstmon_tests::{cgroup::Cgroup, connection, scene::End, skip, watched::RESETS};
 use serde_json::Value;
-
-use crate::{reset_by, watched};
 
 #[test]
 fn a_reset_is_attributed_to_the_systemd_unit() {

@@ -1,8 +1,7 @@
 //! What rstmon's hooks cost so far, as its own /metrics says it.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 
 /// The account of one hook.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

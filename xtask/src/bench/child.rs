@@ -1,5 +1,9 @@
 //! Other programs as children: gone when dropped, and killed by the kernel when this process ends without dropping them.
 
+use super::{proc::Used, scratch::Scratch};
+use crate::{process, workspace};
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use std::{
     fs::File,
     io,
@@ -9,12 +13,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-
-use anyhow::{Context as _, bail};
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
-
-use super::{proc::Used, scratch::Scratch};
-use crate::{process, workspace};
 
 /// No start or stop takes as long.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);

@@ -1,5 +1,13 @@
 //! A `rstmon run` of our own: own port, own socket, own directory; gone when dropped.
 
+use super::{
+    child::{QUIET, Running},
+    http,
+    scratch::Scratch,
+};
+use crate::workspace;
+use anyhow::{Context as _, ensure};
+use rustix::process::Signal;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -7,16 +15,6 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
-
-use anyhow::{Context as _, ensure};
-use rustix::process::Signal;
-
-use super::{
-    child::{QUIET, Running},
-    http,
-    scratch::Scratch,
-};
-use crate::workspace;
 
 /// How a daemon is started.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,17 +1,15 @@
 //! Sockets and processes that are merely there.
 
+use super::{child::Running, namespace::Namespace, scratch::Scratch, spread::float};
+use crate::say;
+use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use std::{
     env,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
 };
-
-use anyhow::Context as _;
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
-
-use super::{child::Running, namespace::Namespace, scratch::Scratch, spread::float};
-use crate::say;
 
 /// Most sockets of one process: fewer than there are ports for connections to one address.
 const MOST_EACH: u64 = 20_000;

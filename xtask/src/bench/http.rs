@@ -1,12 +1,11 @@
 //! As much of HTTP as a health check needs.
 
+use anyhow::{Context as _, ensure};
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
-
-use anyhow::{Context as _, ensure};
 
 /// Longer than anything takes that is asked here.
 const PATIENCE: Duration = Duration::from_secs(10);

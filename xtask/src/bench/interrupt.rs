@@ -4,20 +4,19 @@
 //! with their last process and descriptor, the sysctl is put back by a guard ([`super::statistics`]). What is left is
 //! directories, which are removed here.
 
-use std::sync::{Mutex, PoisonError};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process, thread,
-};
-
+use crate::say;
 use anyhow::Context as _;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
-
-use crate::say;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 

@@ -36,22 +36,24 @@ mod targets;
 mod traffic;
 mod watcher;
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::Command,
-    time::Instant,
-};
-
-use anyhow::{Context as _, bail, ensure};
-
 use self::{
     effort::Effort,
     report::{FLOOD_CHART, Machine, Report, TARGETS_CHART},
     section::{cpus, flood, hooks, keepalive, pace, processes, scrape, sockets, start, subscribers, throughput},
     targets::Verdicts,
 };
-use crate::{elevate::Privilege, process, say, setup, workspace, workspace::Workspace};
+use crate::{
+    elevate::Privilege,
+    process, say, setup,
+    workspace::{self, Workspace},
+};
+use anyhow::{Context as _, bail, ensure};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::Command,
+    time::Instant,
+};
 
 /// What to measure, and how thoroughly.
 #[derive(Clone, Debug, clap::Args)]

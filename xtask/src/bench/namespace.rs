@@ -1,12 +1,16 @@
 //! A network namespace of our own: its counters are nobody else's, its ports are free, and it has no name that could stay
 //! behind. It ends with the last process in it and the last descriptor of it.
 
-use std::{fs::File, os::fd::AsFd as _, os::unix::process::CommandExt as _, process::Command, sync::Arc, thread};
-
+use crate::{process, workspace};
 use anyhow::Context as _;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
-
-use crate::{process, workspace};
+use std::{
+    fs::File,
+    os::{fd::AsFd as _, unix::process::CommandExt as _},
+    process::Command,
+    sync::Arc,
+    thread,
+};
 
 /// The namespace, with loopback up and all ports but the first 1024 for connections. Clones are the same one.
 #[derive(Clone, Debug)]

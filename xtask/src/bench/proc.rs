@@ -1,13 +1,11 @@
 //! What the kernel says of a process.
 
+use crate::workspace::{FileError, read_text};
+use anyhow::Context as _;
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
-
-use anyhow::Context as _;
-
-use crate::workspace::{FileError, read_text};
 
 /// What a process has used so far, all its threads together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

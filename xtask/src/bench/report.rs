@@ -1,10 +1,5 @@
 //! The figures, and their text and pictures; as JSON they keep the names of their fields.
 
-use std::{fmt, thread};
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use super::{
     chart::{Bar, Chart, Colour},
     section::{
@@ -14,6 +9,9 @@ use super::{
     targets::Verdicts,
 };
 use crate::workspace::read_text;
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::{fmt, thread};
 
 /// Where it was measured.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

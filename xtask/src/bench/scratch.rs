@@ -1,13 +1,12 @@
 //! A directory of our own, gone when dropped.
 
+use super::interrupt;
+use crate::workspace::FileError;
 use std::{
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
-
-use super::interrupt;
-use crate::workspace::FileError;
 
 const PREFIX: &str = "rstmon-bench-";
 

@@ -1,15 +1,16 @@
 //! A real server and its clients, in the namespace: nginx, with a configuration and directory of its own, and wrk.
 
-use std::{
-    fs, net::TcpStream, os::unix::fs::PermissionsExt as _, os::unix::process::CommandExt as _, process::Command,
-    time::Duration,
-};
-
-use anyhow::Context as _;
-use rustix::process::Signal;
-
 use super::{child::Running, namespace::Namespace, scratch::Scratch, traffic::pin};
 use crate::{lookup, process, workspace};
+use anyhow::Context as _;
+use rustix::process::Signal;
+use std::{
+    fs,
+    net::TcpStream,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    process::Command,
+    time::Duration,
+};
 
 const ADDRESS: &str = "127.0.0.1:8081";
 /// Connections that are kept open and used again and again.

@@ -1,8 +1,7 @@
 //! Figures of several rounds: one slow round, when something else ran, must not move them, and has to be seen.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 
 /// The middle of some rounds, and how far they lie apart.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,13 +1,11 @@
 //! The kernel's BPF run-time statistics, switched on for a while.
 
+use crate::workspace;
+use anyhow::Context as _;
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
 };
-
-use anyhow::Context as _;
-
-use crate::workspace;
 
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 

@@ -1,14 +1,12 @@
 //! What rstmon is meant to cost at most, in order of worth, and whether it does. Pure.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use super::{
     markdown::table,
     report::Report,
     section::flood::{self, Flood},
 };
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Which side of the limit is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,10 @@
 //! The load: TCP on loopback of a network namespace, both ends in one thread that stays on one CPU, so that the time of a
 //! connection is the kernel's and the hooks' work and not a wait for another CPU.
 
+use super::namespace::Namespace;
+use anyhow::{Context as _, bail};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use serde::{Deserialize, Serialize};
 use std::{
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -8,12 +12,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-
-use anyhow::{Context as _, bail};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use serde::{Deserialize, Serialize};
-
-use super::namespace::Namespace;
 
 /// Nobody listens there: the namespace is ours.
 pub(super) const CLOSED_PORT: u16 = 9;

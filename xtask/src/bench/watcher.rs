@@ -1,7 +1,5 @@
 //! Who watches for resets while something is measured.
 
-use std::path::Path;
-
 use super::{
     accounts::sum,
     daemon::{Daemon, Setup},
@@ -9,6 +7,7 @@ use super::{
     peer::{Peer, Seen, Tool},
     traffic::CLOSED_PORT,
 };
+use std::path::Path;
 
 /// One who might.
 #[derive(Clone, Copy, Debug)]

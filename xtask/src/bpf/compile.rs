@@ -1,22 +1,20 @@
 //! Compiles the kernel half so that the same sources and tools yield the same bytes in every checkout: the profile is
 //! fixed here (the workspace's is for the user half), every path is remapped, and the tools are called by name.
 
+use super::digest;
+use crate::{
+    process,
+    toolchain::{self, TARGET, Toolchain},
+    workspace::{self, Workspace},
+};
+use anyhow::Context as _;
+use serde::Deserialize;
 use std::{
     collections::BTreeSet,
     env,
     ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
-};
-
-use anyhow::Context as _;
-use serde::Deserialize;
-
-use super::digest;
-use crate::{
-    process,
-    toolchain::{self, TARGET, Toolchain},
-    workspace::{self, Workspace},
 };
 
 /// Crates that use unstable features; rustc accepts those from the named crates and from no other.

@@ -1,12 +1,11 @@
 //! Hashes, by coreutils' `sha256sum`: the tasks stay quick to compile, and anybody can repeat them by hand.
 
+use crate::process::{self, ProcessError};
 use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
-
-use crate::process::{self, ProcessError};
 
 /// SHA-256 of `content`, in lower-case hex.
 pub(super) fn sha256(content: &[u8]) -> Result<String, ProcessError> {

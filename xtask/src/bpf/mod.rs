@@ -17,14 +17,13 @@ mod shape;
 mod sources;
 mod verdict;
 
-use std::path::PathBuf;
-
 use self::{compile::Variant, record::Record, shape::Shape};
 use crate::{
     say,
     toolchain::Toolchain,
     workspace::{self, Workspace},
 };
+use std::path::PathBuf;
 
 /// The committed object and its record, relative to the workspace.
 const OBJECT: &str = "rstmon/bpf/rstmon.bpf.o";

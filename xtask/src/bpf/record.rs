@@ -1,11 +1,9 @@
 //! The file beside the committed object: what it was built from, and with.
 
-use std::path::Path;
-
+use crate::{toolchain::Versions, workspace};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-
-use crate::{toolchain::Versions, workspace};
+use std::path::Path;
 
 /// What is known of the committed object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,9 +2,8 @@
 //! they attach, the definitions of the maps, the globals and their initial values, the licence. Two objects of the
 //! same sources by different compilers have the same shape.
 
-use std::{collections::BTreeMap, fmt};
-
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
+use std::{collections::BTreeMap, fmt};
 
 /// Why an object cannot be compared.
 #[derive(Debug, thiserror::Error)]

@@ -1,14 +1,13 @@
 //! The hash of everything in the repository that determines the object: the sources and manifests of the kernel half
 //! and of the records it shares, the versions it is locked to, and the flags.
 
+use super::{compile, digest, lock};
+use crate::workspace::{self, FileError};
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
-
-use super::{compile, digest, lock};
-use crate::workspace::{self, FileError};
 
 const KERNEL_HALF: &str = "rstmon-ebpf";
 const PACKAGES: [&str; 2] = [KERNEL_HALF, "rstmon-common"];

@@ -1,8 +1,7 @@
 //! From the facts about the committed object to a verdict. No effects.
 
-use std::fmt;
-
 use super::{OBJECT, RECORD, record::Record, shape::Difference};
+use std::fmt;
 
 /// What is wrong with the committed object. Each says how to mend it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,5 @@
 //! The archives: the binary with all that belongs to it, the sources; and the list of check sums.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
 use super::{
     empty, files,
     layout::Layout,
@@ -15,6 +9,11 @@ use super::{
 use crate::{
     process,
     workspace::{self, FileError, Workspace},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Makes `rstmon-VERSION-x86_64-linux.tar.gz`: one directory of that name.

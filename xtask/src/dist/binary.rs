@@ -3,19 +3,17 @@
 //! glibc is linked in (`+crt-static`): rustup's musl target would be another download, and rstmon's two uses of the C
 //! library that dislike static linking are dealt with in rstmon itself (`serve/nss.rs`, `serve/group.rs`).
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-};
-
-use anyhow::{Context as _, bail};
-use object::{Object as _, read::elf::FileHeader as _};
-
 use super::release::{Release, TARGET};
 use crate::{
     process, toolchain,
     workspace::{self, FileError, Workspace},
+};
+use anyhow::{Context as _, bail};
+use object::{Object as _, read::elf::FileHeader as _};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
 };
 
 /// What separates flags in `CARGO_ENCODED_RUSTFLAGS`.

@@ -1,11 +1,5 @@
 //! The .deb, by dpkg-deb: control data out of packaging/deb, files out of the layout.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
 use super::{
     empty, files,
     layout::Layout,
@@ -16,6 +10,11 @@ use super::{
 use crate::{
     process,
     workspace::{self, FileError, Workspace},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];

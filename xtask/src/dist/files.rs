@@ -1,11 +1,10 @@
 //! Walking directories, in an order that is the same everywhere.
 
+use crate::workspace::FileError;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-use crate::workspace::FileError;
 
 /// All files at any depth below `dir`, sorted by path; none if there is no such directory.
 pub(super) fn below(dir: &Path) -> Result<Vec<PathBuf>, FileError> {

@@ -1,17 +1,15 @@
 //! Files that are written for a release: manual, completions, notices, Debian's changelog.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-use anyhow::Context as _;
-
 use super::{manual, notices, release::Release};
 use crate::{
     process,
     workspace::{self, Workspace},
+};
+use anyhow::Context as _;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Who answers for the packages, as `Maintainer:` and in the changelog.

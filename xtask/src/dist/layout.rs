@@ -1,9 +1,8 @@
 //! Which file goes where: the one list that the .deb, the .rpm and the archive are made from.
 
-use std::path::{Path, PathBuf};
-
 use super::{files, generated::Generated};
 use crate::workspace::FileError;
+use std::path::{Path, PathBuf};
 
 /// How a file is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

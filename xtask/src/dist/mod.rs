@@ -16,17 +16,15 @@ mod release;
 mod rpm;
 mod stage;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use anyhow::Context as _;
-
 use self::{generated::Generated, layout::Layout, release::Release};
 use crate::{
     say, setup,
     workspace::{FileError, Workspace},
+};
+use anyhow::Context as _;
+use std::{
+    fs,
+    path::{Path, PathBuf},
 };
 
 /// Debian's packages that the .rpm needs to be made, and for what.

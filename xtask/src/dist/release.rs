@@ -1,13 +1,11 @@
 //! What is released: which version, of which commit, when.
 
-use std::{env, process::Command};
-
-use anyhow::{Context as _, bail};
-
 use crate::{
     process, say,
     workspace::{self, Workspace},
 };
+use anyhow::{Context as _, bail};
+use std::{env, process::Command};
 
 /// Packages are for the architecture of the machine that makes them.
 #[cfg(target_arch = "x86_64")]

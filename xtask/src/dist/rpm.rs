@@ -1,14 +1,5 @@
 //! The .rpm, by rpmbuild: packaging/rpm/rstmon.spec, with the files of the layout.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-use anyhow::Context as _;
-
 use super::{
     empty, files,
     layout::{Kind, Layout},
@@ -18,6 +9,13 @@ use super::{
 use crate::{
     lookup, process,
     workspace::{self, FileError, Workspace},
+};
+use anyhow::Context as _;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 /// What rpmbuild would otherwise take from the clock, the machine, or the distribution it runs on.

@@ -1,5 +1,10 @@
 //! A directory that looks as the installed system will: modes set, documentation compressed, all times the commit's.
 
+use super::{
+    empty, files,
+    layout::{Kind, Layout},
+};
+use crate::{process, workspace::FileError};
 use std::{
     fs::{self, FileTimes},
     os::unix::fs::PermissionsExt as _,
@@ -7,12 +12,6 @@ use std::{
     process::Command,
     time::{Duration, SystemTime},
 };
-
-use super::{
-    empty, files,
-    layout::{Kind, Layout},
-};
-use crate::{process, workspace::FileError};
 
 /// Writes the files of `layout` into `dir`, which is emptied first. [`settle`] is to follow.
 pub(super) fn fill(dir: &Path, layout: &Layout) -> anyhow::Result<()> {

@@ -1,9 +1,8 @@
 //! Keeping what was found: the fewest and smallest inputs that reach what all of them reach, besides the seeds.
 
-use std::{fs, path::Path, process::Command};
-
 use super::places::{Places, files, make};
 use crate::{process, workspace::FileError};
+use std::{fs, path::Path, process::Command};
 
 /// Larger inputs stay on this machine: the repository keeps them for good.
 const LARGEST_BYTES: u64 = 4096;

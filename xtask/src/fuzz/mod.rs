@@ -19,16 +19,14 @@ mod session;
 mod statistics;
 mod tool;
 
+use self::{places::Places, report::Report, session::Limits};
+use crate::{process, say, workspace::Workspace};
+use anyhow::{Context as _, bail};
 use std::{
     io::{self, Write as _},
     path::PathBuf,
     time::Duration,
 };
-
-use anyhow::{Context as _, bail};
-
-use self::{places::Places, report::Report, session::Limits};
-use crate::{process, say, workspace::Workspace};
 
 /// What to fuzz, and for how long.
 #[derive(Clone, Debug, clap::Args)]

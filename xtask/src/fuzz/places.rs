@@ -1,15 +1,13 @@
 //! Which targets there are, and where everything of theirs is.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use anyhow::{Context as _, bail};
-
 use crate::{
     process, toolchain,
     workspace::{FileError, Workspace},
+};
+use anyhow::{Context as _, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
 };
 
 /// The directories of `fuzz/`, and those of its build.

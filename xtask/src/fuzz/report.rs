@@ -1,8 +1,7 @@
 //! The table of a session, and what to do about a crash.
 
-use std::fmt;
-
 use super::session::{Crash, Outcome};
+use std::fmt;
 
 /// All runs.
 #[derive(Clone, Debug, Default)]

@@ -1,14 +1,5 @@
 //! One target's run: libFuzzer's command line, its log, its end.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Duration,
-};
-
-use anyhow::Context as _;
-
 use super::{
     places::{Places, make},
     statistics::{self, Statistics},
@@ -16,6 +7,13 @@ use super::{
 use crate::{
     process,
     workspace::{self, FileError},
+};
+use anyhow::Context as _;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 /// What a run is held to.

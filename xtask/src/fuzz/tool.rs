@@ -3,12 +3,10 @@
 //! No sanitizer: those need a nightly rustc, the coverage that guides libFuzzer does not, and the code that is fuzzed
 //! has no `unsafe` of its own. Debug assertions and overflow checks are on (`fuzz/Cargo.toml`).
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Context as _;
-
 use super::places::Places;
 use crate::{lookup, process, say, toolchain, workspace::Workspace};
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
 
 /// The version to use.
 const VERSION: &str = "0.13.2";

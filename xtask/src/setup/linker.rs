@@ -1,14 +1,12 @@
 //! bpf-linker, built for the LLVM of the kernel half's rustc.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-
 use crate::{
     process, say,
     toolchain::{self, LINKER_VERSION},
     workspace::{self, Workspace},
 };
+use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Installs bpf-linker unless the wanted version, built for LLVM `major`, is there.
 pub(super) fn ensure(workspace: &Workspace, major: u32) -> anyhow::Result<()> {

@@ -3,10 +3,6 @@
 mod linker;
 mod packages;
 
-use std::{env, path::Path, process::Command};
-
-use anyhow::{Context as _, bail};
-
 use self::packages::Package;
 use crate::{
     elevate::Privilege,
@@ -14,6 +10,8 @@ use crate::{
     toolchain::{self, Rustc},
     workspace::Workspace,
 };
+use anyhow::{Context as _, bail};
+use std::{env, path::Path, process::Command};
 
 /// Brings this machine to where `cargo xtask test` can run. Does nothing when it is there already.
 pub(crate) fn setup(workspace: &Workspace) -> anyhow::Result<()> {

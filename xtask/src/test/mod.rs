@@ -3,14 +3,6 @@
 mod skips;
 mod steps;
 
-use std::{
-    env, fs, io,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
-
-use anyhow::Context as _;
-
 use self::steps::{Action, Plan, Step};
 use crate::{
     bpf::{self, Checked},
@@ -18,6 +10,12 @@ use crate::{
     elevate::Privilege,
     process, say, setup, stress, toolchain, vm,
     workspace::{FileError, Workspace},
+};
+use anyhow::Context as _;
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// Runs all steps and stops at the first that fails.

@@ -1,12 +1,11 @@
 //! The steps of `cargo xtask test`, as data.
 
+use crate::elevate::Privilege;
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
-
-use crate::elevate::Privilege;
 
 /// Environment variables of a step.
 pub(super) type Env = Vec<(String, OsString)>;

@@ -1,16 +1,15 @@
 //! A suite of Debian's archive, read through apt with package lists of our own: the machine's suites stay as they are.
 //! Which mirror that is, is taken from the machine's own apt configuration.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
 use super::architecture::Architecture;
 use crate::{
     process::{self, ProcessError},
     workspace::{self, FileError},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

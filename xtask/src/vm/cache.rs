@@ -3,13 +3,12 @@
 //! Contract: an entry is a directory that is complete or absent. It holds a stamp, the full text of what it was made
 //! from; an entry whose stamp is another one is made anew. Deleting the cache, or a part, is always safe.
 
+use crate::workspace::{self, FileError};
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
-
-use crate::workspace::{self, FileError};
 
 const DIRECTORY: &str = "rstmon-vm";
 const STAMP: &str = "stamp.json";

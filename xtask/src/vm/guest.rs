@@ -1,14 +1,12 @@
 //! Our programs for guests: static, because a guest has not the libraries of this machine.
 
-use std::{path::PathBuf, process::Command};
-
-use serde::Deserialize;
-
 use crate::{
     process::{self, ProcessError},
     target::Target,
     workspace::Workspace,
 };
+use serde::Deserialize;
+use std::{path::PathBuf, process::Command};
 
 /// Without symbols, which make up more than half of a program.
 const FLAGS: &str = "-C target-feature=+crt-static -C debuginfo=0 -C strip=symbols";

@@ -1,14 +1,6 @@
 //! A disk with a small Debian system: systemd as init, a kernel's modules, and files of ours. Made by mmdebstrap, which
 //! needs root, and kept in the cache until one of its ingredients changes.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-use serde::Serialize;
-
 use super::{
     archive::{self, ArchiveError},
     cache::Cache,
@@ -19,6 +11,12 @@ use crate::{
     process::{self, ProcessError},
     say,
     workspace::{self, FileError},
+};
+use serde::Serialize;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 const IMAGE: &str = "root.img";

@@ -1,14 +1,6 @@
 //! Debian's kernels for clouds: small, with BTF, and with what a virtual machine needs built in (`NVMe`, ext4,
 //! serial line). Fetched and unpacked into the cache, one a suite and architecture; never installed.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
-use serde::{Deserialize, Serialize};
-
 use super::{
     architecture::Architecture,
     archive::{Archive, ArchiveError},
@@ -17,6 +9,12 @@ use super::{
 use crate::{
     say,
     workspace::{self, FileError},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Followed by Debian's name of the architecture.

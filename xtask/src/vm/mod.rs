@@ -13,11 +13,9 @@ mod matrix;
 mod qemu;
 mod service;
 
-use std::path::{Path, PathBuf};
-
-use clap::Subcommand;
-
 use crate::{setup, workspace::Workspace};
+use clap::Subcommand;
+use std::path::{Path, PathBuf};
 
 /// What virtual machines need of Debian, and for what.
 pub(crate) const PACKAGES: [(&str, &str); 6] = [

@@ -3,6 +3,9 @@
 //!
 //! Contract: the process ends with the [`Running`] that stands for it, and with this program.
 
+use super::architecture::Architecture;
+use crate::process::{ProcessError, describe};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use std::{
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
@@ -12,11 +15,6 @@ use std::{
     thread,
     time::Instant,
 };
-
-use rustix::process::{Signal, set_parent_process_death_signal};
-
-use super::architecture::Architecture;
-use crate::process::{ProcessError, describe};
 
 /// A disk of the guest, one of each kind: which of two alike comes first is a matter of chance. What the guest writes
 /// to it is forgotten.
@@ -160,9 +158,8 @@ impl Drop for Running {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use std::time::Duration;
 
     fn machine() -> Machine {
         Machine {

@@ -1,11 +1,11 @@
 //! The resolver on the running kernel's own cgroupfs. These tests need the right to make cgroups and say so when they
 //! cannot run.
 
-use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
-
-use super::super::process::parse_start_ns;
-use super::*;
+use super::{super::process::parse_start_ns, *};
+use std::{
+    io::Write as _,
+    process::{Child, Command, Stdio},
+};
 
 /// Says so past the test harness, which keeps what `eprintln!` prints to itself.
 fn skipped(test: &str, why: &dyn std::fmt::Display) {

@@ -1,9 +1,6 @@
 //! The resolver on made-up hierarchies: directories whose inode numbers are the ids.
 
-use std::os::unix::fs::MetadataExt as _;
-
-use super::super::mountinfo;
-use super::*;
+use super::{super::mountinfo, *};
 
 /// A host with one v2 and one v1 (`pids`) hierarchy and a procfs, each an ordinary directory.
 struct Host {

@@ -1,8 +1,10 @@
 //! Causes in which somebody on this host ended the connection on purpose.
 
 use super::{Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom};
-use crate::explain::cause::Cause;
-use crate::explain::severity::{Confidence, Severity};
+use crate::explain::{
+    cause::Cause,
+    severity::{Confidence, Severity},
+};
 
 pub(super) static LINGER_ABORT: Entry = Entry {
     cause: Cause::LingerAbort,

@@ -1,9 +1,13 @@
 //! Causes in which a process on this host closed, and the close went wrong for the peer.
 
-use super::settings::{CLIENT_IDLE, RETRY, SERVER_IDLE, UNREAD_BODY};
-use super::{Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom};
-use crate::explain::cause::Cause;
-use crate::explain::severity::{Confidence, Severity};
+use super::{
+    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    settings::{CLIENT_IDLE, RETRY, SERVER_IDLE, UNREAD_BODY},
+};
+use crate::explain::{
+    cause::Cause,
+    severity::{Confidence, Severity},
+};
 
 pub(super) static CLOSED_WITH_UNREAD_DATA: Entry = Entry {
     cause: Cause::ClosedWithUnreadData,

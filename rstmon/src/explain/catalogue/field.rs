@@ -3,7 +3,7 @@
 use crate::explain::cause::Cause;
 
 /// A story from the field and the verdicts that it can turn out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldCause {
     /// The story, as it is told before anybody has evidence.
     pub story: &'static str,

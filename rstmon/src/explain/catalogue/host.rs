@@ -1,9 +1,13 @@
 //! Causes in which a process or the host itself was in trouble.
 
-use super::settings::{DRAIN, KERNEL_MEMORY, RETRY};
-use super::{Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom};
-use crate::explain::cause::Cause;
-use crate::explain::severity::{Confidence, Severity};
+use super::{
+    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    settings::{DRAIN, KERNEL_MEMORY, RETRY},
+};
+use crate::explain::{
+    cause::Cause,
+    severity::{Confidence, Severity},
+};
 
 pub(super) static PROCESS_EXIT: Entry = Entry {
     cause: Cause::ProcessExit,

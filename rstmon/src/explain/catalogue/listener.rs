@@ -1,9 +1,13 @@
 //! Causes around a listening socket: there is none, it is full, or it went away.
 
-use super::settings::{BACKLOG, DRAIN};
-use super::{Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom};
-use crate::explain::cause::Cause;
-use crate::explain::severity::{Confidence, Severity};
+use super::{
+    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    settings::{BACKLOG, DRAIN},
+};
+use crate::explain::{
+    cause::Cause,
+    severity::{Confidence, Severity},
+};
 
 pub(super) static REFUSED: Entry = Entry {
     cause: Cause::Refused,

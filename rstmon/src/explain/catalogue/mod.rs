@@ -18,15 +18,15 @@ mod protocol;
 pub mod settings;
 pub mod symptom;
 
+use self::{settings::SettingGroup, symptom::Symptom};
+use super::{
+    cause::Cause,
+    severity::{Confidence, Severity},
+};
 use serde::Serialize;
 
-use self::settings::SettingGroup;
-use self::symptom::Symptom;
-use super::cause::Cause;
-use super::severity::{Confidence, Severity};
-
 /// Everything that is known about one cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// The cause this entry is about; its id in JSON.
     #[serde(rename = "id")]
@@ -52,7 +52,7 @@ pub struct Entry {
 }
 
 /// The directions in which resets of one cause travel, seen from this host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Directions {
     /// Only resets that this host sent.
@@ -98,7 +98,7 @@ impl Directions {
 }
 
 /// How a cause is recognised and how sure that makes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Known {
     /// The facts that prove or suggest the cause.
     pub evidence: &'static str,
@@ -109,7 +109,7 @@ pub struct Known {
 }
 
 /// The condition for one degree of confidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Level {
     /// The confidence reached.
     pub confidence: Confidence,
@@ -118,7 +118,7 @@ pub struct Level {
 }
 
 /// What the application at either end of the connection is told, most usual first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sees {
     /// At the end whose kernel sent the reset.
     pub sender: &'static [Symptom],
@@ -129,7 +129,7 @@ pub struct Sees {
 }
 
 /// One thing to do about a cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Remedy {
     /// The action, in the imperative: one or two sentences.
     pub action: &'static str,
@@ -150,7 +150,7 @@ impl Remedy {
 }
 
 /// The three classic answers to connection resets, each weighed for one cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Classic {
     /// Retry, but only what is idempotent.
     pub retry: &'static str,

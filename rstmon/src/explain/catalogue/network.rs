@@ -1,9 +1,13 @@
 //! Causes in which the path between the ends, or the memory of one end, lost the connection.
 
-use super::settings::{HEARTBEAT, PATH_IDLE};
-use super::{Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom};
-use crate::explain::cause::Cause;
-use crate::explain::severity::{Confidence, Severity};
+use super::{
+    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    settings::{HEARTBEAT, PATH_IDLE},
+};
+use crate::explain::{
+    cause::Cause,
+    severity::{Confidence, Severity},
+};
 
 pub(super) static PEER_RESET_IDLE: Entry = Entry {
     cause: Cause::PeerResetIdle,

@@ -1,9 +1,13 @@
 //! Causes in which the peer ended a connection that this host still had.
 
-use super::settings::{CLIENT_IDLE, RETRY, SERVER_IDLE};
-use super::{Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom};
-use crate::explain::cause::Cause;
-use crate::explain::severity::{Confidence, Severity};
+use super::{
+    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    settings::{CLIENT_IDLE, RETRY, SERVER_IDLE},
+};
+use crate::explain::{
+    cause::Cause,
+    severity::{Confidence, Severity},
+};
 
 pub(super) static PEER_ABORTED: Entry = Entry {
     cause: Cause::PeerAborted,

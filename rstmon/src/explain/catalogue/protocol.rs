@@ -1,8 +1,10 @@
 //! Causes on the level of the protocol, and the honest last resort.
 
 use super::{Directions, Entry, Known, Level, Remedy, Sees, Symptom};
-use crate::explain::cause::Cause;
-use crate::explain::severity::{Confidence, Severity};
+use crate::explain::{
+    cause::Cause,
+    severity::{Confidence, Severity},
+};
 
 pub(super) static PROTOCOL_VIOLATION: Entry = Entry {
     cause: Cause::ProtocolViolation,

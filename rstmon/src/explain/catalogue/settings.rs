@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 /// Settings of different products that do the same job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SettingGroup {
     /// Stable name: the anchor in the documentation.
     pub id: &'static str,
@@ -16,7 +16,7 @@ pub struct SettingGroup {
 }
 
 /// What one product calls it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// The product, library or layer.
     pub product: &'static str,

@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 /// One way in which a reset shows itself to an application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Symptom {
     /// ECONNRESET from a read.
@@ -29,7 +29,7 @@ pub enum Symptom {
 }
 
 /// The particulars of a symptom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Form {
     /// The symptom this describes.
     #[serde(rename = "id")]
@@ -45,7 +45,7 @@ pub struct Form {
 }
 
 /// An errno. The numbers are those of every Linux architecture but alpha, mips, parisc and sparc.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Errno {
     /// `ECONNRESET` and so on.
     pub name: &'static str,
@@ -54,7 +54,7 @@ pub struct Errno {
 }
 
 /// One program's words for a symptom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Words {
     /// The language runtime or the program.
     pub speaker: &'static str,

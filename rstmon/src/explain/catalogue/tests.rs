@@ -1,10 +1,7 @@
 //! The catalogue is complete, consistent and fit to be printed.
 
+use super::{Cause, Confidence, Directions, Entry, Symptom, document, entries, field::FIELD_CAUSES, settings::GROUPS};
 use std::collections::BTreeSet;
-
-use super::field::FIELD_CAUSES;
-use super::settings::GROUPS;
-use super::{Cause, Confidence, Directions, Entry, Symptom, document, entries};
 
 /// The directions of the design's table.
 const DIRECTIONS: [(Cause, Directions); 21] = [

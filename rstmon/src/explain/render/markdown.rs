@@ -1,13 +1,16 @@
 //! docs/causes.md, derived from the catalogue.
 
-use std::fmt::Write as _;
-
 use super::text::ends;
-use crate::explain::catalogue::field::FIELD_CAUSES;
-use crate::explain::catalogue::settings::{GROUPS, SettingGroup};
-use crate::explain::catalogue::symptom::{Form, Symptom};
-use crate::explain::catalogue::{self, Entry};
-use crate::explain::cause::Cause;
+use crate::explain::{
+    catalogue::{
+        self, Entry,
+        field::FIELD_CAUSES,
+        settings::{GROUPS, SettingGroup},
+        symptom::{Form, Symptom},
+    },
+    cause::Cause,
+};
+use std::fmt::Write as _;
 
 const HEAD: &str = "\
 <!-- Generated from rstmon/src/explain/catalogue. Edit there, then run
@@ -214,11 +217,8 @@ fn slug(heading: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-    use std::{env, fs};
-
     use super::*;
+    use std::{collections::BTreeSet, env, fs, path::Path};
 
     #[test]
     fn docs_causes_md_is_up_to_date() -> std::io::Result<()> {

@@ -3,7 +3,7 @@
 use crate::explain::severity::Severity;
 
 /// What a piece of text is, and so how it looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Plain,
     Heading,
@@ -13,7 +13,7 @@ pub(crate) enum Role {
 }
 
 /// Whether roles are shown by colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
     pub(crate) colour: bool,
 }

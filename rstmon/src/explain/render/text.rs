@@ -1,12 +1,18 @@
 //! The catalogue for a terminal: `rstmon causes` and `rstmon causes ID`.
 
-use super::MIN_WIDTH;
-use super::style::{Role, Style};
-use super::wrap::{Paragraph, text_column};
-use crate::explain::catalogue::settings::SettingGroup;
-use crate::explain::catalogue::symptom::{Symptom, Words};
-use crate::explain::catalogue::{self, Classic, Directions, Entry};
-use crate::explain::cause::Cause;
+use super::{
+    MIN_WIDTH,
+    style::{Role, Style},
+    wrap::{Paragraph, text_column},
+};
+use crate::explain::{
+    catalogue::{
+        self, Classic, Directions, Entry,
+        settings::SettingGroup,
+        symptom::{Symptom, Words},
+    },
+    cause::Cause,
+};
 
 /// Columns before the text below a heading.
 const BODY: usize = 2;
@@ -210,8 +216,7 @@ pub(super) fn ends(entry: &Entry) -> [(&'static str, &'static [Symptom]); 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::style::strip;
-    use super::*;
+    use super::{super::style::strip, *};
 
     const WIDTHS: [usize; 5] = [0, MIN_WIDTH, 80, 100, 200];
 

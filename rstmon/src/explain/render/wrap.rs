@@ -3,7 +3,7 @@
 use super::style::{Role, Style};
 
 /// A paragraph to be laid out.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Paragraph<'a> {
     /// What stands before the first line: a label, a bullet, or nothing.
     pub(crate) label: &'a str,
@@ -126,8 +126,7 @@ fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::style::strip;
-    use super::*;
+    use super::{super::style::strip, *};
 
     const PLAIN: Style = Style { colour: false };
 

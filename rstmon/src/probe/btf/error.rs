@@ -1,7 +1,7 @@
 //! Why a BTF blob was refused. Offsets are bytes from the start of the blob unless a field says otherwise.
 
 /// A part of the blob that the header points to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     /// The type records.
     Types,
@@ -22,7 +22,7 @@ impl std::fmt::Display for Section {
 }
 
 /// Why a blob is not BTF that this reader can use.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BtfError {
     /// The blob ends inside its header.

@@ -13,7 +13,7 @@ const MIN_HEADER: u32 = 24;
 const LAYOUT_HEADER: u32 = 32;
 
 /// The sections of a blob. `strings` is never empty and both begins and ends with NUL.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Sections<'a> {
     pub(super) types: &'a [u8],
     pub(super) strings: &'a [u8],

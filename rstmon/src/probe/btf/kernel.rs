@@ -1,8 +1,10 @@
 //! Getting at the running kernel's BTF.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
 /// Where the kernel shows its own BTF (world-readable, since Linux 5.4).
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";

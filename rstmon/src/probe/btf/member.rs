@@ -5,12 +5,14 @@
 //! bit-field is a member whose integer type has fewer bits than bytes (LLVM and pahole before 2019), see
 //! `btf_int_check_member` in kernel/bpf/btf.c.
 
-use super::header::u32_at;
-use super::record::{Kind, MEMBER, Record};
-use super::{Btf, MAX_DEPTH, MAX_STEPS, Stripped};
+use super::{
+    Btf, MAX_DEPTH, MAX_STEPS, Stripped,
+    header::u32_at,
+    record::{Kind, MEMBER, Record},
+};
 
 /// Where a member lies and how to load it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Where to load from, in bytes from the start of the struct.
     pub offset: u32,
@@ -23,7 +25,7 @@ pub struct Member {
 
 /// Which of the loaded bits are a bit-field, counted from the least significant one of the value loaded in this
 /// machine's byte order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BitField {
     /// How far to shift the loaded value right: 0..=63.
     pub shift: u32,
@@ -41,7 +43,7 @@ impl BitField {
 }
 
 /// A member found, before its type is measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Found {
     /// From the start of the struct the look-up began at.
     bit_offset: u64,
@@ -50,7 +52,7 @@ struct Found {
 }
 
 /// What the member's record says of its width in bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Width {
     /// A whole number of bytes: the type's size.
     OfType,

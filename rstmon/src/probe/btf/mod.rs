@@ -221,7 +221,7 @@ impl<'a> Btf<'a> {
 }
 
 /// What is left of a type without its typedefs, qualifiers and tags.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Stripped {
     Void,
     /// `alias` is where the name of the innermost typedef passed is, for types that have no name of their own; 0 for

@@ -5,15 +5,17 @@
 //! program against. A typedef of a function pointer carries no parameter names; the function `__bpf_trace_<name>`, where
 //! there is one, does: that is where the kernel itself looks for `__nullable` suffixes.
 
-use super::header::u32_at;
-use super::record::{Kind, PAIR, Record};
-use super::{Btf, Stripped};
+use super::{
+    Btf, Stripped,
+    header::u32_at,
+    record::{Kind, PAIR, Record},
+};
 
 /// `BTF_INT_SIGNED`, in the encoding byte of an integer's word.
 const INT_SIGNED: u8 = 1;
 
 /// A parameter of a function or a tracepoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter<'a> {
     /// Empty where the BTF has none, as for [`Btf::tracepoint_parameters`] on most kernels.
     pub name: &'a str,
@@ -22,7 +24,7 @@ pub struct Parameter<'a> {
 }
 
 /// A type, as far as it matters for a parameter. A type without a name of its own carries its typedef's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TypeRef<'a> {
     /// A pointer.
     Pointer(Pointee<'a>),
@@ -56,7 +58,7 @@ pub enum TypeRef<'a> {
 }
 
 /// What a pointer points to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pointee<'a> {
     /// `void *`
     Void,

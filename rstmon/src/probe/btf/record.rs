@@ -12,7 +12,7 @@ pub(super) const PAIR: usize = 8;
 pub(super) const ENUM64: usize = 12;
 
 /// `BTF_KIND_*`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Int,
     Ptr,
@@ -78,7 +78,7 @@ impl Kind {
 }
 
 /// The fixed part of a type record.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     /// Where its name is in the string section; the name there is empty for an anonymous type.
     pub(super) name: u32,

@@ -4,12 +4,17 @@
 //! is configured for it (a changed hash is a different entry) and the password. Only successes are remembered, so an
 //! attacker cannot flush the cache without knowing a password.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
-
-use rustls::SupportedCipherSuite;
-use rustls::crypto::hash::Hash;
-use rustls::crypto::ring::{self, cipher_suite::TLS13_AES_128_GCM_SHA256};
+use rustls::{
+    SupportedCipherSuite,
+    crypto::{
+        hash::Hash,
+        ring::{self, cipher_suite::TLS13_AES_128_GCM_SHA256},
+    },
+};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
 
 const MAX_ENTRIES: usize = 64;
 const KEY_BYTES: usize = 32;

@@ -6,15 +6,11 @@
 mod base64;
 mod cache;
 
-use std::collections::BTreeMap;
-use std::str::FromStr;
-use std::sync::Arc;
-
 use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use bcrypt::{BcryptError, HashParts};
-use tokio::sync::Semaphore;
-
 use cache::Passed;
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+use tokio::sync::Semaphore;
 
 /// Costs about 20 seconds of CPU; each step doubles that.
 const MAX_COST: u32 = 18;
@@ -116,9 +112,8 @@ fn credentials(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
+    use std::time::Instant;
 
     fn headers(authorization: &str) -> HeaderMap {
         let value = HeaderValue::from_str(authorization).expect("a header value");

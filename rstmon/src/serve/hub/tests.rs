@@ -1,8 +1,7 @@
 //! What the hub promises.
 
-use futures_util::StreamExt;
-
 use super::*;
+use futures_util::StreamExt;
 
 fn publish_at(hub: &Hub, now: Instant, text: &str) {
     hub.offer(now, |_| true, || Some(Arc::from(text)));

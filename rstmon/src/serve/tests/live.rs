@@ -1,11 +1,9 @@
 //! The routes on the Unix socket, through the client that rstmon's commands use.
 
-use std::os::unix::net::UnixListener as StdUnixListener;
-
-use futures_util::{FutureExt as _, Stream, StreamExt};
-use tokio::net::UnixStream;
-
 use super::*;
+use futures_util::{FutureExt as _, Stream, StreamExt};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use tokio::net::UnixStream;
 
 async fn next(lines: &mut (impl Stream<Item = Result<String, ClientError>> + Unpin)) -> Option<String> {
     timeout(PATIENCE, lines.next()).await.expect("a line").transpose().unwrap()

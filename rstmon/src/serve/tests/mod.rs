@@ -8,22 +8,25 @@ mod scrape;
 mod secure;
 mod socket;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
-
-use super::filter::Filter;
-use super::*;
+use super::{filter::Filter, *};
 use crate::metrics::Format;
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    sync::Notify,
+    task::JoinHandle,
+    time::timeout,
+};
 
 /// Far more than anything here takes; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);

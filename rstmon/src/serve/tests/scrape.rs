@@ -1,12 +1,12 @@
 //! Forms of the metrics, and crowds that want them.
 
-use std::io::Read as _;
-
+use super::{
+    super::scrape::{Form, Scraper},
+    *,
+};
 use flate2::read::GzDecoder;
 use futures_util::FutureExt as _;
-
-use super::super::scrape::{Form, Scraper};
-use super::*;
+use std::io::Read as _;
 
 const GZIP: &str = "Accept-Encoding: gzip\r\n";
 const OPEN_METRICS: &str = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n";

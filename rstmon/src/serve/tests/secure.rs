@@ -1,15 +1,10 @@
 //! TLS and basic authentication, over real handshakes.
 
-use std::fs;
-use std::path::Path;
-
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-
 use super::*;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use std::{fs, path::Path};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 const CERTIFICATE_A: &str = include_str!("../testdata/test-only-a.crt");
 const KEY_A: &str = include_str!("../testdata/test-only-a.key");

@@ -1,11 +1,13 @@
 //! The socket file: who may have it, and what is left behind.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixListener as StdUnixListener;
-
-use super::super::unix::Socket;
-use super::*;
+use super::{super::unix::Socket, *};
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixListener as StdUnixListener,
+    },
+};
 
 fn socket_options(path: impl Into<PathBuf>) -> SocketOptions {
     SocketOptions { path: path.into(), group: None }

@@ -1,19 +1,17 @@
 //! What a certificate says of itself, as far as rustls does not look: the server's own dates, a client's names. Pure.
 
-use std::net::IpAddr;
-use std::time::SystemTime;
-
+use super::reload::Refusal;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
-use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
-use x509_cert::ext::pkix::SubjectAltName;
-use x509_cert::ext::pkix::name::GeneralName;
-
-use super::reload::Refusal;
+use std::{net::IpAddr, time::SystemTime};
+use x509_cert::{
+    Certificate,
+    der::Decode as _,
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
 
 /// From when until when a certificate is valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     not_before: SystemTime,
     not_after: SystemTime,
@@ -67,11 +65,9 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use rcgen::{CertificateParams, KeyPair, SanType, string::Ia5String};
-
     use super::*;
+    use rcgen::{CertificateParams, KeyPair, SanType, string::Ia5String};
+    use std::time::Duration;
 
     fn certificate(adjust: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");

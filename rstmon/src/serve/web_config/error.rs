@@ -1,12 +1,9 @@
 //! What can be wrong with a web configuration. Every message is one line and names the key.
 
-use std::io;
-use std::path::PathBuf;
-
+use crate::model::text::safe;
 use rustls::server::VerifierBuilderError;
 use rustls_pki_types::pem;
-
-use crate::model::text::safe;
+use std::{io, path::PathBuf};
 
 /// A web configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]

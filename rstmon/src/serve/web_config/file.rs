@@ -1,14 +1,13 @@
 //! The web configuration as it is written: its keys and their types, nothing of their meaning.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
-
 use super::ConfigError;
+use serde::{
+    Deserialize,
+    de::{Deserializer, Error, MapAccess, Visitor},
+};
+use std::{collections::BTreeMap, fmt};
 
-#[derive(Deserialize, Default)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
     pub(super) tls_server_config: Option<TlsServerConfig>,
@@ -17,7 +16,7 @@ pub(super) struct File {
     pub(super) rate_limit: Option<RateLimit>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TlsServerConfig {
     pub(super) cert: Option<String>,
@@ -35,7 +34,7 @@ pub(super) struct TlsServerConfig {
     pub(super) curve_preferences: Option<Vec<String>>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HttpServerConfig {
     pub(super) http2: Option<bool>,

@@ -13,23 +13,26 @@ mod reload;
 mod tls;
 mod watched;
 
-use std::fs::File as FsFile;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::sync::Arc;
-
+use super::{
+    auth::{Users, UsersError},
+    rate_limit::Rate,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-
-use super::auth::{Users, UsersError};
-use super::rate_limit::Rate;
-
 use certificate::Validity;
-pub use error::{ConfigError, WebConfigError};
-pub use reload::Refusal;
-pub(super) use reload::Reloader;
+use std::{
+    fs::File as FsFile,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 use tls::Clients;
 use watched::Watched;
+
+pub use error::{ConfigError, WebConfigError};
+pub use reload::Refusal;
+
+pub(super) use reload::Reloader;
 
 /// A configuration is a page of text, a certificate chain a few: more is the wrong file.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;

@@ -5,14 +5,16 @@
 //! less of clients' certificates (a file that is just being written is empty or half there for a moment): the last good one stays, with one warning, and every use tries
 //! again until the files are in order. So is one whose certificate is out of date, while the old one is not.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
-
+use super::{
+    WebConfig, WebConfigError, load,
+    watched::{Stamp, Watched},
+};
 use jiff::Timestamp;
-
-use super::watched::{Stamp, Watched};
-use super::{WebConfig, WebConfigError, load};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 /// The current state of a configuration file and of the files it points to.
 pub(in super::super) struct Reloader {

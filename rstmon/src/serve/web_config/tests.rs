@@ -1,8 +1,7 @@
 //! What the file format takes, and what the messages say about everything else.
 
-use std::fs;
-
 use super::*;
+use std::fs;
 
 const TEST_DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/serve/testdata");
 const TLS: &str = "tls_server_config:\n  cert_file: test-only-a.crt\n  key_file: test-only-a.key\n";

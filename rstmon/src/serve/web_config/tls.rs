@@ -1,22 +1,19 @@
 //! From `tls_server_config` to a rustls configuration.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{
-    CipherSuite, NamedGroup, ProtocolVersion, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
+use super::{
+    ConfigError, allowed_sans::AllowedSans, certificate::Validity, file::TlsServerConfig, read, watched::Watched,
 };
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-
-use super::allowed_sans::AllowedSans;
-use super::certificate::Validity;
-use super::file::TlsServerConfig;
-use super::watched::Watched;
-use super::{ConfigError, read};
+use rustls::{
+    CipherSuite, NamedGroup, ProtocolVersion, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    crypto::{CryptoProvider, ring},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    version,
+};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject},
+};
+use std::{path::Path, sync::Arc};
 
 const VERSIONS: [(&str, &SupportedProtocolVersion); 2] = [("TLS12", &version::TLS12), ("TLS13", &version::TLS13)];
 const CURVES: [(&str, NamedGroup); 3] =

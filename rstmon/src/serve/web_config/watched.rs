@@ -1,14 +1,16 @@
 //! Notices that a file was written or replaced.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 /// What is different after a file was written or replaced; nothing for a file that cannot be seen.
 pub(super) type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
 /// A file as it was just before it was read, so that a change while it is read counts as one.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Watched {
     path: PathBuf,
     stamp: Stamp,

@@ -1,7 +1,11 @@
 //! Many short processes, one after the other: each calls itself something, has a reset and leaves. Names are taken again.
 
-use std::{ffi::CString, net::SocketAddr, os::fd::OwnedFd};
-
+use crate::{
+    During as _,
+    options::check,
+    socket::{listening, open},
+    storm,
+};
 use anyhow::{Result, bail};
 use rstmon_tests::{protocol::Fields, random::Random};
 use rustix::{
@@ -10,13 +14,7 @@ use rustix::{
     process::{Signal, set_parent_process_death_signal},
     thread::set_name,
 };
-
-use crate::{
-    During as _,
-    options::check,
-    socket::{listening, open},
-    storm,
-};
+use std::{ffi::CString, net::SocketAddr, os::fd::OwnedFd};
 
 /// What a child exits with when all went as it should.
 const DONE: i32 = 7;

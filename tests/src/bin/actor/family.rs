@@ -1,5 +1,17 @@
 //! Processes: names, children that inherit descriptors by fork or exec, and descriptors handed to strangers.
 
+use crate::{Actor, During as _, Failed, options::check};
+use anyhow::{Context as _, Result, bail};
+use rstmon_tests::protocol::{Fields, Reply};
+use rustix::{
+    io::{FdFlags, fcntl_setfd},
+    net::{
+        self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+        SendFlags,
+    },
+    process::getpid,
+    thread::set_name,
+};
 use std::{
     env,
     ffi::CString,
@@ -12,20 +24,6 @@ use std::{
     },
     process::Command,
 };
-
-use anyhow::{Context as _, Result, bail};
-use rstmon_tests::protocol::{Fields, Reply};
-use rustix::{
-    io::{FdFlags, fcntl_setfd},
-    net::{
-        self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-        SendFlags,
-    },
-    process::getpid,
-    thread::set_name,
-};
-
-use crate::{Actor, During as _, Failed, options::check};
 
 /// The slot in which the Unix socket for incoming descriptors is kept.
 const INBOX: &str = "inbox";

@@ -1,12 +1,10 @@
 //! Segments that no TCP implementation would send just now, made by hand and sent through a raw socket.
 
-use std::net::SocketAddrV4;
-
+use crate::During as _;
 use anyhow::{Result, bail};
 use rstmon_tests::protocol::Fields;
 use rustix::net::{self, AddressFamily, RawProtocol, SendFlags, SocketFlags, SocketType};
-
-use crate::During as _;
+use std::net::SocketAddrV4;
 
 const IP_HEADER: usize = 20;
 const TCP_HEADER: u16 = 20;

@@ -13,6 +13,9 @@ mod socket;
 mod storm;
 mod swarm;
 
+use anyhow::{Context as _, Result, bail};
+use rstmon_tests::protocol::{Fields, Reply};
+use rustix::io::Errno;
 use std::{
     collections::BTreeMap,
     env,
@@ -20,10 +23,6 @@ use std::{
     os::fd::{FromRawFd as _, OwnedFd, RawFd},
     thread,
 };
-
-use anyhow::{Context as _, Result, bail};
-use rstmon_tests::protocol::{Fields, Reply};
-use rustix::io::Errno;
 
 /// A command that did not work: the system call's name and the kernel's answer.
 #[derive(Debug)]

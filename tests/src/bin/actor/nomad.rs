@@ -1,12 +1,10 @@
 //! A process that wanders through network namespaces, makes each, has some connections reset in it and leaves it to the
 //! kernel to clear away.
 
-use std::{ffi::c_short, fs, mem, os::fd::AsRawFd as _};
-
+use crate::{During as _, options::check, socket::open, storm::Storm};
 use anyhow::{Context as _, Result};
 use rstmon_tests::{kernel::Counters, protocol::Fields, random::Random};
-
-use crate::{During as _, options::check, socket::open, storm::Storm};
+use std::{ffi::c_short, fs, mem, os::fd::AsRawFd as _};
 
 /// The most resets that a namespace sees.
 const MOST_RESETS: usize = 6;

@@ -1,15 +1,13 @@
 //! Socket options by name, the ones that change how a connection ends.
 
+use crate::{During as _, Failed};
+use anyhow::{Context as _, Result, bail};
+use rustix::io::Errno;
 use std::{
     ffi::c_int,
     mem,
     os::fd::{AsFd, AsRawFd as _, OwnedFd},
 };
-
-use anyhow::{Context as _, Result, bail};
-use rustix::io::Errno;
-
-use crate::{During as _, Failed};
 
 /// `TCP_REPAIR` of linux/tcp.h: a socket closed in repair mode is forgotten without a segment.
 const TCP_REPAIR: c_int = 19;

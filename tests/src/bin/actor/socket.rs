@@ -1,10 +1,9 @@
 //! The commands on sockets: one system call each, so that a test says exactly what happens when.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::fd::OwnedFd,
+use crate::{
+    Actor, During as _, Failed,
+    options::{self, Queue},
 };
-
 use anyhow::{Context as _, Result, bail};
 use rstmon_tests::protocol::Fields;
 use rustix::{
@@ -13,10 +12,9 @@ use rustix::{
     net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, ipproto},
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
-
-use crate::{
-    Actor, During as _, Failed,
-    options::{self, Queue},
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::OwnedFd,
 };
 
 /// Where crowds are at home.

@@ -3,12 +3,10 @@
 //! A closed port lies below the ephemeral range, so that no listener of a storm is ever dialled by chance. Every reset's
 //! receiver is asked for its error: what is reported as received was received.
 
-use std::{
-    collections::HashSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::OwnedFd,
+use crate::{
+    During as _, options,
+    socket::{listening, open},
 };
-
 use anyhow::{Result, bail};
 use rstmon_tests::{protocol::Fields, random::Random};
 use rustix::{
@@ -16,10 +14,10 @@ use rustix::{
     io::Errno,
     net::{self, SendFlags, SocketFlags, sockopt},
 };
-
-use crate::{
-    During as _, options,
-    socket::{listening, open},
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::OwnedFd,
 };
 
 /// Ports that are refused; nobody listens on one, and the kernel gives none to anybody.

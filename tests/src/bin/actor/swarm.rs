@@ -1,12 +1,10 @@
 //! Many processes of random names, each of which is reset once.
 
-use std::{ffi::CString, net::SocketAddr};
-
+use crate::{During as _, options::check, socket::open};
 use anyhow::{Result, bail};
 use rstmon_tests::{protocol::Fields, random::Random};
 use rustix::{io::Errno, net, thread::set_name};
-
-use crate::{During as _, options::check, socket::open};
+use std::{ffi::CString, net::SocketAddr};
 
 /// Bytes of a name, without the NUL.
 const NAME: usize = 15;

@@ -8,14 +8,12 @@ mod report;
 mod suite;
 mod system;
 
+use crate::{orders::Orders, report::Report};
+use anyhow::{Context as _, Result, ensure};
 use std::{
     env, fs,
     process::{Command, ExitCode},
 };
-
-use anyhow::{Context as _, Result, ensure};
-
-use crate::{orders::Orders, report::Report};
 
 /// The program under test.
 const RSTMON: &str = "/usr/bin/rstmon";

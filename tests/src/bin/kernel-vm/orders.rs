@@ -1,9 +1,8 @@
 //! What the host wants of this run, on the kernel's command line: `rstmon.report=ttyS1 rstmon.slowness=N
 //! rstmon.only=PART,PART rstmon.trampolines=off`.
 
-use std::fs;
-
 use anyhow::{Context as _, Result};
+use std::fs;
 
 /// The orders.
 #[derive(Debug, PartialEq, Eq)]

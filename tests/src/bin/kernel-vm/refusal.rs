@@ -1,18 +1,16 @@
 //! A kernel that rstmon cannot work on: every subcommand that would watch refuses, with exit code 3 and one sentence
 //! that says what is missing, and leaves nothing behind.
 
-use std::{
-    process::{Command, Output},
-    time::Instant,
-};
-
-use anyhow::{Context as _, Result, ensure};
-use rstmon_tests::skip;
-
 use crate::{
     RSTMON,
     orders::Orders,
     report::{Report, Verdict},
+};
+use anyhow::{Context as _, Result, ensure};
+use rstmon_tests::skip;
+use std::{
+    process::{Command, Output},
+    time::Instant,
 };
 
 /// "This host cannot be monitored."

@@ -13,14 +13,13 @@
 //! end NUMBER_OF_TESTS
 //! ```
 
+use anyhow::{Context as _, Result};
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
     path::Path,
     time::Duration,
 };
-
-use anyhow::{Context as _, Result};
 
 /// How a test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,22 +1,20 @@
 //! Runs every test of the suite, each in a process of its own, so that one that hangs or brings others down is known.
 
+use crate::{
+    RSTMON,
+    orders::Orders,
+    report::{Report, Verdict},
+    system,
+};
+use anyhow::{Context as _, Result};
+use rstmon_tests::{clock, daemon, sight, skip, wait};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
     fs::{self, File},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
-};
-
-use anyhow::{Context as _, Result};
-use rstmon_tests::{clock, daemon, sight, skip, wait};
-use rustix::process::{Pid, Signal, kill_process_group};
-
-use crate::{
-    RSTMON,
-    orders::Orders,
-    report::{Report, Verdict},
-    system,
 };
 
 const TESTS: &str = "/suite/tests";

@@ -1,13 +1,12 @@
 //! The system around the tests: file systems, modules, loopback; and its end.
 
-use std::{ffi::CString, fs, path::Path, process::Command};
-
 use anyhow::{Context as _, Result, bail};
 use rustix::{
     mount::{MountFlags, mount},
     process::{WaitOptions, wait},
     system::{RebootCommand, finit_module, reboot},
 };
+use std::{ffi::CString, fs, path::Path, process::Command};
 
 /// What the tests, and the programs they start, look for programs in.
 pub(crate) const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";

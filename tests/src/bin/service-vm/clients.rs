@@ -1,20 +1,18 @@
 //! The other subcommands, through the socket, for those who may and those who may not.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _},
-    process::{Child, Command, Output, Stdio},
-    sync::mpsc,
-    thread,
-};
-
+use crate::{Guest, system::text};
 use anyhow::{Context as _, Result, bail, ensure};
 use rstmon_tests::{
     daemon::Said,
     wait::{self, LATER, SOON},
 };
 use serde_json::Value;
-
-use crate::{Guest, system::text};
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+};
 
 /// A user who is nobody but for a group.
 const MEMBER: [&str; 4] = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=rstmon"];

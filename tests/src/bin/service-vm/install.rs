@@ -1,15 +1,13 @@
 //! The package, fresh on the system.
 
-use std::{net::TcpStream, path::Path};
-
-use anyhow::{Context as _, Result, ensure};
-
 use crate::{
     Guest,
     scrapes::SERVER,
     system::{done, text, tool, tracing_programs},
     world::World,
 };
+use anyhow::{Context as _, Result, ensure};
+use std::{net::TcpStream, path::Path};
 
 /// The package under test, on the second disk.
 const PACKAGE: &str = "/mnt/rstmon.deb";

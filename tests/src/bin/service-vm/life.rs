@@ -1,13 +1,11 @@
 //! From start to stop, and the deaths in between.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::TcpStream,
-    path::Path,
-    time::{Duration, Instant},
+use crate::{
+    Guest,
+    scrapes::{SERVER, start_time},
+    system::{done, tracing_programs},
+    unit::{Incarnation, Unit},
 };
-
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
     http,
@@ -15,12 +13,12 @@ use rstmon_tests::{
     watched::RESETS,
 };
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::{
-    Guest,
-    scrapes::{SERVER, start_time},
-    system::{done, tracing_programs},
-    unit::{Incarnation, Unit},
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpStream,
+    path::Path,
+    time::{Duration, Instant},
 };
 
 const SOCKET: &str = "/run/rstmon/rstmon.sock";

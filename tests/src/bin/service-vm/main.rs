@@ -14,8 +14,7 @@ mod system;
 mod unit;
 mod world;
 
-use std::process::ExitCode;
-
+use crate::{report::Report, scrapes::Scrapes, unit::Unit, world::World};
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
     metrics::Metrics,
@@ -25,8 +24,7 @@ use rstmon_tests::{
     wait::{self, SOON},
     watched::RESETS,
 };
-
-use crate::{report::Report, scrapes::Scrapes, unit::Unit, world::World};
+use std::process::ExitCode;
 
 /// One thing that must hold.
 struct Check {

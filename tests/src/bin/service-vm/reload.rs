@@ -1,15 +1,13 @@
 //! `systemctl reload`.
 
-use std::fs;
-
-use anyhow::{Context as _, Result, ensure};
-use rstmon_tests::wait::{self, SOON};
-
 use crate::{
     Guest,
     scrapes::start_time,
     system::{done, tracing_programs},
 };
+use anyhow::{Context as _, Result, ensure};
+use rstmon_tests::wait::{self, SOON};
+use std::fs;
 
 /// The configuration that the package installs.
 pub(crate) const CONFIGURATION: &str = "/etc/rstmon/rstmon.toml";

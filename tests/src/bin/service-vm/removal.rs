@@ -1,15 +1,13 @@
 //! The package's later life: upgrade, removal, purge.
 
-use std::{fs, path::Path};
-
-use anyhow::{Context as _, Result, ensure};
-
 use crate::{
     Guest, life,
     reload::CONFIGURATION,
     system::{done, text, tool},
     world::World,
 };
+use anyhow::{Context as _, Result, ensure};
+use std::{fs, path::Path};
 
 /// A later version with another default configuration.
 const LATER: &str = "/mnt/rstmon-later.deb";

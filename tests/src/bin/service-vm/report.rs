@@ -8,14 +8,13 @@
 //! end NUMBER_OF_CHECKS
 //! ```
 
+use anyhow::{Context as _, Result, anyhow};
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
     time::Instant,
 };
-
-use anyhow::{Context as _, Result, anyhow};
 
 const LINE: &str = "/dev/ttyS1";
 

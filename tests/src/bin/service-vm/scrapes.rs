@@ -1,14 +1,13 @@
 //! The service, as Prometheus sees it: scrape after scrape.
 
-use std::{
-    collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
-};
-
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
     http,
     metrics::{Labels, Metrics},
+};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
 };
 
 /// Where the package's configuration has the metrics.

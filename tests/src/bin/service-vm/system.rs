@@ -1,10 +1,8 @@
 //! The system's own tools.
 
-use std::process::{Command, Output};
-
-use anyhow::{Context as _, Result, ensure};
-
 use crate::Guest;
+use anyhow::{Context as _, Result, ensure};
+use std::process::{Command, Output};
 
 /// Runs a tool to its end, whatever that is.
 pub(crate) fn tool(words: &[&str]) -> Result<Output> {

@@ -1,11 +1,9 @@
 //! A unit, as systemd sees it.
 
-use std::time::Duration;
-
+use crate::system::{done, text, tool};
 use anyhow::{Context as _, Result};
 use rstmon_tests::wait;
-
-use crate::system::{done, text, tool};
+use std::time::Duration;
 
 /// Lines of the journal that are shown of a unit in trouble.
 const JOURNAL_LINES: &str = "25";

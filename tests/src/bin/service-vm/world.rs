@@ -1,8 +1,7 @@
 //! Everything that a package could leave behind: files, users, groups.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::Path};
-
 use anyhow::{Context as _, Result};
+use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::Path};
 
 /// Where the system keeps its own notes, which change by themselves and whenever any package comes or goes.
 const NOTES: [&str; 9] = [

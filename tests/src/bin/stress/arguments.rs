@@ -1,9 +1,8 @@
 //! The command line, as `cargo xtask stress` writes it.
 
-use std::{str::FromStr, time::Duration};
-
 use anyhow::{Context as _, Result, bail};
 use rstmon_tests::random::Random;
+use std::{str::FromStr, time::Duration};
 
 /// How long the short form's soak lasts.
 const SHORT_SOAK: Duration = Duration::from_secs(8);

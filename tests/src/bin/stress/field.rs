@@ -1,5 +1,9 @@
 //! The ground of all scenarios: one network namespace of many addresses, and the sum of all that was done on it.
 
+use crate::{
+    arguments::Arguments,
+    load::{self, Load, Totals},
+};
 use anyhow::{Context as _, Result};
 use rstmon_tests::{
     actor::Actor,
@@ -8,11 +12,6 @@ use rstmon_tests::{
     netns::Place,
     random::Random,
     stage::{Family, Stage},
-};
-
-use crate::{
-    arguments::Arguments,
-    load::{self, Load, Totals},
 };
 
 /// How the name of every process begins that provokes resets here.

@@ -4,6 +4,7 @@
 //! are, for the kernel has no counter of these. Resets of others on this host are told apart as far as they can be: sent
 //! by the host's own `OutRsts`, received by the names of their processes.
 
+use crate::{field::OURS, load::Totals};
 use anyhow::Result;
 use rstmon_tests::{
     metrics::Metrics,
@@ -12,8 +13,6 @@ use rstmon_tests::{
     wait::{self, SOON},
     watched::RESETS,
 };
-
-use crate::{field::OURS, load::Totals};
 
 /// Label value of what was folded away: nobody's name.
 const FOLDED: &str = "_other";

@@ -1,5 +1,7 @@
 //! What the processes on the field do: commands to several at once, or storms until told to stop.
 
+use anyhow::{Result, bail};
+use rstmon_tests::{actor::Actor, protocol::Fields, random::Random};
 use std::{
     sync::{
         Arc,
@@ -8,9 +10,6 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
-
-use anyhow::{Result, bail};
-use rstmon_tests::{actor::Actor, protocol::Fields, random::Random};
 
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_mins(5);

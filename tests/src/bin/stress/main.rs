@@ -21,21 +21,19 @@ mod report;
 mod scenario;
 mod subject;
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-    time::Instant,
-};
-
-use anyhow::{Context as _, Result, ensure};
-use rstmon_tests::{daemon, interruption, skip};
-
 use crate::{
     arguments::Arguments,
     field::Field,
     outcome::Outcome,
     report::Report,
     scenario::{Chosen, Scenario, witness},
+};
+use anyhow::{Context as _, Result, ensure};
+use rstmon_tests::{daemon, interruption, skip};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Instant,
 };
 
 /// What a shell adds to a signal's number for the exit status of what it ended.

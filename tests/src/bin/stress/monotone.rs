@@ -1,9 +1,8 @@
 //! Scrapes that only grow: no counter falls and no series vanishes.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, ensure};
 use rstmon_tests::metrics::{Labels, Metrics};
+use std::collections::BTreeMap;
 
 /// What the counters were at the last look.
 #[derive(Debug, Default)]

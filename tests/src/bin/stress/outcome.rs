@@ -1,14 +1,12 @@
 //! What came out of a scenario.
 
-use std::time::{Duration, Instant};
-
-use anyhow::Result;
-use rstmon_tests::vitals::Vitals;
-
 use crate::{
     ledger::Account,
     subject::{MOST_GROWTH_KIB, MOST_THREADS},
 };
+use anyhow::Result;
+use rstmon_tests::vitals::Vitals;
+use std::time::{Duration, Instant};
 
 /// What a daemon took before and after.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,8 @@
 //! The report: a table for people, or a document.
 
-use std::{fmt, time::Duration};
-
-use serde_json::{Value, json};
-
 use crate::outcome::Outcome;
+use serde_json::{Value, json};
+use std::{fmt, time::Duration};
 
 const HEAD: [&str; 12] = [
     "scenario",

@@ -1,7 +1,11 @@
 //! A daemon under observation: private, warmed up, and asked at the beginning and at the end what it takes.
 
-use std::collections::BTreeSet;
-
+use crate::{
+    field::Field,
+    ledger::{Account, Ledger},
+    load::Totals,
+    outcome::{Finding, Held},
+};
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
     bpf::{self, Kind},
@@ -11,13 +15,7 @@ use rstmon_tests::{
     vitals::Vitals,
     wait::{self, LATER, SOON},
 };
-
-use crate::{
-    field::Field,
-    ledger::{Account, Ledger},
-    load::Totals,
-    outcome::{Finding, Held},
-};
+use std::collections::BTreeSet;
 
 /// Enough for every cache and queue of a daemon with a history of [`HISTORY`] to fill.
 const WARM_UP: u64 = 1500;

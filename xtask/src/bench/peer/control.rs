@@ -1,5 +1,7 @@
 //! When `perf record` begins: it is started with its events off, told to switch them on, and says when it has.
 
+use anyhow::Context as _;
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
@@ -7,9 +9,6 @@ use std::{
     path::Path,
     process::Command,
 };
-
-use anyhow::Context as _;
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 
 /// The file that perf records into.
 pub(super) const DATA: &str = "perf.data";

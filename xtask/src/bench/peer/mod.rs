@@ -4,11 +4,6 @@
 mod control;
 mod said;
 
-use std::{process::Command, time::Duration};
-
-use anyhow::{Context as _, ensure};
-use rustix::process::Signal;
-
 use self::control::Control;
 use super::{
     child::{QUIET, Running},
@@ -16,6 +11,9 @@ use super::{
     scratch::Scratch,
 };
 use crate::{lookup, process};
+use anyhow::{Context as _, ensure};
+use rustix::process::Signal;
+use std::{process::Command, time::Duration};
 
 /// Debian's packages of everything that is measured beside rstmon, and what for.
 pub(super) const PACKAGES: [(&str, &str); 6] = [

@@ -1,10 +1,5 @@
 //! Growth with CPUs at work: what each has for itself costs the same, what they share costs more.
 
-use std::fmt;
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     accounts::Accounts,
     daemon::{DEFAULT, Daemon},
@@ -15,6 +10,9 @@ use crate::bench::{
     statistics::Statistics,
     traffic::{Range, cpus},
 };
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 const SECONDS: u32 = 1;
 

@@ -1,10 +1,5 @@
 //! Refused connections as fast as all CPUs can make them: what each way to look at resets costs, and what it misses.
 
-use std::fmt;
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use crate::{
     bench::{
         daemon::{DEFAULT, EVERY_EVENT},
@@ -19,6 +14,9 @@ use crate::{
     },
     say,
 };
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// rstmon as installed.
 pub(in crate::bench) const RSTMON: &str = "rstmon";

@@ -1,15 +1,6 @@
 //! Nanoseconds that the hooks take for a reset and for a connection, from the kernel's BPF run-time statistics, net of a
 //! program that does nothing: the statistics' own two looks at the clock.
 
-use std::{
-    collections::BTreeMap,
-    fmt, thread,
-    time::{Duration, Instant},
-};
-
-use anyhow::{Context as _, ensure};
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     accounts::{Account, Accounts, sum},
     daemon::{Daemon, Setup},
@@ -21,6 +12,13 @@ use crate::bench::{
     spread::{Spread, float, ratios, show},
     statistics::Statistics,
     traffic::{Range, Traffic},
+};
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fmt, thread,
+    time::{Duration, Instant},
 };
 
 /// Connections of each sort in a round.

@@ -1,10 +1,5 @@
 //! Requests a second over connections that stay open: traffic without resets, as a real server has most of the time.
 
-use std::fmt;
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     accounts::{Account, Accounts},
     daemon::{DEFAULT, Daemon},
@@ -18,6 +13,9 @@ use crate::bench::{
     traffic::{Range, cpus},
     watcher::Watcher,
 };
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Each round is short and there are many: the difference is smaller than what a machine does from second to second.
 const SECONDS: u32 = 2;

@@ -1,10 +1,5 @@
 //! The daemon's CPU and memory at a steady pace of resets.
 
-use std::fmt;
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     daemon::{DEFAULT, Daemon},
     effort::Effort,
@@ -14,6 +9,9 @@ use crate::bench::{
     spread::{Spread, float},
     traffic::{Range, cpus},
 };
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Resets a second. A refused connection is two on this host: one sent, one received.
 const PACES: [Option<f64>; 4] = [Some(0.0), Some(1000.0), Some(10_000.0), None];

@@ -1,10 +1,5 @@
 //! Growth with processes, which the daemon looks through for network namespaces and, at its start, for open sockets.
 
-use std::{fmt, thread, time::Instant};
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     daemon::{DEFAULT, Daemon},
     effort::Effort,
@@ -14,6 +9,9 @@ use crate::bench::{
     rounds::interleaved,
     spread::{Spread, float},
 };
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::{fmt, thread, time::Instant};
 
 /// Processes besides the machine's own.
 const PROCESSES: [u32; 3] = [0, 500, 2000];

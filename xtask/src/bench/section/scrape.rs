@@ -1,10 +1,5 @@
 //! Time and size of a scrape, by series.
 
-use std::{fmt, time::Instant};
-
-use anyhow::{Context as _, ensure};
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     accounts::samples,
     daemon::{DEFAULT, Daemon},
@@ -13,6 +8,9 @@ use crate::bench::{
     spread::{Spread, float},
     traffic::Range,
 };
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
+use std::{fmt, time::Instant};
 
 /// Series of `rstmon_resets_total`; the last is `metrics.max_series`.
 const SERIES: [usize; 3] = [10, 1000, 2000];

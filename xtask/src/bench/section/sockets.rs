@@ -1,10 +1,5 @@
 //! Growth with open connections: the backfill of their owners at the start, memory, and what a new connection costs.
 
-use std::fmt;
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     accounts::Accounts,
     daemon::{DEFAULT, Daemon},
@@ -17,6 +12,9 @@ use crate::bench::{
     statistics::Statistics,
     traffic::{Range, Traffic},
 };
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Open sockets when the daemon starts.
 const SOCKETS: [u32; 3] = [0, 10_000, 100_000];

@@ -1,10 +1,5 @@
 //! From the start of the process to attached and ready, beside bpftrace, which has less to attach.
 
-use std::{fmt, time::Instant};
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     daemon::{DEFAULT, Daemon},
     effort::Effort,
@@ -15,6 +10,9 @@ use crate::bench::{
     rounds::interleaved,
     spread::{Spread, ratios},
 };
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::{fmt, time::Instant};
 
 /// Starts are short: more of them than rounds of anything else.
 const TIMES: u32 = 2;

@@ -1,18 +1,5 @@
 //! Growth with readers of the socket.
 
-use std::{
-    fmt,
-    io::{Read as _, Write as _},
-    os::unix::net::UnixStream,
-    path::Path,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
-    time::Duration,
-};
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     accounts::sum,
     daemon::{Daemon, EVERY_EVENT},
@@ -22,6 +9,17 @@ use crate::bench::{
     rounds::interleaved,
     spread::{Spread, float},
     traffic::Range,
+};
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
 };
 
 /// Readers that take every event.

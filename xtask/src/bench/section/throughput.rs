@@ -1,10 +1,5 @@
 //! Short connections a second without a reset: what learning owners and remembering closed connections costs in all.
 
-use std::fmt;
-
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-
 use crate::bench::{
     daemon::{DEFAULT, NO_TOMBSTONES},
     effort::Effort,
@@ -15,6 +10,9 @@ use crate::bench::{
     traffic::{Range, Traffic},
     watcher::Watcher,
 };
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 const CONNECTIONS: u32 = 8000;
 const WATCHERS: [Watcher; 5] = [

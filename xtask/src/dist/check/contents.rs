@@ -1,14 +1,12 @@
 //! Packages' contents compared with lists in the repository: no file comes or goes unnoticed.
 
-use std::{fs, path::Path, process::Command};
-
-use anyhow::bail;
-
 use super::Packages;
 use crate::{
     process, say,
     workspace::{FileError, read_text},
 };
+use anyhow::bail;
+use std::{fs, path::Path, process::Command};
 
 /// Compares both packages with their lists, or makes the lists.
 pub(super) fn check(packages: &Packages, root: &Path, accept: bool) -> anyhow::Result<()> {

@@ -1,15 +1,13 @@
 //! The life of the .deb: install, enable, change the configuration, upgrade twice, remove, purge.
 
-use std::path::Path;
-
-use anyhow::{Context as _, ensure};
-
 use super::{
     Later, Maker,
     root::{Base, Root},
     tree::Snapshot,
 };
 use crate::dist::{deb, layout::Layout};
+use anyhow::{Context as _, ensure};
+use std::path::Path;
 
 const CONFIGURATION: &str = "/etc/rstmon/rstmon.toml";
 const LINK: &str = "/etc/systemd/system/multi-user.target.wants/rstmon.service";

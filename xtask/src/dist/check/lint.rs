@@ -1,11 +1,9 @@
 //! The distributions' own checkers.
 
-use std::{path::Path, process::Command};
-
-use anyhow::Context as _;
-
 use super::Packages;
 use crate::{lookup, process};
+use anyhow::Context as _;
+use std::{path::Path, process::Command};
 
 /// lintian without an error or a warning; rpmlint without an error.
 pub(super) fn check(packages: &Packages, root: &Path) -> anyhow::Result<()> {

@@ -8,13 +8,11 @@ mod root;
 mod rpm;
 mod tree;
 
-use std::{path::Path, time::Instant};
-
-use anyhow::{Context as _, bail};
-
 use self::root::Base;
 use super::{Maker, empty, layout::Layout};
 use crate::{elevate::Privilege, say, workspace};
+use anyhow::{Context as _, bail};
+use std::{path::Path, time::Instant};
 
 /// Debian's packages that making and checking the packages needs, and for what.
 pub(super) const PACKAGES: [(&str, &str); 4] = [

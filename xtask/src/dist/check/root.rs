@@ -2,18 +2,16 @@
 //!
 //! It is not booted. Its `systemctl` writes down what it is asked, which is what the packages' scripts are judged by.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-use anyhow::Context as _;
-
 use crate::{
     elevate::Privilege,
     lookup, process,
     workspace::{self, FileError},
+};
+use anyhow::Context as _;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 /// systemd brings systemctl and systemd-sysusers; the rest of a minimal system comes by itself.

@@ -2,10 +2,6 @@
 //!
 //! rpm works on Debian's system from outside, without the dependencies that only rpm's database would know of.
 
-use std::path::Path;
-
-use anyhow::{Context as _, ensure};
-
 use super::{
     Later, Maker,
     root::{Base, Root},
@@ -15,6 +11,8 @@ use crate::{
     dist::{layout::Layout, rpm},
     process,
 };
+use anyhow::{Context as _, ensure};
+use std::path::Path;
 
 const CONFIGURATION: &str = "/etc/rstmon/rstmon.toml";
 /// Directories that belong to the package `filesystem` of distributions with rpm, and that Debian's system lacks.

@@ -1,8 +1,7 @@
 //! What a package has left behind: a system's files, users and groups before and after.
 
-use anyhow::bail;
-
 use super::root::Root;
+use anyhow::bail;
 
 /// What dpkg, rpm and the tools for users write down for themselves: records, caches, and backups of the last state.
 const RECORDS: &str = "^/(var/lib/dpkg|var/lib/rpm|var/cache|var/log|var/tmp|proc|sys|dev)(/|$)|^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-$|^/systemctl-calls$|/\\.updated$|^/etc/\\.pwd\\.lock$";

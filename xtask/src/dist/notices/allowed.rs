@@ -1,11 +1,9 @@
 //! deny.toml's list of licences, applied to what is shipped.
 
-use std::collections::BTreeMap;
-
+use super::graph::Package;
 use serde::Deserialize;
 use spdx::{Expression, ParseMode};
-
-use super::graph::Package;
+use std::collections::BTreeMap;
 
 /// The licences that deny.toml allows.
 #[derive(Debug, PartialEq, Eq)]

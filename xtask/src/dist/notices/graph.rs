@@ -1,14 +1,12 @@
 //! The crates that are in the binary, by cargo's own account.
 
+use crate::{dist::release::TARGET, process, workspace::Workspace};
+use anyhow::Context as _;
+use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
-
-use anyhow::Context as _;
-use serde::Deserialize;
-
-use crate::{dist::release::TARGET, process, workspace::Workspace};
 
 /// What the binary is made of: the program, and the kernel half that is embedded in it.
 const ROOTS: [&str; 2] = ["rstmon", "rstmon-ebpf"];

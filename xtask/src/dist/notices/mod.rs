@@ -8,15 +8,13 @@ mod graph;
 mod render;
 mod texts;
 
-use std::{path::PathBuf, process::Command};
-
-use anyhow::Context as _;
-
 use self::{allowed::Allowed, graph::Graph};
 use crate::{
     process,
     workspace::{self, Workspace},
 };
+use anyhow::Context as _;
+use std::{path::PathBuf, process::Command};
 
 /// The text of THIRD-PARTY-NOTICES.txt.
 pub(super) fn text(workspace: &Workspace) -> anyhow::Result<String> {

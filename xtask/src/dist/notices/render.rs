@@ -1,8 +1,7 @@
 //! The notices as one text: who is in the binary, then each licence text once.
 
-use std::{collections::BTreeMap, fmt::Write as _};
-
 use super::{graph::Package, texts::Text};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 const RULE: &str = "--------------------------------------------------------------------------------";
 

@@ -1,12 +1,10 @@
 //! A crate's licence texts: its own files, or the licence's standard text where it ships none.
 
-use std::{fs, path::Path};
-
-use anyhow::Context as _;
-use spdx::{Expression, ParseMode};
-
 use super::graph::Package;
 use crate::workspace::{self, FileError};
+use anyhow::Context as _;
+use spdx::{Expression, ParseMode};
+use std::{fs, path::Path};
 
 /// How licence files are called.
 const NAMES: [&str; 7] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE", "AUTHORS"];

@@ -1,18 +1,6 @@
 //! The tools of a guest of another architecture: out of Debian's packages, because this machine's are of no use to it.
 //! Kept in the cache, without what the guest does not need.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-use object::{
-    Endianness, elf,
-    read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _},
-};
-
 use super::{
     MatrixError,
     tools::{TOOLS, put},
@@ -21,6 +9,16 @@ use crate::{
     process, say,
     vm::{architecture::Architecture, archive::Archive, cache::Cache},
     workspace::{self, FileError},
+};
+use object::{
+    Endianness, elf,
+    read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _},
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Which packages have them.

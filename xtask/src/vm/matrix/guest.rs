@@ -1,11 +1,5 @@
 //! One guest from power on to the last test.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
-
 use super::{
     MatrixError, initramfs,
     outcome::{Record, Said, Verdict},
@@ -18,6 +12,11 @@ use crate::{
         qemu::{Machine, Running},
     },
     workspace::{self, FileError},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// From power on to the last test. On two idle processors it takes some minutes.

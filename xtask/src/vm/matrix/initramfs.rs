@@ -1,19 +1,18 @@
 //! A guest's whole system, which it has in memory: the suite, rstmon, a program that is the init, and what the tests
 //! need besides. One half is the same for every kernel, the other are the kernel's modules.
 
+use super::{MatrixError, modules, suite, tools::put};
+use crate::{
+    process::{self, ProcessError},
+    vm::kernels::Kernel,
+    workspace::{self, FileError},
+};
 use std::{
     fmt::Write as _,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-};
-
-use super::{MatrixError, modules, suite, tools::put};
-use crate::{
-    process::{self, ProcessError},
-    vm::kernels::Kernel,
-    workspace::{self, FileError},
 };
 
 /// Directories that file systems are mounted on.

@@ -12,16 +12,6 @@ mod suite;
 mod table;
 mod tools;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    thread,
-    time::Instant,
-};
-
-use anyhow::Context as _;
-
 use self::{
     guest::Guest,
     initramfs::Programs,
@@ -42,6 +32,14 @@ use crate::{
     process::ProcessError,
     say, setup, toolchain,
     workspace::{self, FileError, Workspace},
+};
+use anyhow::Context as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Instant,
 };
 
 /// How many machines run at a time: this many processors are kept busy, one by each.

@@ -1,16 +1,15 @@
 //! Modules of a kernel that the tests need, with those that these need, in the order in which they can be loaded.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
-
 use super::MatrixError;
 use crate::{
     process::{self, ProcessError},
     vm::kernels::Kernel,
     workspace::{self, FileError},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 /// Pairs of devices between namespaces; the socket tables of `ss`, and its way to destroy a socket.

@@ -1,12 +1,11 @@
 //! The part of docs/kernels.md that a run of the matrix writes: what each kernel shows, as its doctor says, and which
 //! tests have held that to be true there.
 
-use std::fmt::Write as _;
-
 use super::{
     outcome::{Record, Verdict},
     table::Notes,
 };
+use std::fmt::Write as _;
 
 const BEGIN: &str = "<!-- Written by `cargo xtask vm --write-docs` from here -->";
 const END: &str = "<!-- to here -->";

@@ -1,8 +1,7 @@
 //! Which kernels to test on: words of the command line -> kernels. Pure.
 
-use std::path::PathBuf;
-
 use crate::vm::architecture::Architecture::{self, Amd64, Arm64};
+use std::path::PathBuf;
 
 /// What must come out on a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -53,9 +53,8 @@ pub(super) fn includes(file: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
     use super::*;
+    use std::path::{Path, PathBuf};
 
     #[test]
     fn names_on_the_command_line_are_all_that_runs() {

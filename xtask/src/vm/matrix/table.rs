@@ -1,8 +1,7 @@
 //! The table of tests by kernels, for people.
 
-use std::fmt::Write as _;
-
 use super::outcome::{Record, Test, Verdict};
+use std::fmt::Write as _;
 
 /// The table, and below it why something was not possible.
 pub(super) fn render(columns: &[(String, &Record)]) -> String {

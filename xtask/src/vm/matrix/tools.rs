@@ -1,15 +1,14 @@
 //! Programs of this machine that the tests need, with the libraries they are linked to: what setup has installed is
 //! what the guest gets, in the same places.
 
+use super::MatrixError;
+use crate::{lookup, process, workspace::FileError};
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
-
-use super::MatrixError;
-use crate::{lookup, process, workspace::FileError};
 
 /// The programs: namespaces, sockets, BPF objects, a real server, and what the tests of privileges start.
 pub(super) const TOOLS: [&str; 10] =

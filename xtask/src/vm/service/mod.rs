@@ -5,15 +5,6 @@
 mod packages;
 mod report;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
-};
-
-use anyhow::Context as _;
-
 use self::report::{Said, Tally};
 use super::{
     architecture::Architecture,
@@ -30,6 +21,13 @@ use crate::{
     target::Target,
     toolchain,
     workspace::{FileError, Workspace},
+};
+use anyhow::Context as _;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Debian's stable release: the system to be tested on.

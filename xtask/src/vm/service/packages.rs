@@ -1,12 +1,11 @@
 //! The packages that are installed in the guest: the one to be tested, and its successor.
 
-use std::{fs, path::Path, process::Command};
-
 use super::ServiceError;
 use crate::{
     process,
     workspace::{self, FileError},
 };
+use std::{fs, path::Path, process::Command};
 
 /// Appended to the version: what Debian calls a later one.
 const LATER: &str = "+later";

@@ -62,7 +62,7 @@ impl Group {
 }
 
 /// Which row a reset belongs to. What the grouping does not look at is `None`, as is what is not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RowKey {
     /// Comm of the owner.
     pub(crate) process: Option<String>,

@@ -1,8 +1,7 @@
 //! An encoder of BTF blobs, written from the format's description and sharing nothing with the reader.
 
-use std::hint::black_box;
-
 use super::super::Btf;
+use std::hint::black_box;
 
 /// `BTF_INT_SIGNED`, as the encoding of an integer.
 pub(super) const SIGNED: u32 = 1;

@@ -1,10 +1,13 @@
 //! Damaged and hostile blobs: errors and `None`, no panic, no unbounded work.
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
-
-use super::super::{Btf, MAX_DEPTH, read_kernel_btf};
-use super::builder::{Builder, SIGNED, interrogate, specimen, with_btf};
+use super::{
+    super::{Btf, MAX_DEPTH, read_kernel_btf},
+    builder::{Builder, SIGNED, interrogate, specimen, with_btf},
+};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 /// Marsaglia's xorshift64: the same sequence in every run.
 struct Random(u64);

@@ -1,9 +1,7 @@
 //! Reading the file: what is missing, what is too large.
 
+use super::super::{KernelBtfError, kernel::read};
 use std::path::Path;
-
-use super::super::KernelBtfError;
-use super::super::kernel::read;
 
 #[test]
 fn a_file_is_read_whole_up_to_the_limit() {

@@ -1,7 +1,9 @@
 //! What is refused, and how; unknown kinds.
 
-use super::super::{Btf, BtfError, Section};
-use super::builder::{Builder, specimen};
+use super::{
+    super::{Btf, BtfError, Section},
+    builder::{Builder, specimen},
+};
 
 /// The specimen with `bytes` written over it at `at`.
 fn patched(at: usize, bytes: &[u8]) -> Vec<u8> {

@@ -1,7 +1,9 @@
 //! Members: anonymous and embedded structs, both encodings of bit-fields, sizes, duplicates.
 
-use super::super::{BitField, Member};
-use super::builder::{Builder, SIGNED, specimen, with_btf};
+use super::{
+    super::{BitField, Member},
+    builder::{Builder, SIGNED, specimen, with_btf},
+};
 
 /// `width` bits at bit `at`, as a member's offset word says it with `kind_flag`.
 fn word(width: u32, at: u32) -> u32 {

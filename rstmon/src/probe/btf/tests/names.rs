@@ -1,7 +1,9 @@
 //! Enums and names.
 
-use super::super::Btf;
-use super::builder::{Builder, specimen, with_btf};
+use super::{
+    super::Btf,
+    builder::{Builder, specimen, with_btf},
+};
 
 #[test]
 fn variants_of_32_bits() {

@@ -1,7 +1,9 @@
 //! Parameters of functions and tracepoints.
 
-use super::super::{Parameter, Pointee, TypeRef};
-use super::builder::{Builder, SIGNED, specimen, with_btf};
+use super::{
+    super::{Parameter, Pointee, TypeRef},
+    builder::{Builder, SIGNED, specimen, with_btf},
+};
 
 fn unnamed(type_ref: TypeRef<'_>) -> Parameter<'_> {
     Parameter { name: "", type_ref }

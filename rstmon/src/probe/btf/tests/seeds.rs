@@ -1,12 +1,13 @@
 //! Writes what the fuzzer starts from (`fuzz/seeds/btf`): run it after a change to the builder or the list of fields.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-
-use super::super::super::layout::{FIELDS, Layout};
-use super::super::Btf;
-use super::builder::{Builder, SIGNED, specimen};
+use super::{
+    super::{
+        super::layout::{FIELDS, Layout},
+        Btf,
+    },
+    builder::{Builder, SIGNED, specimen},
+};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// A small kernel: every field that the probe asks for, and nothing else.
 fn kernel() -> Builder {

@@ -1,13 +1,12 @@
 //! The process table churns: processes that live for one reset, with names of few and of very many.
 
-use anyhow::Result;
-use rstmon_tests::watched::RESETS;
-
 use crate::{
     field::{Field, OURS},
     outcome::Finding,
     subject::{HISTORY, Subject},
 };
+use anyhow::Result;
+use rstmon_tests::watched::RESETS;
 
 const MAX_SERIES: usize = 300;
 /// Names that come again and again, and names that hardly do.

@@ -4,19 +4,17 @@
 //! Whatever else runs on a machine sees such a step, so that this is only for a machine of one's own. The guests of the
 //! kernel matrix are: `tests/tests/clock.rs`.
 
-use std::time::Duration;
-
-use anyhow::Result;
-use rstmon_tests::{
-    clock::{Step, Stepped},
-    wait,
-};
-
 use crate::{
     field::Field,
     outcome::Finding,
     subject::{HISTORY, Subject},
 };
+use anyhow::Result;
+use rstmon_tests::{
+    clock::{Step, Stepped},
+    wait,
+};
+use std::time::Duration;
 
 const FAR: Duration = Duration::from_hours(1);
 const WHILE: Duration = Duration::from_millis(200);

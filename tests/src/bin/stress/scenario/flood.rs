@@ -1,14 +1,13 @@
 //! As many different ends as there can be, with a reader who keeps up: counts are exact, and of each event it is known
 //! whether it was seen.
 
-use anyhow::Result;
-use rstmon_tests::follower::Subscriber;
-
 use crate::{
     field::Field,
     outcome::Finding,
     subject::{HISTORY, Subject},
 };
+use anyhow::Result;
+use rstmon_tests::follower::Subscriber;
 
 /// Addresses that make a flood worth the name.
 const MANY: u64 = 20_000;

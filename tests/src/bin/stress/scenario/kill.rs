@@ -1,16 +1,6 @@
 //! The daemon dies without a word, at any moment: while it starts, while it counts. Nothing of it stays in the kernel, and
 //! the next one, in its place, is exact from its start.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result};
-use rstmon_tests::{
-    bpf,
-    daemon::{Daemon, Dead},
-    wait,
-};
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::{
     field::Field,
     ledger::{Account, Ledger},
@@ -18,6 +8,14 @@ use crate::{
     outcome::Finding,
     subject::are_gone,
 };
+use anyhow::{Context as _, Result};
+use rstmon_tests::{
+    bpf,
+    daemon::{Daemon, Dead},
+    wait,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::Duration;
 
 /// The start takes about half of this.
 const START: Duration = Duration::from_millis(300);

@@ -1,9 +1,8 @@
 //! Everything bounded is full.
 
+use crate::{field::Field, outcome::Finding, subject::Subject};
 use anyhow::Result;
 use rstmon_tests::{bpf, follower::Subscriber, watched::RESETS};
-
-use crate::{field::Field, outcome::Finding, subject::Subject};
 
 /// The smallest everything.
 const TIGHT: &str = "[counts]\nentries = 16\n[tombstones]\nentries = 1\n[history]\nevents = 10\n\

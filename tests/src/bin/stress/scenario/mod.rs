@@ -11,9 +11,8 @@ mod soak;
 mod starvation;
 pub(crate) mod witness;
 
-use anyhow::{Result, ensure};
-
 use crate::{arguments::Arguments, field::Field, outcome::Finding};
+use anyhow::{Result, ensure};
 
 /// One of them.
 pub(crate) struct Scenario {

@@ -1,14 +1,13 @@
 //! Network namespaces that are made, reset in, and cleared away, faster than anybody looks, while a storm goes on elsewhere.
 //! There are more of them than are counted apart, so that reconciliation has to say that it cannot tell.
 
-use anyhow::Result;
-use rstmon_tests::bpf;
-
 use crate::{
     field::Field,
     outcome::Finding,
     subject::{HISTORY, Subject},
 };
+use anyhow::Result;
+use rstmon_tests::bpf;
 
 /// `NETNS_ENTRIES` of rstmon-common.
 const TALLIED: u64 = 1024;

@@ -1,5 +1,13 @@
 //! Several scrapers at once, in both formats, while a flood is on: each answer parses, and nothing ever falls.
 
+use crate::{
+    field::Field,
+    monotone::Monotone,
+    outcome::Finding,
+    subject::{HISTORY, Subject},
+};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use rstmon_tests::{http, metrics::Metrics, openmetrics, watched::RESETS};
 use std::{
     net::SocketAddr,
     sync::{
@@ -7,16 +15,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-};
-
-use anyhow::{Context as _, Result, anyhow, ensure};
-use rstmon_tests::{http, metrics::Metrics, openmetrics, watched::RESETS};
-
-use crate::{
-    field::Field,
-    monotone::Monotone,
-    outcome::Finding,
-    subject::{HISTORY, Subject},
 };
 
 const SCRAPERS: usize = 3;

@@ -1,11 +1,6 @@
 //! A bit of everything, again and again, for as long as was asked: whatever the daemon takes has to be as much in the last
 //! quarter as it was in the second.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, ensure};
-use rstmon_tests::{bpf, follower::Subscriber, vitals::Vitals, wait};
-
 use crate::{
     field::{Field, OURS},
     load::Totals,
@@ -13,6 +8,9 @@ use crate::{
     outcome::Finding,
     subject::Subject,
 };
+use anyhow::{Result, ensure};
+use rstmon_tests::{bpf, follower::Subscriber, vitals::Vitals, wait};
+use std::time::{Duration, Instant};
 
 /// Bounds that are reached soon.
 const COUNTS: usize = 512;

@@ -1,6 +1,13 @@
 //! Hardly any processor time: every thread of the daemon runs only when nobody else wants to, and somebody always wants
 //! to. The kernel half counts on; what user space cannot take in is counted as lost.
 
+use crate::{
+    field::Field,
+    outcome::Finding,
+    subject::{HISTORY, Subject},
+};
+use anyhow::{Context as _, Result};
+use rstmon_tests::{follower::Subscriber, threads};
 use std::{
     io,
     sync::{
@@ -8,15 +15,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-};
-
-use anyhow::{Context as _, Result};
-use rstmon_tests::{follower::Subscriber, threads};
-
-use crate::{
-    field::Field,
-    outcome::Finding,
-    subject::{HISTORY, Subject},
 };
 
 pub(super) fn play(field: &mut Field) -> Result<Finding> {

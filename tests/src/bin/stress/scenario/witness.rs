@@ -1,20 +1,18 @@
 //! Readers of events that take nothing: counted as lost for them, no memory for them, cut off after a minute. And the one
 //! daemon that lives through all scenarios that are played, with such readers: its account is the sum of theirs.
 
-use std::time::Duration;
-
-use anyhow::{Result, ensure};
-use rstmon_tests::{
-    follower::{Follower, Subscriber},
-    wait::{self, LATER},
-};
-
 use crate::{
     field::Field,
     load::Totals,
     outcome::Finding,
     subject::{HISTORY, Subject},
 };
+use anyhow::{Result, ensure};
+use rstmon_tests::{
+    follower::{Follower, Subscriber},
+    wait::{self, LATER},
+};
+use std::time::Duration;
 
 /// What the report calls it.
 pub(crate) const NAME: &str = "witness";

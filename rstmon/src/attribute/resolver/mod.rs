@@ -14,24 +14,24 @@
 //! true when the cgroup is removed: it is forgotten only when the cache is full and others were asked for more recently.
 //! A walk fills free room in the cache, but evicts nothing for an id that nobody has asked for.
 
-use std::collections::HashSet;
-use std::fs;
-use std::io;
-use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
+use super::{
+    cgroupfs::{Controller, Hierarchy, MountError, Mounts},
+    membership::{self, Line},
+    parse::Placement,
+    process::{ProcessRef, Procfs},
+    walk::{Bounds, Walked, walk},
+};
 use lru::LruCache;
-
-use super::cgroupfs::{Controller, Hierarchy, MountError, Mounts};
-use super::membership::{self, Line};
-use super::parse::Placement;
-use super::process::{ProcessRef, Procfs};
-use super::walk::{Bounds, Walked, walk};
+use std::{
+    collections::HashSet,
+    fs, io,
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 #[cfg(test)]
 mod live;

@@ -5,18 +5,19 @@
 //! `{"schema":1,"lost":N}`. Who takes nothing for [`STALL`] while its queue is full is cut off, and counted, too, as is
 //! one whose connection is cut off before that. A subscriber unregisters when it is dropped.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
-
+use super::{event::Event, filter::Filter};
 use futures_util::Stream;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
-
-use super::event::Event;
-use super::filter::Filter;
 
 /// Version of the NDJSON lines on the socket; a line with another number must not be interpreted.
 pub const EVENT_SCHEMA: u32 = 1;
@@ -31,7 +32,7 @@ pub const DEFAULT_MAX_SUBSCRIBERS: usize = 64;
 pub(super) const STALL: Duration = Duration::from_mins(1);
 
 /// Every seat of the hub is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{max} subscribers follow the events already; end one of them (rstmon tail) and try again")]
 pub struct TooManySubscribers {
     /// The bound that was reached.

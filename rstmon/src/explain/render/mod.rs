@@ -9,10 +9,12 @@ pub(crate) mod style;
 mod text;
 pub(crate) mod wrap;
 
-pub use self::markdown::markdown;
-pub use self::text::{list, page};
-
 use super::catalogue;
+
+pub use self::{
+    markdown::markdown,
+    text::{list, page},
+};
 
 /// The narrowest width that text is laid out for; a smaller one is taken for this.
 pub const MIN_WIDTH: usize = 60;
