@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rstmon_fuzz::btf::run(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rstmon::fuzzing::run("btf", bytes));

@@ -1,14 +1,39 @@
-//! rstmon: who reset which TCP connection, why, and what to do about it.
+//! rstmon: the user half of the monitor of TCP resets. The binary is a call of [`run`].
 //!
-//! The modules form a pipeline, imports run in one direction only (docs/architecture.md):
-//! `probe` -> `model` -> `attribute` -> `explain` -> `metrics` -> `serve` -> `command`. Beside it stands `sandbox`, which
-//! imports none of them.
+//! Each module is a room of the pipeline, and imports run one way: a room may use those above it in the list below, never
+//! those beneath it (docs/architecture.md; `cargo xtask lint` checks it).
 
-pub mod attribute;
-pub mod command;
-pub mod explain;
-pub mod metrics;
-pub mod model;
-pub mod probe;
-pub mod sandbox;
-pub mod serve;
+mod sync;
+
+mod model;
+
+mod host;
+
+mod probe;
+
+mod attribute;
+
+mod explain;
+
+mod event;
+
+mod metrics;
+
+mod sink;
+
+mod monitor;
+
+mod config;
+
+mod sandbox;
+
+mod serve;
+
+mod query;
+
+mod command;
+
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
+pub use command::run;

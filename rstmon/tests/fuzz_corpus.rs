@@ -1,10 +1,7 @@
 //! Every input that the fuzzer knows, through the function that it was made for, as an ordinary test: what was once
 //! found stays fixed, also where no fuzzer runs.
 
-#[allow(unreachable_pub, reason = "the fuzzer's library, which has these targets for its public interface")]
-#[path = "../../fuzz/src/lib.rs"]
-mod targets;
-
+use rstmon::fuzzing::TARGETS;
 use std::{
     collections::BTreeSet,
     fs,
@@ -31,7 +28,7 @@ fn inputs(target: &str) -> Vec<PathBuf> {
 
 /// Runs a target on its files. A panic inside is the finding; the file it is about is said before.
 fn check(target: &str) {
-    let run = targets::TARGETS.iter().find(|(name, _)| *name == target).expect("a target").1;
+    let run = TARGETS.iter().find(|(name, _)| *name == target).expect("a target").1;
     for file in inputs(target) {
         let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let begin = Instant::now();
@@ -49,7 +46,7 @@ macro_rules! replays {
         fn every_target_is_replayed_and_fuzzed() {
             let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>();
             let here = names(&[$(stringify!($target)),+]);
-            assert_eq!(here, names(&targets::TARGETS.map(|(name, _)| name)));
+            assert_eq!(here, names(&TARGETS.map(|(name, _)| name)));
             let programs = fs::read_dir(Path::new(FUZZ).join("fuzz_targets")).expect("fuzz/fuzz_targets");
             let programs = programs.map(|entry| entry.expect("a directory entry").path());
             let programs: BTreeSet<_> =

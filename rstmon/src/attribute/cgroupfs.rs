@@ -12,7 +12,7 @@ use std::{
 
 /// A v1 controller by whose hierarchy a process can be placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Controller {
+pub(crate) enum Controller {
     /// `pids`: systemd makes a cgroup of it for each unit.
     Pids,
     /// `memory`
@@ -23,11 +23,11 @@ pub enum Controller {
 
 impl Controller {
     /// Best first: where several are there, this is the order of choice, for the kernel half as well.
-    pub const PREFERENCE: [Self; 3] = [Self::Pids, Self::Memory, Self::Cpu];
+    pub(crate) const PREFERENCE: [Self; 3] = [Self::Pids, Self::Memory, Self::Cpu];
 
     /// The kernel's name, in mount options and in `/proc/<pid>/cgroup`.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pids => "pids",
             Self::Memory => "memory",
@@ -38,17 +38,17 @@ impl Controller {
 
 /// One mounted cgroup hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hierarchy {
+pub(crate) struct Hierarchy {
     /// Where it can be walked.
-    pub point: PathBuf,
+    pub(crate) point: PathBuf,
     /// Which of its cgroups that is, relative to the reader's cgroup namespace.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
 }
 
 impl Hierarchy {
     /// The path of a cgroup, given where it is below the mount point.
     #[must_use]
-    pub fn cgroup_path(&self, below: &Path) -> PathBuf {
+    pub(crate) fn cgroup_path(&self, below: &Path) -> PathBuf {
         self.root.join(below)
     }
 
@@ -57,7 +57,7 @@ impl Hierarchy {
     /// Both the path and the mount's root are relative to the reader's cgroup namespace. What `..` stands for is not
     /// known, so only a path that leaves the namespace just as the root does can be followed.
     #[must_use]
-    pub fn directory(&self, cgroup_path: &Path) -> Option<PathBuf> {
+    pub(crate) fn directory(&self, cgroup_path: &Path) -> Option<PathBuf> {
         let below = cgroup_path.strip_prefix(&self.root).ok()?;
         let known = below.components().all(|component| matches!(component, Component::Normal(_)));
         known.then(|| self.point.join(below))
@@ -73,14 +73,14 @@ impl Hierarchy {
 
 /// The hierarchies that matter here; of several mounts of one, the one that shows most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mounts {
+pub(crate) struct Mounts {
     v2: Option<Hierarchy>,
     v1: [Option<Hierarchy>; Controller::PREFERENCE.len()],
 }
 
 impl Mounts {
     /// What the calling process sees, by the procfs at `procfs` (`/proc`).
-    pub fn discover(procfs: &Path) -> Result<Self, MountError> {
+    pub(crate) fn discover(procfs: &Path) -> Result<Self, MountError> {
         let path = procfs.join("self/mountinfo");
         match fs::read(&path) {
             Ok(mountinfo) => Ok(Self::from_entries(&mountinfo::parse(&mountinfo))),
@@ -90,7 +90,7 @@ impl Mounts {
 
     /// Chooses among the mounts of a mountinfo.
     #[must_use]
-    pub fn from_entries(entries: &[MountEntry]) -> Self {
+    pub(crate) fn from_entries(entries: &[MountEntry]) -> Self {
         let mut mounts = Self::default();
         for entry in entries.iter().filter(|entry| !is_covered(entry, entries)) {
             let found = || Hierarchy { point: entry.point.clone(), root: entry.root.clone() };
@@ -111,20 +111,20 @@ impl Mounts {
 
     /// The v2 hierarchy.
     #[must_use]
-    pub fn v2(&self) -> Option<&Hierarchy> {
+    pub(crate) fn v2(&self) -> Option<&Hierarchy> {
         self.v2.as_ref()
     }
 
     /// The v1 hierarchy of a controller.
     #[must_use]
-    pub fn v1(&self, controller: Controller) -> Option<&Hierarchy> {
+    pub(crate) fn v1(&self, controller: Controller) -> Option<&Hierarchy> {
         Controller::PREFERENCE.into_iter().zip(&self.v1).find(|(slot, _)| *slot == controller)?.1.as_ref()
     }
 
     /// The controller to place processes by where the v2 hierarchy does not: the first of [`Controller::PREFERENCE`] that
     /// is mounted as v1.
     #[must_use]
-    pub fn preferred_v1(&self) -> Option<Controller> {
+    pub(crate) fn preferred_v1(&self) -> Option<Controller> {
         Controller::PREFERENCE.into_iter().find(|&controller| self.v1(controller).is_some())
     }
 }
@@ -143,7 +143,7 @@ fn keep_wider(slot: &mut Option<Hierarchy>, found: Hierarchy) {
 /// The mounts could not be listed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the mounts from {path}", path = path.display())]
-pub struct MountError {
+pub(crate) struct MountError {
     path: PathBuf,
     source: io::Error,
 }

@@ -16,7 +16,7 @@ const SHORT_LEN: usize = 12;
 /// Who runs a container, as far as the path tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Runtime {
+pub(crate) enum Runtime {
     /// Docker, either cgroup driver.
     Docker,
     /// containerd, below Kubernetes, nerdctl or k3s.
@@ -40,7 +40,7 @@ pub enum Runtime {
 impl Runtime {
     /// The lower-case name for labels and JSON.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Docker => "docker",
             Self::Containerd => "containerd",
@@ -80,7 +80,7 @@ impl Runtime {
 /// A container's id: 64 lower-case hexadecimal digits, or the name where a runtime has names only (LXC, machines), or
 /// Fargate's `<task>-<number>`. Printable, at most [`super::text::MAX_NAME`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ContainerId {
+pub(crate) struct ContainerId {
     runtime: Runtime,
     id: String,
 }
@@ -88,19 +88,19 @@ pub struct ContainerId {
 impl ContainerId {
     /// Who runs it.
     #[must_use]
-    pub fn runtime(&self) -> Runtime {
+    pub(crate) fn runtime(&self) -> Runtime {
         self.runtime
     }
 
     /// The full id.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.id
     }
 
     /// The id as `docker ps` shows it: the first 12 digits; a name stays whole.
     #[must_use]
-    pub fn short(&self) -> &str {
+    pub(crate) fn short(&self) -> &str {
         short(&self.id)
     }
 
@@ -115,7 +115,7 @@ impl ContainerId {
 
 /// [`ContainerId::short`] of an id that is text.
 #[must_use]
-pub fn short(id: &str) -> &str {
+pub(crate) fn short(id: &str) -> &str {
     if id.len() == HEX_ID_LEN && is_hex(id.as_bytes()) { &id[..SHORT_LEN] } else { id }
 }
 

@@ -7,7 +7,7 @@ use super::cgroupfs::Controller;
 
 /// A hierarchy as this file tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub(crate) enum Line {
     /// `0::PATH`
     V2,
     /// `8:cpu,cpuacct:PATH`
@@ -16,7 +16,7 @@ pub enum Line {
 
 /// The path of the cgroup in one hierarchy, with whatever ` (deleted)` the kernel appended.
 #[must_use]
-pub fn path(content: &[u8], wanted: Line) -> Option<&[u8]> {
+pub(crate) fn path(content: &[u8], wanted: Line) -> Option<&[u8]> {
     content.split(|&byte| byte == b'\n').find_map(|line| {
         // Only the path may hold further colons.
         let mut fields = line.splitn(3, |&byte| byte == b':');

@@ -8,19 +8,19 @@
 //! All calls block on procfs and cgroupfs, which do no disk I/O. Answers are cached, so a call costs a hash look-up except
 //! for a cgroup that is seen for the first time.
 
-pub mod cgroupfs;
-pub mod container;
-pub mod membership;
-pub mod mountinfo;
-pub mod parse;
-pub mod process;
-pub mod resolver;
-pub mod text;
-pub mod unit;
-pub mod walk;
+pub(crate) mod cgroupfs;
+pub(crate) mod container;
+pub(crate) mod membership;
+pub(crate) mod mountinfo;
+pub(crate) mod parse;
+pub(crate) mod process;
+pub(crate) mod resolver;
+pub(crate) mod text;
+pub(crate) mod unit;
+pub(crate) mod walk;
 
-pub use cgroupfs::{Controller, Hierarchy, Mounts};
-pub use container::{ContainerId, Runtime};
-pub use parse::Placement;
-pub use process::{ProcessDir, ProcessError, ProcessRef, Procfs};
-pub use resolver::{CGROUP_V1_FLAG, Limits, Resolver, Stats};
+pub(crate) use cgroupfs::{Controller, Hierarchy, Mounts};
+pub(crate) use container::{ContainerId, Runtime};
+pub(crate) use parse::Placement;
+pub(crate) use process::{ProcessDir, ProcessError, ProcessRef, Procfs};
+pub(crate) use resolver::{CGROUP_V1_FLAG, Limits, Resolver, Stats};

@@ -7,24 +7,24 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 
 /// One mount, as far as cgroups need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MountEntry {
+pub(crate) struct MountEntry {
     /// Identifies the mount among the others of its namespace.
-    pub id: u32,
+    pub(crate) id: u32,
     /// The mount that this one sits on.
-    pub parent: u32,
+    pub(crate) parent: u32,
     /// Which directory of the file system is mounted. For cgroups relative to the reader's cgroup namespace, so that it
     /// begins with `..` where the mount shows more than the namespace.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Where, seen from the reader's root directory.
-    pub point: PathBuf,
+    pub(crate) point: PathBuf,
     /// The file system's type, without a subtype.
-    pub fs_type: String,
+    pub(crate) fs_type: String,
     /// The file system's own options; for a v1 hierarchy they name its controllers.
-    pub super_options: Vec<String>,
+    pub(crate) super_options: Vec<String>,
 }
 
 /// All mounts of `mountinfo`, in its order.
-pub fn parse(mountinfo: &[u8]) -> Vec<MountEntry> {
+pub(crate) fn parse(mountinfo: &[u8]) -> Vec<MountEntry> {
     mountinfo.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
 }
 

@@ -12,12 +12,12 @@ const DELETED: &[u8] = b" (deleted)";
 
 /// The systemd unit and the container that a cgroup belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Placement {
+pub(crate) struct Placement {
     /// The innermost systemd unit, a slice if there is nothing more precise; none on a host without systemd and for
     /// kernel threads. Printable ASCII, at most [`super::text::MAX_NAME`] bytes. The rules are at [`mod@unit`].
-    pub unit: Option<String>,
+    pub(crate) unit: Option<String>,
     /// The innermost container.
-    pub container: Option<ContainerId>,
+    pub(crate) container: Option<ContainerId>,
 }
 
 impl Placement {
@@ -26,7 +26,7 @@ impl Placement {
     /// A ` (deleted)` at the end is ignored, and so are the `..` with which the kernel leads a reader in a cgroup
     /// namespace out of it: what follows them names the same units.
     #[must_use]
-    pub fn from_path(path: &[u8]) -> Self {
+    pub(crate) fn from_path(path: &[u8]) -> Self {
         let path = path.strip_suffix(DELETED).unwrap_or(path);
         let elements: Vec<&[u8]> =
             path.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b"." | b"..")).collect();
@@ -35,7 +35,7 @@ impl Placement {
 
     /// Whether the path named neither unit nor container.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let Self { unit, container } = self;
         unit.is_none() && container.is_none()
     }

@@ -27,16 +27,16 @@ const READ_LIMIT: u64 = 64 * 1024;
 
 /// A process as the kernel half knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ProcessRef {
+pub(crate) struct ProcessRef {
     /// The thread group's id in the initial pid namespace.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// When its leader started, in nanoseconds since boot, suspend included (`start_boottime`).
-    pub start_ns: u64,
+    pub(crate) start_ns: u64,
 }
 
 /// A procfs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Procfs {
+pub(crate) struct Procfs {
     root: PathBuf,
 }
 
@@ -48,18 +48,18 @@ impl Default for Procfs {
 
 impl Procfs {
     /// The procfs mounted at `root`.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
     /// Where it is mounted.
     #[must_use]
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Opens a process if it is still the one that was recorded.
-    pub fn open(&self, process: ProcessRef) -> Result<ProcessDir, ProcessError> {
+    pub(crate) fn open(&self, process: ProcessRef) -> Result<ProcessDir, ProcessError> {
         let pid = process.pid;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(self.root.join(pid.to_string()), flags, Mode::empty())
@@ -77,7 +77,7 @@ impl Procfs {
 
 /// The directory of a process whose start time was verified. Stays with that process.
 #[derive(Debug)]
-pub struct ProcessDir {
+pub(crate) struct ProcessDir {
     pid: u32,
     directory: OwnedFd,
     comm: String,
@@ -86,14 +86,14 @@ pub struct ProcessDir {
 impl ProcessDir {
     /// The thread-group leader's comm when the process was opened, made printable.
     #[must_use]
-    pub fn comm(&self) -> &str {
+    pub(crate) fn comm(&self) -> &str {
         &self.comm
     }
 
     /// The file name of the executable, made printable. None for kernel threads and zombies, and without the right to
     /// know (`PTRACE_MODE_READ`).
     #[must_use]
-    pub fn exe_name(&self) -> Option<String> {
+    pub(crate) fn exe_name(&self) -> Option<String> {
         let target = rustix::fs::readlinkat(&self.directory, "exe", Vec::new()).ok()?;
         let target = target.to_bytes();
         let target = target.strip_suffix(b" (deleted)").unwrap_or(target);
@@ -102,7 +102,7 @@ impl ProcessDir {
     }
 
     /// The contents of `/proc/<pid>/cgroup`.
-    pub fn cgroups(&self) -> Result<Vec<u8>, ProcessError> {
+    pub(crate) fn cgroups(&self) -> Result<Vec<u8>, ProcessError> {
         self.read("cgroup")
     }
 
@@ -119,7 +119,7 @@ impl ProcessDir {
 
 /// Why nothing can be said about a process.
 #[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
+pub(crate) enum ProcessError {
     /// It does not exist any more.
     #[error("process {pid} has gone")]
     Gone {

@@ -7,14 +7,14 @@ use crate::model::text::is_unsafe;
 
 /// The longest name that leaves this module, in bytes. Longer than any name that systemd or a container runtime makes of
 /// its own (`libpod-conmon-<64 hex>.scope` is 84) and short enough for a metric label.
-pub const MAX_NAME: usize = 128;
+pub(crate) const MAX_NAME: usize = 128;
 
 /// Stands for a character that was taken out.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
 /// `raw` as printable text of at most [`MAX_NAME`] bytes; what does not fit is cut off at a character.
 #[must_use]
-pub fn printable(raw: &[u8]) -> String {
+pub(crate) fn printable(raw: &[u8]) -> String {
     // A lossy character is at most three bytes, so this prefix always holds enough of them to fill the result.
     let head = &raw[..raw.len().min(MAX_NAME + char::MAX_LEN_UTF8)];
     let mut safe = String::with_capacity(head.len().min(MAX_NAME));

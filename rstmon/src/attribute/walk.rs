@@ -22,11 +22,11 @@ const LEAF_LINKS: u64 = 2;
 
 /// Where a walk stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Directories that are visited at most.
-    pub directories: usize,
+    pub(crate) directories: usize,
     /// Levels below the root that are visited at most.
-    pub depth: usize,
+    pub(crate) depth: usize,
 }
 
 impl Default for Bounds {
@@ -38,17 +38,21 @@ impl Default for Bounds {
 
 /// How a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Walked {
+pub(crate) struct Walked {
     /// Directories that were visited, the root included.
-    pub directories: usize,
+    pub(crate) directories: usize,
     /// Whether these were all: no bound was reached, no directory refused, and the visitor did not stop it. A cgroup that
     /// existed before a complete walk and was not visited does not exist any more.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 /// Calls `visit` with the id and the path below `root` of each cgroup until it breaks. Fails only if `root` itself cannot
 /// be read; a directory that vanishes on the way is no error.
-pub fn walk(root: &Path, bounds: Bounds, mut visit: impl FnMut(u64, &Path) -> ControlFlow<()>) -> io::Result<Walked> {
+pub(crate) fn walk(
+    root: &Path,
+    bounds: Bounds,
+    mut visit: impl FnMut(u64, &Path) -> ControlFlow<()>,
+) -> io::Result<Walked> {
     let mut walked = Walked { directories: 1, complete: true };
     let metadata = fs::metadata(root)?;
     if visit(metadata.ino(), Path::new("")).is_break() {

@@ -1,11 +1,14 @@
 //! `rstmon causes`: the catalogue.
 
-use super::{Failure, cli::CausesArguments, failure::UsageError, stream};
-use crate::explain::{Cause, render};
+use super::{Failure, UsageError, cli::CausesArguments};
+use crate::{
+    explain::{Cause, render},
+    host::terminal,
+};
 
 /// Prints the list, one cause, JSON or Markdown.
-pub fn run(arguments: &CausesArguments) -> Result<(), Failure> {
-    let (colour, width) = (stream::colour(), stream::width());
+pub(super) fn run(arguments: &CausesArguments) -> Result<(), Failure> {
+    let (colour, width) = (terminal::colour(), terminal::width());
     let cause: Option<Cause> = arguments.id.as_ref().map(|id| id.parse()).transpose().map_err(UsageError::Cause)?;
     let text = if arguments.markdown {
         render::markdown()
@@ -21,5 +24,5 @@ pub fn run(arguments: &CausesArguments) -> Result<(), Failure> {
             None => render::list(colour, width),
         }
     };
-    stream::print(&text)
+    Ok(terminal::print(&text)?)
 }

@@ -1,16 +1,16 @@
 //! Words, flags and help of the command line.
 
-use super::{Failure, top::Group};
-use clap::{ArgGroup, Args, Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use crate::config::Overrides;
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Who reset which TCP connection, why, and what to do about it.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -25,7 +25,7 @@ const EXAMPLES: &str = "Examples:
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// The daemon: counts resets, serves /metrics and the Unix socket
     Run(RunArguments),
     /// The live view: who resets what, how often, why, and what to do
@@ -47,26 +47,27 @@ pub enum Command {
 
 /// Where the configuration comes from, and what may override it on any command that loads the probe.
 #[derive(Clone, Debug, Default, Args)]
-pub struct ConfigArguments {
+pub(crate) struct ConfigArguments {
     /// Configuration file [default: /etc/rstmon/rstmon.toml, if it exists]
     #[arg(long, env = "RSTMON_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Unix socket of the daemon [default: /run/rstmon/rstmon.sock]
     #[arg(long, env = "RSTMON_SOCKET", value_name = "PATH")]
-    pub socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
     /// Another BPF object than the one built in (for development)
     #[arg(long, env = "RSTMON_BPF_OBJECT_FILE", value_name = "FILE", hide = true)]
-    pub bpf_object: Option<PathBuf>,
+    pub(crate) bpf_object: Option<PathBuf>,
     /// Load the probe without the fields that are evidence only, to measure what they cost (for development)
     #[arg(long, hide = true)]
-    pub bench_without_evidence: bool,
+    pub(crate) bench_without_evidence: bool,
 }
 
 impl ConfigArguments {
-    /// The configuration file, which need not exist if nobody named it.
+    /// These flags as overrides of the configuration.
     #[must_use]
-    pub fn file(&self) -> &Path {
-        self.config.as_deref().unwrap_or(Path::new(super::config::DEFAULT_FILE))
+    pub(crate) fn overrides(&self) -> Overrides {
+        let Self { config, socket, bpf_object, bench_without_evidence } = self.clone();
+        Overrides { file: config, socket, bpf_object, bench_without_evidence, ..Overrides::default() }
     }
 }
 
@@ -76,13 +77,13 @@ impl ConfigArguments {
   rstmon run
   rstmon run --web.listen-address=0.0.0.0:10474 --web.config.file=/etc/rstmon/web.yml
   rstmon run --check --config ./rstmon.toml")]
-pub struct RunArguments {
+pub(crate) struct RunArguments {
     /// Configuration.
     #[command(flatten)]
-    pub config: ConfigArguments,
+    pub(crate) config: ConfigArguments,
     /// Validate configuration and exit: 0 = valid, 2 = not
     #[arg(long)]
-    pub check: bool,
+    pub(crate) check: bool,
     /// Address to serve /metrics on; may be given several times
     #[arg(
         long = "web.listen-address",
@@ -90,38 +91,46 @@ pub struct RunArguments {
         value_name = "HOST:PORT",
         value_delimiter = ','
     )]
-    pub listen_address: Vec<String>,
+    pub(crate) listen_address: Vec<String>,
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", env = "RSTMON_WEB_TELEMETRY_PATH", value_name = "PATH")]
-    pub telemetry_path: Option<String>,
+    pub(crate) telemetry_path: Option<String>,
     /// TLS and basic authentication, in the format of Prometheus' exporter-toolkit
     #[arg(long = "web.config.file", env = "RSTMON_WEB_CONFIG_FILE", value_name = "FILE")]
-    pub web_config: Option<PathBuf>,
+    pub(crate) web_config: Option<PathBuf>,
     /// Least severe level to log: error, warn, info, debug or trace
     #[arg(long = "log.level", env = "RSTMON_LOG_LEVEL", value_name = "LEVEL")]
-    pub log_level: Option<String>,
+    pub(crate) log_level: Option<String>,
     /// Format of the log: text or json
     #[arg(long = "log.format", env = "RSTMON_LOG_FORMAT", value_name = "FORMAT")]
-    pub log_format: Option<String>,
+    pub(crate) log_format: Option<String>,
+}
+
+impl RunArguments {
+    /// These flags as overrides of the configuration.
+    #[must_use]
+    pub(crate) fn overrides(&self) -> Overrides {
+        let Self { config, check: _, listen_address, telemetry_path, web_config, log_level, log_format } = self.clone();
+        Overrides { listen_address, telemetry_path, web_config, log_level, log_format, ..config.overrides() }
+    }
 }
 
 /// Where events come from.
 #[derive(Debug, Args)]
-pub struct SourceArguments {
+pub(crate) struct SourceArguments {
     /// Configuration.
     #[command(flatten)]
-    pub config: ConfigArguments,
+    pub(crate) config: ConfigArguments,
     /// Load the probe in this process even if a daemon runs
     #[arg(long)]
-    pub standalone: bool,
+    pub(crate) standalone: bool,
 }
 
 impl SourceArguments {
-    /// Whether a command that could not reach the daemon, with this error, watches alone: there is none, and nobody
-    /// insisted on one.
+    /// Whether the daemon was named, so that the command must not do without it.
     #[must_use]
-    pub fn watches_alone(&self, error: &Failure) -> bool {
-        self.config.socket.is_none() && matches!(error, Failure::Client(error) if error.is_no_daemon())
+    pub(crate) fn requires_daemon(&self) -> bool {
+        self.config.socket.is_some()
     }
 }
 
@@ -144,104 +153,122 @@ Keys: press ? in the view";
 #[derive(Debug, Args)]
 #[command(after_help = TOP_EXAMPLES, group(ArgGroup::new("printed").args(["once", "json"]).multiple(true)))]
 #[expect(clippy::struct_excessive_bools, reason = "one switch a flag of the command line")]
-pub struct TopArguments {
+pub(crate) struct TopArguments {
     /// Where the numbers come from.
     #[command(flatten)]
-    pub source: SourceArguments,
+    pub(crate) source: SourceArguments,
     /// Show a recording made by `rstmon tail --json` instead of this host; - reads standard input (with --once or --json)
     #[arg(long, value_name = "FILE", conflicts_with = "standalone")]
-    pub replay: Option<PathBuf>,
+    pub(crate) replay: Option<PathBuf>,
     /// How many times faster than it was recorded; 0 = all at once
     #[arg(long, value_name = "FACTOR", default_value = "1", requires = "replay")]
-    pub speed: f64,
+    pub(crate) speed: f64,
     /// What makes a row: who (process, unit, port, direction and cause), cause, process, unit, port or network
     #[arg(long, value_name = "WHAT", default_value = "who")]
-    pub group: Group,
+    pub(crate) group: Group,
     /// Print one snapshot as plain text and exit
     #[arg(long)]
-    pub once: bool,
+    pub(crate) once: bool,
     /// With --once or --json: watch for this long, so that there is something to see [default: 1s]
     #[arg(long = "for", value_name = "DURATION", requires = "printed")]
-    pub watch_for: Option<String>,
+    pub(crate) watch_for: Option<String>,
     /// One JSON document instead of the view (schema: docs/events.md); implies --once
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Lines and bars in plain ASCII, also where the locale says UTF-8; names stay as they are
     #[arg(long)]
-    pub ascii: bool,
+    pub(crate) ascii: bool,
     /// Panic after the first frame, to see that the terminal is given back (for development)
     #[arg(long, hide = true)]
-    pub panic: bool,
+    pub(crate) panic: bool,
     /// Which resets to show
     #[arg(value_name = "FILTER")]
-    pub filter: Vec<String>,
+    pub(crate) filter: Vec<String>,
+}
+
+/// What makes a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Group {
+    /// Owner, service port, direction and cause
+    #[default]
+    Who,
+    /// The cause
+    Cause,
+    /// The owner's name
+    Process,
+    /// systemd unit or container
+    Unit,
+    /// The service port
+    Port,
+    /// The peer's network: /24 or /64
+    Network,
 }
 
 /// Flags of `tail`.
 #[derive(Debug, Args)]
 #[command(after_help = FILTER_HELP)]
-pub struct TailArguments {
+pub(crate) struct TailArguments {
     /// Where events come from.
     #[command(flatten)]
-    pub source: SourceArguments,
+    pub(crate) source: SourceArguments,
     /// Begin with the last N resets that the daemon remembers
     #[arg(short = 'n', long, value_name = "N", default_value = "0", conflicts_with = "standalone")]
-    pub lines: usize,
+    pub(crate) lines: usize,
     /// One JSON object a line (schema: docs/events.md)
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Which resets to show
     #[arg(value_name = "FILTER")]
-    pub filter: Vec<String>,
+    pub(crate) filter: Vec<String>,
 }
 
 /// Flags of `why`.
 #[derive(Debug, Args)]
 #[command(after_help = FILTER_HELP)]
-pub struct WhyArguments {
+pub(crate) struct WhyArguments {
     /// Where events come from.
     #[command(flatten)]
-    pub source: SourceArguments,
+    pub(crate) source: SourceArguments,
     /// How far back to look in the daemon's memory, such as 90s, 10m or 2h
     #[arg(long, value_name = "DURATION", default_value = "10m")]
-    pub since: String,
+    pub(crate) since: String,
     /// Watch for this long without a daemon, then report
     #[arg(long = "for", value_name = "DURATION", conflicts_with = "since")]
-    pub watch_for: Option<String>,
+    pub(crate) watch_for: Option<String>,
     /// Diagnose a recording made by `rstmon tail --json`; - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "watch_for", "standalone"])]
-    pub replay: Option<PathBuf>,
+    pub(crate) replay: Option<PathBuf>,
     /// One JSON document (schema: docs/events.md)
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Which resets to look at
     #[arg(value_name = "FILTER")]
-    pub filter: Vec<String>,
+    pub(crate) filter: Vec<String>,
 }
 
 /// Flags of `doctor`.
 #[derive(Debug, Args)]
-pub struct DoctorArguments {
+pub(crate) struct DoctorArguments {
     /// Configuration.
     #[command(flatten)]
-    pub config: ConfigArguments,
+    pub(crate) config: ConfigArguments,
     /// One JSON document
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Flags of `causes`.
 #[derive(Debug, Args)]
-pub struct CausesArguments {
+pub(crate) struct CausesArguments {
     /// A cause's id; without one, the list
     #[arg(value_name = "ID")]
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Markdown, as in docs/causes.md
     #[arg(long, conflicts_with_all = ["id", "json"])]
-    pub markdown: bool,
+    pub(crate) markdown: bool,
 }
 
 /// Flags of `completions`.
@@ -252,19 +279,19 @@ pub struct CausesArguments {
   rstmon completions fish > /usr/share/fish/vendor_completions.d/rstmon.fish
 
 The packages bring all three.")]
-pub struct CompletionsArguments {
+pub(crate) struct CompletionsArguments {
     /// Which shell
     #[arg(value_name = "SHELL")]
-    pub shell: clap_complete::Shell,
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// Flags of `man`.
 #[derive(Debug, Args)]
-pub struct ManArguments {
+pub(crate) struct ManArguments {
     /// Where to write rstmon.1 and one page a command
     #[arg(value_name = "DIRECTORY")]
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// The date that the pages carry, such as 2026-01-31; without one they carry none
     #[arg(long, value_name = "DATE", default_value = "")]
-    pub date: String,
+    pub(crate) date: String,
 }

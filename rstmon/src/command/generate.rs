@@ -5,8 +5,8 @@
 use super::{
     Cli, Failure,
     cli::{CompletionsArguments, ManArguments},
-    stream,
 };
+use crate::host::terminal;
 use clap::CommandFactory as _;
 use clap_mangen::{
     Man,
@@ -29,14 +29,14 @@ const FILES: [(&str, &str); 2] = [
 ];
 
 /// Prints the completion script.
-pub fn completions(arguments: &CompletionsArguments) -> Result<(), Failure> {
+pub(super) fn completions(arguments: &CompletionsArguments) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command(), "rstmon", &mut script);
-    stream::print(&String::from_utf8_lossy(&script))
+    Ok(terminal::print(&String::from_utf8_lossy(&script))?)
 }
 
 /// Writes `rstmon.1` and `rstmon-COMMAND.1` for each command that `--help` shows.
-pub fn man(arguments: &ManArguments) -> Result<(), Failure> {
+pub(super) fn man(arguments: &ManArguments) -> Result<(), Failure> {
     fs::create_dir_all(&arguments.directory).map_err(Failure::io("cannot create the directory of the manual"))?;
     for (name, text) in pages(&arguments.date).map_err(Failure::io("cannot render the manual"))? {
         fs::write(arguments.directory.join(name), text).map_err(Failure::io("cannot write a page of the manual"))?;

@@ -1,31 +1,34 @@
 //! The command line: one file or folder a command.
 
-mod accounts;
-pub mod causes;
-pub mod cli;
-pub mod config;
-pub mod confine;
-pub mod doctor;
-mod duration;
-pub mod failure;
-pub mod follow;
-pub mod generate;
-pub mod line;
-pub mod logging;
-pub mod monitor;
-pub mod pulse;
-pub mod recording;
-pub mod run;
-pub mod stream;
-pub mod tail;
-pub mod top;
-pub mod why;
+mod causes;
+mod cli;
+mod doctor;
+mod failure;
+mod generate;
+mod run;
+mod tail;
+mod top;
+mod why;
 
-pub use cli::Cli;
-pub use failure::Failure;
+use crate::host::terminal::note;
+use clap::Parser as _;
+use cli::Cli;
+use failure::{Failure, UsageError};
+use std::process::ExitCode;
 
-/// Runs the command that was asked for.
-pub fn dispatch(cli: Cli) -> Result<(), Failure> {
+/// Runs the command of this process's command line, and says on standard error why it failed.
+#[must_use]
+pub fn run() -> ExitCode {
+    match dispatch(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            note(&failure.to_string());
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         cli::Command::Run(arguments) => run::run(&arguments),
         cli::Command::Top(arguments) => top::run(&arguments),

@@ -1,40 +1,34 @@
-//! `rstmon tail`: one line for each reset as it happens, from the daemon or alone.
+//! `rstmon tail`: one line for each reset as it happens, from the daemon or from a probe in this process.
 
-use super::{
-    Failure,
-    cli::TailArguments,
-    config::Config,
-    confine,
-    follow::{Follow, Told},
-    line, logging,
-    monitor::Monitor,
-    stream::{self, note},
-};
-use crate::serve::{Client, EVENT_SCHEMA, event::Event, filter::Filter};
-use jiff::tz::TimeZone;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{self, RecvTimeoutError},
+use super::{Failure, cli::TailArguments};
+use crate::{
+    config::{Config, logging},
+    event::{Event, filter::Filter, line::lost_line, text},
+    host::terminal::{self, note},
+    monitor::alone::READ_INTERVAL,
+    query::{
+        self,
+        follow::{Follow, FollowEvent},
+        local,
     },
-    time::Duration,
+    serve::Client,
+    sink::{Queue, Sinks},
 };
+use jiff::tz::TimeZone;
+use std::sync::{Arc, mpsc::RecvTimeoutError};
 
-/// Events that may wait for a slow terminal, standalone.
+/// Events that may wait for a slow terminal without a daemon.
 const QUEUE: usize = 4096;
-/// How often the counts are read while nothing happens, standalone.
-const READ_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Prints until interrupted.
-pub fn run(arguments: &TailArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &TailArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
-    let config = Config::load(&arguments.source.config)?;
+    let config = Config::load(&arguments.source.config.overrides())?;
     logging::start(&config.log);
-    let mut printer = Printer { filter, json: arguments.json, colour: stream::colour(), zone: TimeZone::system() };
+    let mut printer = Printer { filter, json: arguments.json, colour: terminal::colour(), zone: TimeZone::system() };
     if !arguments.source.standalone {
         match follow(&config, arguments.lines, &mut printer) {
-            Err(error) if arguments.source.watches_alone(&error) => {}
+            Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() => {}
             result => return result,
         }
     }
@@ -51,13 +45,13 @@ struct Printer {
 impl Printer {
     fn begin(&self, source: &str) -> Result<(), Failure> {
         note(&format!("watching resets {source}; Ctrl-C ends"));
-        if self.json { Ok(()) } else { stream::print(&line::heading()) }
+        if self.json { Ok(()) } else { Ok(terminal::print(&text::heading())?) }
     }
 
-    /// In JSON in its place among the events, as the daemon says it.
-    fn tell_lost(&self, lost: u64) -> Result<(), Failure> {
+    /// Prints a gap: in JSON as the line that the daemon would send in its place.
+    fn print_lost(&self, lost: u64) -> Result<(), Failure> {
         if self.json {
-            return stream::print(&format!("{{\"schema\":{EVENT_SCHEMA},\"lost\":{lost}}}"));
+            return Ok(terminal::print(&lost_line(lost))?);
         }
         note(&format!("{lost} events lost: this reader was too slow"));
         Ok(())
@@ -69,56 +63,48 @@ impl Printer {
         }
         if self.json {
             let text = serde_json::to_string(event).map_err(Failure::json)?;
-            return stream::print(&text);
+            return Ok(terminal::print(&text)?);
         }
-        stream::print(&line::line(event, &self.zone, self.colour))
+        Ok(terminal::print(&text::line(event, &self.zone, self.colour))?)
     }
 }
 
 /// Follows the daemon, over its restarts, until interrupted.
 fn follow(config: &Config, history: usize, printer: &mut Printer) -> Result<(), Failure> {
-    stream::runtime()?.block_on(async {
+    query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
         let mut follow = Follow::connect(client, printer.filter.clone(), history).await?;
         printer.begin(&format!("through the daemon at {}", config.socket.path.display()))?;
         loop {
             match follow.next().await {
-                Told::Attached => note("the daemon is back"),
-                Told::Event(event) => printer.print(&event)?,
-                Told::Lost(lost) => printer.tell_lost(lost)?,
-                Told::Gone(None) => note("the daemon has stopped; waiting for it to come back"),
-                Told::Gone(Some(error)) => note(&format!("{error}; waiting for the daemon to come back")),
+                FollowEvent::Attached => note("the daemon is back"),
+                FollowEvent::Event(event) => printer.print(&event)?,
+                FollowEvent::Lost(lost) => printer.print_lost(lost)?,
+                FollowEvent::Gone(None) => note("the daemon has stopped; waiting for it to come back"),
+                FollowEvent::Gone(Some(error)) => note(&format!("{error}; waiting for the daemon to come back")),
             }
         }
     })
 }
 
-/// Watches alone.
+/// Watches with a probe in this process.
 fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
-    let (monitor, events) = Monitor::attach(config)?;
-    let monitor = Arc::new(monitor);
-    confine::confine(config, &confine::watching())?;
-    let (sender, receiver) = mpsc::sync_channel::<Event>(QUEUE);
-    let lost = Arc::new(AtomicU64::new(0));
-    let losing = Arc::clone(&lost);
-    let _watching = monitor.watch(events, move |event| {
-        if sender.try_send(event).is_err() {
-            losing.fetch_add(1, Ordering::Relaxed);
-        }
-    })?;
+    let attached = local::attach(config)?;
+    let (queue, events) = Queue::new(QUEUE);
+    let mut alone = attached.watch(Arc::new(Sinks::new(vec![queue])))?;
     printer.begin("on this host")?;
+    let mut reported = 0;
     loop {
-        match receiver.recv_timeout(READ_INTERVAL) {
+        match events.recv_timeout(READ_INTERVAL) {
             Ok(event) => printer.print(&event)?,
-            // Nobody scrapes here, but a count map that stays full would lump the rate limits together.
-            Err(RecvTimeoutError::Timeout) => {
-                monitor.read_counts()?;
-            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
-        match lost.swap(0, Ordering::Relaxed) {
-            0 => {}
-            lost => printer.tell_lost(lost)?,
+        alone.read_counts_when_due()?;
+        let lost = alone.lost();
+        if lost > reported {
+            printer.print_lost(lost - reported)?;
+            reported = lost;
         }
     }
 }

@@ -12,17 +12,17 @@ macro_rules! causes {
         /// The order of the variants is the order of the catalogue, not one of severity.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
         #[serde(try_from = "String")]
-        pub enum Cause {
+        pub(crate) enum Cause {
             $( $(#[$doc])* $variant, )+
         }
 
         impl Cause {
             /// Every cause, in the order of the catalogue.
-            pub const ALL: &'static [Self] = &[$( Self::$variant, )+];
+            pub(crate) const ALL: &'static [Self] = &[$( Self::$variant, )+];
 
             /// The stable id: the value of the `cause` label, of filters and of JSON.
             #[must_use]
-            pub const fn id(self) -> &'static str {
+            pub(crate) const fn id(self) -> &'static str {
                 match self {
                     $( Self::$variant => $id, )+
                 }
@@ -78,11 +78,11 @@ causes! {
 
 /// An id that is not in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct UnknownCause {
+pub(crate) struct UnknownCause {
     /// What was given instead of an id.
-    pub given: String,
+    pub(crate) given: String,
     /// The cause whose id looks most like it, when one is close enough to be a slip of the pen.
-    pub nearest: Option<Cause>,
+    pub(crate) nearest: Option<Cause>,
 }
 
 impl fmt::Display for UnknownCause {

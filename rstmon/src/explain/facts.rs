@@ -6,23 +6,23 @@ use rstmon_common::CountKey;
 
 /// The part of a count key that decides the cause.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// Which way the RST went.
-    pub direction: Direction,
+    pub(crate) direction: Direction,
     /// The kernel's reason.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// State before the reset.
-    pub state: Option<State>,
+    pub(crate) state: Option<State>,
     /// What the kernel had.
-    pub socket: SocketKind,
+    pub(crate) socket: SocketKind,
     /// Bits of evidence.
-    pub bits: Bits,
+    pub(crate) bits: Bits,
 }
 
 impl Facts {
     /// Of a count key.
     #[must_use]
-    pub fn from_key(key: &CountKey, reasons: &Reasons) -> Self {
+    pub(crate) fn from_key(key: &CountKey, reasons: &Reasons) -> Self {
         Self {
             direction: Direction::from_record(key.direction).unwrap_or(Direction::Sent),
             reason: reasons.get(key.reason).clone(),
@@ -34,7 +34,7 @@ impl Facts {
 
     /// Of a decoded event; equal to the facts of its key.
     #[must_use]
-    pub fn from_reset(reset: &Reset) -> Self {
+    pub(crate) fn from_reset(reset: &Reset) -> Self {
         Self {
             direction: reset.direction,
             reason: reset.reason.clone(),

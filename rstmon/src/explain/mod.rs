@@ -1,16 +1,16 @@
 //! Why a reset happened: the closed catalogue of causes, the rules that pick one, and the sentence that proves it.
 //! Pure; imports only `model`.
 
-pub mod catalogue;
-pub mod cause;
-pub mod facts;
-pub mod render;
-pub mod rules;
-pub mod sentence;
-pub mod severity;
-pub mod verdict;
+pub(crate) mod catalogue;
+pub(crate) mod cause;
+pub(crate) mod facts;
+pub(crate) mod render;
+pub(crate) mod rules;
+pub(crate) mod sentence;
+pub(crate) mod severity;
+pub(crate) mod verdict;
 
-pub use cause::Cause;
-pub use facts::Facts;
-pub use severity::{Confidence, Severity};
-pub use verdict::Verdict;
+pub(crate) use cause::Cause;
+pub(crate) use facts::Facts;
+pub(crate) use severity::{Confidence, Severity};
+pub(crate) use verdict::Verdict;

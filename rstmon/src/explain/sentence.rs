@@ -8,7 +8,7 @@ use std::{fmt::Write as _, time::Duration};
 /// The sentence that proves a verdict.
 #[must_use]
 #[expect(clippy::too_many_lines, reason = "one arm a cause: a table")]
-pub fn evidence(reset: &Reset, cause: Cause) -> String {
+pub(crate) fn evidence(reset: &Reset, cause: Cause) -> String {
     let e = &reset.evidence;
     let who = who(reset);
     let peer = reset.remote;
@@ -205,7 +205,7 @@ fn bytes(number: Option<u32>) -> String {
 
 /// Short and human: `41 ms`, `20.0 s`, `3.5 min`, `2.0 h`.
 #[must_use]
-pub fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 0.001 {
         "less than 1 ms".to_owned()

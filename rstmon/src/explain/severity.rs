@@ -9,13 +9,13 @@ use std::{fmt, str::FromStr};
 /// A word that is not on one of the scales.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is no {scale}; it is one of: {}", valid.join(", "))]
-pub struct UnknownWord {
+pub(crate) struct UnknownWord {
     /// The scale that was asked for: `severity` or `confidence`.
-    pub scale: &'static str,
+    pub(crate) scale: &'static str,
     /// What was given instead.
-    pub given: String,
+    pub(crate) given: String,
     /// The words that the scale has.
-    pub valid: &'static [&'static str],
+    pub(crate) valid: &'static [&'static str],
 }
 
 macro_rules! scale {
@@ -24,18 +24,19 @@ macro_rules! scale {
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name {
+        pub(crate) enum $name {
             $( $(#[$vmeta])* #[serde(rename = $word)] $variant, )+
         }
 
         impl $name {
             /// Every value, in ascending order.
-            pub const ALL: &'static [Self] = &[$( Self::$variant, )+];
+            #[allow(dead_code, reason = "not every scale is listed anywhere")]
+            pub(crate) const ALL: &'static [Self] = &[$( Self::$variant, )+];
             const WORDS: &'static [&'static str] = &[$( $word, )+];
 
             /// The word used in filters, JSON and text.
             #[must_use]
-            pub const fn word(self) -> &'static str {
+            pub(crate) const fn word(self) -> &'static str {
                 match self {
                     $( Self::$variant => $word, )+
                 }

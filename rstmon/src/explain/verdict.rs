@@ -5,21 +5,21 @@ use crate::model::Reset;
 
 /// Cause, how sure, how bad, and the evidence in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// What happened.
-    pub cause: Cause,
+    pub(crate) cause: Cause,
     /// How it follows from the evidence.
-    pub confidence: Confidence,
+    pub(crate) confidence: Confidence,
     /// How bad it is.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// The evidence with its numbers.
-    pub sentence: String,
+    pub(crate) sentence: String,
 }
 
 impl Verdict {
     /// Judges a reset.
     #[must_use]
-    pub fn on(reset: &Reset) -> Self {
+    pub(crate) fn on(reset: &Reset) -> Self {
         let (cause, confidence) = rules::judge(&Facts::from_reset(reset));
         let severity = cause.entry().severity;
         Self { cause, confidence, severity, sentence: sentence::evidence(reset, cause) }

@@ -4,13 +4,15 @@
 //! Exact or silent: every reading gives bounds for that difference, and only a reading that cannot be reconciled with
 //! the earlier ones counts as a gap.
 
+use crate::host::counters::Explaining;
+
 /// `OutRsts` of a namespace, and what rstmon had counted there just before and just after it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// `OutRsts`.
-    pub kernel: u64,
+    pub(crate) kernel: u64,
     /// Resets counted by rstmon: before, after.
-    pub counted: (u64, u64),
+    pub(crate) counted: (u64, u64),
 }
 
 /// Bounds of `OutRsts` minus counted.
@@ -25,18 +27,9 @@ impl Reading {
     }
 }
 
-/// Counters that explain a difference (KERNEL facts in docs/metrics.md).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Explaining {
-    /// `TCPAbortFailed`: an active reset for which no packet could be had is in `OutRsts`, and there is no event.
-    pub abort_failed: u64,
-    /// `Ip6OutNoRoutes`: an answer over IPv6 that found no route is an event and not in `OutRsts`.
-    pub no_route: u64,
-}
-
 /// What a reading says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub(crate) enum Finding {
     /// There is nothing to compare with yet: look again at once.
     Unsettled,
     /// Both counts agree, but for a reset on each CPU that may be half counted: look again at once to be sure.
@@ -49,7 +42,7 @@ pub enum Finding {
 
 /// What is known of the constant difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Coverage {
+pub(crate) struct Coverage {
     bounds: Bounds,
     confirmed: bool,
     last: Reading,
@@ -60,14 +53,14 @@ pub struct Coverage {
 impl Coverage {
     /// Begins with a first reading. `explaining` was read before it; `cpus` is how many resets may be half counted.
     #[must_use]
-    pub fn new(first: Reading, explaining: Explaining, cpus: u64) -> Self {
+    pub(crate) fn new(first: Reading, explaining: Explaining, cpus: u64) -> Self {
         let cpus = i128::from(cpus);
         Self { bounds: widened(first.bounds(), cpus), confirmed: false, last: first, explaining, cpus }
     }
 
     /// Takes in a later reading. Between it and the one before a moment has passed: if neither count has moved,
     /// nothing is half counted.
-    pub fn observe(&mut self, reading: Reading) -> Finding {
+    pub(crate) fn observe(&mut self, reading: Reading) -> Finding {
         let still = reading.counted.0 == reading.counted.1 && reading == self.last;
         self.last = reading;
         let exact = reading.bounds();
@@ -89,7 +82,7 @@ impl Coverage {
 
     /// What of a difference the kernel's own accounting does not explain; 0 = nothing.
     #[must_use]
-    pub fn unexplained(&self, difference: i64, now: Explaining) -> i64 {
+    pub(crate) fn unexplained(&self, difference: i64, now: Explaining) -> i64 {
         let growth = |now: u64, before: u64| i64::try_from(now.saturating_sub(before)).unwrap_or(i64::MAX);
         if difference > 0 {
             difference.saturating_sub(growth(now.abort_failed, self.explaining.abort_failed)).max(0)
@@ -110,7 +103,8 @@ fn intersection(one: Bounds, other: Bounds) -> Option<Bounds> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coverage, Explaining, Finding, Reading};
+    use super::{Coverage, Finding, Reading};
+    use crate::host::counters::Explaining;
 
     fn quiet(kernel: u64, counted: u64) -> Reading {
         Reading { kernel, counted: (counted, counted) }

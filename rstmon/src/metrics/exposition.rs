@@ -16,25 +16,25 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// What the probe says of itself at a scrape.
 #[derive(Clone, Debug, Default)]
-pub struct Health {
+pub(crate) struct Health {
     /// The kernel's own statistics.
-    pub kernel: BTreeMap<&'static str, u64>,
+    pub(crate) kernel: BTreeMap<&'static str, u64>,
     /// What listeners have dropped, by port.
-    pub listen_drops: BTreeMap<u16, u64>,
+    pub(crate) listen_drops: BTreeMap<u16, u64>,
     /// Resets that they count and rstmon does not; absent where the kernel cannot tell.
-    pub uncounted: Option<i64>,
+    pub(crate) uncounted: Option<i64>,
     /// Network namespaces by what could be said of them.
-    pub namespaces: Vec<(&'static str, u64)>,
+    pub(crate) namespaces: Vec<(&'static str, u64)>,
     /// What the programs cost and missed.
-    pub programs: Vec<ProgramStats>,
-    /// Events that slow subscribers lost.
-    pub slow_subscriber_lost: u64,
+    pub(crate) programs: Vec<ProgramStats>,
+    /// Events that sinks lost, by the sink's name.
+    pub(crate) sink_losses: BTreeMap<&'static str, u64>,
     /// Subscribers that were cut off.
-    pub subscribers_cut: u64,
+    pub(crate) subscribers_cut: u64,
 }
 
 /// Keeps the sums and renders them.
-pub struct Exporter {
+pub(crate) struct Exporter {
     registry: Registry,
     histograms: Histograms,
     fold: Fold,
@@ -52,11 +52,11 @@ const NO_LABELS: [(&str, &str); 0] = [];
 const MAX_LISTENERS: usize = 256;
 
 /// Where an owner's cgroup belongs: unit and container, empty where it is in none.
-pub type Place = (Arc<str>, Arc<str>);
+pub(crate) type Place = (Arc<str>, Arc<str>);
 
 impl Exporter {
     /// Starts at zero.
-    pub fn new(
+    pub(crate) fn new(
         max_series: usize,
         labels: LabelSet,
         reasons: Reasons,
@@ -79,12 +79,12 @@ impl Exporter {
     }
 
     /// Takes in one event, for the histograms.
-    pub fn observe(&self, reset: &Reset, cause: Cause) {
+    pub(crate) fn observe(&self, reset: &Reset, cause: Cause) {
         self.histograms.observe(reset, cause);
     }
 
     /// Takes in a reading of the counts. `place` resolves a cgroup.
-    pub fn absorb(&mut self, counts: &Counts, mut place: impl FnMut(u64) -> Place) {
+    pub(crate) fn absorb(&mut self, counts: &Counts, mut place: impl FnMut(u64) -> Place) {
         let Self { fold, whole, labels, reasons, lost, .. } = self;
         fold.absorb(counts, reasons, |key| labels.apply(series(key, reasons, &mut place)));
         if let Some(whole) = whole {
@@ -94,7 +94,7 @@ impl Exporter {
     }
 
     /// Makes room for more series of `rstmon_resets_total`.
-    pub fn raise_max_series(&mut self, max_series: usize) {
+    pub(crate) fn raise_max_series(&mut self, max_series: usize) {
         self.fold.raise_max_series(max_series);
         if let Some(whole) = &mut self.whole {
             whole.raise_max_series(max_series);
@@ -102,18 +102,18 @@ impl Exporter {
     }
 
     /// The sums with every label, whichever `rstmon_resets_total` carries; at most as many.
-    pub fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
+    pub(crate) fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
         self.whole.as_ref().unwrap_or(&self.fold).sums()
     }
 
     /// What the kernel half lost, by `rstmon_common::limits::lost`.
     #[must_use]
-    pub fn lost(&self) -> [u64; lost::COUNT as usize] {
+    pub(crate) fn lost(&self) -> [u64; lost::COUNT as usize] {
         self.lost
     }
 
     /// Renders everything.
-    pub fn render(&self, health: &Health, format: Format) -> Result<String, prometheus::Error> {
+    pub(crate) fn render(&self, health: &Health, format: Format) -> Result<String, prometheus::Error> {
         let mut families = vec![self.resets()];
         families.extend(self.own(health));
         families.extend(self.registry.gather());
@@ -130,8 +130,8 @@ impl Exporter {
         let lost = [
             ("ring_full", self.lost[lost::RING_FULL as usize]),
             ("rate_limited", self.lost[lost::RATE_LIMITED as usize]),
-            ("slow_subscriber", health.slow_subscriber_lost),
         ];
+        let lost = lost.into_iter().chain(health.sink_losses.iter().map(|(&name, &count)| (name, count)));
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         vec![
             family(

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, HashMap};
 /// Series kept free for what is folded away: combinations of direction, cause and reason.
 const FOLDED_RESERVE: usize = 128;
 /// The smallest useful `max_series`.
-pub const MIN_SERIES: usize = 2 * FOLDED_RESERVE;
+pub(crate) const MIN_SERIES: usize = 2 * FOLDED_RESERVE;
 
 /// The sums so far.
-pub struct Fold {
+pub(crate) struct Fold {
     max_series: usize,
     sums: BTreeMap<Series, u64>,
     unowned: usize,
@@ -27,7 +27,7 @@ pub struct Fold {
 impl Fold {
     /// Starts at zero. At most `max_series` series come out (at least [`MIN_SERIES`]).
     #[must_use]
-    pub fn new(max_series: usize) -> Self {
+    pub(crate) fn new(max_series: usize) -> Self {
         Self {
             max_series: max_series.max(MIN_SERIES),
             sums: BTreeMap::new(),
@@ -38,7 +38,7 @@ impl Fold {
     }
 
     /// Takes in a reading. `label` says which series a key belongs to; it is asked once a key and generation.
-    pub fn absorb(&mut self, counts: &Counts, reasons: &Reasons, mut label: impl FnMut(&CountKey) -> Series) {
+    pub(crate) fn absorb(&mut self, counts: &Counts, reasons: &Reasons, mut label: impl FnMut(&CountKey) -> Series) {
         if !counts.settled.is_empty() {
             for (key, hits) in &counts.settled {
                 self.add(key, *hits, &mut label);
@@ -97,12 +97,12 @@ impl Fold {
 
     /// Makes room for more series; what was folded away before stays so. Fewer than there is room for changes nothing:
     /// a series that was shown once stays.
-    pub fn raise_max_series(&mut self, max_series: usize) {
+    pub(crate) fn raise_max_series(&mut self, max_series: usize) {
         self.max_series = self.max_series.max(max_series);
     }
 
     /// The sums, in label order.
-    pub fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
+    pub(crate) fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
         self.sums.iter().map(|(series, sum)| (series, *sum))
     }
 }

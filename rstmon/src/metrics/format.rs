@@ -5,7 +5,7 @@ use prometheus::{TextEncoder, proto::MetricFamily};
 
 /// A text exposition format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Format {
+pub(crate) enum Format {
     /// Prometheus' text format 0.0.4, which everything that scrapes understands.
     #[default]
     Text,
@@ -16,7 +16,7 @@ pub enum Format {
 impl Format {
     /// The content type, parameters included.
     #[must_use]
-    pub const fn content_type(self) -> &'static str {
+    pub(crate) const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -24,7 +24,7 @@ impl Format {
     }
 
     /// Writes `families`, none of which may be empty.
-    pub fn encode(self, families: &[MetricFamily]) -> Result<String, prometheus::Error> {
+    pub(crate) fn encode(self, families: &[MetricFamily]) -> Result<String, prometheus::Error> {
         match self {
             Self::Text => TextEncoder::new().encode_to_string(families),
             Self::OpenMetrics => Ok(openmetrics::encode(families)),

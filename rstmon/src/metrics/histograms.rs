@@ -12,14 +12,14 @@ const BUCKETS_SECONDS: &[f64] =
     &[0.001, 0.01, 0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
 
 /// The two histograms.
-pub struct Histograms {
+pub(crate) struct Histograms {
     idle: HistogramVec,
     age: HistogramVec,
 }
 
 impl Histograms {
     /// Makes and registers them.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let make = |name: &str, help: &str| {
             let options = HistogramOpts::new(name, help).buckets(BUCKETS_SECONDS.to_vec());
             let histogram = HistogramVec::new(options, &["direction", "cause"])?;
@@ -39,7 +39,7 @@ impl Histograms {
     }
 
     /// Takes in one event.
-    pub fn observe(&self, reset: &Reset, cause: Cause) {
+    pub(crate) fn observe(&self, reset: &Reset, cause: Cause) {
         let labels = [Direction::as_str(reset.direction), cause.id()];
         if let Some(idle) = reset.evidence.idle_before_close.or_else(|| reset.evidence.idle()) {
             self.idle.with_label_values(&labels).observe(idle.as_secs_f64());

@@ -1,19 +1,21 @@
 //! Counts and events -> Prometheus series.
 
-pub mod coverage;
-pub mod exposition;
-pub mod fold;
-pub mod format;
-pub mod histograms;
-pub mod kernel;
-pub mod listeners;
-pub mod namespaces;
-pub mod openmetrics;
-pub mod series;
-pub mod trend;
+pub(crate) mod coverage;
+pub(crate) mod exposition;
+pub(crate) mod fold;
+pub(crate) mod format;
+pub(crate) mod histograms;
+pub(crate) mod namespaces;
+pub(crate) mod openmetrics;
+#[cfg(test)]
+mod properties;
+pub(crate) mod series;
+pub(crate) mod tally;
+pub(crate) mod trend;
 
-pub use exposition::{Exporter, Health};
-pub use fold::Fold;
-pub use format::Format;
-pub use namespaces::{Namespaces, Standing};
-pub use series::{LabelSet, Series};
+pub(crate) use exposition::{Exporter, Health};
+pub(crate) use fold::Fold;
+pub(crate) use format::Format;
+pub(crate) use namespaces::{Namespaces, Standing};
+pub(crate) use series::{LabelSet, Series};
+pub(crate) use tally::Tally;

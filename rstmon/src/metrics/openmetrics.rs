@@ -15,7 +15,7 @@ const UNITS: [&str; 3] = ["seconds", "bytes", "ratio"];
 
 /// The families as one OpenMetrics exposition.
 #[must_use]
-pub fn encode(families: &[MetricFamily]) -> String {
+pub(crate) fn encode(families: &[MetricFamily]) -> String {
     let mut text = String::new();
     for family in families {
         // Writing to a String does not fail.

@@ -4,39 +4,39 @@ use crate::model::{Direction, Family};
 use std::sync::Arc;
 
 /// Label value of what was folded away.
-pub const OTHER: &str = "_other";
+pub(crate) const OTHER: &str = "_other";
 
 /// One series of `rstmon_resets_total`. An empty value is no label, as Prometheus has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Series {
+pub(crate) struct Series {
     /// Which way.
-    pub direction: Direction,
+    pub(crate) direction: Direction,
     /// Cause id, or [`OTHER`] for counts that kept only direction and reason.
-    pub cause: &'static str,
+    pub(crate) cause: &'static str,
     /// The kernel's reason.
-    pub reason: Arc<str>,
+    pub(crate) reason: Arc<str>,
     /// Comm of the owner.
-    pub process: Arc<str>,
+    pub(crate) process: Arc<str>,
     /// systemd unit.
-    pub unit: Arc<str>,
+    pub(crate) unit: Arc<str>,
     /// Container id, short form.
-    pub container: Arc<str>,
+    pub(crate) container: Arc<str>,
     /// Service port.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
     /// IP version.
-    pub family: Option<Family>,
+    pub(crate) family: Option<Family>,
 }
 
 impl Series {
     /// What is left of it when there are too many series: direction, cause and reason.
     #[must_use]
-    pub fn folded(&self) -> Self {
+    pub(crate) fn folded(&self) -> Self {
         Self::other(self.direction, self.cause, Arc::clone(&self.reason))
     }
 
     /// A count that kept only its direction and reason.
     #[must_use]
-    pub fn overflow(direction: Direction, reason: Arc<str>) -> Self {
+    pub(crate) fn overflow(direction: Direction, reason: Arc<str>) -> Self {
         Self::other(direction, OTHER, reason)
     }
 
@@ -56,7 +56,7 @@ impl Series {
 
     /// Nobody on this host chose its process or port: a port scan could make any number of these.
     #[must_use]
-    pub fn is_unowned(&self) -> bool {
+    pub(crate) fn is_unowned(&self) -> bool {
         self.process.is_empty()
     }
 }
@@ -64,7 +64,7 @@ impl Series {
 /// Which labels `rstmon_resets_total` carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "a set of independent switches, one a label")]
-pub struct LabelSet {
+pub(crate) struct LabelSet {
     cause: bool,
     reason: bool,
     process: bool,
@@ -77,17 +77,17 @@ pub struct LabelSet {
 /// A label that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown label {name:?}; the labels are {}", LabelSet::NAMES.join(", "))]
-pub struct UnknownLabel {
+pub(crate) struct UnknownLabel {
     name: String,
 }
 
 impl LabelSet {
     /// Every label.
-    pub const NAMES: &'static [&'static str] =
+    pub(crate) const NAMES: &'static [&'static str] =
         &["direction", "cause", "reason", "process", "unit", "container", "port", "family"];
 
     /// From names; `direction` is always there.
-    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownLabel> {
+    pub(crate) fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownLabel> {
         let mut set = Self {
             cause: false,
             reason: false,
@@ -115,7 +115,7 @@ impl LabelSet {
 
     /// Takes away the labels that are not in the set.
     #[must_use]
-    pub fn apply(&self, mut series: Series) -> Series {
+    pub(crate) fn apply(self, mut series: Series) -> Series {
         if !self.cause {
             series.cause = "";
         }

@@ -11,13 +11,13 @@ use std::{
 };
 
 /// Length of a step.
-pub const STEP: Duration = Duration::from_secs(5);
+pub(crate) const STEP: Duration = Duration::from_secs(5);
 /// Steps remembered: five minutes.
-pub const STEPS: usize = 60;
+pub(crate) const STEPS: usize = 60;
 
 /// The growth of every series and of both directions.
 #[derive(Debug, Default)]
-pub struct Trend {
+pub(crate) struct Trend {
     series: HashMap<Series, Line>,
     directions: [Line; 2],
 }
@@ -75,7 +75,7 @@ fn step(elapsed: Duration) -> u64 {
 
 impl Trend {
     /// Takes in the sums at `elapsed` since counting began.
-    pub fn absorb<'a>(&mut self, elapsed: Duration, sums: impl IntoIterator<Item = (&'a Series, u64)>) {
+    pub(crate) fn absorb<'a>(&mut self, elapsed: Duration, sums: impl IntoIterator<Item = (&'a Series, u64)>) {
         let step = step(elapsed);
         let mut totals = [0_u64; 2];
         for (series, sum) in sums {
@@ -92,13 +92,13 @@ impl Trend {
 
     /// The growth of a series in the steps up to `elapsed`, oldest first; empty without any.
     #[must_use]
-    pub fn of(&self, series: &Series, elapsed: Duration) -> Vec<u32> {
+    pub(crate) fn of(&self, series: &Series, elapsed: Duration) -> Vec<u32> {
         self.series.get(series).map_or_else(Vec::new, |line| line.until(step(elapsed)))
     }
 
     /// The same of all that was sent or received.
     #[must_use]
-    pub fn of_direction(&self, direction: Direction, elapsed: Duration) -> Vec<u32> {
+    pub(crate) fn of_direction(&self, direction: Direction, elapsed: Duration) -> Vec<u32> {
         self.directions[index(direction)].until(step(elapsed))
     }
 }

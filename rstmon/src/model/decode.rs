@@ -12,20 +12,20 @@ use std::{
 
 /// Turns the kernel's boot clock into wall-clock time.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     boot: SystemTime,
 }
 
 impl Clock {
     /// From two readings taken together.
     #[must_use]
-    pub fn new(wall: SystemTime, since_boot: Duration) -> Self {
+    pub(crate) fn new(wall: SystemTime, since_boot: Duration) -> Self {
         Self { boot: wall.checked_sub(since_boot).unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
     /// Reads both clocks now: follows steps of the wall clock when taken anew for each batch.
     #[must_use]
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let since_boot = Duration::new(boot.tv_sec.unsigned_abs(), u32::try_from(boot.tv_nsec).unwrap_or(0));
         Self::new(SystemTime::now(), since_boot)
@@ -33,7 +33,7 @@ impl Clock {
 
     /// Wall-clock time of a moment on the boot clock.
     #[must_use]
-    pub fn at(&self, boot_time: Duration) -> SystemTime {
+    pub(crate) fn at(&self, boot_time: Duration) -> SystemTime {
         self.boot.checked_add(boot_time).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }
@@ -41,7 +41,7 @@ impl Clock {
 impl Reset {
     /// Decodes a record.
     #[must_use]
-    pub fn decode(record: &ResetRecord, reasons: &Reasons, clock: Clock) -> Self {
+    pub(crate) fn decode(record: &ResetRecord, reasons: &Reasons, clock: Clock) -> Self {
         // Exhaustive, so that a new field must be decided about here.
         let ResetRecord {
             key,

@@ -5,75 +5,75 @@ use std::time::Duration;
 
 /// The facts that decide a cause, as the kernel half packed them into the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Bits(pub u32);
+pub(crate) struct Bits(pub(crate) u32);
 
 impl Bits {
     /// Whether every given bit (of `rstmon_common::evidence`) is set.
     #[must_use]
-    pub fn has(self, bits: u32) -> bool {
+    pub(crate) fn has(self, bits: u32) -> bool {
         self.0 & bits == bits
     }
 
     /// Whether any given bit is set.
     #[must_use]
-    pub fn any(self, bits: u32) -> bool {
+    pub(crate) fn any(self, bits: u32) -> bool {
         self.0 & bits != 0
     }
 
     /// The answered segment opened a connection: SYN without ACK.
     #[must_use]
-    pub fn is_connect(self) -> bool {
+    pub(crate) fn is_connect(self) -> bool {
         self.has(bit::SEGMENT_SYN) && !self.has(bit::SEGMENT_ACK)
     }
 }
 
 /// The numbers behind the bits. `None` = not known; never a guess.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// Since the handshake.
-    pub age: Option<Duration>,
+    pub(crate) age: Option<Duration>,
     /// Since the last data segment was sent.
-    pub send_idle: Option<Duration>,
+    pub(crate) send_idle: Option<Duration>,
     /// Since the last data segment was received.
-    pub receive_idle: Option<Duration>,
+    pub(crate) receive_idle: Option<Duration>,
     /// Since anything was heard from the peer, data or acknowledgement.
-    pub silent: Option<Duration>,
+    pub(crate) silent: Option<Duration>,
     /// Since a process here closed the connection.
-    pub closed_ago: Option<Duration>,
+    pub(crate) closed_ago: Option<Duration>,
     /// Without a byte in either direction before that close.
-    pub idle_before_close: Option<Duration>,
+    pub(crate) idle_before_close: Option<Duration>,
     /// Bytes received and not read.
-    pub unread_bytes: Option<u32>,
+    pub(crate) unread_bytes: Option<u32>,
     /// Bytes written and not sent.
-    pub unsent_bytes: Option<u32>,
+    pub(crate) unsent_bytes: Option<u32>,
     /// Bytes sent and not acknowledged.
-    pub unacked_bytes: Option<u32>,
+    pub(crate) unacked_bytes: Option<u32>,
     /// Bytes written after the peer's FIN.
-    pub after_fin_bytes: Option<u32>,
+    pub(crate) after_fin_bytes: Option<u32>,
     /// Payload of the segment that is answered.
-    pub segment_bytes: Option<u32>,
+    pub(crate) segment_bytes: Option<u32>,
     /// Payload bytes sent over the connection's life, retransmissions included.
-    pub sent_bytes: Option<u64>,
+    pub(crate) sent_bytes: Option<u64>,
     /// Payload bytes received over its life.
-    pub received_bytes: Option<u64>,
+    pub(crate) received_bytes: Option<u64>,
     /// Connections in the accept queue.
-    pub backlog: Option<u32>,
+    pub(crate) backlog: Option<u32>,
     /// Limit of the accept queue.
-    pub backlog_limit: Option<u32>,
+    pub(crate) backlog_limit: Option<u32>,
     /// Smoothed round-trip time.
-    pub rtt: Option<Duration>,
+    pub(crate) rtt: Option<Duration>,
     /// Segments retransmitted over the connection's life.
-    pub retransmits: Option<u32>,
+    pub(crate) retransmits: Option<u32>,
     /// Unanswered keep-alive or window probes.
-    pub probes: u8,
+    pub(crate) probes: u8,
     /// Signal that ends the owner.
-    pub exit_signal: Option<u8>,
+    pub(crate) exit_signal: Option<u8>,
 }
 
 impl Evidence {
     /// Without a byte in either direction: the shorter of the two idle times.
     #[must_use]
-    pub fn idle(&self) -> Option<Duration> {
+    pub(crate) fn idle(&self) -> Option<Duration> {
         match (self.send_idle, self.receive_idle) {
             (Some(sent), Some(received)) => Some(sent.min(received)),
             (one, other) => one.or(other),

@@ -7,7 +7,7 @@ use std::fmt;
 /// How an owner is known, from the surest on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Provenance {
+pub(crate) enum Provenance {
     /// The owner itself was executing.
     Current,
     /// Recorded at `connect()` or `listen()`.
@@ -29,7 +29,7 @@ pub enum Provenance {
 impl Provenance {
     /// From the kernel half's number; an unknown number is no provenance.
     #[must_use]
-    pub fn from_record(number: u8) -> Self {
+    pub(crate) fn from_record(number: u8) -> Self {
         match number {
             provenance::CURRENT => Self::Current,
             provenance::OPENED => Self::Opened,
@@ -44,7 +44,7 @@ impl Provenance {
 
     /// The word for it.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Current => "current",
             Self::Opened => "opened",
@@ -66,13 +66,13 @@ impl fmt::Display for Provenance {
 
 /// The process that a socket belonged to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// Thread-group id, as the initial pid namespace sees it.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Start of the thread-group leader, `CLOCK_BOOTTIME` nanoseconds; tells a recycled pid.
-    pub start_ns: u64,
+    pub(crate) start_ns: u64,
     /// The leader's comm, made safe.
-    pub process: String,
+    pub(crate) process: String,
     /// How it is known.
-    pub provenance: Provenance,
+    pub(crate) provenance: Provenance,
 }

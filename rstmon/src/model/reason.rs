@@ -6,21 +6,21 @@ use std::{fmt, sync::Arc};
 
 /// Name of an `enum sk_rst_reason` value, lower case and without its prefix (`tcp_abort_on_close`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Reason(Arc<str>);
+pub(crate) struct Reason(Arc<str>);
 
 impl Reason {
     /// The name of no reason: received resets, and kernels that pass none.
-    pub const UNSUPPORTED: &'static str = "unsupported";
+    pub(crate) const UNSUPPORTED: &'static str = "unsupported";
 
     /// The reason with this name.
     #[must_use]
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self(name.into())
     }
 
     /// The name.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -33,7 +33,7 @@ impl fmt::Display for Reason {
 
 /// The running kernel's reasons, number to name.
 #[derive(Clone, Debug)]
-pub struct Reasons {
+pub(crate) struct Reasons {
     names: Vec<Reason>,
 }
 
@@ -44,7 +44,7 @@ impl Reasons {
     ///
     /// A number that the kernel does not define is named `reason_<number>`: shown, not hidden.
     #[must_use]
-    pub fn from_variants<'a>(variants: impl IntoIterator<Item = (&'a str, i64)>) -> Self {
+    pub(crate) fn from_variants<'a>(variants: impl IntoIterator<Item = (&'a str, i64)>) -> Self {
         let mut names: Vec<Reason> = (0..REASONS).map(|number| Reason::new(&format!("reason_{number}"))).collect();
         names[usize::from(REASON_UNSUPPORTED)] = Reason::new(Reason::UNSUPPORTED);
         for (name, number) in variants {
@@ -59,13 +59,13 @@ impl Reasons {
 
     /// Whether the kernel knows a reason of this name.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|known| known.as_str() == name)
     }
 
     /// The reason with a number.
     #[must_use]
-    pub fn get(&self, number: u8) -> &Reason {
+    pub(crate) fn get(&self, number: u8) -> &Reason {
         &self.names[usize::from(number.min(REASON_UNSUPPORTED))]
     }
 }

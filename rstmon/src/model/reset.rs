@@ -14,24 +14,24 @@ macro_rules! words {
     ($(#[$doc:meta])* $name:ident from $($(#[$variant_doc:meta])* $variant:ident = $number:expr, $word:literal;)*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name {
+        pub(crate) enum $name {
             $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)*
         }
 
         impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            #[allow(dead_code, reason = "not every set is listed anywhere")]
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// From the records' number; `None` for a number that stands for nothing known.
             #[must_use]
-            pub fn from_record(number: u8) -> Option<Self> {
+            pub(crate) fn from_record(number: u8) -> Option<Self> {
                 $(if number == $number { return Some(Self::$variant); })*
                 None
             }
 
             /// The word for it.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub(crate) fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
         }
@@ -117,39 +117,39 @@ words! {
 
 /// One RST that the kernel sent or accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reset {
+pub(crate) struct Reset {
     /// When.
-    pub time: SystemTime,
+    pub(crate) time: SystemTime,
     /// Which way.
-    pub direction: Direction,
+    pub(crate) direction: Direction,
     /// The kernel's reason.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// State before it; `None` without a socket.
-    pub state: Option<State>,
+    pub(crate) state: Option<State>,
     /// What the kernel had.
-    pub socket: SocketKind,
+    pub(crate) socket: SocketKind,
     /// IP version on the wire.
-    pub family: Option<Family>,
+    pub(crate) family: Option<Family>,
     /// The end on this host.
-    pub local: SocketAddr,
+    pub(crate) local: SocketAddr,
     /// The other end.
-    pub remote: SocketAddr,
+    pub(crate) remote: SocketAddr,
     /// The port that names the service.
-    pub service_port: Option<u16>,
+    pub(crate) service_port: Option<u16>,
     /// Which end this is.
-    pub role: Option<Role>,
+    pub(crate) role: Option<Role>,
     /// Inode of the network namespace.
-    pub netns: Option<u32>,
+    pub(crate) netns: Option<u32>,
     /// Uid of the socket.
-    pub uid: Option<u32>,
+    pub(crate) uid: Option<u32>,
     /// Who it belonged to.
-    pub owner: Option<Owner>,
+    pub(crate) owner: Option<Owner>,
     /// Cgroup of the owner, or of the socket where no owner is known, as `rstmon_common::CountKey::cgroup`.
-    pub cgroup: u64,
+    pub(crate) cgroup: u64,
     /// What decides the cause.
-    pub bits: Bits,
+    pub(crate) bits: Bits,
     /// The numbers behind it.
-    pub evidence: Evidence,
+    pub(crate) evidence: Evidence,
     /// When, on the boot clock: orders events exactly.
-    pub boot_time: Duration,
+    pub(crate) boot_time: Duration,
 }

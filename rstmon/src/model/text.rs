@@ -5,7 +5,7 @@
 ///
 /// At most 16 bytes come in, hence the result is bounded.
 #[must_use]
-pub fn comm(bytes: &[u8; 16]) -> Option<String> {
+pub(crate) fn comm(bytes: &[u8; 16]) -> Option<String> {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     let text = String::from_utf8_lossy(&bytes[..end]);
     let safe: String =
@@ -15,14 +15,14 @@ pub fn comm(bytes: &[u8; 16]) -> Option<String> {
 
 /// Text that somebody else chose, fit for one line of a terminal: `?` for each character that [`is_unsafe`].
 #[must_use]
-pub fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     text.chars().map(|character| if is_unsafe(character) { '?' } else { character }).collect()
 }
 
 /// Control characters, and the invisible ones that reorder or hide text (Unicode's bidirectional controls, zero-width
 /// characters, line and paragraph separators, tags).
 #[must_use]
-pub fn is_unsafe(character: char) -> bool {
+pub(crate) fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

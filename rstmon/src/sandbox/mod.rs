@@ -6,6 +6,8 @@
 //! are started afterwards inherit it. Call it while there is one thread.
 
 mod calls;
+mod checks;
+pub(crate) mod confine;
 mod files;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,7 @@ use std::{fmt, io, path::PathBuf};
 
 /// What became of one protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Protection {
+pub(crate) enum Protection {
     /// In force, as asked for.
     Applied,
     /// In force as far as this kernel has it.
@@ -46,12 +48,6 @@ impl Protection {
             Err(error) => Self::Refused { errno: error.raw_os_error(), reason: error.to_string() },
         }
     }
-
-    /// Whether all that was asked for is in force.
-    #[must_use]
-    pub fn is_applied(&self) -> bool {
-        *self == Self::Applied
-    }
 }
 
 impl fmt::Display for Protection {
@@ -71,19 +67,19 @@ impl fmt::Display for Protection {
 
 /// What the process has forbidden itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     /// Programs it might run cannot have more privileges (`PR_SET_NO_NEW_PRIVS`); the other two need it.
-    pub no_new_privileges: Protection,
+    pub(crate) no_new_privileges: Protection,
     /// Files, TCP ports, signals and abstract sockets (Landlock).
-    pub files: Protection,
+    pub(crate) files: Protection,
     /// System calls (seccomp).
-    pub calls: Protection,
+    pub(crate) calls: Protection,
 }
 
 impl Sandbox {
     /// Each with its name.
     #[must_use]
-    pub fn protections(&self) -> [(&'static str, &Protection); 3] {
+    pub(crate) fn protections(&self) -> [(&'static str, &Protection); 3] {
         let Self { no_new_privileges, files, calls } = self;
         [("no new privileges", no_new_privileges), ("landlock", files), ("seccomp", calls)]
     }
@@ -91,20 +87,20 @@ impl Sandbox {
 
 /// Files that stay within reach, each with everything below it. What does not exist is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub(crate) struct Reach {
     /// To read.
-    pub read: Vec<PathBuf>,
+    pub(crate) read: Vec<PathBuf>,
     /// To read and write: devices.
-    pub write: Vec<PathBuf>,
+    pub(crate) write: Vec<PathBuf>,
     /// To remove files from.
-    pub remove: Vec<PathBuf>,
+    pub(crate) remove: Vec<PathBuf>,
     /// Unix sockets to connect to.
-    pub connect: Vec<PathBuf>,
+    pub(crate) connect: Vec<PathBuf>,
 }
 
 /// Forbids only more privileges: for those who turned the rest off.
 #[must_use]
-pub fn enter_nothing() -> Sandbox {
+pub(crate) fn enter_nothing() -> Sandbox {
     Sandbox { no_new_privileges: no_new_privileges(), files: Protection::Off, calls: Protection::Off }
 }
 
@@ -114,7 +110,7 @@ fn no_new_privileges() -> Protection {
 
 /// Forbids everything but what is needed from here on.
 #[must_use]
-pub fn enter(reach: &Reach) -> Sandbox {
+pub(crate) fn enter(reach: &Reach) -> Sandbox {
     let no_new_privileges = no_new_privileges();
     // Landlock first: its calls are not among those that are needed from here on.
     let files = files::restrict(reach);

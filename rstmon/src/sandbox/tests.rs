@@ -84,7 +84,7 @@ fn what_rstmon_does_all_day_is_allowed() {
             .expect("starting threads")
             .join()
             .expect("and ending them");
-        crate::metrics::listeners::read().expect("socket diagnostics");
+        crate::host::listeners::read().expect("socket diagnostics");
         let (a, b) = std::os::unix::net::UnixDatagram::pair().expect("a pair of sockets");
         a.send(b"x").expect("sending");
         b.recv(&mut [0; 1]).expect("receiving");

@@ -2,18 +2,20 @@
 
 use super::{
     Limits, Source, TelemetryPath,
-    connection::{Shared, serve},
+    auth::gate::{self, Gate},
     exporter,
-    gate::{self, Gate},
-    live,
-    shutdown::{Stopper, stop_signal},
+    http::{
+        connection::{Shared, serve},
+        shutdown::{Stopper, stop_signal},
+    },
+    socket::live,
     web_config::{Reloader, WebConfigError},
 };
 use std::{path::PathBuf, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What [`super::Server`] would serve, with the limits of the daemon.
-pub struct Servers {
+pub(crate) struct Servers {
     tcp: Shared,
     unix: Shared,
     /// Dropping it would stop them.
@@ -22,7 +24,7 @@ pub struct Servers {
 
 impl Servers {
     /// As the daemon does with `--web.config.file`, its TLS left out.
-    pub fn new(source: Arc<dyn Source>, web_config: Option<PathBuf>) -> Result<Self, WebConfigError> {
+    pub(crate) fn new(source: Arc<dyn Source>, web_config: Option<PathBuf>) -> Result<Self, WebConfigError> {
         let (stopper, stopping) = stop_signal();
         let limits = Limits::tcp();
         let mut routes = exporter::router(Arc::clone(&source), TelemetryPath::default(), limits.answer);
@@ -35,12 +37,12 @@ impl Servers {
     }
 
     /// A connection to the metrics' server, to its end.
-    pub async fn tcp(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    pub(crate) async fn tcp(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         connect(stream, &self.tcp).await;
     }
 
     /// A connection to the Unix socket, to its end.
-    pub async fn unix(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    pub(crate) async fn unix(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         connect(stream, &self.unix).await;
     }
 }

@@ -2,17 +2,21 @@
 //! [`Server::run`] (nothing fails any more).
 
 use super::{
-    Source, accept,
-    connection::Shared,
-    exporter,
-    gate::{self, Gate},
-    inherit::{InheritError, Inherited},
-    limits::Limits,
-    listen::{ListenAddress, ListenError, bind_all},
-    live,
-    shutdown::Stopping,
-    telemetry_path::TelemetryPath,
-    unix::{Socket, SocketError, SocketOptions},
+    Source,
+    auth::gate::{self, Gate},
+    exporter::{self, telemetry_path::TelemetryPath},
+    http::{
+        accept,
+        connection::Shared,
+        inherit::{InheritError, Inherited},
+        limits::Limits,
+        listen::{ListenAddress, ListenError, bind_all},
+        shutdown::Stopping,
+    },
+    socket::{
+        live,
+        unix::{Socket, SocketError, SocketOptions},
+    },
     web_config::{Refusal, Reloader, WebConfigError},
 };
 use std::{
@@ -25,24 +29,24 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 /// What to serve where.
 #[derive(Clone, Debug)]
-pub struct ServerOptions {
+pub(crate) struct ServerOptions {
     /// `--web.listen-address`; empty for no TCP at all.
-    pub listen: Vec<ListenAddress>,
+    pub(crate) listen: Vec<ListenAddress>,
     /// `--web.telemetry-path`.
-    pub telemetry_path: TelemetryPath,
+    pub(crate) telemetry_path: TelemetryPath,
     /// `--web.config.file`.
-    pub web_config: Option<PathBuf>,
+    pub(crate) web_config: Option<PathBuf>,
     /// The Unix socket, if there is to be one.
-    pub socket: Option<SocketOptions>,
+    pub(crate) socket: Option<SocketOptions>,
     /// Bounds for TCP clients.
-    pub tcp_limits: Limits,
+    pub(crate) tcp_limits: Limits,
     /// Bounds for clients of the Unix socket.
-    pub unix_limits: Limits,
+    pub(crate) unix_limits: Limits,
 }
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
+pub(crate) enum ServeError {
     /// A TCP address cannot be had.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -59,17 +63,17 @@ pub enum ServeError {
 
 /// Reads the web configuration of a running server again.
 #[derive(Clone)]
-pub struct WebReload(Arc<Gate>);
+pub(crate) struct WebReload(Arc<Gate>);
 
 impl WebReload {
     /// Reads it and everything it points to. What is wrong with it leaves the old one in force. Blocks for file access.
-    pub fn now(&self) -> Result<(), Refusal> {
+    pub(crate) fn now(&self) -> Result<(), Refusal> {
         self.0.reload()
     }
 }
 
 /// A server that holds its addresses and is ready to run.
-pub struct Server {
+pub(crate) struct Server {
     listeners: Vec<TcpListener>,
     socket: Option<Socket>,
     gate: Option<Arc<Gate>>,
@@ -77,14 +81,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes all addresses, or none. Blocks for a few file operations: call it before the load is on.
-    pub async fn bind(options: ServerOptions) -> Result<Self, ServeError> {
-        Self::bind_with(options, Inherited::default()).await
-    }
-
-    /// The same, with listeners that the service manager opened: those on TCP stand in for all addresses, the one on a
-    /// Unix socket for that.
-    pub async fn bind_with(options: ServerOptions, inherited: Inherited) -> Result<Self, ServeError> {
+    /// Binds all addresses, or none. Listeners that the service manager opened take their place: those on TCP that of all
+    /// addresses, the one on a Unix socket that of the socket. Blocks for a few file operations: call it before the load is
+    /// on.
+    pub(crate) async fn bind(options: ServerOptions, inherited: Inherited) -> Result<Self, ServeError> {
         let (tcp, unix) = inherited.into_parts()?;
         let gate =
             options.web_config.clone().map(Reloader::new).transpose()?.map(|reloader| Arc::new(Gate::new(reloader)));
@@ -101,24 +101,24 @@ impl Server {
     }
 
     /// The TCP addresses in fact bound: the ports that were given as 0 are known here.
-    pub fn tcp_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+    pub(crate) fn tcp_addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.listeners.iter().map(TcpListener::local_addr).collect()
     }
 
     /// What reads the web configuration again; none where there is none.
     #[must_use]
-    pub fn web_reload(&self) -> Option<WebReload> {
+    pub(crate) fn web_reload(&self) -> Option<WebReload> {
         self.gate.clone().map(WebReload)
     }
 
     /// The Unix socket's file.
     #[must_use]
-    pub fn socket_path(&self) -> Option<&Path> {
+    pub(crate) fn socket_path(&self) -> Option<&Path> {
         self.socket.as_ref().map(Socket::path)
     }
 
     /// Serves `source` until `stopping` says so; returns after the last connection ended or was cut.
-    pub async fn run(self, source: Arc<dyn Source>, stopping: Stopping) {
+    pub(crate) async fn run(self, source: Arc<dyn Source>, stopping: Stopping) {
         let Self { listeners, socket, gate, options } = self;
         let ServerOptions { telemetry_path, tcp_limits, unix_limits, .. } = options;
 

@@ -1,26 +1,26 @@
 //! What the server shows. The daemon implements [`Source`]; nothing in `serve` knows where the data comes from.
 
-use super::{
-    filter::Filter,
-    hub::{Subscription, TooManySubscribers},
-    snapshot::Snapshot,
+use crate::{
+    event::{filter::Filter, snapshot::Snapshot},
+    metrics::Format,
+    sink::hub::{Subscription, TooManySubscribers},
 };
-use crate::metrics::Format;
 use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 
 /// Any error of a [`Source`], kept whole so that its chain reaches the log.
-pub type SourceError = Box<dyn Error + Send + Sync + 'static>;
+pub(crate) type SourceError = Box<dyn Error + Send + Sync + 'static>;
 
 /// Why the daemon cannot serve yet (or any more), in words for an operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub struct NotReady {
+pub(crate) struct NotReady {
     reason: Cow<'static, str>,
 }
 
 impl NotReady {
     /// `reason` is shown as it is to whoever asks `/-/ready`: one line, no secrets.
-    pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
+    #[cfg_attr(not(test), expect(dead_code, reason = "a daemon that serves is ready; made-up sources are not"))]
+    pub(crate) fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into() }
     }
 }
@@ -28,7 +28,7 @@ impl NotReady {
 /// The data behind the routes.
 ///
 /// Every method may block: the server calls it on a blocking thread. A panic in one costs that request a 500, no more.
-pub trait Source: Send + Sync + 'static {
+pub(crate) trait Source: Send + Sync + 'static {
     /// All metrics in this format. Never called twice at the same time.
     fn metrics(&self, format: Format) -> Result<String, SourceError>;
 

@@ -39,23 +39,23 @@ mod live;
 mod tests;
 
 /// Set in an id that belongs to a v1 hierarchy. kernfs ids are counted up from 1, they do not get there.
-pub use rstmon_common::limits::CGROUP_V1_FLAG;
+pub(crate) use rstmon_common::limits::CGROUP_V1_FLAG;
 
 /// What resolving may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Answers that are kept.
-    pub known: NonZeroUsize,
+    pub(crate) known: NonZeroUsize,
     /// Ids without an answer that are kept.
-    pub missing: NonZeroUsize,
+    pub(crate) missing: NonZeroUsize,
     /// Where a walk stops.
-    pub bounds: Bounds,
+    pub(crate) bounds: Bounds,
     /// The least time from one walk of a hierarchy to the next.
-    pub walk_interval: Duration,
+    pub(crate) walk_interval: Duration,
     /// A walk that took `t` is not repeated within `walk_share * t`: 100 keeps walking below 1 % of one CPU.
-    pub walk_share: u32,
+    pub(crate) walk_share: u32,
     /// How long an id that a walk did not find is taken to be gone.
-    pub gone_for: Duration,
+    pub(crate) gone_for: Duration,
 }
 
 impl Default for Limits {
@@ -73,22 +73,22 @@ impl Default for Limits {
 
 /// What resolving has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
+pub(crate) struct Stats {
     /// Ids that were found through their owner's `/proc/<pid>/cgroup`.
-    pub found_by_owner: u64,
+    pub(crate) found_by_owner: u64,
     /// Walks that were begun.
-    pub walks: u64,
+    pub(crate) walks: u64,
     /// Walks that could not be: the mount point was not readable.
-    pub failed_walks: u64,
+    pub(crate) failed_walks: u64,
     /// Directories that were visited.
-    pub directories: u64,
+    pub(crate) directories: u64,
     /// Time that walks took.
-    pub walk_time: Duration,
+    pub(crate) walk_time: Duration,
 }
 
 /// Looks up cgroup ids. Not shared: whoever owns it decides where its blocking reads may happen.
 #[derive(Debug)]
-pub struct Resolver {
+pub(crate) struct Resolver {
     procfs: Procfs,
     v2: Tree,
     v1: Option<Tree>,
@@ -129,7 +129,7 @@ enum Word {
 impl Resolver {
     /// A resolver for the hierarchies in `mounts`; `controller` is the one whose v1 hierarchy the flagged ids are of.
     #[must_use]
-    pub fn new(procfs: Procfs, mounts: &Mounts, controller: Option<Controller>, limits: Limits) -> Self {
+    pub(crate) fn new(procfs: Procfs, mounts: &Mounts, controller: Option<Controller>, limits: Limits) -> Self {
         let tree = |line, hierarchy: Option<&Hierarchy>| Tree { line, hierarchy: hierarchy.cloned(), next_walk: None };
         Self {
             procfs,
@@ -143,14 +143,14 @@ impl Resolver {
     }
 
     /// A resolver for what this process sees through `procfs`.
-    pub fn discover(procfs: Procfs, controller: Option<Controller>, limits: Limits) -> Result<Self, MountError> {
+    pub(crate) fn discover(procfs: Procfs, controller: Option<Controller>, limits: Limits) -> Result<Self, MountError> {
         let mounts = Mounts::discover(procfs.root())?;
         Ok(Self::new(procfs, &mounts, controller, limits))
     }
 
     /// Fills the cache with the cgroups that exist, so that the first resets need no look-up and a cgroup that is removed
     /// before its first reset is remembered. Returns how many directories were visited.
-    pub fn prime(&mut self, now: Instant) -> Result<usize, WalkError> {
+    pub(crate) fn prime(&mut self, now: Instant) -> Result<usize, WalkError> {
         let flags: &[u64] = if self.v1.is_some() { &[0, CGROUP_V1_FLAG] } else { &[0] };
         let mut directories = 0;
         for &id in flags {
@@ -163,7 +163,7 @@ impl Resolver {
     /// None for an id that is unknown (0), and one that cannot be found (any more).
     ///
     /// `now` must not run backwards.
-    pub fn resolve(&mut self, cgroup: u64, owner: Option<ProcessRef>, now: Instant) -> Option<Arc<Placement>> {
+    pub(crate) fn resolve(&mut self, cgroup: u64, owner: Option<ProcessRef>, now: Instant) -> Option<Arc<Placement>> {
         if cgroup & !CGROUP_V1_FLAG == 0 {
             return None;
         }
@@ -186,14 +186,14 @@ impl Resolver {
 
     /// The answer if it is known already: no reads at all.
     #[must_use]
-    pub fn cached(&self, cgroup: u64) -> Option<Arc<Placement>> {
+    pub(crate) fn cached(&self, cgroup: u64) -> Option<Arc<Placement>> {
         let believed = || self.missing.peek(&cgroup).and_then(|missing| missing.believed.as_ref());
         self.known.peek(&cgroup).or_else(believed).cloned()
     }
 
     /// What it has cost so far.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         self.stats
     }
 
@@ -316,7 +316,7 @@ fn is_v1(cgroup: u64) -> bool {
 /// A hierarchy could not be listed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot list the cgroups at {path}", path = path.display())]
-pub struct WalkError {
+pub(crate) struct WalkError {
     path: PathBuf,
     source: io::Error,
 }

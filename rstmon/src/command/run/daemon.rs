@@ -1,59 +1,49 @@
 //! What the daemon serves.
 
 use crate::{
-    command::{
-        doctor,
-        monitor::{Monitor, lock},
-    },
+    event::{filter::Filter, line::event_line, snapshot::Snapshot},
     metrics::Format,
+    monitor::{Monitor, doctor::Report},
     sandbox::Sandbox,
-    serve::{
-        DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES, Hub, NotReady, Source, SourceError, Subscription,
-        TooManySubscribers, event::Event, event_line, filter::Filter, history::History, snapshot::Snapshot,
+    serve::{NotReady, Source, SourceError},
+    sink::{
+        History, Hub, Sinks,
+        hub::{Subscription, TooManySubscribers},
     },
 };
 use jiff::Timestamp;
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-/// The monitor, its memory of events and those who watch.
+/// The monitor and the sinks of its events.
 pub(super) struct Daemon {
     monitor: Arc<Monitor>,
-    history: Mutex<History>,
-    hub: Hub,
+    history: Arc<History>,
+    hub: Arc<Hub>,
+    sinks: Arc<Sinks>,
     sandbox: Sandbox,
 }
 
 impl Daemon {
     pub(super) fn new(monitor: Arc<Monitor>, history: usize, sandbox: Sandbox) -> Self {
-        Self {
-            monitor,
-            history: Mutex::new(History::new(history)),
-            hub: Hub::new(DEFAULT_MAX_SUBSCRIBERS, DEFAULT_QUEUE_LINES),
-            sandbox,
-        }
+        let (history, hub) = (Arc::new(History::new(history)), Arc::new(Hub::default()));
+        let sinks = Arc::new(Sinks::new(vec![Arc::clone(&hub) as _, Arc::clone(&history) as _]));
+        Self { monitor, history, hub, sinks, sandbox }
     }
 
-    /// Remembers so many events from now on.
+    /// Where the monitor's events go.
+    pub(super) fn sinks(&self) -> Arc<Sinks> {
+        Arc::clone(&self.sinks)
+    }
+
+    /// Remembers at most `events` events from now on.
     pub(super) fn resize_history(&self, events: usize) {
-        lock(&self.history).resize(events);
-    }
-
-    /// Remembers an event and shows it to those who watch; it is put into JSON only for them.
-    pub(super) fn publish(&self, event: Event) {
-        let event = Arc::new(event);
-        // Both under one lock: who subscribes gets each event from exactly one of the two.
-        let mut history = lock(&self.history);
-        self.hub.publish(&event);
-        history.push(event);
+        self.history.resize(events);
     }
 }
 
 impl Source for Daemon {
     fn metrics(&self, format: Format) -> Result<String, SourceError> {
-        Ok(self.monitor.metrics(self.hub.slow_subscriber_lost(), self.hub.subscribers_cut(), format)?)
+        Ok(self.monitor.metrics(self.sinks.losses(), self.hub.subscribers_cut(), format)?)
     }
 
     fn ready(&self) -> Result<(), NotReady> {
@@ -62,23 +52,22 @@ impl Source for Daemon {
     }
 
     fn doctor(&self) -> serde_json::Value {
-        let report =
-            doctor::Report::of_daemon(self.monitor.hooks(), self.monitor.missing_fields(), self.monitor.aspects())
-                .confined(&self.sandbox);
+        let report = Report::of_daemon(self.monitor.hooks(), self.monitor.missing_fields(), self.monitor.aspects())
+            .with(self.sandbox.checks());
         serde_json::to_value(report).unwrap_or_default()
     }
 
     fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send> {
-        let events = lock(&self.history).since(since, Timestamp::now());
+        let events = self.history.since(since, Timestamp::now());
         Box::new(events.into_iter().filter_map(|event| event_line(&event)))
     }
 
     fn snapshot(&self) -> Result<Snapshot, SourceError> {
-        Ok(self.monitor.snapshot(self.hub.slow_subscriber_lost())?)
+        Ok(self.monitor.snapshot(&self.sinks.losses())?)
     }
 
     fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {
-        let remembered = lock(&self.history);
-        self.hub.subscribe(filter, remembered.last(history))
+        // Between events, so that each event is either remembered or still to come, and never both.
+        self.sinks.between_events(|| self.hub.subscribe(filter, self.history.last(history)))
     }
 }

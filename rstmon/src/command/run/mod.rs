@@ -1,21 +1,28 @@
 //! `rstmon run`: the daemon.
 
 mod daemon;
-mod heart;
 mod notify;
-mod reload;
 mod renewal;
 
-use super::{Failure, cli::RunArguments, config::Config, confine, logging, monitor::Monitor, stream};
+use super::{Failure, cli::RunArguments};
 use crate::{
-    sandbox::Sandbox,
+    config::{
+        Config, Overrides,
+        logging::{self, Logging},
+    },
+    host::terminal,
+    monitor::{
+        Monitor,
+        liveness::{self, LivenessRounds},
+        signals::Termination,
+    },
+    sandbox::{Sandbox, confine},
     serve::{
         Inherited, Limits, ListenAddress, ServeError, Server, ServerOptions, SocketOptions, TelemetryPath, stop_signal,
         web_config,
     },
 };
 use daemon::Daemon;
-use heart::Heart;
 use notify::Notifier;
 use renewal::Renewal;
 use std::{
@@ -25,48 +32,49 @@ use std::{
     time::Instant,
 };
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{SignalKind, signal},
     task::{JoinHandle, spawn_blocking},
 };
 
 /// Validates the configuration, or runs until SIGTERM or SIGINT.
-pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
-    let config = Config::load_for_run(arguments)?;
+pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    let overrides = arguments.overrides();
+    let config = Config::load_for_run(&overrides)?;
     let options = server_options(&config)?;
     let web = config.web.config_file.as_deref().map(web_config::check).transpose()?.unwrap_or_default();
     if arguments.check {
-        // Not invalid: the daemon would start with it, and count.
+        // Not an error: the daemon starts with such a certificate, and counts.
         if let (Some(path), Some(problem)) = (&config.web.config_file, web.out_of_date) {
-            stream::note(&format!("{}: {problem}: clients will refuse it", path.display()));
+            terminal::note(&format!("{}: {problem}: clients will refuse it", path.display()));
         }
-        return stream::print("the configuration is valid");
+        return Ok(terminal::print("the configuration is valid")?);
     }
     let logging = logging::start(&config.log);
     let notifier = Notifier::from_environment();
     let inherited = Inherited::from_environment().map_err(ServeError::from)?;
-    // One thread: the event path has threads of its own, and what blocks goes to the blocking pool, which starts its
-    // threads as needed, i.e. after privileges were given up.
+    // One thread: the event path has threads of its own, and blocking work goes to the blocking pool, which starts its
+    // threads on demand, after privileges were given up.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(8)
         .build()
         .map_err(Failure::io("cannot start the runtime"))?;
-    let setup = Setup { arguments: arguments.clone(), config, options, web_files: web.files, inherited, logging };
+    let setup = Setup { overrides, config, options, web_files: web.files, inherited, logging };
     let result = runtime.block_on(serve(setup, &notifier));
     // A thread of the pool that hangs must not keep the process.
     runtime.shutdown_background();
     result
 }
 
-/// What the daemon is made from.
+/// All that the daemon is made from.
 struct Setup {
-    arguments: RunArguments,
+    overrides: Overrides,
     config: Config,
     options: ServerOptions,
     /// Files of the web configuration.
     web_files: Vec<PathBuf>,
     inherited: Inherited,
-    logging: logging::Logging,
+    logging: Logging,
 }
 
 fn server_options(config: &Config) -> Result<ServerOptions, Failure> {
@@ -82,41 +90,25 @@ fn server_options(config: &Config) -> Result<ServerOptions, Failure> {
     })
 }
 
-/// Signals that the daemon heeds.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn catch() -> Result<Self, Failure> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(Failure::io("cannot handle SIGTERM"))?,
-            interrupt: signal(SignalKind::interrupt()).map_err(Failure::io("cannot handle SIGINT"))?,
-            hangup: signal(SignalKind::hangup()).map_err(Failure::io("cannot handle SIGHUP"))?,
-        })
-    }
-}
-
 async fn serve(setup: Setup, notifier: &Notifier) -> Result<(), Failure> {
     let started = Instant::now();
-    let mut signals = Signals::catch()?;
-    let Setup { arguments, config, options, web_files, inherited, logging } = setup;
+    let mut termination = Termination::catch().map_err(Failure::io("cannot handle signals"))?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("cannot handle SIGHUP"))?;
+    let Setup { overrides, config, options, web_files, inherited, logging } = setup;
 
-    let server = Server::bind_with(options, inherited).await?;
-    let (monitor, events) = Monitor::attach(&config)?;
+    let server = Server::bind(options, inherited).await?;
+    let (monitor, events) = Monitor::attach(&config.monitor_options()?)?;
     let monitor = Arc::new(monitor);
-    let read_again = web_files.iter().map(PathBuf::as_path).chain(iter::once(arguments.config.file()));
+    let read_again = web_files.iter().map(PathBuf::as_path).chain(iter::once(overrides.file()));
     let notify = notifier.path();
-    let sandbox = confine::confine(&config, &confine::serving(read_again, server.socket_path(), notify.as_deref()))?;
+    let reach = confine::serving(read_again, server.socket_path(), notify.as_deref());
+    let sandbox = confine::confine(config.security.sandbox, &reach)?;
 
     let daemon = Arc::new(Daemon::new(Arc::clone(&monitor), config.history.events, sandbox.clone()));
-    let sink = Arc::clone(&daemon);
-    let watching = monitor.watch(events, move |event| sink.publish(event))?;
+    let event_path = monitor.watch(events, daemon.sinks())?;
     let status = announce(&server, &monitor, &sandbox, started);
     let renewal = Arc::new(Renewal::new(
-        arguments,
+        overrides,
         config,
         logging,
         Arc::clone(&monitor),
@@ -127,16 +119,15 @@ async fn serve(setup: Setup, notifier: &Notifier) -> Result<(), Failure> {
     let (stopper, stopping) = stop_signal();
     let mut serving = tokio::spawn(server.run(daemon, stopping));
     notifier.ready(&status);
-    let mut heart = Heart::new(heart::period(sd_notify::watchdog_enabled()), || {
-        heart::check(Arc::clone(&monitor), watching.pulse())
+    let mut liveness = LivenessRounds::new(liveness::period(sd_notify::watchdog_enabled()), || {
+        liveness::check(Arc::clone(&monitor), event_path.liveness())
     });
     let mut renewing: Option<JoinHandle<String>> = None;
     let why = loop {
         tokio::select! {
-            _ = signals.terminate.recv() => break "SIGTERM",
-            _ = signals.interrupt.recv() => break "SIGINT",
+            signal = termination.received() => break signal,
             _ = &mut serving => break SERVER_ENDED,
-            _ = signals.hangup.recv(), if renewing.is_none() => {
+            _ = hangup.recv(), if renewing.is_none() => {
                 notifier.reloading();
                 let renewal = Arc::clone(&renewal);
                 renewing = Some(spawn_blocking(move || renewal.renew()));
@@ -145,9 +136,9 @@ async fn serve(setup: Setup, notifier: &Notifier) -> Result<(), Failure> {
                 renewing = None;
                 notifier.ready(&format!("{status}{remark}"));
             }
-            beat = heart.beat() => match beat {
+            round = liveness.round() => match round {
                 Ok(()) => notifier.alive(),
-                Err(ill) => tracing::error!(%ill, "no sign of life for the watchdog"),
+                Err(error) => tracing::error!(%error, "the watchdog is not notified"),
             }
         }
     };
@@ -158,8 +149,8 @@ async fn serve(setup: Setup, notifier: &Notifier) -> Result<(), Failure> {
         // A panic in the server has been reported by the panic hook.
         let _ = serving.await;
     }
-    drop(heart);
-    drop(watching);
+    drop(liveness);
+    drop(event_path);
     tracing::info!("stopped, all hooks detached");
     if why == SERVER_ENDED { Err(Failure::ServerEnded) } else { Ok(()) }
 }

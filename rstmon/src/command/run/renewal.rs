@@ -1,24 +1,25 @@
-//! SIGHUP, done: reads the configuration and the web configuration again and puts into force what can change.
+//! SIGHUP: reads the configuration and the web configuration again and applies what can change at run time.
 //!
-//! Hooks and counters are not touched. A file that is wrong is refused as a whole, and the old one stays in force.
+//! Hooks and counters are not touched. A file with an error is refused as a whole, and the previous one stays in force.
 
-use super::{daemon::Daemon, reload::Plan, server_options};
+use super::{daemon::Daemon, server_options};
 use crate::{
-    command::{
-        Failure,
-        cli::RunArguments,
-        config::Config,
+    command::Failure,
+    config::{
+        Config, Overrides,
         logging::{self, Logging},
-        monitor::{Monitor, lock},
+        reload::Plan,
     },
+    monitor::Monitor,
     serve::WebReload,
+    sync::lock,
 };
 use std::sync::{Arc, Mutex};
 
 /// All that a reload may change.
 pub(super) struct Renewal {
-    arguments: RunArguments,
-    /// What is in force.
+    overrides: Overrides,
+    /// The configuration in force.
     config: Mutex<Config>,
     logging: Logging,
     monitor: Arc<Monitor>,
@@ -28,19 +29,19 @@ pub(super) struct Renewal {
 
 impl Renewal {
     pub(super) fn new(
-        arguments: RunArguments,
+        overrides: Overrides,
         config: Config,
         logging: Logging,
         monitor: Arc<Monitor>,
         daemon: Arc<Daemon>,
         web: Option<WebReload>,
     ) -> Self {
-        Self { arguments, config: Mutex::new(config), logging, monitor, daemon, web }
+        Self { overrides, config: Mutex::new(config), logging, monitor, daemon, web }
     }
 
-    /// Reads everything again; returns what the service manager's status line should say besides. Blocks.
+    /// Reads everything again, and returns remarks for the service manager's status line. Blocks.
     pub(super) fn renew(&self) -> String {
-        // Joined, each has the separator in front.
+        // The empty first one puts a separator in front of each remark.
         let mut remarks = vec![String::new()];
         match self.read() {
             Ok(new) => {
@@ -66,7 +67,7 @@ impl Renewal {
     }
 
     fn read(&self) -> Result<Config, Failure> {
-        let config = Config::load_for_run(&self.arguments)?;
+        let config = Config::load_for_run(&self.overrides)?;
         server_options(&config)?;
         Ok(config)
     }

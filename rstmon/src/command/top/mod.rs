@@ -12,8 +12,12 @@ mod terminal;
 mod testing;
 mod view;
 
-use super::{Failure, cli::TopArguments, config::Config, duration, failure::UsageError, logging};
-use crate::serve::filter::Filter;
+use super::{Failure, cli::TopArguments, failure::UsageError};
+use crate::{
+    config::{Config, logging},
+    event::filter::Filter,
+    query::duration,
+};
 use crossterm::event::{self, Event};
 use feed::Feed;
 use input::{Action, action};
@@ -32,8 +36,6 @@ use terminal::Screen;
 use tui_input::backend::crossterm::EventHandler as _;
 use view::{Regions, Target, columns::columns, look::Look};
 
-pub use state::group::Group;
-
 /// Ten frames a second, at most.
 const FRAME: Duration = Duration::from_millis(100);
 /// Updates taken in before the next frame: more than the queue holds, so that a flood cannot stop the drawing.
@@ -42,9 +44,10 @@ const UPDATES_A_FRAME: usize = 8192;
 const ONCE: Duration = Duration::from_secs(1);
 
 /// Shows the view until it is left, or prints it once.
-pub fn run(arguments: &TopArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
-    let span = arguments.watch_for.as_deref().map(duration::parse).transpose()?.unwrap_or(ONCE);
+    let span =
+        arguments.watch_for.as_deref().map(duration::parse).transpose().map_err(UsageError::from)?.unwrap_or(ONCE);
     let once = arguments.once || arguments.json;
     if !arguments.speed.is_finite() || arguments.speed < 0.0 {
         return Err(UsageError::Speed { factor: arguments.speed }.into());
@@ -52,7 +55,7 @@ pub fn run(arguments: &TopArguments) -> Result<(), Failure> {
     if !once && (!io::stdin().is_terminal() || !io::stdout().is_terminal()) {
         return Err(UsageError::NoTerminal.into());
     }
-    let config = Config::load(&arguments.source.config)?;
+    let config = Config::load(&arguments.source.config.overrides())?;
     let look = Look::of_environment(arguments.ascii);
     if once {
         logging::start(&config.log);
@@ -75,7 +78,7 @@ fn feed(arguments: &TopArguments, config: &Config, speed: f64) -> Result<Feed, F
         return Feed::alone(config);
     }
     match Feed::daemon(config) {
-        Err(error) if arguments.source.watches_alone(&error) => Feed::alone(config),
+        Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() => Feed::alone(config),
         result => result,
     }
 }

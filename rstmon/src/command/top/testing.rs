@@ -1,12 +1,13 @@
 //! Made-up snapshots and events for tests.
 
 use crate::{
+    event::{
+        Event,
+        snapshot::{Count, Degraded, EventsLost, SNAPSHOT_SCHEMA, SeriesCount, Snapshot},
+        testing::event_with,
+    },
     explain::Cause,
     model::{Direction, Family},
-    serve::{
-        event::Event,
-        snapshot::{Count, Degraded, EventsLost, SNAPSHOT_SCHEMA, SeriesCount, Snapshot},
-    },
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -44,7 +45,11 @@ pub(super) fn snapshot<'a>(second: u32, series: impl IntoIterator<Item = (&'a st
         trend_step_seconds: 5,
         sent: Count { total: series.iter().map(|series| series.count.total).sum(), trend: vec![12; 13] },
         received: Count { total: 3, trend: vec![0, 3] },
-        events_lost: EventsLost { ring_full: 0, rate_limited: 12, slow_subscriber: 0 },
+        events_lost: EventsLost {
+            rate_limited: 12,
+            sinks: [("slow_subscriber".to_owned(), 0)].into(),
+            ..EventsLost::default()
+        },
         count_overflow: 0,
         uncounted: Some(0),
         degraded: vec![Degraded {
@@ -57,18 +62,15 @@ pub(super) fn snapshot<'a>(second: u32, series: impl IntoIterator<Item = (&'a st
 
 /// An event of such a series.
 pub(super) fn event(second: u32, process: &str, port: u16, remote: &str) -> Event {
-    serde_json::from_value(json!({
-        "schema": 1, "time": at(second), "direction": "sent", "reason": "tcp_abort_on_close", "state": "established",
-        "socket": "full", "family": if remote.contains(':') { "ipv6" } else { "ipv4" },
+    event_with(json!({
+        "time": at(second), "family": if remote.contains(':') { "ipv6" } else { "ipv4" },
         "local": {"address": "10.0.0.1", "port": port}, "remote": {"address": remote, "port": 50_000 + second},
         "service_port": port, "role": "accepted", "netns": 4_026_531_840_u32, "uid": 1000,
-        "owner": {"process": process, "pid": 4711, "provenance": "current", "unit": "tomcat.service", "cgroup": 7461},
+        "owner": {"process": process, "cgroup": 7461},
         "evidence": {
             "age_ms": 1532, "send_idle_ms": 12, "receive_idle_ms": 3, "unread_bytes": 4096, "unacked_bytes": 0,
             "sent_bytes": 210, "received_bytes": 65_536, "rtt_us": 240, "facts": ["active", "process_context"],
         },
-        "cause": "closed_with_unread_data", "confidence": "certain", "severity": "harmful",
         "sentence": format!("{process}[4711] closed the connection with 4096 bytes unread"),
     }))
-    .expect("a valid event")
 }

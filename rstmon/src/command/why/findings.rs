@@ -2,9 +2,9 @@
 
 use super::stories::{Story, Who};
 use crate::{
+    event::Event,
     explain::{Cause, Confidence, Severity},
     model::Direction,
-    serve::event::Event,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -109,7 +109,7 @@ mod tests {
     use super::{Finding, findings};
     use crate::{
         command::why::{stories::stories, testing::event},
-        serve::{event::Event, filter::Filter},
+        event::{Event, filter::Filter},
     };
     use serde_json::json;
     use std::sync::Arc;

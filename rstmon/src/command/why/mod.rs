@@ -12,16 +12,21 @@ mod stories;
 #[cfg(test)]
 mod testing;
 
-use super::{Failure, cli::WhyArguments, config::Config, duration, logging, stream};
-use crate::serve::filter::Filter;
+use super::{Failure, UsageError, cli::WhyArguments};
+use crate::{
+    config::{Config, logging},
+    event::filter::Filter,
+    host::terminal,
+    query::duration,
+};
 use jiff::tz::TimeZone;
 
 /// Prints the diagnosis.
-pub fn run(arguments: &WhyArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
-    let since = duration::parse(&arguments.since)?;
-    let watch_for = arguments.watch_for.as_deref().map(duration::parse).transpose()?;
-    let config = Config::load(&arguments.source.config)?;
+    let since = duration::parse(&arguments.since).map_err(UsageError::from)?;
+    let watch_for = arguments.watch_for.as_deref().map(duration::parse).transpose().map_err(UsageError::from)?;
+    let config = Config::load(&arguments.source.config.overrides())?;
     logging::start(&config.log);
     let seen = match (&arguments.replay, watch_for) {
         (Some(path), _) => source::replay(path)?,
@@ -34,7 +39,7 @@ pub fn run(arguments: &WhyArguments) -> Result<(), Failure> {
     let text = if arguments.json {
         serde_json::to_string_pretty(&report).map_err(Failure::json)?
     } else {
-        page::page(&report, &TimeZone::system(), stream::colour(), stream::width())
+        page::page(&report, &TimeZone::system(), terminal::colour(), terminal::width())
     };
-    stream::print(&text)
+    Ok(terminal::print(&text)?)
 }

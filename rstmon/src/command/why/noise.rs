@@ -148,7 +148,7 @@ mod tests {
             stories::stories,
             testing::{event, received_from},
         },
-        serve::{event::Event, filter::Filter},
+        event::{Event, filter::Filter},
     };
     use serde_json::{Value, json};
     use std::sync::Arc;

@@ -4,15 +4,16 @@
 use super::{
     findings::{Finding, findings},
     noise::{Benign, Ear, sum_up},
-    source::{Full, Seen, Source},
+    source::{Full, Seen},
     stories::{Story, stories},
 };
 use crate::{
+    event::filter::Filter,
     explain::{
         Severity,
         catalogue::{Remedy, Sees},
     },
-    serve::filter::Filter,
+    query::Origin,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -36,7 +37,8 @@ pub(super) struct Report {
     schema: u32,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
-    pub(super) source: Source,
+    #[serde(rename = "source")]
+    pub(super) origin: Origin,
     /// Resets looked at.
     pub(super) events: u64,
     /// Resets that the filter left out.
@@ -62,7 +64,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(seen: Seen, filter: &Filter) -> Self {
-        let Seen { events, source, since, until, hidden, lost, memory_full, overflows, listeners } = seen;
+        let Seen { events, origin, since, until, hidden, lost, memory_full, overflows, listeners } = seen;
         let (stories, excluded) = stories(&events, filter);
         let mut severities = BTreeMap::new();
         for story in &stories {
@@ -84,7 +86,7 @@ impl Report {
             schema: SCHEMA,
             since,
             until,
-            source,
+            origin,
             events: stories.len() as u64,
             excluded,
             lost,

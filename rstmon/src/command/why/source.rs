@@ -1,59 +1,20 @@
-//! Where the events of a diagnosis come from.
+//! The events of a diagnosis, from each origin.
 
 use crate::{
-    command::{
-        Failure,
-        config::Config,
-        confine, doctor,
-        follow::Line,
-        monitor::{Monitor, lock},
-        recording::Recording,
-        stream::{note, runtime},
-    },
-    metrics::{kernel, listeners},
-    serve::{Client, event::Event, history::History},
+    command::Failure,
+    config::Config,
+    event::{Event, line::StreamLine, recording::Recording},
+    host::{counters, listeners, terminal::note},
+    monitor::{doctor::Report, signals::Termination},
+    query::{self, Origin, local},
+    serve::Client,
+    sink::{History, Sink as _, Sinks},
 };
 use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Serialize, Serializer};
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval, sleep},
-};
-
-/// Who saw the events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The daemon behind this socket.
-    Daemon(PathBuf),
-    /// This process.
-    Watched,
-    /// This recording.
-    Recorded(PathBuf),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Daemon(path) => write!(f, "the daemon at {}", path.display()),
-            Self::Watched => f.write_str("this host, watched"),
-            Self::Recorded(path) => write!(f, "the recording {}", path.display()),
-        }
-    }
-}
-
-impl Serialize for Source {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+use serde::Serialize;
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use tokio::time::sleep;
 
 /// A port whose listeners dropped something, or whose accept queue is full now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -67,18 +28,18 @@ pub(super) struct Full {
     pub(super) drops: u64,
 }
 
-/// Events, where they are from, and what else is known of that time.
+/// Events with their origin, and what else is known of that time.
 pub(super) struct Seen {
-    /// Oldest first, also those that are of no interest.
+    /// Oldest first, not yet filtered.
     pub(super) events: Vec<Arc<Event>>,
-    pub(super) source: Source,
+    pub(super) origin: Origin,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
     /// What this host cannot show.
     pub(super) hidden: Vec<String>,
     /// Events that are known to be missing; `None` where that is not known.
     pub(super) lost: Option<u64>,
-    /// As many events as are remembered: there may have been older ones.
+    /// Whether the memory was full, so that older events may have been forgotten.
     pub(super) memory_full: bool,
     /// How much the kernel's counters of full accept queues grew; only while watching.
     pub(super) overflows: BTreeMap<&'static str, u64>,
@@ -86,16 +47,13 @@ pub(super) struct Seen {
     pub(super) listeners: Vec<Full>,
 }
 
-/// Counters that tell of accept queues that were full without a reset.
+/// Counters that grow when an accept queue is full, also without a reset.
 const OVERFLOWS: [&str; 2] = ["ListenOverflows", "ListenDrops"];
 /// Events kept while watching, whatever the daemon is configured to remember.
 const KEPT: usize = 50_000;
-/// How often the counts are read while watching: a count map that stays full would lump the rate limits together.
-const READ_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What the daemon remembers.
+/// The events that the daemon remembers.
 pub(super) fn remember(config: &Config, since: Duration) -> Result<Seen, Failure> {
-    runtime()?.block_on(async {
+    query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
         let mut lines = client
             .history(since)
@@ -109,18 +67,18 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<Seen, Failure
             }
         }
         let until = Timestamp::now();
-        let hidden = match serde_json::from_value::<doctor::Report>(client.doctor().await?) {
+        let hidden = match serde_json::from_value::<Report>(client.doctor().await?) {
             Ok(report) => report.hidden(),
             Err(error) => {
-                tracing::warn!(%error, "the daemon's doctor does not speak this version's words");
+                tracing::warn!(%error, "the daemon's doctor report has another form than this version's");
                 vec!["what the daemon's own `rstmon doctor` says".to_owned()]
             }
         };
         Ok(Seen {
-            // More than this configuration allows come from a daemon with another one, of which nothing is known.
+            // More events than this configuration allows come from a daemon with another configuration, which is unknown.
             memory_full: events.len() == config.history.events,
             events,
-            source: Source::Daemon(config.socket.path.clone()),
+            origin: Origin::Daemon(config.socket.path.clone()),
             since: before(until, since),
             until,
             hidden,
@@ -131,62 +89,55 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<Seen, Failure
     })
 }
 
-/// What happens from now on, alone. SIGINT and SIGTERM end it early, with a report.
+/// The events from now on, from a probe in this process. SIGINT and SIGTERM end it early, with a report.
 pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
-    let (monitor, events) = Monitor::attach(config)?;
-    let monitor = Arc::new(monitor);
-    confine::confine(config, &confine::watching())?;
-    let runtime = runtime()?;
-    // Before anybody is told to press Ctrl-C.
-    let signals = {
+    let attached = local::attach(config)?;
+    let runtime = query::runtime()?;
+    // Before the note invites the user to press Ctrl-C.
+    let mut signals = {
         let _in = runtime.enter();
-        Signals::catch()?
+        Termination::catch().map_err(Failure::io("cannot handle signals"))?
     };
-    let memory = Arc::new(Mutex::new((History::new(KEPT), 0_u64)));
-    let sink = Arc::clone(&memory);
-    let watching = monitor.watch(events, move |event| {
-        let (history, seen) = &mut *lock(&sink);
-        history.push(Arc::new(event));
-        *seen += 1;
-    })?;
-    let (since, before) = (Timestamp::now(), kernel::read().unwrap_or_default());
+    let history = Arc::new(History::new(KEPT));
+    let sink = Arc::clone(&history);
+    let alone = attached.watch(Arc::new(Sinks::new(vec![sink])))?;
+    let (since, before) = (Timestamp::now(), counters::read().unwrap_or_default());
     note(&format!("watching resets on this host for {}s; Ctrl-C reports now", span.as_secs()));
-    let counted = runtime.block_on(wait(&monitor, span, signals))?;
+    let counted = runtime.block_on(alone.until(async {
+        tokio::select! {
+            () = sleep(span) => {}
+            _ = signals.received() => {}
+        }
+    }))?;
     // Ends the threads: what is still in the ring gets into the history.
-    drop(watching);
-    let after = kernel::read().unwrap_or_default();
+    let monitor = alone.finish();
+    let after = counters::read().unwrap_or_default();
     let growth =
         |name| after.get(name).zip(before.get(name)).map_or(0, |(after, before)| after.saturating_sub(*before));
     let until = Timestamp::now();
-    let (events, seen) = {
-        let memory = lock(&memory);
-        (memory.0.since(Duration::MAX, until), memory.1)
-    };
+    let events = history.since(Duration::MAX, until);
     Ok(Seen {
-        memory_full: seen > events.len() as u64,
+        memory_full: history.taken() > events.len() as u64,
         events,
-        source: Source::Watched,
+        origin: Origin::Local,
         since,
         until,
-        hidden: doctor::Report::of_daemon(monitor.hooks(), monitor.missing_fields(), monitor.aspects()).hidden(),
-        lost: Some(counted.saturating_sub(seen)),
+        hidden: Report::of_daemon(monitor.hooks(), monitor.missing_fields(), monitor.aspects()).hidden(),
+        lost: Some(counted.saturating_sub(history.taken())),
         overflows: OVERFLOWS.into_iter().map(|name| (name, growth(name))).filter(|(_, grown)| *grown > 0).collect(),
         listeners: full_listeners(),
     })
 }
 
-/// What was recorded, here or elsewhere, now or long ago.
+/// The events of a recording.
 pub(super) fn replay(path: &Path) -> Result<Seen, Failure> {
     let mut recording = Recording::open(path)?;
-    let mut history = History::new(KEPT);
-    let (mut seen, mut lost) = (0_u64, 0_u64);
+    let history = History::new(KEPT);
+    let mut lost = 0_u64;
     while let Some(line) = recording.next_line()? {
         match line {
-            Line::Event(event) => {
-                history.push(Arc::from(event));
-                seen += 1;
-            }
-            Line::Lost { lost: more } => lost = lost.saturating_add(more),
+            StreamLine::Event(event) => history.take(&Arc::from(event)),
+            StreamLine::Lost(more) => lost = lost.saturating_add(more),
         }
     }
     if let Some(complaint) = recording.complaint() {
@@ -196,49 +147,17 @@ pub(super) fn replay(path: &Path) -> Result<Seen, Failure> {
     let times = || events.iter().map(|event| event.time);
     let (since, until) = (times().min().unwrap_or(Timestamp::MIN), times().max().unwrap_or(Timestamp::MAX));
     Ok(Seen {
-        memory_full: seen > events.len() as u64,
+        memory_full: history.taken() > events.len() as u64,
         events,
-        source: Source::Recorded(path.to_owned()),
+        origin: Origin::Recording(path.to_owned()),
         since,
         until,
-        // A recording does not tell what its host could not show.
+        // What the recording's host could not show is not part of a recording.
         hidden: Vec::new(),
         lost: Some(lost),
         overflows: BTreeMap::new(),
         listeners: Vec::new(),
     })
-}
-
-/// What ends a watch early.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn catch() -> Result<Self, Failure> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(Failure::io("cannot handle SIGINT"))?,
-            terminate: signal(SignalKind::terminate()).map_err(Failure::io("cannot handle SIGTERM"))?,
-        })
-    }
-}
-
-/// Waits, and returns the exact number of resets, sent and received.
-async fn wait(monitor: &Monitor, span: Duration, mut signals: Signals) -> Result<u64, Failure> {
-    let end = sleep(span);
-    tokio::pin!(end);
-    let mut tick = interval(READ_INTERVAL);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = &mut end => break,
-            _ = signals.interrupt.recv() => break,
-            _ = signals.terminate.recv() => break,
-            _ = tick.tick() => { monitor.read_counts()?; }
-        }
-    }
-    monitor.read_counts()
 }
 
 /// Listeners that dropped something or whose queue is full; none where the kernel does not tell.

@@ -4,10 +4,9 @@
 //! receiver's where nobody sent it: a refused attempt concerns the process that tried to connect.
 
 use crate::{
+    event::{Endpoint, Event, filter::Filter},
     explain::{Cause, Confidence, Severity},
     model::Direction,
-    serve::event::{Endpoint, Event},
-    serve::filter::Filter,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -180,7 +179,7 @@ mod tests {
     use super::{Filter, Story, stories};
     use crate::{
         command::why::testing::{event, received_from},
-        serve::event::Event,
+        event::Event,
     };
     use serde_json::json;
     use std::sync::Arc;

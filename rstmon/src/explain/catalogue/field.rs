@@ -4,15 +4,15 @@ use crate::explain::cause::Cause;
 
 /// A story from the field and the verdicts that it can turn out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldCause {
+pub(crate) struct FieldCause {
     /// The story, as it is told before anybody has evidence.
-    pub story: &'static str,
+    pub(crate) story: &'static str,
     /// The causes to look at, most telling first.
-    pub causes: &'static [Cause],
+    pub(crate) causes: &'static [Cause],
 }
 
 /// The five usual explanations of a reset.
-pub static FIELD_CAUSES: [FieldCause; 5] = [
+pub(crate) static FIELD_CAUSES: [FieldCause; 5] = [
     FieldCause {
         story: "One side quit without closing properly",
         causes: &[Cause::ProcessExit, Cause::ClosedWithUnreadData],

@@ -9,17 +9,17 @@
 
 mod abort;
 mod close;
-pub mod field;
+pub(crate) mod field;
 mod host;
 mod listener;
 mod network;
 mod peer;
 mod protocol;
-pub mod settings;
-pub mod symptom;
+pub(crate) mod settings;
+pub(crate) mod symptom;
 
-use self::{settings::SettingGroup, symptom::Symptom};
 use super::{
+    catalogue::{settings::SettingGroup, symptom::Symptom},
     cause::Cause,
     severity::{Confidence, Severity},
 };
@@ -27,34 +27,34 @@ use serde::Serialize;
 
 /// Everything that is known about one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The cause this entry is about; its id in JSON.
     #[serde(rename = "id")]
-    pub cause: Cause,
+    pub(crate) cause: Cause,
     /// One short line without a full stop: the heading, and the text next to the id in a list.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// Whether a sent or a received reset can have this cause.
-    pub directions: Directions,
+    pub(crate) directions: Directions,
     /// The severity unless the evidence of one reset says otherwise.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// What happened, for somebody who was just woken up.
-    pub what_happened: &'static str,
+    pub(crate) what_happened: &'static str,
     /// The evidence behind the verdict.
-    pub how_known: Known,
+    pub(crate) how_known: Known,
     /// What the application at each end is told.
-    pub sees: Sees,
+    pub(crate) sees: Sees,
     /// What to do, the most useful first. Empty only where nothing needs doing.
-    pub remedies: &'static [Remedy],
+    pub(crate) remedies: &'static [Remedy],
     /// The three classic remedies weighed for this cause; absent where none of them applies.
-    pub classic: Option<Classic>,
+    pub(crate) classic: Option<Classic>,
     /// Causes that are easily confused with this one, or that are seen at the other end.
-    pub see_also: &'static [Cause],
+    pub(crate) see_also: &'static [Cause],
 }
 
 /// The directions in which resets of one cause travel, seen from this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Directions {
+pub(crate) enum Directions {
     /// Only resets that this host sent.
     Sent,
     /// Only resets that this host received.
@@ -66,19 +66,19 @@ pub enum Directions {
 impl Directions {
     /// Whether a reset that this host sent can have the cause.
     #[must_use]
-    pub const fn sent(self) -> bool {
+    pub(crate) const fn sent(self) -> bool {
         matches!(self, Self::Sent | Self::Both)
     }
 
     /// Whether a reset that this host received can have the cause.
     #[must_use]
-    pub const fn received(self) -> bool {
+    pub(crate) const fn received(self) -> bool {
         matches!(self, Self::Received | Self::Both)
     }
 
     /// The word for a column.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Received => "received",
@@ -88,7 +88,7 @@ impl Directions {
 
     /// The phrase that continues "a reset ...".
     #[must_use]
-    pub const fn phrase(self) -> &'static str {
+    pub(crate) const fn phrase(self) -> &'static str {
         match self {
             Self::Sent => "sent by this host",
             Self::Received => "received by this host",
@@ -99,42 +99,42 @@ impl Directions {
 
 /// How a cause is recognised and how sure that makes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Known {
+pub(crate) struct Known {
     /// The facts that prove or suggest the cause.
-    pub evidence: &'static str,
+    pub(crate) evidence: &'static str,
     /// When the verdict reaches which confidence, the surest first.
-    pub levels: &'static [Level],
+    pub(crate) levels: &'static [Level],
     /// What is known, or not, on kernels that give no reset reason; absent where the kernel version does not matter.
-    pub older_kernels: Option<&'static str>,
+    pub(crate) older_kernels: Option<&'static str>,
 }
 
 /// The condition for one degree of confidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Level {
+pub(crate) struct Level {
     /// The confidence reached.
-    pub confidence: Confidence,
+    pub(crate) confidence: Confidence,
     /// The condition, as a clause that continues "when ...".
-    pub when: &'static str,
+    pub(crate) when: &'static str,
 }
 
 /// What the application at either end of the connection is told, most usual first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Sees {
+pub(crate) struct Sees {
     /// At the end whose kernel sent the reset.
-    pub sender: &'static [Symptom],
+    pub(crate) sender: &'static [Symptom],
     /// At the end whose kernel received the reset.
-    pub receiver: &'static [Symptom],
+    pub(crate) receiver: &'static [Symptom],
     /// What is peculiar to this cause; absent where the symptoms say it all.
-    pub note: Option<&'static str>,
+    pub(crate) note: Option<&'static str>,
 }
 
 /// One thing to do about a cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Remedy {
+pub(crate) struct Remedy {
     /// The action, in the imperative: one or two sentences.
-    pub action: &'static str,
+    pub(crate) action: &'static str,
     /// The settings by product that carry it out, where it is a matter of settings.
-    pub settings: Option<&'static SettingGroup>,
+    pub(crate) settings: Option<&'static SettingGroup>,
 }
 
 impl Remedy {
@@ -151,19 +151,19 @@ impl Remedy {
 
 /// The three classic answers to connection resets, each weighed for one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Classic {
+pub(crate) struct Classic {
     /// Retry, but only what is idempotent.
-    pub retry: &'static str,
+    pub(crate) retry: &'static str,
     /// Long connections with a heartbeat and aligned timeouts.
-    pub heartbeat: &'static str,
+    pub(crate) heartbeat: &'static str,
     /// Short connections: one request each.
-    pub short: &'static str,
+    pub(crate) short: &'static str,
 }
 
 impl Classic {
     /// Name and verdict of each classic remedy, in the order in which they should be considered.
     #[must_use]
-    pub const fn weighed(&self) -> [(&'static str, &'static str); 3] {
+    pub(crate) const fn weighed(&self) -> [(&'static str, &'static str); 3] {
         [
             ("Retry what is idempotent", self.retry),
             ("Long connections with a heartbeat and aligned timeouts", self.heartbeat),
@@ -175,7 +175,7 @@ impl Classic {
 impl Cause {
     /// What the catalogue says about this cause.
     #[must_use]
-    pub const fn entry(self) -> &'static Entry {
+    pub(crate) const fn entry(self) -> &'static Entry {
         match self {
             Self::Refused => &listener::REFUSED,
             Self::ClosedWithUnreadData => &close::CLOSED_WITH_UNREAD_DATA,
@@ -203,22 +203,22 @@ impl Cause {
 }
 
 /// Every entry, in the order of [`Cause::ALL`].
-pub fn entries() -> impl Iterator<Item = &'static Entry> {
+pub(crate) fn entries() -> impl Iterator<Item = &'static Entry> {
     Cause::ALL.iter().map(|cause| cause.entry())
 }
 
 /// The whole catalogue as one serialisable document: `rstmon causes --json`.
 #[derive(Debug, Serialize)]
-pub struct Document {
+pub(crate) struct Document {
     /// Every cause.
-    pub causes: Vec<&'static Entry>,
+    pub(crate) causes: Vec<&'static Entry>,
     /// Every symptom that the causes refer to by id.
-    pub symptoms: Vec<&'static symptom::Form>,
+    pub(crate) symptoms: Vec<&'static symptom::Form>,
 }
 
 /// The whole catalogue.
 #[must_use]
-pub fn document() -> Document {
+pub(crate) fn document() -> Document {
     Document { causes: entries().collect(), symptoms: Symptom::ALL.iter().map(|symptom| symptom.form()).collect() }
 }
 

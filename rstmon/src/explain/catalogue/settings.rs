@@ -6,22 +6,22 @@ use serde::Serialize;
 
 /// Settings of different products that do the same job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SettingGroup {
+pub(crate) struct SettingGroup {
     /// Stable name: the anchor in the documentation.
-    pub id: &'static str,
+    pub(crate) id: &'static str,
     /// A heading.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// One line a product.
-    pub settings: &'static [Setting],
+    pub(crate) settings: &'static [Setting],
 }
 
 /// What one product calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// The product, library or layer.
-    pub product: &'static str,
+    pub(crate) product: &'static str,
     /// Names of the settings, with what must be known to use them.
-    pub how: &'static str,
+    pub(crate) how: &'static str,
 }
 
 const fn set(product: &'static str, how: &'static str) -> Setting {
@@ -29,11 +29,11 @@ const fn set(product: &'static str, how: &'static str) -> Setting {
 }
 
 /// Every group, in the order of the documentation.
-pub static GROUPS: &[&SettingGroup] =
+pub(crate) static GROUPS: &[&SettingGroup] =
     &[&SERVER_IDLE, &CLIENT_IDLE, &PATH_IDLE, &HEARTBEAT, &RETRY, &UNREAD_BODY, &DRAIN, &BACKLOG, &KERNEL_MEMORY];
 
 /// How long a server keeps an idle connection.
-pub static SERVER_IDLE: SettingGroup = SettingGroup {
+pub(crate) static SERVER_IDLE: SettingGroup = SettingGroup {
     id: "server-idle",
     title: "How long a server keeps an idle connection",
     settings: &[
@@ -50,7 +50,7 @@ pub static SERVER_IDLE: SettingGroup = SettingGroup {
 };
 
 /// How long a client's pool keeps an idle connection.
-pub static CLIENT_IDLE: SettingGroup = SettingGroup {
+pub(crate) static CLIENT_IDLE: SettingGroup = SettingGroup {
     id: "client-idle",
     title: "How long a client's pool keeps an idle connection",
     settings: &[
@@ -76,7 +76,7 @@ pub static CLIENT_IDLE: SettingGroup = SettingGroup {
 };
 
 /// How long the path remembers an idle connection.
-pub static PATH_IDLE: SettingGroup = SettingGroup {
+pub(crate) static PATH_IDLE: SettingGroup = SettingGroup {
     id: "path-idle",
     title: "How long firewalls, NAT and load balancers remember an idle connection",
     settings: &[
@@ -95,7 +95,7 @@ pub static PATH_IDLE: SettingGroup = SettingGroup {
 };
 
 /// Keep an idle connection alive and notice a dead one.
-pub static HEARTBEAT: SettingGroup = SettingGroup {
+pub(crate) static HEARTBEAT: SettingGroup = SettingGroup {
     id: "heartbeat",
     title: "Heartbeats: keep an idle connection alive and notice a dead one",
     settings: &[
@@ -117,7 +117,7 @@ pub static HEARTBEAT: SettingGroup = SettingGroup {
 };
 
 /// Retry without doing things twice.
-pub static RETRY: SettingGroup = SettingGroup {
+pub(crate) static RETRY: SettingGroup = SettingGroup {
     id: "retry",
     title: "Retries that do not do things twice",
     settings: &[
@@ -135,7 +135,7 @@ pub static RETRY: SettingGroup = SettingGroup {
 };
 
 /// Deal with input that the application does not want to read.
-pub static UNREAD_BODY: SettingGroup = SettingGroup {
+pub(crate) static UNREAD_BODY: SettingGroup = SettingGroup {
     id: "unread-body",
     title: "Input that the application does not want to read",
     settings: &[
@@ -152,7 +152,7 @@ pub static UNREAD_BODY: SettingGroup = SettingGroup {
 };
 
 /// Stop without cutting anybody off.
-pub static DRAIN: SettingGroup = SettingGroup {
+pub(crate) static DRAIN: SettingGroup = SettingGroup {
     id: "drain",
     title: "Stop without cutting anybody off",
     settings: &[
@@ -172,7 +172,7 @@ pub static DRAIN: SettingGroup = SettingGroup {
 };
 
 /// Make the accept queue longer.
-pub static BACKLOG: SettingGroup = SettingGroup {
+pub(crate) static BACKLOG: SettingGroup = SettingGroup {
     id: "backlog",
     title: "The length of the accept queue",
     settings: &[
@@ -194,7 +194,7 @@ pub static BACKLOG: SettingGroup = SettingGroup {
 };
 
 /// Limits of the kernel's TCP memory.
-pub static KERNEL_MEMORY: SettingGroup = SettingGroup {
+pub(crate) static KERNEL_MEMORY: SettingGroup = SettingGroup {
     id: "kernel-memory",
     title: "The kernel's limits for TCP",
     settings: &[

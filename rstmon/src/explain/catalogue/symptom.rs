@@ -9,7 +9,7 @@ use serde::Serialize;
 /// One way in which a reset shows itself to an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Symptom {
+pub(crate) enum Symptom {
     /// ECONNRESET from a read.
     ResetOnRead,
     /// ECONNRESET from a write.
@@ -30,36 +30,36 @@ pub enum Symptom {
 
 /// The particulars of a symptom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Form {
+pub(crate) struct Form {
     /// The symptom this describes.
     #[serde(rename = "id")]
-    pub symptom: Symptom,
+    pub(crate) symptom: Symptom,
     /// A heading: what happens, in the kernel's words where it has any.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// The errno's name and its number on Linux; absent where the call does not fail.
-    pub errno: Option<Errno>,
+    pub(crate) errno: Option<Errno>,
     /// What it tells the reader, in a sentence or two.
-    pub meaning: &'static str,
+    pub(crate) meaning: &'static str,
     /// How it looks in logs.
-    pub words: &'static [Words],
+    pub(crate) words: &'static [Words],
 }
 
 /// An errno. The numbers are those of every Linux architecture but alpha, mips, parisc and sparc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Errno {
+pub(crate) struct Errno {
     /// `ECONNRESET` and so on.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The number that Python and nginx print.
-    pub number: u16,
+    pub(crate) number: u16,
 }
 
 /// One program's words for a symptom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Words {
+pub(crate) struct Words {
     /// The language runtime or the program.
-    pub speaker: &'static str,
+    pub(crate) speaker: &'static str,
     /// What it logs; addresses are made up.
-    pub text: &'static str,
+    pub(crate) text: &'static str,
 }
 
 const fn says(speaker: &'static str, text: &'static str) -> Words {
@@ -68,7 +68,7 @@ const fn says(speaker: &'static str, text: &'static str) -> Words {
 
 impl Symptom {
     /// Every symptom, in the order in which people look for them.
-    pub const ALL: &'static [Self] = &[
+    pub(crate) const ALL: &'static [Self] = &[
         Self::ResetOnRead,
         Self::ResetOnWrite,
         Self::BrokenPipe,
@@ -81,7 +81,7 @@ impl Symptom {
 
     /// The particulars.
     #[must_use]
-    pub const fn form(self) -> &'static Form {
+    pub(crate) const fn form(self) -> &'static Form {
         match self {
             Self::ResetOnRead => &RESET_ON_READ,
             Self::ResetOnWrite => &RESET_ON_WRITE,

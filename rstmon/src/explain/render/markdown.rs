@@ -26,7 +26,7 @@ The ids never change. A verdict comes with a confidence (certain, likely, guess)
 
 /// The whole of docs/causes.md.
 #[must_use]
-pub fn markdown() -> String {
+pub(crate) fn markdown() -> String {
     let mut out = String::from(HEAD);
     index_by_log(&mut out);
     index_by_story(&mut out);

@@ -11,15 +11,15 @@ pub(crate) mod wrap;
 
 use super::catalogue;
 
-pub use self::{
+pub(crate) use super::render::{
     markdown::markdown,
     text::{list, page},
 };
 
 /// The narrowest width that text is laid out for; a smaller one is taken for this.
-pub const MIN_WIDTH: usize = 60;
+pub(crate) const MIN_WIDTH: usize = 60;
 
 /// The whole catalogue as indented JSON, without a newline at the end.
-pub fn json() -> serde_json::Result<String> {
+pub(crate) fn json() -> serde_json::Result<String> {
     serde_json::to_string_pretty(&catalogue::document())
 }

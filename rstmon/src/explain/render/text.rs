@@ -21,7 +21,7 @@ const GAP: usize = 2;
 
 /// A table of all causes with direction, severity and title.
 #[must_use]
-pub fn list(colour: bool, width: usize) -> String {
+pub(crate) fn list(colour: bool, width: usize) -> String {
     let width = width.max(MIN_WIDTH);
     let style = Style { colour };
     let columns = Columns::of_the_catalogue();
@@ -70,7 +70,7 @@ impl Columns {
 
 /// Everything about one cause.
 #[must_use]
-pub fn page(cause: Cause, colour: bool, width: usize) -> String {
+pub(crate) fn page(cause: Cause, colour: bool, width: usize) -> String {
     let entry = cause.entry();
     let mut page = Page { out: String::new(), width: width.max(MIN_WIDTH), style: Style { colour } };
 

@@ -12,9 +12,10 @@ use rstmon_common::evidence as bit;
 type Outcome = Option<(Cause, Confidence)>;
 
 /// A named rule.
-pub struct Rule {
-    /// For tests and documentation.
-    pub name: &'static str,
+pub(crate) struct Rule {
+    /// Names the rule in tests and documentation.
+    #[allow(dead_code, reason = "for the reader of a failing test, in the debug output of the rule")]
+    pub(crate) name: &'static str,
     judge: fn(&Facts) -> Outcome,
 }
 
@@ -43,7 +44,7 @@ const RECEIVED: &[Rule] = rules![refused_by_peer, multipath_peer, while_closing,
 
 /// The cause of a reset, and how it follows.
 #[must_use]
-pub fn judge(facts: &Facts) -> (Cause, Confidence) {
+pub(crate) fn judge(facts: &Facts) -> (Cause, Confidence) {
     let rules = match facts.direction {
         Direction::Sent => SENT,
         Direction::Received => RECEIVED,

@@ -4,10 +4,8 @@
 //! Namespaces come and go. One is known by its cookie, which the kernel never uses twice, and by the inode of its
 //! `/proc` file, so that a process that moved on, or a pid that was taken again, is noticed.
 
-use super::{
-    coverage::{Coverage, Explaining, Finding, Reading},
-    kernel::{OutRsts, Place},
-};
+use super::coverage::{Coverage, Finding, Reading};
+use crate::host::counters::{Explaining, OutRsts, Place};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io,
@@ -26,11 +24,11 @@ const MAX_NAMESPACES: usize = 4096;
 
 /// Resets that rstmon counted, by namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// By cookie. One without a reset is absent.
-    pub by_cookie: HashMap<u64, u64>,
+    pub(crate) by_cookie: HashMap<u64, u64>,
     /// Resets that could not be counted by namespace.
-    pub untold: u64,
+    pub(crate) untold: u64,
 }
 
 impl Sent {
@@ -40,7 +38,7 @@ impl Sent {
 }
 
 /// Where the readings come from.
-pub trait Sources {
+pub(crate) trait Sources {
     /// Why the counts cannot be read.
     type Error;
     /// What rstmon counted until now.
@@ -59,27 +57,27 @@ pub trait Sources {
 
 /// How the namespaces stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// Read, and both counts agree.
-    pub reconciled: u64,
+    pub(crate) reconciled: u64,
     /// Read, with what the kernel counted more (negative: fewer) and does not explain.
-    pub differing: Vec<(Place, i64)>,
+    pub(crate) differing: Vec<(Place, i64)>,
     /// Alive, or counted in lately, and not readable: no process is in it, or none may be looked at.
-    pub unreadable: u64,
+    pub(crate) unreadable: u64,
     /// Not comparable at this moment: too new, or there was no room to count it.
-    pub unsettled: u64,
+    pub(crate) unsettled: u64,
 }
 
 impl Standing {
     /// The sum of the unexplained differences.
     #[must_use]
-    pub fn uncounted(&self) -> i64 {
+    pub(crate) fn uncounted(&self) -> i64 {
         self.differing.iter().map(|(_, difference)| difference).sum()
     }
 
     /// Each state with the number of namespaces in it.
     #[must_use]
-    pub fn states(&self) -> [(&'static str, u64); 4] {
+    pub(crate) fn states(&self) -> [(&'static str, u64); 4] {
         [
             ("reconciled", self.reconciled),
             ("differing", self.differing.len() as u64),
@@ -102,7 +100,7 @@ struct Deserted {
 }
 
 /// Remembers the namespaces from one reconciliation to the next.
-pub struct Namespaces {
+pub(crate) struct Namespaces {
     cpus: u64,
     known: HashMap<u64, Known>,
     deserted: HashMap<u64, Deserted>,
@@ -112,12 +110,12 @@ pub struct Namespaces {
 impl Namespaces {
     /// Knows none. `cpus` bounds how many resets may be half counted at a time.
     #[must_use]
-    pub fn new(cpus: u64) -> Self {
+    pub(crate) fn new(cpus: u64) -> Self {
         Self { cpus, known: HashMap::new(), deserted: HashMap::new(), untold: 0 }
     }
 
     /// Looks at all of them.
-    pub fn reconcile<S: Sources>(&mut self, sources: &mut S, now: Instant) -> Result<Standing, S::Error> {
+    pub(crate) fn reconcile<S: Sources>(&mut self, sources: &mut S, now: Instant) -> Result<Standing, S::Error> {
         let mut standing = Standing::default();
         let places = sources.tasks();
         let mut open: Vec<u64> = places.keys().copied().take(MAX_NAMESPACES).collect();

@@ -1,7 +1,7 @@
 //! Base64 (RFC 4648 section 4) as the `Authorization` header has it.
 
 /// The bytes, or nothing for text that is not canonical base64 with its padding.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let (groups, rest) = text.as_bytes().as_chunks::<4>();
     if !rest.is_empty() {
         return None;

@@ -22,13 +22,13 @@ const KEY_BYTES: usize = 32;
 type Digest = [u8; 32];
 
 /// Credentials that passed, the latest last. Without a source of randomness it remembers nothing.
-pub(super) struct Passed {
+pub(crate) struct Passed {
     hash: Option<(&'static dyn Hash, [u8; KEY_BYTES])>,
     entries: Mutex<VecDeque<Digest>>,
 }
 
 impl Passed {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut key = [0; KEY_BYTES];
         let filled = ring::default_provider().secure_random.fill(&mut key).is_ok();
         let hash = match TLS13_AES_128_GCM_SHA256 {
@@ -38,7 +38,7 @@ impl Passed {
         Self { hash, entries: Mutex::default() }
     }
 
-    pub(super) fn digest(&self, user: &[u8], hash: &str, password: &[u8]) -> Option<Digest> {
+    pub(crate) fn digest(&self, user: &[u8], hash: &str, password: &[u8]) -> Option<Digest> {
         let (hasher, key) = self.hash?;
         let mut context = hasher.start();
         context.update(&key);
@@ -50,11 +50,11 @@ impl Passed {
         context.finish().as_ref().try_into().ok()
     }
 
-    pub(super) fn contains(&self, digest: &Digest) -> bool {
+    pub(crate) fn contains(&self, digest: &Digest) -> bool {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
     }
 
-    pub(super) fn insert(&self, digest: Digest) {
+    pub(crate) fn insert(&self, digest: Digest) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.contains(&digest) {
             return;

@@ -5,6 +5,8 @@
 
 mod base64;
 mod cache;
+pub(crate) mod gate;
+pub(crate) mod rate_limit;
 
 use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use bcrypt::{BcryptError, HashParts};
@@ -21,7 +23,7 @@ const DUMMY_SALT_AND_DIGEST: &str = "rstmonDoesNotKnowThisuAndNobodyHasAPassword
 
 /// Who may ask: names with bcrypt hashes, all well-formed.
 #[derive(Default)]
-pub(super) struct Users {
+pub(crate) struct Users {
     hashes: BTreeMap<String, String>,
     /// As slow to check as the slowest real one.
     dummy: String,
@@ -29,13 +31,13 @@ pub(super) struct Users {
 
 /// A hash that cannot be used.
 #[derive(Debug)]
-pub(super) enum UsersError {
+pub(crate) enum UsersError {
     Hash { user: String, source: BcryptError },
     Cost { user: String, cost: u32 },
 }
 
 impl Users {
-    pub(super) fn new(hashes: BTreeMap<String, String>) -> Result<Self, UsersError> {
+    pub(crate) fn new(hashes: BTreeMap<String, String>) -> Result<Self, UsersError> {
         let mut slowest = None;
         for (user, hash) in &hashes {
             let cost = match HashParts::from_str(hash) {
@@ -51,24 +53,24 @@ impl Users {
         Ok(Self { hashes, dummy })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 }
 
 /// Checks credentials and remembers the ones that passed.
-pub(super) struct Authenticator {
+pub(crate) struct Authenticator {
     passed: Passed,
     one_at_a_time: Arc<Semaphore>,
 }
 
 impl Authenticator {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { passed: Passed::new(), one_at_a_time: Arc::new(Semaphore::new(1)) }
     }
 
     /// Whether the request with these headers comes from one of `users`.
-    pub(super) async fn accepts(&self, users: &Users, headers: &HeaderMap) -> bool {
+    pub(crate) async fn accepts(&self, users: &Users, headers: &HeaderMap) -> bool {
         let Some((user, password)) = headers.get(AUTHORIZATION).and_then(credentials) else {
             return false;
         };

@@ -1,6 +1,7 @@
 //! The routes on the Unix socket, through the client that rstmon's commands use.
 
 use super::*;
+use crate::event::EVENT_SCHEMA;
 use futures_util::{FutureExt as _, Stream, StreamExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use tokio::net::UnixStream;
@@ -40,7 +41,7 @@ async fn many_events_arrive_in_order() {
     for number in 0..20_000 {
         assert_eq!(next(&mut events).await, Some(number.to_string()));
     }
-    assert_eq!(server.source.hub.slow_subscriber_lost(), 0);
+    assert_eq!(server.source.hub.lost().unwrap_or(0), 0);
 }
 
 #[tokio::test]
@@ -49,8 +50,8 @@ async fn memory_comes_first_and_a_filter_is_the_daemons_work() {
     let server = start(FakeSource { remembered, ..FakeSource::default() }).await;
     let filter = Filter::parse(&["process=java,Web Content"]).unwrap();
     let mut events = server.client().events(3, &filter).await.unwrap();
-    server.source.hub.publish(&made_up_event("curl"));
-    server.source.hub.publish(&made_up_event("java"));
+    server.source.hub.take(&made_up_event("curl"));
+    server.source.hub.take(&made_up_event("java"));
     for process in ["java", "Web Content", "java"] {
         let event: serde_json::Value = serde_json::from_str(&next(&mut events).await.unwrap()).unwrap();
         assert_eq!(event["owner"]["process"], process);
@@ -135,7 +136,7 @@ async fn a_slow_subscriber_loses_lines_and_is_told_how_many() {
     let mut events = server.client().events(0, &Filter::default()).await.unwrap();
     let long = "x".repeat(4096);
     // Until the socket's buffers and the queue are full.
-    while server.source.hub.slow_subscriber_lost() < 100 {
+    while server.source.hub.lost().unwrap_or(0) < 100 {
         server.source.publish(&long);
         tokio::task::yield_now().await;
     }
@@ -150,7 +151,7 @@ async fn a_slow_subscriber_loses_lines_and_is_told_how_many() {
     let announced: serde_json::Value = serde_json::from_str(&announced).unwrap();
     assert_eq!(announced["schema"], 1);
     let announced = announced["lost"].as_u64().unwrap();
-    let total = server.source.hub.slow_subscriber_lost();
+    let total = server.source.hub.lost().unwrap_or(0);
     assert!((1..=total).contains(&announced), "{announced} announced, {total} lost");
 }
 

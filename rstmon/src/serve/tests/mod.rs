@@ -8,8 +8,15 @@ mod scrape;
 mod secure;
 mod socket;
 
-use super::{filter::Filter, *};
-use crate::metrics::Format;
+use super::{http::shutdown::Stopper, *};
+use crate::{
+    event::{Event, filter::Filter, snapshot::Snapshot, testing::event_with},
+    metrics::Format,
+    sink::{
+        Hub, Sink as _,
+        hub::{Subscription, TooManySubscribers},
+    },
+};
 use std::{
     net::SocketAddr,
     path::PathBuf,
@@ -36,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct FakeSource {
     hub: Hub,
     history: Vec<&'static str>,
-    remembered: Vec<Arc<event::Event>>,
+    remembered: Vec<Arc<Event>>,
     snapshots: AtomicUsize,
     asked_since: Mutex<Option<Duration>>,
     not_ready: Option<&'static str>,
@@ -92,7 +99,7 @@ impl Source for FakeSource {
         Box::new(self.history.clone().into_iter().map(Arc::from))
     }
 
-    fn snapshot(&self) -> Result<snapshot::Snapshot, SourceError> {
+    fn snapshot(&self) -> Result<Snapshot, SourceError> {
         self.snapshots.fetch_add(1, Ordering::SeqCst);
         Ok(made_up_snapshot())
     }
@@ -110,7 +117,7 @@ impl FakeSource {
     }
 }
 
-fn made_up_snapshot() -> snapshot::Snapshot {
+fn made_up_snapshot() -> Snapshot {
     serde_json::from_value(serde_json::json!({
         "schema": 1, "time": "2026-11-21T03:00:05Z", "started": "2026-11-21T03:00:00Z", "version": "0.1.0",
         "host": "web-7", "kernel": "6.18.0", "uptime_seconds": 5, "trend_step_seconds": 5,
@@ -122,14 +129,8 @@ fn made_up_snapshot() -> snapshot::Snapshot {
 }
 
 /// An event of a process.
-fn made_up_event(process: &str) -> Arc<event::Event> {
-    let end = serde_json::json!({"address": "127.0.0.1", "port": 80});
-    let event = serde_json::json!({
-        "schema": 1, "time": "2026-11-21T03:00:00Z", "direction": "sent", "reason": "tcp_state", "socket": "full",
-        "local": end, "remote": end, "owner": {"process": process, "pid": 7, "provenance": "current"}, "evidence": {},
-        "cause": "linger_abort", "confidence": "certain", "severity": "notice", "sentence": "",
-    });
-    Arc::new(serde_json::from_value(event).unwrap())
+fn made_up_event(process: &str) -> Arc<Event> {
+    Arc::new(event_with(serde_json::json!({"owner": {"process": process}})))
 }
 
 /// A running server on a free port and on a socket in a directory of its own.
@@ -162,7 +163,7 @@ async fn start_with(source: FakeSource, adjust: impl FnOnce(&mut ServerOptions, 
     let directory = tempfile::tempdir().unwrap();
     let mut options = options(&directory);
     adjust(&mut options, &directory);
-    let server = Server::bind(options).await.unwrap();
+    let server = Server::bind(options, Inherited::default()).await.unwrap();
     let address = server.tcp_addresses().unwrap()[0];
     let socket = server.socket_path().unwrap().to_owned();
     let source = Arc::new(source);

@@ -1,7 +1,7 @@
 //! Forms of the metrics, and crowds that want them.
 
 use super::{
-    super::scrape::{Form, Scraper},
+    super::exporter::scrape::{Form, Scraper},
     *,
 };
 use flate2::read::GzDecoder;

@@ -1,6 +1,9 @@
 //! The socket file: who may have it, and what is left behind.
 
-use super::{super::unix::Socket, *};
+use super::{
+    super::socket::unix::{Socket, SocketError},
+    *,
+};
 use std::{
     fs,
     os::unix::{

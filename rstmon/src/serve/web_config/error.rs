@@ -8,16 +8,16 @@ use std::{io, path::PathBuf};
 /// A web configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("web configuration {}: {source}", path.display())]
-pub struct WebConfigError {
+pub(crate) struct WebConfigError {
     /// The file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What is wrong with it.
-    pub source: ConfigError,
+    pub(crate) source: ConfigError,
 }
 
 /// What is wrong with a web configuration.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file itself cannot be read.
     #[error("cannot read it: {source}")]
     Read {

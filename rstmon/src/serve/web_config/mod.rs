@@ -13,10 +13,7 @@ mod reload;
 mod tls;
 mod watched;
 
-use super::{
-    auth::{Users, UsersError},
-    rate_limit::Rate,
-};
+use super::auth::{Users, UsersError, rate_limit::Rate};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use certificate::Validity;
 use std::{
@@ -29,8 +26,8 @@ use std::{
 use tls::Clients;
 use watched::Watched;
 
-pub use error::{ConfigError, WebConfigError};
-pub use reload::Refusal;
+pub(crate) use error::{ConfigError, WebConfigError};
+pub(crate) use reload::Refusal;
 
 pub(super) use reload::Reloader;
 
@@ -66,15 +63,15 @@ pub(super) struct WebConfig {
 
 /// A web configuration that loads.
 #[derive(Debug, Default)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// What it is made from, its own file first.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Why clients will not believe its certificate now, if they will not.
-    pub out_of_date: Option<Refusal>,
+    pub(crate) out_of_date: Option<Refusal>,
 }
 
 /// Reads the file and everything it points to, and says what is wrong with it.
-pub fn check(path: &Path) -> Result<Checked, WebConfigError> {
+pub(crate) fn check(path: &Path) -> Result<Checked, WebConfigError> {
     let config = load(path)?;
     let files = config.files.iter().map(|file| file.path().to_owned()).collect();
     Ok(Checked { files, out_of_date: config.out_of_date() })
@@ -82,7 +79,8 @@ pub fn check(path: &Path) -> Result<Checked, WebConfigError> {
 
 /// [`check`] of a text that is in no file; relative names are below `directory`. For the fuzzer.
 #[doc(hidden)]
-pub fn check_text(bytes: &[u8], directory: &Path) -> Result<(), ConfigError> {
+#[cfg(feature = "fuzzing")]
+pub(crate) fn check_text(bytes: &[u8], directory: &Path) -> Result<(), ConfigError> {
     parse(bytes, directory).map(drop)
 }
 

@@ -30,7 +30,7 @@ struct State {
 
 /// Why a changed configuration does not come into force.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// It does not load.
     #[error(transparent)]
     Invalid(#[from] WebConfigError),

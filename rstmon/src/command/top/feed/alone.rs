@@ -1,46 +1,56 @@
-//! The probe in this process, where no daemon runs.
+//! The feed of a probe in this process, where no daemon runs.
 
-use super::{POLL, Teller, Unheard, Update};
-use crate::command::{Failure, config::Config, confine, monitor::Monitor};
+use super::{FeedSender, POLL, Update, ViewClosed};
+use crate::{
+    command::Failure,
+    config::Config,
+    query::local,
+    sink::{Queue, SLOW_SUBSCRIBER, SinkLosses, Sinks},
+};
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::TrySendError,
-    },
+    sync::{Arc, mpsc::RecvTimeoutError},
     time::Instant,
 };
 
+/// Events that may wait to be handed to the view.
+const QUEUE: usize = 4096;
+
 /// Attaches the probe, gives up privileges and confines the process: call it before any thread is started.
-pub(super) fn attach(config: &Config) -> Result<impl FnOnce(Teller) -> Result<(), Unheard> + Send + use<>, Failure> {
-    let (monitor, events) = Monitor::attach(config)?;
-    confine::confine(config, &confine::watching())?;
-    let monitor = Arc::new(monitor);
-    Ok(move |teller: Teller| {
-        let lost = Arc::new(AtomicU64::new(0));
-        let (sink, losing) = (teller.clone(), Arc::clone(&lost));
-        let watching = monitor.watch(events, move |event| {
-            // The event path never waits for a view.
-            if let Err(TrySendError::Full(_)) = sink.updates.try_send(Update::Event(Arc::new(event))) {
-                losing.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        let _watching = match watching {
-            Ok(watching) => watching,
-            Err(failure) => return teller.tell(Update::Down(failure.to_string())),
+pub(super) fn attach(
+    config: &Config,
+) -> Result<impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + use<>, Failure> {
+    let attached = local::attach(config)?;
+    Ok(move |sender: FeedSender| {
+        let (queue, events) = Queue::new(QUEUE);
+        let alone = match attached.watch(Arc::new(Sinks::new(vec![queue]))) {
+            Ok(alone) => alone,
+            Err(error) => return sender.send(Update::Down(error.to_string())),
         };
-        teller.tell(Update::Up)?;
+        sender.send(Update::Up)?;
+        // The view adds up the losses that it is sent, so its snapshots must not contain them again.
+        let unreported = SinkLosses::from([(SLOW_SUBSCRIBER, 0)]);
+        let mut reported = 0;
         loop {
-            let started = Instant::now();
-            match monitor.snapshot(0) {
-                Ok(snapshot) => teller.tell_counts(snapshot)?,
-                Err(failure) => teller.tell(Update::Note(failure.to_string()))?,
+            match alone.monitor().snapshot(&unreported) {
+                Ok(snapshot) => sender.send_counts(snapshot)?,
+                Err(error) => sender.send(Update::Note(error.to_string()))?,
             }
-            match lost.swap(0, Ordering::Relaxed) {
-                0 => {}
-                lost => teller.tell(Update::Lost(lost))?,
+            let lost = alone.lost();
+            if lost > reported {
+                sender.send(Update::Lost(lost - reported))?;
+                reported = lost;
             }
-            std::thread::sleep(POLL.saturating_sub(started.elapsed()));
+            let next = Instant::now() + POLL;
+            loop {
+                match events.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                    Ok(event) => sender.send(Update::Event(event))?,
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                }
+                if Instant::now() >= next {
+                    break;
+                }
+            }
         }
     })
 }

@@ -1,56 +1,59 @@
-//! A daemon that is followed: events as they happen, counts twice a second, over its restarts.
+//! The feed of a daemon: events as they happen, counts twice a second, over its restarts.
 
-use super::{POLL, Teller, Unheard, Update};
+use super::{FeedSender, POLL, Update, ViewClosed};
 use crate::{
-    command::{
-        Failure,
-        follow::{Follow, Told},
-        stream,
+    command::Failure,
+    event::filter::Filter,
+    query::{
+        self,
+        follow::{Follow, FollowEvent},
     },
-    serve::{Client, filter::Filter},
+    serve::Client,
 };
 use std::{path::Path, sync::Arc};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Connects once, so that it is known whether there is a daemon.
-pub(super) fn connect(path: &Path) -> Result<impl FnOnce(Teller) -> Result<(), Unheard> + Send + use<>, Failure> {
-    let runtime = stream::runtime()?;
+/// Connects once, to fail at once if there is no daemon.
+pub(super) fn connect(
+    path: &Path,
+) -> Result<impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + use<>, Failure> {
+    let runtime = query::runtime()?;
     let client = Client::new(path);
     runtime.block_on(client.version())?;
-    Ok(move |teller: Teller| {
+    Ok(move |sender: FeedSender| {
         runtime.block_on(async {
             tokio::select! {
-                end = follow(client.clone(), &teller) => end,
-                end = poll(&client, &teller) => end,
+                end = follow(client.clone(), &sender) => end,
+                end = poll(&client, &sender) => end,
             }
         })
     })
 }
 
-/// The view filters by itself, so that another filter needs no other connection.
-async fn follow(client: Client, teller: &Teller) -> Result<(), Unheard> {
+/// Follows without a filter: the view filters by itself, so that a change of its filter needs no new connection.
+async fn follow(client: Client, sender: &FeedSender) -> Result<(), ViewClosed> {
     let mut follow = Follow::later(client, Filter::default(), usize::MAX);
     loop {
-        teller.tell(match follow.next().await {
-            Told::Attached => Update::Up,
-            Told::Event(event) => Update::Event(Arc::from(event)),
-            Told::Lost(lost) => Update::Lost(lost),
-            Told::Gone(None) => Update::Down("the daemon has stopped".to_owned()),
-            Told::Gone(Some(error)) => Update::Down(error.to_string()),
+        sender.send(match follow.next().await {
+            FollowEvent::Attached => Update::Up,
+            FollowEvent::Event(event) => Update::Event(Arc::from(event)),
+            FollowEvent::Lost(lost) => Update::Lost(lost),
+            FollowEvent::Gone(None) => Update::Down("the daemon has stopped".to_owned()),
+            FollowEvent::Gone(Some(error)) => Update::Down(error.to_string()),
         })?;
     }
 }
 
-async fn poll(client: &Client, teller: &Teller) -> Result<(), Unheard> {
+async fn poll(client: &Client, sender: &FeedSender) -> Result<(), ViewClosed> {
     let mut tick = interval(POLL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         match client.snapshot().await {
-            Ok(snapshot) => teller.tell_counts(snapshot)?,
-            // The stream of events says so, too.
+            Ok(snapshot) => sender.send_counts(snapshot)?,
+            // The stream of events reports this as well.
             Err(error) if error.is_no_connection() => {}
-            Err(error) => teller.tell(Update::Note(error.to_string()))?,
+            Err(error) => sender.send(Update::Note(error.to_string()))?,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Where the view's numbers come from: a daemon, this process, or a recording. Each is a thread that tells.
+//! Where the view's numbers come from: a daemon, a probe in this process, or a recording. Each feed is a thread that sends
+//! updates.
 
 mod alone;
 mod daemon;
@@ -6,8 +7,10 @@ mod recorded;
 mod replay;
 
 use crate::{
-    command::{Failure, config::Config, recording::Recording},
-    serve::{event::Event, filter::Filter, snapshot::Snapshot},
+    command::Failure,
+    config::Config,
+    event::{Event, filter::Filter, recording::Recording, snapshot::Snapshot},
+    query::Origin,
 };
 use std::{
     path::PathBuf,
@@ -26,60 +29,49 @@ const WAITING_SNAPSHOTS: usize = 2;
 /// How often the counts are asked for: rows appear within this time.
 const POLL: Duration = Duration::from_millis(500);
 
-/// Who tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The daemon behind this socket.
-    Daemon(PathBuf),
-    /// This process.
-    Alone,
-    /// This recording.
-    Replay(PathBuf),
-}
-
-/// What is told.
+/// An update of the view.
 #[derive(Debug)]
 pub(crate) enum Update {
-    /// There is somebody who tells (again).
+    /// The origin answers, for the first time or again.
     Up,
-    /// There is nobody any more; why.
+    /// The origin does not answer any more, and why.
     Down(String),
-    /// The counts.
+    /// The counts of a moment.
     Snapshot(Box<Snapshot>),
-    /// A reset.
+    /// An event, one reset.
     Event(Arc<Event>),
-    /// Events that this reader was too slow for.
+    /// So many events are missing because the view was too slow.
     Lost(u64),
-    /// Something to say in passing.
+    /// A message for the user.
     Note(String),
-    /// There will be nothing more.
+    /// The recording has ended.
     Ended,
 }
 
-/// The view is gone: nobody listens.
+/// The view is gone: its end of the channel is closed.
 #[derive(Clone, Copy, Debug)]
-struct Unheard;
+struct ViewClosed;
 
-/// The end of a feed that tells.
+/// The sending end of a feed.
 #[derive(Clone)]
-struct Teller {
+struct FeedSender {
     updates: SyncSender<Update>,
     snapshots: Arc<AtomicUsize>,
 }
 
-impl Teller {
-    /// Waits for room.
-    fn tell(&self, update: Update) -> Result<(), Unheard> {
+impl FeedSender {
+    /// Sends an update; waits for room.
+    fn send(&self, update: Update) -> Result<(), ViewClosed> {
         if matches!(update, Update::Snapshot(_)) {
             self.snapshots.fetch_add(1, Ordering::Relaxed);
         }
-        self.updates.send(update).map_err(|_| Unheard)
+        self.updates.send(update).map_err(|_| ViewClosed)
     }
 
-    /// Tells the counts, unless the view has not even taken those before.
-    fn tell_counts(&self, snapshot: Snapshot) -> Result<(), Unheard> {
+    /// Sends the counts, unless the view has not yet taken those before.
+    fn send_counts(&self, snapshot: Snapshot) -> Result<(), ViewClosed> {
         if self.snapshots.load(Ordering::Relaxed) < WAITING_SNAPSHOTS {
-            return self.tell(Update::Snapshot(Box::new(snapshot)));
+            return self.send(Update::Snapshot(Box::new(snapshot)));
         }
         Ok(())
     }
@@ -87,15 +79,15 @@ impl Teller {
 
 /// A running feed. It ends by itself once this is dropped.
 pub(crate) struct Feed {
-    /// Who tells.
+    /// Where its numbers come from.
     pub(crate) origin: Origin,
     updates: Receiver<Update>,
-    /// Snapshots that wait.
+    /// The number of snapshots that wait.
     snapshots: Arc<AtomicUsize>,
 }
 
 impl Feed {
-    /// Follows the daemon. Fails if there is none now: later it may come and go.
+    /// Follows the daemon. Fails if there is none at the start; later it may come and go.
     pub(crate) fn daemon(config: &Config) -> Result<Self, Failure> {
         let path = config.socket.path.clone();
         Self::start(Origin::Daemon(path.clone()), daemon::connect(&path)?)
@@ -103,38 +95,38 @@ impl Feed {
 
     /// Loads the probe into this process.
     pub(crate) fn alone(config: &Config) -> Result<Self, Failure> {
-        Self::start(Origin::Alone, alone::attach(config)?)
+        Self::start(Origin::Local, alone::attach(config)?)
     }
 
     /// Reads a recording, `speed` times as fast as it was made; 0 = all at once.
     pub(crate) fn replay(path: PathBuf, speed: f64, filter: Filter) -> Result<Self, Failure> {
         let recording = Recording::open(&path)?;
-        Self::start(Origin::Replay(path), replay::read(recording, speed, filter)?)
+        Self::start(Origin::Recording(path), replay::read(recording, speed, filter)?)
     }
 
     fn start(
         origin: Origin,
-        run: impl FnOnce(Teller) -> Result<(), Unheard> + Send + 'static,
+        run: impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + 'static,
     ) -> Result<Self, Failure> {
         let (sender, updates) = sync_channel(QUEUE);
         let snapshots = Arc::<AtomicUsize>::default();
-        let teller = Teller { updates: sender, snapshots: Arc::clone(&snapshots) };
+        let feed_sender = FeedSender { updates: sender, snapshots: Arc::clone(&snapshots) };
         std::thread::Builder::new()
             .name("rstmon-feed".into())
             .spawn(move || {
-                // That nobody listens any more is how a feed ends.
-                let (Ok(()) | Err(Unheard)) = run(teller);
+                // A feed ends with the view.
+                let (Ok(()) | Err(ViewClosed)) = run(feed_sender);
             })
             .map_err(Failure::io("cannot start a thread"))?;
         Ok(Self { origin, updates, snapshots })
     }
 
-    /// What has been told and not been taken.
+    /// The next update that waits, if any.
     pub(crate) fn take(&self) -> Result<Update, TryRecvError> {
         self.updates.try_recv().inspect(|update| self.taken(update))
     }
 
-    /// Waits for what is told.
+    /// Waits for the next update.
     pub(crate) fn wait(&self, timeout: Duration) -> Result<Update, RecvTimeoutError> {
         self.updates.recv_timeout(timeout).inspect(|update| self.taken(update))
     }

@@ -1,15 +1,16 @@
-//! Events -> counts: what a snapshot would have said, had nothing but these resets happened. Pure.
+//! Events -> counts: the snapshot that a daemon would have given, had nothing but these resets happened. Pure.
 
 use crate::{
     attribute::container,
+    event::{
+        Event,
+        snapshot::{EventsLost, SNAPSHOT_SCHEMA, Snapshot},
+    },
     metrics::{
-        Series,
+        Series, Tally,
         trend::{STEP, Trend},
     },
-    serve::{
-        event::Event,
-        snapshot::{EventsLost, SNAPSHOT_SCHEMA, Snapshot, Tally},
-    },
+    sink::SLOW_SUBSCRIBER,
 };
 use jiff::Timestamp;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -70,7 +71,10 @@ impl Recorded {
             trend_step_seconds: STEP.as_secs(),
             sent,
             received,
-            events_lost: EventsLost { slow_subscriber: self.lost, ..EventsLost::default() },
+            events_lost: EventsLost {
+                sinks: [(SLOW_SUBSCRIBER.to_owned(), self.lost)].into(),
+                ..EventsLost::default()
+            },
             count_overflow: 0,
             uncounted: None,
             degraded: Vec::new(),

@@ -1,9 +1,9 @@
-//! A recording, told again in the order and at the pace of its events.
+//! The feed of a recording: its events in their order and at their pace.
 
-use super::{POLL, Teller, Unheard, Update, recorded::Recorded};
+use super::{FeedSender, POLL, Update, ViewClosed, recorded::Recorded};
 use crate::{
-    command::{Failure, follow::Line, recording::Recording},
-    serve::{event::Event, filter::Filter},
+    command::Failure,
+    event::{Event, filter::Filter, line::StreamLine, recording::Recording},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{
@@ -11,22 +11,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Reads up to the first event, so that a file that is no recording is told of at once.
+/// Reads up to the first event, to fail at once if the file is no recording.
 pub(super) fn read(
     mut recording: Recording,
     speed: f64,
     filter: Filter,
-) -> Result<impl FnOnce(Teller) -> Result<(), Unheard> + Send + use<>, Failure> {
+) -> Result<impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + use<>, Failure> {
     let first = next(&mut recording, &filter)?;
-    Ok(move |teller: Teller| {
+    Ok(move |sender: FeedSender| {
         let mut player =
-            Player { recorded: Recorded::default(), begun: Instant::now(), told: Instant::now(), speed, teller };
-        player.teller.tell(Update::Up)?;
+            Player { recorded: Recorded::default(), begun: Instant::now(), shown: Instant::now(), speed, sender };
+        player.sender.send(Update::Up)?;
         let mut line: Result<_, Failure> = Ok(first);
         let failed = loop {
             match line {
-                Ok(Some(Line::Event(event))) => player.play(Arc::from(event))?,
-                Ok(Some(Line::Lost { lost })) => player.recorded.lose(lost),
+                Ok(Some(StreamLine::Event(event))) => player.play(Arc::from(event))?,
+                Ok(Some(StreamLine::Lost(lost))) => player.recorded.lose(lost),
                 Ok(None) => break None,
                 Err(error) => break Some(Update::Note(error.to_string())),
             }
@@ -34,17 +34,17 @@ pub(super) fn read(
         };
         player.snapshot(Timestamp::MIN)?;
         for note in failed.into_iter().chain(recording.complaint().map(Update::Note)) {
-            player.teller.tell(note)?;
+            player.sender.send(note)?;
         }
-        player.teller.tell(Update::Ended)
+        player.sender.send(Update::Ended)
     })
 }
 
-/// The next line that matters to somebody who looks through a filter.
-fn next(recording: &mut Recording, filter: &Filter) -> Result<Option<Line>, Failure> {
+/// The next line that is a gap or passes the filter.
+fn next(recording: &mut Recording, filter: &Filter) -> Result<Option<StreamLine>, Failure> {
     loop {
         match recording.next_line()? {
-            Some(Line::Event(event)) if !filter.matches(&*event) => {}
+            Some(StreamLine::Event(event)) if !filter.matches(&*event) => {}
             line => return Ok(line),
         }
     }
@@ -53,14 +53,14 @@ fn next(recording: &mut Recording, filter: &Filter) -> Result<Option<Line>, Fail
 struct Player {
     recorded: Recorded,
     begun: Instant,
-    /// When the last snapshot was told.
-    told: Instant,
+    /// When the last snapshot was sent.
+    shown: Instant,
     speed: f64,
-    teller: Teller,
+    sender: FeedSender,
 }
 
 impl Player {
-    fn play(&mut self, event: Arc<Event>) -> Result<(), Unheard> {
+    fn play(&mut self, event: Arc<Event>) -> Result<(), ViewClosed> {
         if let (Some(first), true) = (self.recorded.first(), self.speed > 0.0) {
             let due = event.time.duration_since(first).as_secs_f64() / self.speed;
             let due = self.begun + Duration::try_from_secs_f64(due.max(0.0)).unwrap_or(Duration::MAX / 4);
@@ -70,8 +70,8 @@ impl Player {
             }
         }
         self.recorded.push(&event);
-        self.teller.tell(Update::Event(event))?;
-        // At once, the counts are told in the end; otherwise now and then, also while events come fast.
+        self.sender.send(Update::Event(event))?;
+        // Without a pace the counts are sent once, at the end; otherwise every `POLL`, also while events come fast.
         match self.recorded.first() {
             Some(first) if self.speed > 0.0 => self.snapshot_of_now(first),
             _ => Ok(()),
@@ -79,8 +79,8 @@ impl Player {
     }
 
     /// The recording's clock runs while nothing happens in it.
-    fn snapshot_of_now(&mut self, first: Timestamp) -> Result<(), Unheard> {
-        if self.told.elapsed() < POLL {
+    fn snapshot_of_now(&mut self, first: Timestamp) -> Result<(), ViewClosed> {
+        if self.shown.elapsed() < POLL {
             return Ok(());
         }
         let passed = SignedDuration::try_from_secs_f64(self.begun.elapsed().as_secs_f64() * self.speed);
@@ -88,10 +88,10 @@ impl Player {
         self.snapshot(now)
     }
 
-    fn snapshot(&mut self, now: Timestamp) -> Result<(), Unheard> {
-        self.told = Instant::now();
+    fn snapshot(&mut self, now: Timestamp) -> Result<(), ViewClosed> {
+        self.shown = Instant::now();
         match self.recorded.snapshot(now) {
-            Some(snapshot) => self.teller.tell(Update::Snapshot(Box::new(snapshot))),
+            Some(snapshot) => self.sender.send(Update::Snapshot(Box::new(snapshot))),
             None => Ok(()),
         }
     }

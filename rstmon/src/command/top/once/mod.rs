@@ -1,7 +1,7 @@
 //! `rstmon top --once`: the view as plain text or JSON, for scripts and tickets.
 
 use super::{
-    feed::{Feed, Origin, Update},
+    feed::{Feed, Update},
     state::{
         State,
         model::Pace,
@@ -13,13 +13,15 @@ use super::{
     },
 };
 use crate::{
-    command::{Failure, stream},
-    explain::{Cause, Severity},
-    model::Direction,
-    serve::{
-        event::Event,
+    command::Failure,
+    event::{
+        Event,
         snapshot::{Degraded, EventsLost, Snapshot},
     },
+    explain::{Cause, Severity},
+    host::terminal,
+    model::Direction,
+    query::Origin,
 };
 use clap::ValueEnum as _;
 use jiff::Timestamp;
@@ -62,7 +64,7 @@ pub(crate) fn gather(feed: &Feed, state: &mut State, span: Duration) -> Result<(
         }
     }
     if let Some(note) = noted {
-        stream::note(&note);
+        terminal::note(&note);
     }
     state.refresh();
     Ok(())
@@ -142,31 +144,23 @@ pub(crate) fn json(state: &State) -> Result<String, Failure> {
         schema: SCHEMA,
         time: *time,
         started: *started,
-        source: source(&state.origin),
+        source: state.origin.to_string(),
         version,
         host,
         kernel,
         uptime_seconds: *uptime_seconds,
         sent: model.pace(Direction::Sent).into(),
         received: model.pace(Direction::Received).into(),
-        events_lost: snapshot.events_lost,
+        events_lost: snapshot.events_lost.clone(),
         count_overflow: snapshot.count_overflow,
         uncounted: snapshot.uncounted,
         degraded: &snapshot.degraded,
         group: state.group.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned()),
         filter: state.filter.to_string(),
-        exact: state.basis == Basis::Counted && !matches!(state.origin, Origin::Replay(_)),
+        exact: state.basis == Basis::Counted && !matches!(state.origin, Origin::Recording(_)),
         rows: state.rows.iter().map(row_document).collect(),
     };
     serde_json::to_string_pretty(&document).map_err(Failure::json)
-}
-
-fn source(origin: &Origin) -> String {
-    match origin {
-        Origin::Daemon(path) => format!("the daemon at {}", path.display()),
-        Origin::Alone => "this host, watched".to_owned(),
-        Origin::Replay(path) => format!("the recording {}", path.display()),
-    }
 }
 
 fn row_document(row: &Row) -> RowDocument<'_> {
@@ -212,13 +206,13 @@ fn header(state: &State, snapshot: &Snapshot) -> Vec<String> {
         format!("{direction} {}/s, 1 min {}/s, total {}", rate(now), rate(minute), thousands(total))
     };
     let mut lines = vec![
-        format!("rstmon {} on {}, {}", snapshot.version, safe(&snapshot.host), source(&state.origin)),
+        format!("rstmon {} on {}, {}", snapshot.version, safe(&snapshot.host), state.origin),
         format!("at {} since {}, Linux {}", snapshot.time, snapshot.started, safe(&snapshot.kernel)),
         format!("{}; {}", pace(Direction::Sent), pace(Direction::Received)),
         format!("{} events not shown (all counted)", thousands(state.lost())),
     ];
-    if let Origin::Replay(_) = state.origin {
-        lines[0] = format!("rstmon {}, {}", snapshot.version, source(&state.origin));
+    if let Origin::Recording(_) = state.origin {
+        lines[0] = format!("rstmon {}, {}", snapshot.version, state.origin);
         lines[1] = format!("recorded from {} to {}", snapshot.started, snapshot.time);
         lines[3] = format!("{} events were lost while it was recorded", thousands(state.lost()));
     }
@@ -266,7 +260,7 @@ fn cells(row: &Row, look: &Look) -> [String; 10] {
 
 /// Prints what was gathered.
 pub(crate) fn print(state: &State, look: &Look, as_json: bool) -> Result<(), Failure> {
-    stream::print(&if as_json { json(state)? } else { text(state, look) })
+    Ok(terminal::print(&if as_json { json(state)? } else { text(state, look) })?)
 }
 
 #[cfg(test)]

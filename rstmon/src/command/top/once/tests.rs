@@ -6,12 +6,12 @@ use crate::{
         state::group::Group,
         testing::{event, snapshot},
     },
-    serve::filter::Filter,
+    event::filter::Filter,
 };
 use jiff::tz::TimeZone;
 
 fn state(group: Group) -> State {
-    let mut state = State::new(Origin::Alone, group, Filter::default());
+    let mut state = State::new(Origin::Local, group, Filter::default());
     for (second, total) in [(0, 10), (1, 30)] {
         let series = [("java", 8080, total), ("evil\u{1b}[2J\n", 9000, 1)];
         state.absorb(Update::Snapshot(Box::new(snapshot(second, series))));

@@ -1,7 +1,7 @@
 //! Exact counts over time: what a series has now, how fast it grows, and what it had when the view was zeroed. Pure.
 
 use super::group::SeriesId;
-use crate::serve::snapshot::{SeriesCount, Snapshot};
+use crate::event::snapshot::{SeriesCount, Snapshot};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, VecDeque};
 

@@ -1,42 +1,24 @@
 //! What makes a row: the ways of looking at the same resets.
 
+pub(crate) use crate::command::cli::Group;
 use crate::{
+    event::{filter::Subject, snapshot::SeriesCount},
     explain::Cause,
     model::{Direction, Family},
-    serve::{filter::Subject, snapshot::SeriesCount},
 };
-use clap::ValueEnum;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
 
 /// Prefix lengths of a peer network: what one site or one subscriber usually has.
 const NETWORK_BITS: (u8, u8) = (24, 64);
 
-/// What makes a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Group {
-    /// Owner, service port, direction and cause
-    #[default]
-    Who,
-    /// The cause
-    Cause,
-    /// The owner's name
-    Process,
-    /// systemd unit or container
-    Unit,
-    /// The service port
-    Port,
-    /// The peer's network: /24 or /64
-    Network,
-}
-
 impl Group {
     /// Every way, in the order of the keys 1 to 6.
-    pub const ALL: [Self; 6] = [Self::Who, Self::Cause, Self::Process, Self::Unit, Self::Port, Self::Network];
+    pub(crate) const ALL: [Self; 6] = [Self::Who, Self::Cause, Self::Process, Self::Unit, Self::Port, Self::Network];
 
     /// The word for it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Who => "who and why",
             Self::Cause => "cause",
@@ -49,14 +31,14 @@ impl Group {
 
     /// The next one, and after the last the first.
     #[must_use]
-    pub fn next(self) -> Self {
+    pub(crate) fn next(self) -> Self {
         let at = Self::ALL.iter().position(|group| *group == self).unwrap_or(0);
         Self::ALL[(at + 1) % Self::ALL.len()]
     }
 
     /// Counts have no addresses: only events can be grouped by them.
     #[must_use]
-    pub fn needs_events(self) -> bool {
+    pub(crate) fn needs_events(self) -> bool {
         self == Self::Network
     }
 }

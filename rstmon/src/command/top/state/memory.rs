@@ -1,7 +1,7 @@
 //! The last events, in bounded memory, newest first when they are looked at.
 
 use super::group::{Group, RowKey};
-use crate::serve::{event::Event, filter::Filter};
+use crate::event::{Event, filter::Filter};
 use std::{collections::VecDeque, sync::Arc};
 
 /// As many as a daemon remembers by default.

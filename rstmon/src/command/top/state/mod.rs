@@ -8,8 +8,11 @@ pub(crate) mod rows;
 pub(crate) mod screen;
 pub(crate) mod sort;
 
-use super::feed::{Origin, Update};
-use crate::serve::{event::Event, filter::Filter};
+use super::feed::Update;
+use crate::{
+    event::{Event, filter::Filter},
+    query::Origin,
+};
 use group::{Group, RowKey};
 use model::Model;
 use rows::{Basis, Row};
@@ -110,10 +113,10 @@ impl State {
     /// who counts its own; a recording knows nothing else.
     #[must_use]
     pub(crate) fn lost(&self) -> u64 {
-        let lost = self.model().snapshot.as_ref().map(|snapshot| snapshot.events_lost).unwrap_or_default();
+        let lost = self.model().snapshot.as_ref().map(|snapshot| snapshot.events_lost.clone()).unwrap_or_default();
         match self.origin {
-            Origin::Replay(_) => lost.sum(),
-            Origin::Daemon(_) | Origin::Alone => {
+            Origin::Recording(_) => lost.sum(),
+            Origin::Daemon(_) | Origin::Local => {
                 lost.ring_full.saturating_add(lost.rate_limited).saturating_add(self.model().lost)
             }
         }
@@ -124,8 +127,8 @@ impl State {
     pub(crate) fn basis_in_words(&self) -> &'static str {
         match (self.basis, &self.origin) {
             (Basis::Remembered, _) => "of the events remembered, not of all resets",
-            (Basis::Counted, Origin::Replay(_)) => "of the events recorded",
-            (Basis::Counted, Origin::Daemon(_) | Origin::Alone) => "exact counts",
+            (Basis::Counted, Origin::Recording(_)) => "of the events recorded",
+            (Basis::Counted, Origin::Daemon(_) | Origin::Local) => "exact counts",
         }
     }
 

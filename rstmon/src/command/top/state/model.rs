@@ -2,12 +2,12 @@
 
 use super::{counts::Counts, memory::Memory};
 use crate::{
-    metrics::trend::STEP,
-    model::Direction,
-    serve::{
-        event::Event,
+    event::{
+        Event,
         snapshot::{Count, Snapshot},
     },
+    metrics::trend::STEP,
+    model::Direction,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;

@@ -6,13 +6,13 @@ use super::{
     memory::Memory,
 };
 use crate::{
+    event::{
+        Event,
+        filter::{Filter, Subject},
+    },
     explain::{Cause, Severity},
     metrics::trend::{STEP, STEPS},
     model::Direction,
-    serve::{
-        event::Event,
-        filter::{Filter, Subject},
-    },
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{

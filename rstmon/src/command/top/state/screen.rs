@@ -1,7 +1,7 @@
 //! What lies over the table: the page of a row, of a reset, of the keys.
 
 use super::group::RowKey;
-use crate::serve::event::Event;
+use crate::event::Event;
 use std::sync::Arc;
 
 /// A page over the table.

@@ -5,7 +5,7 @@ use crate::command::top::testing::{event, snapshot};
 use sort::Column;
 
 fn state() -> State {
-    let mut state = State::new(Origin::Alone, Group::Who, Filter::default());
+    let mut state = State::new(Origin::Local, Group::Who, Filter::default());
     state.absorb(Update::Up);
     for (second, totals) in [(0, [10, 20, 30]), (1, [10, 25, 31])] {
         let series = [("java", 8080, totals[0]), ("nginx", 443, totals[1]), ("curl", 80, totals[2])];

@@ -4,7 +4,10 @@ use super::{
     look::{BAR, CHOSEN, FAINT, Look},
     text::{cut, time},
 };
-use crate::{command::line::evidence, model::Direction, serve::event::Event};
+use crate::{
+    event::{Event, text::evidence},
+    model::Direction,
+};
 use ratatui::{Frame, layout::Rect, text::Line};
 use std::sync::Arc;
 

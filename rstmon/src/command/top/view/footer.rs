@@ -4,9 +4,9 @@ use super::{
     look::{FAINT, Look, STRONG},
     text::{cut, safe, width},
 };
-use crate::command::top::{
-    feed::Origin,
-    state::{Link, Prompt, State},
+use crate::{
+    command::top::state::{Link, Prompt, State},
+    query::Origin,
 };
 use ratatui::{
     Frame,
@@ -41,7 +41,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: &Look
     let said = match (&state.link, &state.notice) {
         (Link::Down(why), _) => Some(match state.origin {
             Origin::Daemon(_) => (format!("no connection: {why}; looking for the daemon"), look.warning()),
-            Origin::Alone | Origin::Replay(_) => (format!("no more news: {why}; q quits"), look.warning()),
+            Origin::Local | Origin::Recording(_) => (format!("no more news: {why}; q quits"), look.warning()),
         }),
         (_, Some(notice)) => Some((notice.clone(), look.label())),
         (Link::Ended, None) => Some(("end of the recording; q quits".to_owned(), look.label())),

@@ -5,12 +5,10 @@ use super::{
     text::{cut, rate, safe, span, thousands, time, width},
 };
 use crate::{
-    command::top::{
-        feed::Origin,
-        state::{State, model::Pace, rows::Basis},
-    },
+    command::top::state::{State, model::Pace, rows::Basis},
+    event::snapshot::Snapshot,
     model::Direction,
-    serve::snapshot::Snapshot,
+    query::Origin,
 };
 use ratatui::{
     style::Style,
@@ -73,15 +71,15 @@ fn join(parts: Vec<Part>, columns: u16, look: &Look) -> Line<'static> {
 fn source(state: &State) -> String {
     match &state.origin {
         Origin::Daemon(path) => format!("through {}", path.display()),
-        Origin::Alone => "watching alone".to_owned(),
-        Origin::Replay(path) => format!("replay of {}", path.display()),
+        Origin::Local => "watching alone".to_owned(),
+        Origin::Recording(path) => format!("replay of {}", path.display()),
     }
 }
 
 fn host(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
     let counting = snapshot.time.duration_since(snapshot.started).unsigned_abs();
     let now = time(snapshot.time, 0, look);
-    if let Origin::Replay(path) = &state.origin {
+    if let Origin::Recording(path) = &state.origin {
         let file = path.file_name().map_or_else(|| "-".into(), |name| name.to_string_lossy());
         return vec![
             (format!("replay {}", safe(&file)), STRONG),
@@ -124,7 +122,7 @@ fn unknown(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
     }
     match &snapshot.degraded[..] {
         // A recording does not say what could be seen where it was made.
-        [] if matches!(state.origin, Origin::Replay(_)) => {}
+        [] if matches!(state.origin, Origin::Recording(_)) => {}
         [] => parts.push(("all hooks attached".to_owned(), FAINT)),
         [one] => parts.push((format!("degraded: {}", safe(&one.what)), look.warning())),
         many => parts.push((format!("degraded: {} things (rstmon doctor)", many.len()), look.warning())),

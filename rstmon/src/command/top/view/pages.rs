@@ -78,7 +78,7 @@ fn row(
     frame: &mut Frame<'_>,
     area: Rect,
     key: &RowKey,
-    chosen: Option<&crate::serve::event::Event>,
+    chosen: Option<&crate::event::Event>,
     scroll: usize,
     state: &State,
     look: &Look,

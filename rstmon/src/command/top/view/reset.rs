@@ -1,10 +1,7 @@
 //! One reset's page: everything that its event says.
 
 use super::{look::Look, prose::Prose, verdict};
-use crate::{
-    command::line,
-    serve::event::{Event, EventOwner, Peer},
-};
+use crate::event::{Event, EventOwner, Peer};
 use ratatui::text::Line;
 
 /// The lines of the page.
@@ -102,7 +99,7 @@ fn name(process: Option<&str>, pid: Option<u32>) -> String {
 
 /// Every number, zero or not, by the name that the JSON has for it.
 fn numbers(prose: &mut Prose<'_>, event: &Event) {
-    let numbers = line::numbers(&event.evidence);
+    let numbers = event.evidence.numbers();
     let text: Vec<String> = numbers.into_iter().map(|(name, number)| format!("{name}={number}")).collect();
     prose.labelled("numbers", if text.is_empty() { "none".to_owned() } else { text.join("  ") }.as_str());
     if !event.evidence.facts.is_empty() {

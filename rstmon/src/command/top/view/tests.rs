@@ -4,12 +4,13 @@
 use super::*;
 use crate::{
     command::top::{
-        feed::{Origin, Update},
+        feed::Update,
         state::{Link, Prompt, group::Group, screen::Moved},
         testing::{event, snapshot},
     },
+    event::{Event, filter::Filter},
     explain::Cause,
-    serve::{event::Event, filter::Filter},
+    query::Origin,
 };
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend};
@@ -73,12 +74,12 @@ fn the_table() {
 
 #[test]
 fn before_anything_is_known() {
-    approve("connecting", &mut State::new(Origin::Alone, Group::Who, Filter::default()));
+    approve("connecting", &mut State::new(Origin::Local, Group::Who, Filter::default()));
 }
 
 #[test]
 fn a_quiet_host() {
-    let mut state = State::new(Origin::Alone, Group::Who, Filter::default());
+    let mut state = State::new(Origin::Local, Group::Who, Filter::default());
     state.absorb(Update::Up);
     let mut quiet = snapshot(3, []);
     quiet.degraded.clear();
@@ -162,7 +163,7 @@ fn paused_filtered_frozen_zeroed_and_the_daemon_gone() {
 
 #[test]
 fn a_recording_that_is_over() {
-    let mut state = State::new(Origin::Replay(PathBuf::from("/tmp/incident.json")), Group::Cause, Filter::default());
+    let mut state = State::new(Origin::Recording(PathBuf::from("/tmp/incident.json")), Group::Cause, Filter::default());
     state.absorb(Update::Up);
     state.absorb(Update::Snapshot(Box::new(snapshot(9, [("java", 8080, 3)]))));
     state.absorb(Update::Ended);

@@ -6,12 +6,12 @@ use super::{
 };
 use crate::{
     command::top::state::rows::{Facet, Row},
+    event::Event,
     explain::{
         Cause, Confidence, Severity,
         catalogue::{Classic, Entry, symptom::Symptom},
     },
     model::Direction,
-    serve::event::Event,
 };
 
 /// Whose words an application's log is shown in.

@@ -9,16 +9,18 @@ use super::{
     findings::Finding,
     noise::Benign,
     report::{Advised, Report},
-    source::Source,
 };
-use crate::explain::{
-    Severity,
-    catalogue::symptom::Symptom,
-    render::{
-        style::{Role, Style},
-        wrap::Paragraph,
+use crate::{
+    explain::{
+        Severity,
+        catalogue::symptom::Symptom,
+        render::{
+            style::{Role, Style},
+            wrap::Paragraph,
+        },
+        sentence,
     },
-    sentence,
+    query::Origin,
 };
 use finding::Told;
 use jiff::{Timestamp, tz::TimeZone};
@@ -114,7 +116,7 @@ impl Page<'_> {
             "From {} to {} ({at}); seen by {}.",
             self.time(report.since),
             self.time(report.until),
-            report.source
+            report.origin
         );
         self.write(Paragraph::at(0, &safe(&text)));
         if report.events == 0 && report.excluded == 0 && !report.memory_full {
@@ -124,11 +126,11 @@ impl Page<'_> {
 
     /// What would have been seen.
     fn nothing(&mut self, report: &Report) {
-        let since = match report.source {
-            Source::Daemon(_) => "since the daemon started",
-            Source::Watched => "meanwhile",
+        let since = match report.origin {
+            Origin::Daemon(_) => "since the daemon started",
+            Origin::Local => "meanwhile",
             // It holds events, or it is no recording.
-            Source::Recorded(_) => "while it was recorded",
+            Origin::Recording(_) => "while it was recorded",
         };
         let but = if report.hidden.is_empty() { "" } else { ", but for what is hidden (see below)" };
         self.section(&format!(
@@ -216,7 +218,7 @@ impl Page<'_> {
                 }
             });
         }
-        if matches!(report.source, Source::Daemon(_)) {
+        if matches!(report.origin, Origin::Daemon(_)) {
             texts.push(
                 "Counts are of events, which are rate limited and remembered since the daemon started at most; \
                  rstmon_resets_total in /metrics counts exactly."

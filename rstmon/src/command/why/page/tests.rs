@@ -2,11 +2,12 @@ use super::page;
 use crate::{
     command::why::{
         report::Report,
-        source::{Full, Source},
+        source::Full,
         testing::{event, received_from, report, seen},
     },
+    event::{Event, filter::Filter},
     explain::{Cause, render::style::strip},
-    serve::{event::Event, filter::Filter},
+    query::Origin,
 };
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -137,7 +138,7 @@ fn noise_gets_a_line_a_cause() {
 #[test]
 fn full_queues_and_losses_are_said() {
     let mut seen = seen(vec![event(Some("java"), "linger_abort", "sent", 1, &json!({}))]);
-    seen.source = Source::Watched;
+    seen.origin = Origin::Local;
     seen.lost = Some(12);
     seen.memory_full = true;
     seen.overflows.insert("ListenOverflows", 4);

@@ -1,12 +1,10 @@
 //! Writes what the fuzzer starts from (`fuzz/seeds/btf`): run it after a change to the builder or the list of fields.
 
 use super::{
-    super::{
-        super::layout::{FIELDS, Layout},
-        Btf,
-    },
+    super::Btf,
     builder::{Builder, SIGNED, specimen},
 };
+use crate::probe::layout::{FIELDS, Layout};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// A small kernel: every field that the probe asks for, and nothing else.

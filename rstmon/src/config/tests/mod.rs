@@ -1,0 +1,54 @@
+//! The configuration's errors and defaults.
+
+mod reference;
+
+use super::{Config, ConfigError};
+use std::path::Path;
+
+fn error(text: &str) -> String {
+    match Config::parse(text, Path::new("rstmon.toml")).and_then(|config| config.validate()) {
+        Ok(()) => panic!("{text:?} was accepted"),
+        Err(error @ (ConfigError::Parse { .. } | ConfigError::Value { .. } | ConfigError::Invalid { .. })) => {
+            error.to_string()
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let config = Config::parse("", Path::new("x")).expect("an empty file parses");
+    assert_eq!(config, Config::default());
+    config.validate().expect("the defaults are valid");
+}
+
+#[test]
+fn an_unknown_key_names_the_line_and_the_known_ones() {
+    let message = error("[events]\nring_bytes = 4096\nring_size = 1\n");
+    assert!(message.starts_with("rstmon.toml:3: unknown field `ring_size`"), "{message}");
+    assert!(message.contains("rate_per_second"), "{message}");
+    assert!(!message.contains('\n'), "{message}");
+}
+
+#[test]
+fn values_out_of_range_say_the_range() {
+    assert!(error("[events]\nring_bytes = 5000").contains("power of two"));
+    assert!(error("[metrics]\nmax_series = 1").contains("at least 256"));
+    assert!(error("[metrics]\nlabels = [\"prcess\"]").contains("the labels are"));
+    assert!(error("[thresholds]\nidle_seconds = -1.0").contains("from 0 to"));
+    assert!(error("[thresholds]\nidle_seconds = nan").contains("from 0 to"));
+    assert!(error("[log]\nlevel = \"loud\"").contains("error, warn"));
+}
+
+#[test]
+fn what_a_file_says_cannot_steer_the_terminal_that_shows_the_error() {
+    for text in ["[log]\nlevel = \"\\u001b[2J\"", "\"\\u202e\" = 1", "[log\u{1b}[2J", "a\rb = 1"] {
+        let message = error(text);
+        assert!(!message.contains(crate::model::text::is_unsafe), "{message:?}");
+    }
+}
+
+#[test]
+fn broken_toml_names_the_line() {
+    assert!(error("[events]\nring_bytes = \n").starts_with("rstmon.toml:2:"));
+}

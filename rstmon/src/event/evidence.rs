@@ -1,0 +1,162 @@
+//! The numbers behind a verdict, as the event carries them.
+
+use crate::model::{Evidence, Reset};
+use rstmon_common::evidence as bit;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+macro_rules! evidence {
+    ($($(#[$doc:meta])* $name:ident: $ty:ty;)*) => {
+        /// Evidence, as numbers; only what is known.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub(crate) struct EventEvidence {
+            $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$ty>,)*
+            /// The names of what else held at the reset.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub(crate) facts: Vec<String>,
+        }
+
+        impl EventEvidence {
+            /// The known numbers with their names in the JSON, in the order of their declaration.
+            fn declared_numbers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.map(u64::from)),)*]
+                    .into_iter()
+                    .filter_map(|(name, number)| Some((name, number?)))
+            }
+        }
+    };
+}
+evidence! {
+    /// Milliseconds since the handshake.
+    age_ms: u64;
+    /// Milliseconds since the last data segment was sent.
+    send_idle_ms: u64;
+    /// Milliseconds since the last data segment was received.
+    receive_idle_ms: u64;
+    /// Milliseconds since anything was heard from the peer.
+    silent_ms: u64;
+    /// Milliseconds since a process here closed the connection.
+    closed_ms_ago: u64;
+    /// Milliseconds without a byte before that close.
+    idle_before_close_ms: u64;
+    /// Bytes received and not read.
+    unread_bytes: u32;
+    /// Bytes written and not sent.
+    unsent_bytes: u32;
+    /// Bytes sent and not acknowledged.
+    unacked_bytes: u32;
+    /// Bytes written after the peer's FIN.
+    after_fin_bytes: u32;
+    /// Payload of the segment that is answered.
+    segment_bytes: u32;
+    /// Payload bytes sent over the connection's life.
+    sent_bytes: u64;
+    /// Payload bytes received over its life.
+    received_bytes: u64;
+    /// Connections in the accept queue.
+    backlog: u32;
+    /// Limit of the accept queue.
+    backlog_limit: u32;
+    /// Smoothed round-trip time in microseconds.
+    rtt_us: u64;
+    /// Segments retransmitted.
+    retransmits: u32;
+    /// Unanswered probes.
+    probes: u8;
+    /// Signal that ends the owner.
+    exit_signal: u8;
+}
+
+/// Bits that are shown by name, because no number says the same.
+const FACTS: &[(u32, &str)] = &[
+    (bit::ACTIVE, "active"),
+    (bit::SEGMENT_SYN, "syn"),
+    (bit::SEGMENT_ACK, "ack"),
+    (bit::LOCKED, "process_context"),
+    (bit::ATTACHED, "attached"),
+    (bit::OWNER_EXITING, "owner_exiting"),
+    (bit::LINGER_ZERO, "linger_zero"),
+    (bit::LINGER2_NEGATIVE, "linger2_negative"),
+    (bit::LISTENER_FULL, "listener_full"),
+    (bit::ENDED_BY_RESET, "ended_by_reset"),
+    (bit::MPTCP, "mptcp"),
+    (bit::NEVER_ACCEPTED, "never_accepted"),
+    (bit::SHUT_RECEIVE, "shut_receive"),
+    (bit::SHUT_SEND, "shut_send"),
+];
+
+/// Numbers that say the most, in that order; the others follow by name.
+const MOST_TELLING: [&str; 10] = [
+    "unread_bytes",
+    "unsent_bytes",
+    "unacked_bytes",
+    "after_fin_bytes",
+    "segment_bytes",
+    "closed_ms_ago",
+    "idle_before_close_ms",
+    "silent_ms",
+    "backlog",
+    "age_ms",
+];
+
+impl EventEvidence {
+    /// The known numbers with their names in the JSON, the most telling first.
+    #[must_use]
+    pub(crate) fn numbers(&self) -> Vec<(&'static str, u64)> {
+        let mut numbers: Vec<_> = self.declared_numbers().collect();
+        numbers.sort_by_key(|(name, _)| {
+            (MOST_TELLING.iter().position(|telling| telling == name).unwrap_or(MOST_TELLING.len()), *name)
+        });
+        numbers
+    }
+
+    /// The numbers and facts of a reset.
+    pub(super) fn new(reset: &Reset) -> Self {
+        // Exhaustive: a new number of the model does not compile before the event has it or leaves it out.
+        let Evidence {
+            age,
+            send_idle,
+            receive_idle,
+            silent,
+            closed_ago,
+            idle_before_close,
+            unread_bytes,
+            unsent_bytes,
+            unacked_bytes,
+            after_fin_bytes,
+            segment_bytes,
+            sent_bytes,
+            received_bytes,
+            backlog,
+            backlog_limit,
+            rtt,
+            retransmits,
+            probes,
+            exit_signal,
+        } = reset.evidence.clone();
+        let whole = |duration: Option<Duration>| duration.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        Self {
+            age_ms: whole(age),
+            send_idle_ms: whole(send_idle),
+            receive_idle_ms: whole(receive_idle),
+            silent_ms: whole(silent),
+            closed_ms_ago: whole(closed_ago),
+            idle_before_close_ms: whole(idle_before_close),
+            unread_bytes,
+            unsent_bytes,
+            unacked_bytes,
+            after_fin_bytes,
+            segment_bytes,
+            sent_bytes,
+            received_bytes,
+            backlog,
+            backlog_limit,
+            rtt_us: rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+            retransmits,
+            probes: (probes > 0).then_some(probes),
+            exit_signal,
+            facts: FACTS.iter().filter(|(bit, _)| reset.bits.has(*bit)).map(|(_, name)| (*name).to_owned()).collect(),
+        }
+    }
+}

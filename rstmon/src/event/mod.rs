@@ -1,0 +1,203 @@
+//! The event: one reset, attributed and explained, as one JSON object. docs/events.md documents the schema.
+//!
+//! Fields are only ever added under one schema number. A number that is not known is left out.
+
+mod evidence;
+pub(crate) mod filter;
+pub(crate) mod join;
+pub(crate) mod line;
+pub(crate) mod recording;
+pub(crate) mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
+pub(crate) mod text;
+
+use crate::{
+    attribute::Placement,
+    explain::{Cause, Confidence, Severity, Verdict},
+    model::{Direction, Family, Provenance, Reason, Reset, Role, SocketKind, State},
+};
+pub(crate) use evidence::EventEvidence;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// Version of the event's JSON form; a line with another number must not be interpreted.
+pub(crate) const EVENT_SCHEMA: u32 = 1;
+
+/// One reset, attributed and explained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Event {
+    /// [`EVENT_SCHEMA`].
+    pub(crate) schema: u32,
+    /// When, RFC 3339 in UTC.
+    pub(crate) time: Timestamp,
+    /// Which way the RST went.
+    pub(crate) direction: Direction,
+    /// The kernel's reason.
+    pub(crate) reason: Reason,
+    /// State before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<State>,
+    /// What the kernel had.
+    pub(crate) socket: SocketKind,
+    /// IP version on the wire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) family: Option<Family>,
+    /// The end on this host.
+    pub(crate) local: Endpoint,
+    /// The other end.
+    pub(crate) remote: Endpoint,
+    /// The port that names the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) service_port: Option<u16>,
+    /// Which end this host's is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<Role>,
+    /// Inode of the network namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) netns: Option<u32>,
+    /// Uid of the socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uid: Option<u32>,
+    /// Who it belonged to; `null` when nothing is known.
+    pub(crate) owner: Option<EventOwner>,
+    /// The numbers behind the verdict.
+    pub(crate) evidence: EventEvidence,
+    /// Why.
+    pub(crate) cause: Cause,
+    /// How sure.
+    pub(crate) confidence: Confidence,
+    /// How bad.
+    pub(crate) severity: Severity,
+    /// The evidence in a sentence.
+    pub(crate) sentence: String,
+    /// The other end, where it is on this host too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) peer: Option<Peer>,
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    /// IPv4 on an IPv6 socket is IPv4.
+    pub(crate) address: IpAddr,
+    /// Port.
+    pub(crate) port: u16,
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self { address: address.ip(), port: address.port() }
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&SocketAddr::new(self.address, self.port).to_string())
+    }
+}
+
+/// Who a socket belonged to. Without a process it says what the socket's cgroup tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventOwner {
+    /// Comm of the thread-group leader.
+    pub(crate) process: Option<String>,
+    /// Thread-group id in the initial pid namespace.
+    pub(crate) pid: Option<u32>,
+    /// How the owner is known.
+    pub(crate) provenance: Provenance,
+    /// systemd unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<String>,
+    /// Container id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) container: Option<String>,
+    /// Kernfs id of the cgroup (of a v1 hierarchy: with bit 63 set).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cgroup: Option<u64>,
+}
+
+/// The other end of the connection, on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Peer {
+    /// Its owner's comm.
+    pub(crate) process: Option<String>,
+    /// Its owner's thread-group id.
+    pub(crate) pid: Option<u32>,
+    /// Its owner's unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<String>,
+    /// Its cause.
+    pub(crate) cause: Cause,
+    /// Its evidence.
+    pub(crate) sentence: String,
+}
+
+impl Event {
+    /// Puts together what is known of a reset.
+    #[must_use]
+    pub(crate) fn new(reset: &Reset, placement: Option<&Placement>, verdict: Verdict) -> Self {
+        let owner = EventOwner {
+            process: reset.owner.as_ref().map(|owner| owner.process.clone()),
+            pid: reset.owner.as_ref().map(|owner| owner.pid),
+            provenance: reset.owner.as_ref().map_or(Provenance::None, |owner| owner.provenance),
+            unit: placement.and_then(|placement| placement.unit.clone()),
+            container: placement.and_then(|placement| placement.container.as_ref().map(|id| id.as_str().to_owned())),
+            cgroup: (reset.cgroup != 0).then_some(reset.cgroup),
+        };
+        let known = owner.pid.is_some() || owner.unit.is_some() || owner.container.is_some() || owner.cgroup.is_some();
+        Self {
+            schema: EVENT_SCHEMA,
+            time: Timestamp::try_from(reset.time).unwrap_or(Timestamp::UNIX_EPOCH),
+            direction: reset.direction,
+            reason: reset.reason.clone(),
+            state: reset.state,
+            socket: reset.socket,
+            family: reset.family,
+            local: reset.local.into(),
+            remote: reset.remote.into(),
+            service_port: reset.service_port,
+            role: reset.role,
+            netns: reset.netns,
+            uid: reset.uid,
+            owner: known.then_some(owner),
+            evidence: EventEvidence::new(reset),
+            cause: verdict.cause,
+            confidence: verdict.confidence,
+            severity: verdict.severity,
+            sentence: verdict.sentence,
+            peer: None,
+        }
+    }
+
+    /// Comm of the owner.
+    #[must_use]
+    pub(crate) fn process(&self) -> Option<&str> {
+        self.owner.as_ref()?.process.as_deref()
+    }
+
+    /// systemd unit of the owner.
+    #[must_use]
+    pub(crate) fn unit(&self) -> Option<&str> {
+        self.owner.as_ref()?.unit.as_deref()
+    }
+
+    /// Container of the owner.
+    #[must_use]
+    pub(crate) fn container(&self) -> Option<&str> {
+        self.owner.as_ref()?.container.as_deref()
+    }
+
+    /// What the other end is told of this one.
+    #[must_use]
+    pub(crate) fn as_peer(&self) -> Peer {
+        Peer {
+            process: self.process().map(str::to_owned),
+            pid: self.owner.as_ref().and_then(|owner| owner.pid),
+            unit: self.unit().map(str::to_owned),
+            cause: self.cause,
+            sentence: self.sentence.clone(),
+        }
+    }
+}

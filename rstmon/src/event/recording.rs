@@ -1,0 +1,168 @@
+//! Recordings: what `rstmon tail --json` printed, read again. Lines that are no events are passed over and counted, so
+//! that a file with a note in it, or one that was cut off, still tells its story.
+
+use super::line::StreamLine;
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read as _},
+    path::{Path, PathBuf},
+};
+
+/// Longer than any event.
+const MAX_LINE_BYTES: u64 = 64 * 1024;
+
+/// Why a recording cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordingError {
+    /// It cannot be opened or read.
+    #[error("cannot read the recording {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is nothing in it.
+    #[error("{} holds no events{}; record some with: rstmon tail --json > FILE", path.display(), first_wrong(*.wrong))]
+    Empty {
+        /// Which.
+        path: PathBuf,
+        /// The first line that is something else.
+        wrong: Option<u64>,
+    },
+}
+
+fn first_wrong(line: Option<u64>) -> String {
+    line.map_or_else(String::new, |line| format!(" (line {line} is something else)"))
+}
+
+/// A recording that is being read.
+pub(crate) struct Recording {
+    path: PathBuf,
+    reader: Box<dyn BufRead + Send>,
+    buffer: Vec<u8>,
+    line: u64,
+    events: u64,
+    /// The number of lines that were passed over, and the first of them.
+    pub(crate) passed_over: Option<(u64, u64)>,
+}
+
+impl Recording {
+    /// Opens a file; `-` is standard input.
+    pub(crate) fn open(path: &Path) -> Result<Self, RecordingError> {
+        let reader: Box<dyn BufRead + Send> = if path == Path::new("-") {
+            Box::new(BufReader::new(io::stdin()))
+        } else {
+            let file = File::open(path).map_err(|source| RecordingError::Read { path: path.into(), source })?;
+            Box::new(BufReader::new(file))
+        };
+        Ok(Self::new(reader, path))
+    }
+
+    /// Reads from anywhere; `path` is for messages.
+    #[must_use]
+    pub(crate) fn new(reader: Box<dyn BufRead + Send>, path: &Path) -> Self {
+        Self { path: path.into(), reader, buffer: Vec::new(), line: 0, events: 0, passed_over: None }
+    }
+
+    /// The next line that means something; `None` at the end.
+    pub(crate) fn next_line(&mut self) -> Result<Option<StreamLine>, RecordingError> {
+        while self.read_line()? {
+            let text = self.buffer.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            match StreamLine::parse(text) {
+                Ok(line) => {
+                    self.events += u64::from(matches!(line, StreamLine::Event(_)));
+                    return Ok(Some(line));
+                }
+                Err(_) => self.pass_over(),
+            }
+        }
+        if self.events == 0 {
+            let wrong = self.passed_over.map(|(_, first)| first);
+            return Err(RecordingError::Empty { path: self.path.clone(), wrong });
+        }
+        Ok(None)
+    }
+
+    /// What to tell of lines that were passed over.
+    #[must_use]
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let (count, first) = self.passed_over?;
+        let plural = if count == 1 { "line is no event" } else { "lines are no events" };
+        Some(format!("{}: {count} {plural}, the first is line {first}", self.path.display()))
+    }
+
+    fn pass_over(&mut self) {
+        let (count, first) = self.passed_over.unwrap_or((0, self.line));
+        self.passed_over = Some((count + 1, first));
+    }
+
+    /// Whether there was one. A line that is too long comes in pieces, none of which is an event.
+    fn read_line(&mut self) -> Result<bool, RecordingError> {
+        self.buffer.clear();
+        let mut limited = (&mut self.reader).take(MAX_LINE_BYTES);
+        let read = limited
+            .read_until(b'\n', &mut self.buffer)
+            .map_err(|source| RecordingError::Read { path: self.path.clone(), source })?;
+        self.line += 1;
+        Ok(read > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Recording, RecordingError, StreamLine};
+    use std::{io::Cursor, path::Path};
+
+    const EVENT: &str = r#"{"schema":1,"time":"2026-11-21T03:00:00Z","direction":"sent","reason":"tcp_state","socket":"full","local":{"address":"::1","port":1},"remote":{"address":"::1","port":2},"owner":null,"evidence":{},"cause":"linger_abort","confidence":"certain","severity":"notice","sentence":""}"#;
+
+    fn read(text: impl Into<Vec<u8>>) -> (Result<Vec<StreamLine>, RecordingError>, Option<String>) {
+        let mut recording = Recording::new(Box::new(Cursor::new(text.into())), Path::new("file"));
+        let mut lines = Vec::new();
+        let result = loop {
+            match recording.next_line() {
+                Ok(Some(line)) => lines.push(line),
+                Ok(None) => break Ok(lines),
+                Err(error) => break Err(error),
+            }
+        };
+        (result, recording.complaint())
+    }
+
+    #[test]
+    fn events_and_gaps_are_read_back() {
+        let (lines, complaint) = read(format!("{EVENT}\n{{\"schema\":1,\"lost\":2}}\n\n{EVENT}\n"));
+        let lines = lines.expect("a recording");
+        assert!(matches!(&lines[..], [StreamLine::Event(_), StreamLine::Lost(2), StreamLine::Event(_)]), "{lines:?}");
+        assert_eq!(complaint, None);
+    }
+
+    #[test]
+    fn what_is_no_event_is_counted_with_the_first_line() {
+        let (lines, complaint) = read(format!("{EVENT}\nrstmon: watching\n\u{1}\n{}", &EVENT[..100]));
+        assert_eq!(lines.expect("a recording").len(), 1);
+        assert_eq!(complaint.as_deref(), Some("file: 3 lines are no events, the first is line 2"));
+    }
+
+    #[test]
+    fn a_file_without_events_says_how_to_make_one() {
+        let error = read("hello\n").0.expect_err("no events").to_string();
+        assert_eq!(
+            error,
+            "file holds no events (line 1 is something else); record some with: rstmon tail --json > FILE"
+        );
+        assert!(matches!(read("").0, Err(RecordingError::Empty { wrong: None, .. })));
+    }
+
+    #[test]
+    fn an_endless_line_is_bounded() {
+        let mut text = vec![b'x'; 1 << 20];
+        text.extend_from_slice(format!("\n{EVENT}\n").as_bytes());
+        let (lines, complaint) = read(text);
+        assert_eq!(lines.expect("a recording").len(), 1);
+        assert!(complaint.is_some());
+    }
+}

@@ -1,0 +1,92 @@
+//! One event as one aligned line of text.
+
+use super::{Event, EventEvidence};
+use crate::{
+    explain::{Confidence, Severity},
+    model::text::safe,
+};
+use jiff::tz::TimeZone;
+
+const RESET: &str = "\x1b[0m";
+
+/// Column headings, aligned with [`line()`].
+#[must_use]
+pub(crate) fn heading() -> String {
+    format!(
+        "{:<15} {:<8} {:<22} {:<20} {:<47} {:<11} {:<24} {:<24} EVIDENCE",
+        "TIME", "RESET", "PROCESS[PID]", "UNIT", "LOCAL -> REMOTE", "STATE", "REASON", "CAUSE"
+    )
+}
+
+/// Time, direction, owner, unit, ends, state, reason, cause, and the evidence that is not zero.
+///
+/// The result is one line without control characters, whatever the event holds: an event may come from a file.
+#[must_use]
+pub(crate) fn line(event: &Event, zone: &TimeZone, colour: bool) -> String {
+    let owner = match event.owner.as_ref() {
+        Some(owner) if owner.pid.is_some() => {
+            format!("{}[{}]", safe(owner.process.as_deref().unwrap_or("?")), owner.pid.unwrap_or(0))
+        }
+        _ => "-".to_owned(),
+    };
+    let time = event.time.to_zoned(zone.clone()).strftime("%H:%M:%S%.6f").to_string();
+    let ends = format!("{} -> {}", event.local, event.remote);
+    let sure = if event.confidence == Confidence::Guess { "?" } else { "" };
+    let (on, off) = match (colour, event.severity) {
+        (false, _) => ("", ""),
+        (true, Severity::Harmful) => ("\x1b[31m", RESET),
+        (true, Severity::Notice) => ("\x1b[33m", RESET),
+        (true, Severity::Benign) => ("\x1b[32m", RESET),
+    };
+    let cause = format!("{}{sure}", event.cause);
+    format!(
+        "{time:<15} {:<8} {owner:<22} {:<20} {ends:<47} {:<11} {:<24} {on}{cause:<24}{off} {}",
+        event.direction.as_str(),
+        safe(event.unit().unwrap_or("-")),
+        event.state.map_or("-", |state| state.as_str()),
+        safe(event.reason.as_str()),
+        evidence(&event.evidence),
+    )
+    .trim_end()
+    .to_owned()
+}
+
+/// The known numbers that are not zero, as `name=value`, and the facts.
+#[must_use]
+pub(crate) fn evidence(evidence: &EventEvidence) -> String {
+    let numbers = evidence.numbers().into_iter().filter(|(_, number)| *number != 0);
+    let mut parts: Vec<String> = numbers.map(|(name, number)| format!("{name}={number}")).collect();
+    if !evidence.facts.is_empty() {
+        parts.push(safe(&evidence.facts.join("+")));
+    }
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{evidence, line};
+    use crate::event::testing::event_with;
+    use jiff::tz::TimeZone;
+    use serde_json::json;
+
+    #[test]
+    fn an_event_from_anywhere_is_one_harmless_line() {
+        let event = event_with(json!({
+            "reason": "\u{1b}[2J", "owner": {"process": "a\n\u{202e}b", "pid": 7, "unit": "c\td"},
+            "evidence": {"facts": ["e\u{7}"]},
+        }));
+        let text = line(&event, &TimeZone::UTC, false);
+        assert!(!text.contains(crate::model::text::is_unsafe), "found {text:?}");
+        for expected in ["a??b[7]", "c?d", "?[2J", "e?"] {
+            assert!(text.contains(expected), "expected {expected:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn the_most_telling_numbers_come_first_and_zeros_not_at_all() {
+        let event = event_with(json!({
+            "evidence": {"rtt_us": 240, "age_ms": 9, "unread_bytes": 3, "unsent_bytes": 0, "received_bytes": 7},
+        }));
+        assert_eq!(evidence(&event.evidence), "unread_bytes=3 age_ms=9 received_bytes=7 rtt_us=240");
+    }
+}

@@ -1,0 +1,55 @@
+//! The configuration file, rstmon.toml.
+//!
+//! Holds: the same text gives the same configuration or the same error; a text that does not parse is told with a line
+//! that the file has; every message is one harmless line; what is valid can be put to use.
+
+use super::harmless::assert_harmless;
+use crate::{
+    config::{Config, ConfigError},
+    serve::{ListenAddress, TelemetryPath},
+};
+use std::path::Path;
+
+/// Parses and validates.
+pub(crate) fn run(bytes: &[u8]) {
+    // A file that is no text is refused where it is read.
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let parse = || Config::parse(text, Path::new("rstmon.toml"));
+    let parsed = parse();
+    // Compared as text: a threshold may be NaN until it is validated.
+    assert_eq!(format!("{parsed:?}"), format!("{:?}", parse()), "the same text, another configuration");
+    match parsed.and_then(|config| config.validate().map(|()| config)) {
+        Ok(config) => use_it(&config),
+        Err(error) => judge(&error, text),
+    }
+}
+
+/// What the daemon does with a valid configuration before it opens anything.
+fn use_it(config: &Config) {
+    config.validate().expect("valid twice");
+    config.labels().expect("valid labels");
+    let options = config.probe_options();
+    assert!(options.ring_bytes.is_power_of_two(), "{options:?}");
+    for address in &config.web.listen_address {
+        if let Err(error) = address.parse::<ListenAddress>() {
+            assert_harmless("the error about an address", &error.to_string());
+        }
+    }
+    if let Err(error) = config.web.telemetry_path.parse::<TelemetryPath>() {
+        assert_harmless("the error about a path", &error.to_string());
+    }
+}
+
+fn judge(error: &ConfigError, text: &str) {
+    assert_harmless("the error", &error.to_string());
+    match error {
+        ConfigError::Parse { line, message, .. } => {
+            let lines = text.split('\n').count();
+            assert!((1..=lines).contains(line), "line {line} of {lines}: {message}");
+        }
+        ConfigError::Value { key, .. } | ConfigError::Invalid { key, .. } => {
+            assert!(key.contains('.'), "{key:?} names no section");
+        }
+        ConfigError::Read { .. } => panic!("nothing was read: {error}"),
+    }
+}

@@ -1,0 +1,151 @@
+//! Bytes that a client sends, to the metrics' server, to the same one behind a password, and to the Unix socket's.
+//!
+//! Holds: whatever comes, the connection ends soon after the client's end does; what is answered begins as HTTP with a
+//! status that is the client's fault or no fault, never the server's.
+//!
+//! One connection may last: a follower of events that sent more than its request. hyper does not read on while it
+//! answers, so that the follower's leaving shows with the next event that passes its filter, and no sooner.
+
+use crate::{
+    event::{filter::Filter, snapshot::Snapshot},
+    metrics::Format,
+    serve::{NotReady, Source, SourceError, fuzzing::Servers},
+    sink::hub::{Hub, Subscription, TooManySubscribers},
+};
+use std::{
+    pin::pin,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
+
+/// Two users whose hashes cost next to nothing.
+const WEB_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/web_config/users.yml");
+/// Far more than an answer takes; only a hang reaches it.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PIPE_BYTES: usize = 64 * 1024;
+
+/// Nothing more comes for this long: the follower of a quiet host. It leaves.
+const QUIET: Duration = Duration::from_millis(50);
+
+struct Setup {
+    runtime: Runtime,
+    open: Servers,
+    guarded: Servers,
+}
+
+static SETUP: LazyLock<Setup> = LazyLock::new(|| {
+    let source = Arc::new(Fixed::default());
+    Setup {
+        runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
+        open: Servers::new(source.clone(), None).expect("a server"),
+        guarded: Servers::new(source, Some(WEB_CONFIG.into())).expect("a guarded server"),
+    }
+});
+
+/// Sends the bytes, closes, and reads what comes back.
+pub(crate) fn run(bytes: &[u8]) {
+    let Setup { runtime, open, guarded } = &*SETUP;
+    runtime.block_on(async {
+        talk(bytes, |stream| open.tcp(stream)).await;
+        talk(bytes, |stream| open.unix(stream)).await;
+        if mentions_password(bytes) {
+            talk(bytes, |stream| guarded.tcp(stream)).await;
+        }
+    });
+}
+
+/// Without the header the answer is 401 whatever else there is.
+fn mentions_password(bytes: &[u8]) -> bool {
+    bytes.windows(13).any(|part| part.eq_ignore_ascii_case(b"authorization"))
+}
+
+async fn talk<F: Future<Output = ()>>(bytes: &[u8], serve: impl FnOnce(DuplexStream) -> F) {
+    let (mut client, server) = duplex(PIPE_BYTES);
+    let mut answer = Vec::new();
+    let conversation = async {
+        // A server that has heard enough closes: neither end then fails for a fault.
+        let _ = client.write_all(bytes).await;
+        let _ = client.shutdown().await;
+        let follows = |answer: &[u8]| answer.windows(6).any(|part| part == b"ndjson");
+        loop {
+            match timeout(if follows(&answer) { QUIET } else { PATIENCE }, client.read_buf(&mut answer)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) => return false,
+                Err(_) => {
+                    assert!(follows(&answer), "no end and no answer");
+                    return true;
+                }
+            }
+        }
+    };
+    let both = async {
+        let (mut serving, mut conversation) = (pin!(serve(server)), pin!(conversation));
+        let followed = tokio::select! {
+            () = serving.as_mut() => { conversation.await; true }
+            followed = conversation.as_mut() => followed,
+        };
+        if !followed {
+            serving.await;
+        }
+    };
+    timeout(2 * PATIENCE, both).await.expect("the connection ends");
+    judge(&answer);
+}
+
+fn judge(answer: &[u8]) {
+    if answer.is_empty() {
+        return;
+    }
+    let head = answer.get(..12).unwrap_or(answer);
+    let status = head
+        .strip_prefix(b"HTTP/1.")
+        .and_then(|rest| rest.get(2..5))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
+    let shown = String::from_utf8_lossy(head);
+    let status = status.unwrap_or_else(|| panic!("no HTTP answer: {shown:?}"));
+    assert!((200..500).contains(&status), "answered {status}");
+    let text = String::from_utf8_lossy(answer);
+    assert!(text.contains("\r\n\r\n"), "an answer without the end of its header: {text:?}");
+}
+
+/// A source with a little of everything, in which nothing goes wrong.
+#[derive(Default)]
+struct Fixed {
+    hub: Hub,
+}
+
+impl Source for Fixed {
+    fn metrics(&self, _: Format) -> Result<String, SourceError> {
+        Ok("# TYPE rstmon_build_info gauge\nrstmon_build_info 1\n".to_owned())
+    }
+
+    fn ready(&self) -> Result<(), NotReady> {
+        Ok(())
+    }
+
+    fn doctor(&self) -> serde_json::Value {
+        serde_json::json!({"kernel": "made up"})
+    }
+
+    fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send> {
+        Box::new(std::iter::repeat_n(Arc::from(r#"{"schema":1}"#), if since.is_zero() { 0 } else { 3 }))
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, SourceError> {
+        Ok(serde_json::from_value(serde_json::json!({
+            "schema": 1, "time": "2026-11-21T03:00:00Z", "started": "2026-11-21T02:00:00Z", "version": "0",
+            "host": "made up", "kernel": "6", "uptime_seconds": 1, "trend_step_seconds": 1, "sent": {"total": 0},
+            "received": {"total": 0}, "events_lost": {"ring_full": 0, "rate_limited": 0, "slow_subscriber": 0},
+            "count_overflow": 0, "degraded": [], "series": [],
+        }))?)
+    }
+
+    fn subscribe(&self, _history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {
+        self.hub.subscribe(filter, Vec::new())
+    }
+}

@@ -1,0 +1,42 @@
+//! Recorded events: NDJSON as `rstmon tail --json` prints it, read back from a file that anybody may have written.
+//!
+//! Holds: a line is an event, the notice of a loss, or passed over; what holds no event is refused; an event survives
+//! JSON unchanged, and as a line of text it can break neither line nor terminal, whatever is in it.
+
+use super::harmless::assert_harmless;
+use crate::event::{Event, line::StreamLine, recording::Recording, text};
+use jiff::tz::TimeZone;
+use std::{io::Cursor, path::Path};
+
+/// Reads all of it, as `top --replay` and `why --replay` do.
+pub(crate) fn run(bytes: &[u8]) {
+    let mut recording = Recording::new(Box::new(Cursor::new(bytes.to_vec())), Path::new("recording"));
+    let (mut events, mut lost) = (0, 0_u64);
+    let ended = loop {
+        match recording.next_line() {
+            Ok(Some(StreamLine::Event(event))) => {
+                check_event(&event);
+                events += 1;
+            }
+            Ok(Some(StreamLine::Lost(more))) => lost = lost.saturating_add(more),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    if let Some(error) = &ended {
+        assert_harmless("the error", &error.to_string());
+    }
+    assert_eq!(events == 0, ended.is_some(), "{events} events and {lost} lost ended with {ended:?}");
+    if let Some(complaint) = recording.complaint() {
+        assert_harmless("the complaint", &complaint);
+    }
+}
+
+/// What holds for every event, wherever it is from.
+pub(crate) fn check_event(event: &Event) {
+    let json = serde_json::to_string(event).expect("an event is JSON");
+    assert!(!json.contains('\n'), "an event of two lines: {json}");
+    let back: Event = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
+    assert_eq!(&back, event, "changed by JSON: {json}");
+    assert_harmless("the line of text", &text::line(event, &TimeZone::UTC, false));
+}

@@ -1,0 +1,34 @@
+//! The web configuration in the exporter-toolkit format: YAML, certificates, hashes, headers.
+//!
+//! Holds: the same file gives the same outcome; every message is one harmless line; YAML that does not parse is told
+//! with a line.
+
+use super::harmless::assert_harmless;
+use crate::serve::web_config::{self, ConfigError};
+use std::path::Path;
+
+/// Certificates and keys that a seed may point to.
+const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/src/serve/testdata");
+
+/// About no line: what the parser says of several documents in one file.
+const OF_THE_WHOLE: &str = "more than one document";
+
+/// Parses, and loads what the file points to.
+pub(crate) fn run(bytes: &[u8]) {
+    // Whoever writes the file may name any other; here that would read this machine's devices.
+    if bytes.windows(4).any(|part| matches!(part, b"/dev" | b"/pro" | b"/sys" | b"/run")) {
+        return;
+    }
+    let check = || web_config::check_text(bytes, Path::new(DIRECTORY)).map_err(|error| (error.to_string(), error));
+    let outcome = check();
+    let Err((message, error)) = &outcome else {
+        assert!(check().is_ok(), "the same file is refused the second time");
+        return;
+    };
+    assert_eq!(Some(message), check().err().map(|(again, _)| again).as_ref(), "the same file, another error");
+    assert_harmless("the error", message);
+    if let ConfigError::Yaml { .. } = error {
+        let line = message.split("line ").any(|rest| rest.starts_with(|character: char| character.is_ascii_digit()));
+        assert!(line || message.contains(OF_THE_WHOLE), "no line in {message:?}");
+    }
+}

@@ -1,0 +1,44 @@
+//! This process's standard streams: the colours and width of a terminal, readers that leave early, notes to the user.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write as _},
+    process,
+};
+
+/// Standard output cannot be written to.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+pub(crate) struct OutputError(#[from] io::Error);
+
+/// Colours: only on a terminal, and not when `NO_COLOR` is set.
+#[must_use]
+pub(crate) fn colour() -> bool {
+    io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Width of the terminal in columns, from 60 to 140; 100 elsewhere.
+#[must_use]
+pub(crate) fn width() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout()).ok().map_or(100, |size| usize::from(size.ws_col)).clamp(60, 140)
+}
+
+/// Writes a text and a line end to standard output. Exits with success when the reader is gone.
+pub(crate) fn print(text: &str) -> Result<(), OutputError> {
+    let mut out = io::stdout().lock();
+    match out
+        .write_all(text.trim_end_matches('\n').as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+    {
+        // `rstmon tail | head` is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        result => Ok(result?),
+    }
+}
+
+/// Writes a note for the user to standard error: standard output may be read by a program.
+#[expect(clippy::print_stderr, reason = "a note to the person at the terminal")]
+pub(crate) fn note(text: &str) {
+    eprintln!("rstmon: {text}");
+}

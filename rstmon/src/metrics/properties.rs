@@ -1,0 +1,254 @@
+//! Counts -> series. A kernel half in a few lines counts hits, fills up, changes its generation and has processes die; the
+//! fold reads it at any moment. Whatever the order: sums are exact, series only grow, and there are never too many.
+
+use crate::{
+    metrics::{Exporter, Fold, Format, Health, LabelSet, Series, fold::MIN_SERIES},
+    model::{Direction, Family, Reasons},
+    probe::Counts,
+};
+use proptest::prelude::*;
+use rstmon_common::CountKey;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Causes that the label function deals out.
+const CAUSES: [&str; 4] = ["refused", "linger_abort", "peer_reset", "unexplained"];
+/// Reasons that occur, by number.
+const REASONS: u8 = 6;
+
+/// What may happen.
+#[derive(Clone, Debug)]
+enum Op {
+    /// Resets of one process, a run of ports, so many each.
+    Hits { process: u8, ports: std::ops::Range<u16>, sent: bool, reason: u8, times: u64 },
+    /// A reset that found no room.
+    Overflow { sent: bool, reason: u8, times: u64 },
+    /// A key that was inserted and not counted yet.
+    Inserted { process: u8, port: u16 },
+    /// From now on nobody can tell the unit of this process any more; its pid's next owner has another.
+    Exit { process: u8 },
+    /// The generation changes with the next reading; the new one counts these before it is read.
+    Recycle { process: u8, ports: std::ops::Range<u16>, times: u64 },
+    /// More room for series, or less.
+    Resize { max_series: usize },
+    /// A reading.
+    Scrape,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let ports = (1u16..2000, prop_oneof![4 => 1u16..4, 1 => 100u16..400]);
+    let ports = ports.prop_map(|(from, count)| from..from + count);
+    // A process of 0 is none: nobody is known to own the socket.
+    let hits = (0u8..12, ports, any::<bool>(), 0..REASONS, times());
+    prop_oneof![
+        8 => hits.prop_map(|(process, ports, sent, reason, times)| Op::Hits { process, ports, sent, reason, times }),
+        2 => (any::<bool>(), 0..REASONS, times()).prop_map(|(sent, reason, times)| Op::Overflow { sent, reason, times }),
+        1 => (0u8..12, 1u16..2400).prop_map(|(process, port)| Op::Inserted { process, port }),
+        2 => (1u8..12).prop_map(|process| Op::Exit { process }),
+        2 => (0u8..12, 1u16..2000, 0u16..6, times())
+            .prop_map(|(process, from, count, times)| Op::Recycle { process, ports: from..from + count, times }),
+        1 => (1usize..1500).prop_map(|max_series| Op::Resize { max_series }),
+        6 => Just(Op::Scrape),
+    ]
+}
+
+fn times() -> impl Strategy<Value = u64> {
+    prop_oneof![6 => 1u64..5, 2 => 1u64..100_000, 1 => Just(1u64 << 40)]
+}
+
+/// The kernel half, as far as user space sees it.
+#[derive(Default)]
+struct Kernel {
+    live: HashMap<CountKey, u64>,
+    overflow: BTreeMap<(u8, u8), u64>,
+    recycles: bool,
+    /// What the next generation counts before it is read for the first time.
+    fresh: Vec<(CountKey, u64)>,
+    /// What was ever counted, by direction.
+    truth: [u64; 2],
+    /// Distinct direction and reason, ever.
+    reasons: BTreeMap<(u8, u8), u64>,
+}
+
+fn key(process: u8, port: u16, sent: bool, reason: u8) -> CountKey {
+    let mut comm = [0; 16];
+    if process > 0 {
+        comm[..2].copy_from_slice(&[b'p', b'a' + process]);
+    }
+    CountKey { comm, service_port: port, direction: u8::from(!sent), reason, ..CountKey::default() }
+}
+
+impl Kernel {
+    fn count(&mut self, direction: u8, reason: u8, times: u64) {
+        self.truth[usize::from(direction)] += times;
+        *self.reasons.entry((direction, reason)).or_default() += times;
+    }
+
+    fn hit(&mut self, key: CountKey, times: u64) {
+        *self.live.entry(key).or_default() += times;
+        self.count(key.direction, key.reason, times);
+    }
+
+    /// As `CountReader` hands it over.
+    fn read(&mut self) -> Counts {
+        let settled = if std::mem::take(&mut self.recycles) { self.live.drain().collect() } else { Vec::new() };
+        for (key, times) in std::mem::take(&mut self.fresh) {
+            self.hit(key, times);
+        }
+        Counts {
+            live: self.live.iter().map(|(key, hits)| (*key, *hits)).collect(),
+            settled,
+            overflow: self.overflow.iter().map(|(&(direction, reason), &hits)| (direction, reason, hits)).collect(),
+            ..Counts::default()
+        }
+    }
+}
+
+/// The label function: a process' unit is known while it lives.
+fn label(key: &CountKey, dead: &BTreeSet<u8>) -> Series {
+    let process = key.comm[1].saturating_sub(b'a');
+    let known = key.comm[0] != 0 && !dead.contains(&process);
+    let name = if key.comm[0] == 0 { String::new() } else { format!("p{process}") };
+    Series {
+        direction: Direction::from_record(key.direction).expect("a direction"),
+        cause: CAUSES[usize::from(key.reason) % CAUSES.len()],
+        reason: reasons().get(key.reason).as_str().into(),
+        process: name.as_str().into(),
+        unit: if known { format!("p{process}.service").as_str().into() } else { "".into() },
+        container: "".into(),
+        port: Some(key.service_port),
+        family: Some(Family::Ipv4),
+    }
+}
+
+fn reasons() -> Reasons {
+    Reasons::from_variants([("SK_RST_REASON_NO_SOCKET", 1), ("SK_RST_REASON_TCP_STATE", 2)])
+}
+
+/// What the last reading showed.
+#[derive(Default)]
+struct Shown(BTreeMap<Series, u64>);
+
+impl Shown {
+    /// Takes in what is shown now, and holds it against what was, and what is true.
+    fn check(&mut self, fold: &Fold, kernel: &Kernel, max_series: usize) -> Result<(), TestCaseError> {
+        let now: BTreeMap<Series, u64> = fold.sums().map(|(series, sum)| (series.clone(), sum)).collect();
+        for (series, before) in &self.0 {
+            let after = now.get(series);
+            prop_assert!(after.is_some_and(|after| after >= before), "{series:?} was {before} and is {after:?}");
+        }
+        for (direction, truth) in [Direction::Sent, Direction::Received].into_iter().zip(kernel.truth) {
+            let sum: u64 = now.iter().filter(|(one, _)| one.direction == direction).map(|(_, sum)| sum).sum();
+            prop_assert_eq!(sum, truth, "all {} resets", direction);
+        }
+        prop_assert!(now.len() <= max_series, "{} series, allowed are {}", now.len(), max_series);
+        // With so few reasons there is room for each even when all else is folded away.
+        for (&(direction, reason), &truth) in &kernel.reasons {
+            let direction = Direction::from_record(direction).expect("a direction");
+            let reason = reasons().get(reason).as_str().to_owned();
+            let ours = now.iter().filter(|(one, _)| one.direction == direction && *one.reason == *reason);
+            prop_assert_eq!(ours.map(|(_, sum)| sum).sum::<u64>(), truth, "{} {}", direction, reason);
+        }
+        self.0 = now;
+        Ok(())
+    }
+}
+
+/// Does one thing; whether it was a reading.
+fn happen(op: &Op, kernel: &mut Kernel, dead: &mut BTreeSet<u8>) -> bool {
+    match op {
+        Op::Hits { process, ports, sent, reason, times } => {
+            ports.clone().for_each(|port| kernel.hit(key(*process, port, *sent, *reason), *times));
+        }
+        Op::Overflow { sent, reason, times } => {
+            *kernel.overflow.entry((u8::from(!sent), *reason)).or_default() += times;
+            kernel.count(u8::from(!sent), *reason, *times);
+        }
+        Op::Inserted { process, port } => {
+            kernel.live.entry(key(*process, *port, true, 0)).or_default();
+        }
+        Op::Exit { process } => {
+            // The second exit is that of the pid's next owner: known again.
+            if !dead.remove(process) {
+                dead.insert(*process);
+            }
+        }
+        Op::Recycle { process, ports, times } => {
+            kernel.recycles = true;
+            kernel.fresh.extend(ports.clone().map(|port| (key(*process, port, true, 1), *times)));
+        }
+        Op::Resize { .. } => {}
+        Op::Scrape => return true,
+    }
+    false
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sums_are_exact_and_only_grow_whatever_the_order(
+        max_series in 1usize..1000,
+        ops in prop::collection::vec(op(), 1..80),
+    ) {
+        let (mut kernel, mut dead, mut shown) = (Kernel::default(), BTreeSet::new(), Shown::default());
+        let (mut fold, mut room) = (Fold::new(max_series), max_series.max(MIN_SERIES));
+        for op in ops.iter().chain([&Op::Scrape]) {
+            if let Op::Resize { max_series } = op {
+                fold.raise_max_series(*max_series);
+                room = room.max(*max_series);
+            }
+            if happen(op, &mut kernel, &mut dead) {
+                fold.absorb(&kernel.read(), &reasons(), |key| label(key, &dead));
+                shown.check(&fold, &kernel, room)?;
+            }
+        }
+    }
+
+    /// The same through the exporter, labels left out as configured, and out of its text.
+    #[test]
+    fn what_is_exported_is_exact_with_any_labels(
+        labels in prop::sample::subsequence(LabelSet::NAMES.to_vec(), 0..=LabelSet::NAMES.len()),
+        ops in prop::collection::vec(op(), 1..30),
+    ) {
+        let set = LabelSet::from_names(labels.iter().copied()).expect("known labels");
+        let mut exporter = Exporter::new(MIN_SERIES, set, reasons(), Vec::new()).expect("an exporter");
+        let (mut kernel, mut dead) = (Kernel::default(), BTreeSet::new());
+        for op in ops.iter().chain([&Op::Scrape]) {
+            if happen(op, &mut kernel, &mut dead) {
+                exporter.absorb(&kernel.read(), |cgroup| (format!("{cgroup}").as_str().into(), "".into()));
+                let whole: u64 = exporter.sums().map(|(_, sum)| sum).sum();
+                prop_assert_eq!(whole, kernel.truth.iter().sum::<u64>(), "with every label");
+                let text = exporter.render(&Health::default(), Format::default()).expect("text");
+                for (direction, truth) in ["sent", "received"].into_iter().zip(kernel.truth) {
+                    prop_assert_eq!(exported(&text, direction), u128::from(truth), "{} in\n{}", direction, text);
+                }
+            }
+        }
+    }
+
+    /// A reading that was taken twice adds nothing.
+    #[test]
+    fn reading_twice_is_reading_once(ops in prop::collection::vec(op(), 1..40)) {
+        let (mut kernel, mut dead) = (Kernel::default(), BTreeSet::new());
+        let mut folds = [Fold::new(500), Fold::new(500)];
+        for op in ops.iter().chain([&Op::Scrape]) {
+            if happen(op, &mut kernel, &mut dead) {
+                let counts = kernel.read();
+                for fold in &mut folds {
+                    fold.absorb(&counts, &reasons(), |key| label(key, &dead));
+                }
+                let again = Counts { settled: Vec::new(), ..counts };
+                folds[1].absorb(&again, &reasons(), |key| label(key, &dead));
+            }
+        }
+        let sums = folds.each_ref().map(|fold| fold.sums().map(|(series, sum)| (series.clone(), sum)).collect::<Vec<_>>());
+        prop_assert_eq!(&sums[0], &sums[1]);
+    }
+}
+
+/// The sum of a direction's samples in the text format. Values beyond 2^53 would not be exact there; none is.
+fn exported(text: &str, direction: &str) -> u128 {
+    let wanted = format!("direction=\"{direction}\"");
+    let samples = text.lines().filter(|line| line.starts_with("rstmon_resets_total{") && line.contains(&wanted));
+    samples.map(|line| line.rsplit(' ').next().expect("a value").parse::<u128>().expect("a whole number")).sum()
+}

@@ -1,0 +1,49 @@
+//! The counts of a snapshot: every series with its trend, and the sums of both directions.
+
+use super::{Series, trend::Trend};
+use crate::{
+    event::snapshot::{Count, SeriesCount},
+    model::Direction,
+};
+use std::time::Duration;
+
+/// Every series with its trend, and the counts of both directions, as of `elapsed` since counting began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Resets sent.
+    pub(crate) sent: Count,
+    /// Resets received.
+    pub(crate) received: Count,
+    /// Every series.
+    pub(crate) series: Vec<SeriesCount>,
+}
+
+impl Tally {
+    /// The counts of `sums`, which `trend` has just taken in.
+    pub(crate) fn new<'a>(sums: impl Iterator<Item = (&'a Series, u64)>, trend: &Trend, elapsed: Duration) -> Self {
+        let series: Vec<SeriesCount> = sums
+            .map(|(series, total)| series_count(series, Count { total, trend: trend.of(series, elapsed) }))
+            .collect();
+        let direction = |direction| Count {
+            total: series.iter().filter(|series| series.direction == direction).map(|series| series.count.total).sum(),
+            trend: trend.of_direction(direction, elapsed),
+        };
+        Self { sent: direction(Direction::Sent), received: direction(Direction::Received), series }
+    }
+}
+
+fn series_count(series: &Series, count: Count) -> SeriesCount {
+    let Series { direction, cause, reason, process, unit, container, port, family } = series;
+    let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    SeriesCount {
+        direction: *direction,
+        cause: cause.parse().ok(),
+        reason: reason.to_string(),
+        process: known(process),
+        unit: known(unit),
+        container: known(container),
+        port: *port,
+        family: *family,
+        count,
+    }
+}

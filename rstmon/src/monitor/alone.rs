@@ -1,0 +1,88 @@
+//! Watching without a daemon: the probe in this process, for a command in the foreground.
+
+use super::{EventPath, Monitor, MonitorError, Options};
+use crate::{probe::EventSource, sink::Sinks};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often the counts are read when nothing else reads them: a count map that stays full would make all keys share
+/// one rate limit.
+pub(crate) const READ_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The attached probe, before any thread is started: privileges can still be given up.
+pub(crate) struct Attached {
+    monitor: Arc<Monitor>,
+    events: EventSource,
+}
+
+impl Attached {
+    /// Attaches the probe.
+    pub(crate) fn new(options: &Options) -> Result<Self, MonitorError> {
+        let (monitor, events) = Monitor::attach(options)?;
+        Ok(Self { monitor: Arc::new(monitor), events })
+    }
+
+    /// Starts to hand events to `sinks`.
+    pub(crate) fn watch(self, sinks: Arc<Sinks>) -> Result<Alone, MonitorError> {
+        let Self { monitor, events } = self;
+        let path = monitor.watch(events, Arc::clone(&sinks))?;
+        Ok(Alone { monitor, sinks, path, read: Instant::now() })
+    }
+}
+
+/// A running probe in this process.
+pub(crate) struct Alone {
+    monitor: Arc<Monitor>,
+    sinks: Arc<Sinks>,
+    path: EventPath,
+    /// When the counts were last read.
+    read: Instant,
+}
+
+impl Alone {
+    /// The monitor, for snapshots and for what this host can show.
+    #[must_use]
+    pub(crate) fn monitor(&self) -> &Arc<Monitor> {
+        &self.monitor
+    }
+
+    /// Events lost by the sinks since they were made.
+    #[must_use]
+    pub(crate) fn lost(&self) -> u64 {
+        self.sinks.losses().values().sum()
+    }
+
+    /// Reads the counts, unless they were read less than [`READ_INTERVAL`] ago.
+    pub(crate) fn read_counts_when_due(&mut self) -> Result<(), MonitorError> {
+        if self.read.elapsed() >= READ_INTERVAL {
+            self.monitor.read_counts()?;
+            self.read = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Watches until `end`, and returns the exact number of resets counted since the start.
+    pub(crate) async fn until(&self, end: impl Future<Output = ()>) -> Result<u64, MonitorError> {
+        let mut tick = interval(READ_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => return self.monitor.read_counts(),
+                _ = tick.tick() => {
+                    self.monitor.read_counts()?;
+                }
+            }
+        }
+    }
+
+    /// Ends the threads: the sinks have every event of the ring when this returns.
+    #[must_use]
+    pub(crate) fn finish(self) -> Arc<Monitor> {
+        drop(self.path);
+        self.monitor
+    }
+}

@@ -1,0 +1,200 @@
+//! What this host's kernel can and cannot show rstmon, as data.
+
+use crate::probe::{
+    self, HookStatus, Outcome, Probe, ProbeError,
+    aspect::{Aspect, ReasonsGiven},
+    btf, privileges,
+};
+use serde::{Deserialize, Serialize};
+
+/// How one thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CheckState {
+    /// As it should be.
+    Ok,
+    /// rstmon works, but shows less.
+    Degraded,
+    /// rstmon cannot work.
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Check {
+    /// What.
+    pub(crate) name: String,
+    /// How it stands.
+    pub(crate) standing: CheckState,
+    /// What was found.
+    pub(crate) found: String,
+    /// What stays hidden because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hides: Option<String>,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fix: Option<String>,
+}
+
+/// Everything that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// Number of this form.
+    pub(crate) schema: u32,
+    /// Version of rstmon.
+    pub(crate) version: String,
+    /// Release of the kernel.
+    pub(crate) kernel: String,
+    /// Whether rstmon can work here.
+    pub(crate) usable: bool,
+    /// The checks.
+    pub(crate) checks: Vec<Check>,
+    /// What this kernel shows, and how well; nothing where rstmon cannot work.
+    #[serde(default)]
+    pub(crate) shows: Vec<Aspect>,
+}
+
+impl Report {
+    fn new(checks: Vec<Check>, shows: Vec<Aspect>) -> Self {
+        Self {
+            schema: 1,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            usable: checks.iter().all(|check| check.standing != CheckState::Failed),
+            checks,
+            shows,
+        }
+    }
+
+    /// As the running daemon sees it.
+    #[must_use]
+    pub(crate) fn of_daemon(hooks: &[HookStatus], missing_fields: &[String], shows: &[Aspect]) -> Self {
+        let mut checks: Vec<Check> = hooks.iter().map(hook).collect();
+        checks.extend(missing_fields.iter().map(|name| field(name)));
+        Self::new(checks, shows.to_vec())
+    }
+
+    /// Looks at this host, by attaching every hook for a moment.
+    #[must_use]
+    pub(crate) fn of_host(options: &probe::Options) -> Self {
+        let mut checks = vec![kernel(), kernel_types(), capabilities()];
+        let mut shows = Vec::new();
+        if checks.iter().all(|check| check.standing != CheckState::Failed) {
+            match Probe::attach(options) {
+                Ok(probe) => {
+                    checks.extend(probe.hooks.iter().map(hook));
+                    checks.extend(
+                        probe
+                            .missing_fields
+                            .iter()
+                            .map(|missing| field(&format!("{}.{}", missing.aggregate, missing.member))),
+                    );
+                    checks.push(recycling(probe.counts.recycles()));
+                    checks.push(reasons(probe.reasons_given));
+                    shows = probe.aspects;
+                }
+                Err(error) => checks.push(failed("probe", &error)),
+            }
+        }
+        Self::new(checks, shows)
+    }
+
+    /// The report with further checks at its end.
+    #[must_use]
+    pub(crate) fn with(mut self, checks: impl IntoIterator<Item = Check>) -> Self {
+        self.checks.extend(checks);
+        self
+    }
+
+    /// What stays hidden, as the checks say.
+    #[must_use]
+    pub(crate) fn hidden(&self) -> Vec<String> {
+        self.checks.iter().filter_map(|check| check.hides.clone()).collect()
+    }
+}
+
+/// A check that found nothing wrong.
+pub(crate) fn ok(name: &str, found: impl Into<String>) -> Check {
+    Check { name: name.into(), standing: CheckState::Ok, found: found.into(), hides: None, fix: None }
+}
+
+fn failed(name: &str, error: &ProbeError) -> Check {
+    Check { standing: CheckState::Failed, ..ok(name, error.to_string()) }
+}
+
+fn kernel() -> Check {
+    match privileges::check_kernel() {
+        Ok(()) => ok("kernel", rustix::system::uname().release().to_string_lossy()),
+        Err(error) => failed("kernel", &error),
+    }
+}
+
+fn kernel_types() -> Check {
+    let data = match btf::read_kernel_btf() {
+        Ok(data) => data,
+        Err(error) => return failed("BTF", &error.into()),
+    };
+    match btf::Btf::parse(&data) {
+        Ok(kernel) => ok("BTF", format!("{} types", kernel.type_count())),
+        Err(error) => failed("BTF", &error.into()),
+    }
+}
+
+fn capabilities() -> Check {
+    match privileges::check_capabilities() {
+        Ok(()) => ok("capabilities", "CAP_BPF and CAP_PERFMON"),
+        Err(error) => Check {
+            fix: Some("run as root, or: setcap cap_bpf,cap_perfmon+ep $(command -v rstmon)".into()),
+            ..failed("capabilities", &error)
+        },
+    }
+}
+
+/// What the kernel hides besides, the hooks tell.
+fn reasons(given: ReasonsGiven) -> Check {
+    let found = match given {
+        ReasonsGiven::All => return ok("reset reasons", "given by the kernel"),
+        ReasonsGiven::Answers => "given for answers to segments only (6.10, 6.11)",
+        ReasonsGiven::None => "this kernel gives none (before 6.10)",
+    };
+    Check {
+        standing: CheckState::Degraded,
+        hides: Some("the kernel's reason: causes follow from the socket alone, some of them less surely".into()),
+        fix: Some("Linux 6.12 or newer".into()),
+        ..ok("reset reasons", found)
+    }
+}
+
+fn recycling(recycles: bool) -> Check {
+    if recycles {
+        return ok("count maps", "emptied when half full");
+    }
+    Check {
+        standing: CheckState::Degraded,
+        hides: Some("process, port and cause of resets beyond counts.entries different ones".into()),
+        fix: Some("raise counts.entries; this kernel refuses membarrier (nohz_full)".into()),
+        ..ok("count maps", "not emptied")
+    }
+}
+
+fn hook(status: &HookStatus) -> Check {
+    let name = format!("hook {}", status.hook.name);
+    let (standing, found) = match &status.outcome {
+        Outcome::Attached => (CheckState::Ok, "attached".to_owned()),
+        Outcome::NotNeeded => (CheckState::Ok, "not needed: another hook does its work".to_owned()),
+        Outcome::Absent => (CheckState::Degraded, "absent: this kernel does not have it".to_owned()),
+        Outcome::Refused { errno, reason } => {
+            let errno = errno.map(|errno| format!(" (errno {errno})")).unwrap_or_default();
+            (CheckState::Degraded, format!("refused: {reason}{errno}"))
+        }
+    };
+    Check { standing, hides: status.hides().map(str::to_owned), ..ok(&name, found) }
+}
+
+fn field(name: &str) -> Check {
+    Check {
+        standing: CheckState::Degraded,
+        hides: Some("the evidence read from it".into()),
+        ..ok(&format!("field {name}"), "absent: this kernel does not have it")
+    }
+}

@@ -1,0 +1,191 @@
+//! Liveness: the proof, round after round, that counting and the event path still work.
+//!
+//! In each round the counts are read on a thread of the blocking pool, and a question passes through both threads of the
+//! event path. A round that does not end has no successor, and the main loop that waits for rounds cannot be stuck while it
+//! gets their results: so a result is what the service manager's watchdog may be notified of.
+
+use super::{Monitor, MonitorError};
+use crate::{metrics::trend, probe::Waker};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, spawn_blocking},
+    time::{Interval, MissedTickBehavior, interval, timeout},
+};
+
+/// How often the counts are read without a scrape: a count map must not stay full, and trends have a step.
+const READ_INTERVAL: Duration = trend::STEP;
+/// Rounds within the watchdog's timeout: one of them may be late.
+const ROUNDS: u32 = 3;
+/// A step of a round that takes longer is reported in the log.
+const LATE: Duration = Duration::from_secs(5);
+
+/// The time between two rounds, given the watchdog's timeout.
+#[must_use]
+pub(crate) fn period(watchdog: Option<Duration>) -> Duration {
+    watchdog.map_or(READ_INTERVAL, |watchdog| (watchdog / ROUNDS).clamp(Duration::from_millis(1), READ_INTERVAL))
+}
+
+/// Why a round did not prove liveness.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LivenessError {
+    /// The counts could not be read.
+    #[error("reading the counts failed: {0}")]
+    Counts(#[from] MonitorError),
+    /// A round panicked; the panic hook has reported it.
+    #[error("a round panicked: {0}")]
+    Panic(#[from] tokio::task::JoinError),
+}
+
+/// Sends a question through the event path: the reader answers it with an empty batch, which the thread behind it
+/// acknowledges.
+#[derive(Clone)]
+pub(crate) struct LivenessCheck {
+    waker: Waker,
+    answers: Arc<watch::Sender<()>>,
+}
+
+impl LivenessCheck {
+    pub(super) fn new(waker: Waker, answers: Arc<watch::Sender<()>>) -> Self {
+        Self { waker, answers }
+    }
+
+    /// Returns once both threads have had a turn; never, when one of them hangs.
+    pub(crate) async fn passed(&self) {
+        let mut answers = self.answers.subscribe();
+        self.waker.wake();
+        // This value holds a sender, so the channel is open.
+        let _ = answers.changed().await;
+    }
+}
+
+/// Runs a check in rounds.
+pub(crate) struct LivenessRounds<C> {
+    tick: Interval,
+    check: C,
+    running: Option<JoinHandle<Result<(), LivenessError>>>,
+}
+
+impl<C, F> LivenessRounds<C>
+where
+    C: FnMut() -> F,
+    F: Future<Output = Result<(), LivenessError>> + Send + 'static,
+{
+    /// A round of `check` every `period`.
+    pub(crate) fn new(period: Duration, check: C) -> Self {
+        let mut tick = interval(period);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { tick, check, running: None }
+    }
+
+    /// Returns after each round, with its result. Cancel safe: a round that has begun goes on meanwhile.
+    pub(crate) async fn round(&mut self) -> Result<(), LivenessError> {
+        let running = match &mut self.running {
+            Some(running) => running,
+            none => {
+                self.tick.tick().await;
+                none.insert(tokio::spawn((self.check)()))
+            }
+        };
+        let result = running.await;
+        self.running = None;
+        result?
+    }
+}
+
+impl<C> Drop for LivenessRounds<C> {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.abort();
+        }
+    }
+}
+
+/// One round for the daemon.
+pub(crate) async fn check(monitor: Arc<Monitor>, event_path: LivenessCheck) -> Result<(), LivenessError> {
+    let read = spawn_blocking(move || {
+        monitor.read_counts()?;
+        // Compares the counts also for a namespace that comes and goes between two scrapes.
+        monitor.reconcile()
+    });
+    reporting_delay("reading the counts", read).await??;
+    reporting_delay("the event path", event_path.passed()).await;
+    Ok(())
+}
+
+/// Waits for `work`, and logs it when it takes longer than [`LATE`].
+async fn reporting_delay<T>(what: &'static str, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if let Ok(done) = timeout(LATE, work.as_mut()).await {
+        return done;
+    }
+    tracing::error!(what, "hangs");
+    let done = work.await;
+    tracing::warn!(what, "goes on");
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LivenessError, LivenessRounds, period};
+    use std::{
+        future::pending,
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering},
+        },
+        time::Duration,
+    };
+    use tokio::time::timeout;
+
+    const ROUND: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn there_are_three_rounds_to_a_watchdog_and_never_fewer_than_one_in_a_step_of_trends() {
+        assert_eq!(period(None), Duration::from_secs(5));
+        assert_eq!(period(Some(Duration::from_secs(15))), Duration::from_secs(5));
+        assert_eq!(period(Some(Duration::from_mins(5))), Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn a_round_that_is_waited_for_in_pieces_is_one_round() {
+        let rounds = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&rounds);
+        let mut rounds_of_check = LivenessRounds::new(ROUND, move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(())
+            }
+        });
+        while timeout(Duration::from_millis(3), rounds_of_check.round()).await.is_err() {}
+        assert_eq!(rounds.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_check_that_hangs_never_ends_a_round() {
+        let mut first = true;
+        let mut rounds_of_check = LivenessRounds::new(ROUND, move || {
+            let hang = !std::mem::take(&mut first);
+            async move { if hang { pending().await } else { Ok::<(), LivenessError>(()) } }
+        });
+        rounds_of_check.round().await.expect("the first round works");
+        timeout(50 * ROUND, rounds_of_check.round()).await.expect_err("the second never ends");
+        timeout(50 * ROUND, rounds_of_check.round()).await.expect_err("and has no successor");
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_returned_and_the_next_round_begins() {
+        let mut rounds = 0;
+        let mut rounds_of_check = LivenessRounds::new(ROUND, move || {
+            rounds += 1;
+            let fails = rounds == 1;
+            async move {
+                assert!(!fails, "made up by the test");
+                Ok(())
+            }
+        });
+        assert!(matches!(rounds_of_check.round().await, Err(LivenessError::Panic(_))));
+        rounds_of_check.round().await.expect("the second round works");
+    }
+}

@@ -1,0 +1,260 @@
+//! The pipeline of a host: probe, attribution, explanation and metrics wired together. Events flow through one thread from
+//! the ring to the sinks; counts are read on demand. `run` serves it; `top`, `tail` and `why` use it directly where there is
+//! no daemon.
+
+pub(crate) mod alone;
+pub(crate) mod doctor;
+mod error;
+pub(crate) mod liveness;
+mod pipeline;
+mod reconciliation;
+pub(crate) mod signals;
+
+use crate::{
+    attribute::{self, Controller, Placement, ProcessRef, Procfs, Resolver},
+    event::{
+        Event,
+        snapshot::{Degraded, EventsLost, SNAPSHOT_SCHEMA, Snapshot},
+    },
+    explain::Verdict,
+    host::{counters, listeners},
+    metrics::{
+        Exporter, Format, Health, LabelSet, Namespaces, Standing, Tally,
+        trend::{self, Trend},
+    },
+    model::{Clock, Reasons, Reset},
+    probe::{self, CountReader, EventSource, HookStatus, Probe, Programs, aspect::Aspect, netns::NetnsTasks},
+    sink::{SinkLosses, Sinks},
+    sync::lock,
+};
+pub(crate) use error::MonitorError;
+use jiff::Timestamp;
+pub(crate) use pipeline::EventPath;
+use reconciliation::Accounts;
+use rstmon_common::{ResetRecord, limits::lost};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+/// How to watch.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// The probe's part.
+    pub(crate) probe: probe::Options,
+    /// Limit of the series of `rstmon_resets_total`.
+    pub(crate) max_series: usize,
+    /// Labels of `rstmon_resets_total`.
+    pub(crate) labels: LabelSet,
+}
+
+/// The attached probe and the sums made from it. Shared between threads.
+pub(crate) struct Monitor {
+    hooks: Vec<HookStatus>,
+    aspects: Vec<Aspect>,
+    reasons: Reasons,
+    counts: Mutex<CountReader>,
+    exporter: Mutex<Exporter>,
+    trend: Mutex<Trend>,
+    /// When counting began, on both clocks.
+    started: (Instant, Timestamp),
+    resolver: Mutex<Resolver>,
+    programs: Programs,
+    namespaces: Mutex<Namespaces>,
+    listen_drops: Mutex<listeners::Drops>,
+    netns_tasks: NetnsTasks,
+    missing_fields: Vec<String>,
+}
+
+impl Monitor {
+    /// Attaches the probe. Starts no thread, so that privileges can still be given up.
+    pub(crate) fn attach(options: &Options) -> Result<(Self, EventSource), MonitorError> {
+        let Probe { hooks, reasons, aspects, missing_fields, cgroup_v1, counts, netns_tasks, events, programs, .. } =
+            Probe::attach(&options.probe)?;
+        if let Some(error) = programs.run_time_refused() {
+            tracing::warn!(%error, "metrics.probe_runtime needs CAP_SYS_ADMIN at the start, or sysctl kernel.bpf_stats_enabled=1");
+        }
+        let namespaces = Mutex::new(Namespaces::new(counts.cpus() as u64));
+        let exporter = Exporter::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?;
+        let monitor = Self {
+            hooks,
+            aspects,
+            counts: Mutex::new(counts),
+            exporter: Mutex::new(exporter),
+            trend: Mutex::default(),
+            started: (Instant::now(), Timestamp::now()),
+            resolver: Mutex::new(resolver(cgroup_v1)?),
+            reasons,
+            programs,
+            namespaces,
+            listen_drops: Mutex::default(),
+            netns_tasks,
+            missing_fields: missing_fields
+                .iter()
+                .map(|field| format!("{}.{}", field.aggregate, field.member))
+                .collect(),
+        };
+        // What is there now is compared from now on.
+        monitor.reconcile()?;
+        Ok((monitor, events))
+    }
+
+    /// Starts the event path: `sinks` get every event, attributed, explained and joined.
+    pub(crate) fn watch(self: &Arc<Self>, events: EventSource, sinks: Arc<Sinks>) -> Result<EventPath, MonitorError> {
+        EventPath::start(Arc::clone(self), events, sinks)
+    }
+
+    fn explain(&self, record: &ResetRecord, clock: Clock, now: Instant) -> Event {
+        let reset = Reset::decode(record, &self.reasons, clock);
+        let owner = reset.owner.as_ref().map(|owner| ProcessRef { pid: owner.pid, start_ns: owner.start_ns });
+        let placement = lock(&self.resolver).resolve(reset.cgroup, owner, now);
+        let verdict = Verdict::on(&reset);
+        lock(&self.exporter).observe(&reset, verdict.cause);
+        Event::new(&reset, placement.as_deref(), verdict)
+    }
+
+    /// Takes the counts in and returns their sum, all resets so far. Called at each scrape, and every few seconds besides, so
+    /// that the count map never stays full.
+    pub(crate) fn read_counts(&self) -> Result<u64, MonitorError> {
+        // Held to the end: a reading that is taken in after a later one would be added twice.
+        let mut reader = lock(&self.counts);
+        let counts = reader.read()?;
+        let mut exporter = lock(&self.exporter);
+        let mut resolver = lock(&self.resolver);
+        let now = Instant::now();
+        exporter.absorb(&counts, |cgroup| {
+            resolver.resolve(cgroup, None, now).as_deref().map_or_else(|| ("".into(), "".into()), labels)
+        });
+        lock(&self.trend).absorb(self.started.0.elapsed(), exporter.sums());
+        Ok(exporter.sums().map(|(_, sum)| sum).sum())
+    }
+
+    /// Compares the counts with the kernel's own in every network namespace that can be read. Resets that the kernel sends
+    /// and no hook shows are the difference.
+    pub(crate) fn reconcile(&self) -> Result<Standing, MonitorError> {
+        let mut accounts = Accounts::new(&self.counts, &self.netns_tasks);
+        let standing = lock(&self.namespaces).reconcile(&mut accounts, Instant::now())?;
+        for (place, difference) in &standing.differing {
+            tracing::debug!(?place, difference, "the kernel's count of resets sent in a network namespace differs");
+        }
+        Ok(standing)
+    }
+
+    /// The exact totals, how they grew lately, and what is hidden.
+    pub(crate) fn snapshot(&self, sink_losses: &SinkLosses) -> Result<Snapshot, MonitorError> {
+        self.read_counts()?;
+        let uncounted = Some(self.reconcile()?.uncounted());
+        let exporter = lock(&self.exporter);
+        let Tally { sent, received, series } =
+            Tally::new(exporter.sums(), &lock(&self.trend), self.started.0.elapsed());
+        let kernel_lost = exporter.lost();
+        let host = rustix::system::uname();
+        Ok(Snapshot {
+            schema: SNAPSHOT_SCHEMA,
+            time: Timestamp::now(),
+            started: self.started.1,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: host.nodename().to_string_lossy().into_owned(),
+            kernel: host.release().to_string_lossy().into_owned(),
+            uptime_seconds: u64::try_from(rustix::system::sysinfo().uptime).unwrap_or(0),
+            trend_step_seconds: trend::STEP.as_secs(),
+            sent,
+            received,
+            events_lost: EventsLost {
+                ring_full: kernel_lost[lost::RING_FULL as usize],
+                rate_limited: kernel_lost[lost::RATE_LIMITED as usize],
+                sinks: sink_losses.iter().map(|(&name, &lost)| (name.to_owned(), lost)).collect(),
+            },
+            count_overflow: kernel_lost[lost::COUNT_OVERFLOW as usize],
+            uncounted,
+            degraded: self.degraded(),
+            series,
+        })
+    }
+
+    fn degraded(&self) -> Vec<Degraded> {
+        let hooks = self.hooks.iter().filter_map(|status| {
+            let hides = status.hides()?.to_owned();
+            Some(Degraded { what: format!("hook {}", status.hook.name), hides })
+        });
+        let fields = self
+            .missing_fields
+            .iter()
+            .map(|field| Degraded { what: format!("field {field}"), hides: "the evidence read from it".to_owned() });
+        hooks.chain(fields).collect()
+    }
+
+    /// Everything that `/metrics` shows.
+    pub(crate) fn metrics(
+        &self,
+        sink_losses: SinkLosses,
+        subscribers_cut: u64,
+        format: Format,
+    ) -> Result<String, MonitorError> {
+        self.read_counts()?;
+        let standing = self.reconcile()?;
+        let health = Health {
+            kernel: counters::read().unwrap_or_default(),
+            listen_drops: self.listen_drops(),
+            uncounted: Some(standing.uncounted()),
+            namespaces: standing.states().to_vec(),
+            programs: self.programs.stats(),
+            sink_losses,
+            subscribers_cut,
+        };
+        Ok(lock(&self.exporter).render(&health, format)?)
+    }
+
+    /// What listeners have dropped so far, by port.
+    fn listen_drops(&self) -> BTreeMap<u16, u64> {
+        let mut drops = lock(&self.listen_drops);
+        match listeners::read() {
+            Ok(sockets) => drops.absorb(&sockets),
+            Err(error) => tracing::debug!(%error, "cannot read the listeners"),
+        }
+        drops.total().clone()
+    }
+
+    /// Makes room for more series.
+    pub(crate) fn raise_max_series(&self, max_series: usize) {
+        lock(&self.exporter).raise_max_series(max_series);
+    }
+
+    /// What became of each hook.
+    #[must_use]
+    pub(crate) fn hooks(&self) -> &[HookStatus] {
+        &self.hooks
+    }
+
+    /// What this kernel shows, and how well.
+    #[must_use]
+    pub(crate) fn aspects(&self) -> &[Aspect] {
+        &self.aspects
+    }
+
+    /// Kernel fields that are missing, as `struct.member`.
+    #[must_use]
+    pub(crate) fn missing_fields(&self) -> &[String] {
+        &self.missing_fields
+    }
+}
+
+/// Units and containers of the cgroups that exist now; later ones are looked up as they come.
+fn resolver(cgroup_v1: Option<&'static str>) -> Result<Resolver, MonitorError> {
+    let controller =
+        cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name));
+    let mut resolver = Resolver::discover(Procfs::default(), controller, attribute::Limits::default())
+        .map_err(|source| MonitorError::Cgroups(source.into()))?;
+    if let Err(error) = resolver.prime(Instant::now()) {
+        tracing::warn!(%error, "cannot read the cgroups: units and containers may be missing");
+    }
+    Ok(resolver)
+}
+
+/// The labels of a placement: unit, and short container id.
+fn labels(placement: &Placement) -> (Arc<str>, Arc<str>) {
+    let unit = placement.unit.as_deref().unwrap_or("");
+    let container = placement.container.as_ref().map_or("", |id| id.short());
+    (unit.into(), container.into())
+}

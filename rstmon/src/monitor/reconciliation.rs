@@ -1,0 +1,72 @@
+//! Both sides of the reconciliation on this host: what the kernel half counted, and what `/proc` says.
+
+use super::MonitorError;
+use crate::{
+    host::counters::{self, Explaining, OutRsts, Place},
+    metrics::namespaces::{Sent, Sources},
+    probe::{
+        CountReader,
+        netns::{self, NetnsTasks},
+    },
+    sync::lock,
+};
+use std::{collections::BTreeMap, io, sync::Mutex, time::Duration};
+
+/// Long enough for the kernel to take the second of its two steps, sending and counting a reset.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// The readings of one reconciliation.
+pub(super) struct Accounts<'a> {
+    counts: &'a Mutex<CountReader>,
+    tasks: &'a NetnsTasks,
+}
+
+impl<'a> Accounts<'a> {
+    pub(super) fn new(counts: &'a Mutex<CountReader>, tasks: &'a NetnsTasks) -> Self {
+        Self { counts, tasks }
+    }
+}
+
+impl Sources for Accounts<'_> {
+    type Error = MonitorError;
+
+    fn sent(&mut self) -> Result<Sent, MonitorError> {
+        let (by_cookie, untold) = lock(self.counts).sent_by_netns()?;
+        Ok(Sent { by_cookie, untold })
+    }
+
+    fn tasks(&mut self) -> BTreeMap<u64, Vec<Place>> {
+        let mut places: BTreeMap<u64, Vec<Place>> = BTreeMap::new();
+        match netns::own_cookie() {
+            Ok(own) => _ = places.insert(own, vec![Place::Own]),
+            Err(error) => tracing::debug!(%error, "cannot tell the own network namespace"),
+        }
+        match self.tasks.read() {
+            Ok(tasks) => {
+                for task in tasks {
+                    places.entry(task.cookie).or_default().push(Place::Task(task.pid));
+                }
+            }
+            Err(error) => tracing::debug!(%error, "cannot tell the network namespaces"),
+        }
+        places
+    }
+
+    fn out_rsts(&mut self, place: Place) -> io::Result<OutRsts> {
+        counters::out_rsts(place)
+    }
+
+    fn explaining(&mut self, place: Place) -> io::Result<Explaining> {
+        counters::explaining(place)
+    }
+
+    fn pause(&mut self) {
+        std::thread::sleep(MOMENT);
+    }
+
+    fn forget(&mut self, cookie: u64) {
+        if let Err(error) = lock(self.counts).forget_netns(cookie) {
+            tracing::debug!(%error, "cannot give up the count of a network namespace");
+        }
+    }
+}

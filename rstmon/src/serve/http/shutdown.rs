@@ -1,0 +1,54 @@
+//! The stop signal: one [`Stopper`] tells any number of [`Stopping`] handles, once and for good.
+
+use tokio::sync::watch;
+
+/// Ends everything that holds the matching [`Stopping`], when told to or when dropped.
+#[derive(Debug)]
+pub(crate) struct Stopper {
+    signal: watch::Sender<bool>,
+}
+
+/// The waiting end of a [`Stopper`].
+#[derive(Clone, Debug)]
+pub(crate) struct Stopping {
+    signal: watch::Receiver<bool>,
+}
+
+/// A fresh stop signal.
+#[must_use]
+pub(crate) fn stop_signal() -> (Stopper, Stopping) {
+    let (sender, receiver) = watch::channel(false);
+    (Stopper { signal: sender }, Stopping { signal: receiver })
+}
+
+impl Stopper {
+    /// Gives the signal.
+    pub(crate) fn stop(&self) {
+        self.signal.send_replace(true);
+    }
+}
+
+impl Stopping {
+    /// Returns once the signal was given. Cancel safe.
+    pub(crate) async fn stopped(&mut self) {
+        // A dropped stopper is an error here and a stop all the same: nobody is left to give the signal.
+        let _ = self.signal.wait_for(|stopped| *stopped).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn stops_when_told_and_when_forgotten() {
+        let (stopper, mut early) = stop_signal();
+        let mut late = early.clone();
+        stopper.stop();
+        early.stopped().await;
+        late.stopped().await;
+        let (stopper, mut orphan) = stop_signal();
+        drop(stopper);
+        orphan.stopped().await;
+    }
+}

@@ -1,0 +1,129 @@
+//! An HTTP body as a stream of text lines, each of bounded length.
+
+use super::ClientError;
+use futures_util::Stream;
+use hyper::body::{Body, Bytes, Incoming};
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Longer than any event; a longer line does not come from rstmon.
+const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// The lines of an answer, without their line ends. After an error there is nothing more.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    body: Incoming,
+    splitter: Splitter,
+    ended: bool,
+}
+
+impl Lines {
+    pub(crate) fn new(body: Incoming) -> Self {
+        Self { body, splitter: Splitter::new(MAX_LINE_BYTES), ended: false }
+    }
+}
+
+impl Stream for Lines {
+    type Item = Result<String, ClientError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if this.ended {
+                return Poll::Ready(None);
+            }
+            match this.splitter.next_line() {
+                Some(Ok(line)) => return Poll::Ready(Some(Ok(line))),
+                Some(Err(error)) => {
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {}
+            }
+            match ready!(Pin::new(&mut this.body).poll_frame(context)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        this.splitter.push(data);
+                    }
+                }
+                Some(Err(source)) => {
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(ClientError::Broken { source })));
+                }
+                None => this.ended = true,
+            }
+        }
+    }
+}
+
+/// Cuts chunks into lines. What follows the last line end is no line.
+#[derive(Debug)]
+struct Splitter {
+    max: usize,
+    chunk: Bytes,
+    /// The beginning of a line whose end is in a chunk to come.
+    partial: Vec<u8>,
+}
+
+impl Splitter {
+    fn new(max: usize) -> Self {
+        Self { max, chunk: Bytes::new(), partial: Vec::new() }
+    }
+
+    /// Only after [`Self::next_line`] had nothing more.
+    fn push(&mut self, chunk: Bytes) {
+        self.chunk = chunk;
+    }
+
+    fn next_line(&mut self) -> Option<Result<String, ClientError>> {
+        let end = self.chunk.iter().position(|byte| *byte == b'\n');
+        let part = self.chunk.split_to(end.unwrap_or(self.chunk.len()));
+        if self.partial.len() + part.len() > self.max {
+            return Some(Err(ClientError::LineTooLong { max: self.max }));
+        }
+        self.partial.extend_from_slice(&part);
+        end?;
+        // The line end itself.
+        self.chunk = self.chunk.slice(1..);
+        let line = String::from_utf8(std::mem::take(&mut self.partial));
+        Some(line.map_err(|source| ClientError::NotText { source }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(max: usize, chunks: &[&'static [u8]]) -> Vec<Result<String, String>> {
+        let mut splitter = Splitter::new(max);
+        let mut lines = Vec::new();
+        for chunk in chunks {
+            splitter.push(Bytes::from_static(chunk));
+            while let Some(line) = splitter.next_line() {
+                let failed = line.is_err();
+                lines.push(line.map_err(|error| error.to_string()));
+                if failed {
+                    return lines;
+                }
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn lines_are_independent_of_chunks() {
+        let expected = vec![Ok("one".to_owned()), Ok(String::new()), Ok("two".to_owned())];
+        assert_eq!(split(16, &[b"one\n\ntwo\n"]), expected);
+        assert_eq!(split(16, &[b"on", b"", b"e\n", b"\nt", b"wo", b"\nunfinished"]), expected);
+    }
+
+    #[test]
+    fn a_line_is_bounded_and_text() {
+        assert_eq!(split(3, &[b"abc\n"]), [Ok("abc".to_owned())]);
+        let too_long = &split(3, &[b"ab", b"cd"])[0];
+        assert!(too_long.as_ref().is_err_and(|error| error.contains('3')), "found {too_long:?}");
+        assert!(split(8, &[b"\xff\n"])[0].is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! A group's number from its name, out of `/etc/group`.
+//!
+//! Directory services (LDAP, sssd) are not asked: a socket's group is a system group, and loading NSS modules into a
+//! privileged daemon for it is not worth it. Such a group can be given by number.
+
+use std::{fs, io};
+
+const GROUP_FILE: &str = "/etc/group";
+
+/// Why a group is unknown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GroupError {
+    /// The group file cannot be read.
+    #[error("cannot read {GROUP_FILE}: {source}; give the group by number")]
+    Read {
+        /// What happened.
+        source: io::Error,
+    },
+    /// The group file has no such group.
+    #[error(
+        "{GROUP_FILE} has no group {name:?}; create it with `groupadd --system {name}` or give another, by name or number"
+    )]
+    Unknown {
+        /// As given.
+        name: String,
+    },
+}
+
+/// The number of the group `text`, a name or a number.
+pub(crate) fn group_id(text: &str) -> Result<u32, GroupError> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    let groups = fs::read_to_string(GROUP_FILE).map_err(|source| GroupError::Read { source })?;
+    find(&groups, text).ok_or_else(|| GroupError::Unknown { name: text.to_owned() })
+}
+
+/// `name:password:number:members`, see group(5).
+fn find(groups: &str, name: &str) -> Option<u32> {
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_by_whole_name() {
+        let groups = "root:x:0:\nadmins:x:27:a,b\nadm:x:4:\nbroken\nodd:x:many:\n";
+        assert_eq!(find(groups, "adm"), Some(4));
+        assert_eq!(find(groups, "admins"), Some(27));
+        assert_eq!(find(groups, "broken"), None);
+        assert_eq!(find(groups, "odd"), None);
+    }
+
+    #[test]
+    fn numbers_need_no_file_and_unknown_names_say_so() {
+        assert_eq!(group_id("12345").expect("a number"), 12345);
+        let error = group_id("no-such-group-here").expect_err("unknown").to_string();
+        assert!(error.contains("no-such-group-here"), "found {error:?}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Where events go: the [`Sink`] trait and one module for each sink.
+
+pub(crate) mod history;
+pub(crate) mod hub;
+pub(crate) mod queue;
+#[cfg(test)]
+mod tests;
+
+use crate::{event::Event, sync::lock};
+pub(crate) use history::History;
+pub(crate) use hub::Hub;
+pub(crate) use queue::Queue;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+/// A destination of events.
+pub(crate) trait Sink: Send + Sync {
+    /// The label `why` of the events that this sink loses, in `rstmon_events_lost_total` and in the snapshot.
+    fn name(&self) -> &'static str;
+
+    /// Takes an event. Called on the thread of the event path: it must return at once, without waiting for a disk, a
+    /// reader or a network. A sink that has no room drops the event and counts it in [`lost`](Self::lost).
+    fn take(&self, event: &Arc<Event>);
+
+    /// Events dropped so far; `None` for a sink that cannot lose any.
+    fn lost(&self) -> Option<u64>;
+}
+
+/// The name of the sinks that lose events to slow readers.
+pub(crate) const SLOW_SUBSCRIBER: &str = "slow_subscriber";
+
+/// Events lost so far, by the name of the sink that lost them.
+pub(crate) type SinkLosses = BTreeMap<&'static str, u64>;
+
+/// Every sink of a process, in the order in which they get an event.
+#[derive(Default)]
+pub(crate) struct Sinks {
+    sinks: Vec<Arc<dyn Sink>>,
+    /// Held while one event is handed to all sinks.
+    handing_out: Mutex<()>,
+}
+
+impl Sinks {
+    /// All of these.
+    #[must_use]
+    pub(crate) fn new(sinks: Vec<Arc<dyn Sink>>) -> Self {
+        Self { sinks, handing_out: Mutex::default() }
+    }
+
+    /// Hands an event to every sink.
+    pub(crate) fn take(&self, event: &Arc<Event>) {
+        let _handing_out = lock(&self.handing_out);
+        for sink in &self.sinks {
+            sink.take(event);
+        }
+    }
+
+    /// Runs `work` while no event is being handed out: what it reads of several sinks is of the same moment.
+    pub(crate) fn between_events<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _handing_out = lock(&self.handing_out);
+        work()
+    }
+
+    /// What the sinks have lost so far. A sink that cannot lose events is not listed.
+    #[must_use]
+    pub(crate) fn losses(&self) -> SinkLosses {
+        let mut losses = SinkLosses::new();
+        for sink in &self.sinks {
+            if let Some(lost) = sink.lost() {
+                *losses.entry(sink.name()).or_default() += lost;
+            }
+        }
+        losses
+    }
+}
