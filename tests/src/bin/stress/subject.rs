@@ -4,7 +4,7 @@ use crate::{
     field::Field,
     ledger::{Account, Ledger},
     load::Totals,
-    outcome::{Finding, Held},
+    outcome::{Finding, Held, MOST_THREADS},
 };
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
@@ -21,11 +21,6 @@ use std::collections::BTreeSet;
 const WARM_UP: u64 = 1500;
 /// What the scenarios' daemons have for a history, unless a scenario says otherwise.
 pub(crate) const HISTORY: &str = "[history]\nevents = 1000\n";
-/// What resident memory may differ by at the end, beyond what the warm-up has shown: answers being written for several
-/// scrapers at once, which the allocator keeps room for.
-pub(crate) const MOST_GROWTH_KIB: u64 = 8 * 1024;
-/// Threads that a daemon may have: its own three and the pool's eight.
-pub(crate) const MOST_THREADS: u64 = 11;
 
 /// The daemon and its first figures.
 pub(crate) struct Subject {
