@@ -1,4 +1,5 @@
-//! Many short processes, one after the other: each calls itself something, has a reset and leaves. Names are taken again.
+//! Many short processes, one after the other: each calls itself something, has a reset and leaves. Names are taken
+//! again.
 
 use crate::{
     During as _,
@@ -19,8 +20,8 @@ use std::{ffi::CString, net::SocketAddr, os::fd::OwnedFd};
 /// What a child exits with when all went as it should.
 const DONE: i32 = 7;
 
-/// `crowd CLOSED COUNT SEED NAMES PREFIX`: `count` children with one of `names` names each. Half of them are refused at the
-/// address `closed`; the others die with a byte unread, which resets a connection to this process.
+/// `crowd CLOSED COUNT SEED NAMES PREFIX`: `count` children with one of `names` names each. Half of them are refused at
+/// the address `closed`; the others die with a byte unread, which resets a connection to this process.
 pub(crate) fn crowd(closed: SocketAddr, count: u64, seed: u64, names: usize, prefix: &str) -> Result<Fields> {
     let mut random = Random(seed);
     let kind = if closed.is_ipv4() { "v4" } else { "v6" };

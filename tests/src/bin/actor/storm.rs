@@ -1,7 +1,7 @@
 //! Resets of all sorts, at random addresses and ports, as fast as one process makes them: both ends are here.
 //!
-//! A closed port lies below the ephemeral range, so that no listener of a storm is ever dialled by chance. Every reset's
-//! receiver is asked for its error: what is reported as received was received.
+//! A closed port lies below the ephemeral range, so that no listener of a storm is ever dialled by chance. Every
+//! reset's receiver is asked for its error: what is reported as received was received.
 
 use crate::{
     During as _, options,

@@ -1,5 +1,5 @@
-//! What is said to the world outside of the virtual machine, line by line over a serial line of its own; `xtask` reads it
-//! (`xtask/src/vm/matrix/outcome.rs`):
+//! What is said to the world outside of the virtual machine, line by line over a serial line of its own; `xtask` reads
+//! it (`xtask/src/vm/matrix/outcome.rs`):
 //!
 //! ```text
 //! kernel RELEASE

@@ -28,8 +28,8 @@ const SOCKET_UNIT: Unit = Unit("rstmon.socket");
 const CAP_PERFMON: u64 = 1 << 38;
 const CAP_BPF: u64 = 1 << 39;
 
-/// The longest from the daemon's last sign of life to the next daemon: WatchdogSec=30s, TimeoutStopSec=15s, RestartSec=5s,
-/// and an emulated processor.
+/// The longest from the daemon's last sign of life to the next daemon: WatchdogSec=30s, TimeoutStopSec=15s,
+/// RestartSec=5s, and an emulated processor.
 const WATCHDOG: Duration = Duration::from_secs(75);
 
 /// Starts it as the package says to.

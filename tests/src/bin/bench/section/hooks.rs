@@ -1,5 +1,5 @@
-//! Nanoseconds that the hooks take for a reset and for a connection, from the kernel's BPF run-time statistics, less what
-//! a program that does nothing takes: the statistics read the clock twice a run.
+//! Nanoseconds that the hooks take for a reset and for a connection, from the kernel's BPF run-time statistics, less
+//! what a program that does nothing takes: the statistics read the clock twice a run.
 
 use crate::{
     daemon,

@@ -1,10 +1,10 @@
-//! A daemon under observation: private, warmed up, and asked at the beginning and at the end what it takes.
+//! A daemon under observation: it has been warmed up, and its resources are read at the beginning and at the end.
 
 use crate::{
-    field::Field,
     ledger::{Account, Ledger},
     load::Totals,
-    outcome::{Finding, Held, MOST_THREADS},
+    outcome::{Held, MOST_THREADS, ScenarioFinding},
+    testbed::Testbed,
 };
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
@@ -17,63 +17,60 @@ use rstmon_tests::{
 };
 use std::collections::BTreeSet;
 
-/// Enough for every cache and queue of a daemon with a history of [`HISTORY`] to fill.
+/// Resets that fill every cache and queue of a daemon with a history of [`HISTORY`].
 const WARM_UP: u64 = 1500;
-/// What the scenarios' daemons have for a history, unless a scenario says otherwise.
+/// The history of the scenarios' daemons, unless a scenario has another.
 pub(crate) const HISTORY: &str = "[history]\nevents = 1000\n";
 
-/// The daemon and its first figures.
-pub(crate) struct Subject {
-    /// It.
+pub(crate) struct ObservedDaemon {
     pub(crate) daemon: Daemon,
     before: Vitals,
     ledger: Ledger,
 }
 
-impl Subject {
-    /// Starts a daemon with this configuration and lets it see each sort of reset before anything is measured.
-    pub(crate) fn start(field: &mut Field, toml: &str) -> Result<Self> {
-        Self::warmed(field, Daemon::configured(toml)?)
+impl ObservedDaemon {
+    /// Starts a daemon with this configuration, and provokes each sort of reset before anything is measured.
+    pub(crate) fn start(testbed: &mut Testbed, toml: &str) -> Result<Self> {
+        Self::warmed(testbed, Daemon::configured(toml)?)
     }
 
-    fn warmed(field: &mut Field, daemon: Daemon) -> Result<Self> {
-        let mut storms = field.storms()?;
-        let ledger = Ledger::open(field.place(), || daemon.scrape())?;
-        let mut subject = Self { daemon, before: Vitals::default(), ledger };
-        let follower = Subscriber::new(&subject.daemon.socket())?.follow()?;
-        let done = field.storm(&mut storms, WARM_UP)?;
-        // Until the last event has gone all its way: who subscribes next must not be told of these.
-        subject.events_add_up(&done, &follower).context("warming up")?;
+    fn warmed(testbed: &mut Testbed, daemon: Daemon) -> Result<Self> {
+        let mut storms = testbed.storms()?;
+        let ledger = Ledger::open(testbed.place(), || daemon.scrape())?;
+        let mut observed = Self { daemon, before: Vitals::default(), ledger };
+        let follower = Subscriber::new(&observed.daemon.socket())?.follow()?;
+        let done = testbed.storm(&mut storms, WARM_UP)?;
+        // Until the last event was delivered, so that later subscribers get none of these.
+        observed.events_add_up(&done, &follower).context("warming up")?;
         drop(follower);
-        subject.ledger = Ledger::open(field.place(), || subject.daemon.scrape())?;
-        subject.before = Vitals::of(subject.daemon.pid())?;
-        Ok(subject)
+        observed.ledger = Ledger::open(testbed.place(), || observed.daemon.scrape())?;
+        observed.before = Vitals::of(observed.daemon.pid())?;
+        Ok(observed)
     }
 
-    /// Its metrics.
     pub(crate) fn scrape(&self) -> Result<Metrics> {
         self.daemon.scrape()
     }
 
-    /// The account so far; nothing may be under way.
+    /// The account so far; no reset may be provoked meanwhile.
     pub(crate) fn account(&self, done: &Totals) -> Result<Account> {
         self.ledger.close(done, || self.daemon.scrape())
     }
 
-    /// Holds the events that a reader saw, who followed from the warm-up on, against the counts: what is not seen is
-    /// counted as lost.
+    /// Checks that every reset since the warm-up is either an event that `follower`, which has followed since then, has
+    /// seen, or counted as a lost event.
     pub(crate) fn events_add_up(&self, done: &Totals, follower: &Follower) -> Result<()> {
         let account = self.account(done)?;
-        let expected = account.everybody;
+        let expected = account.all_resets;
         let unseen = account.lost.ring_full + account.lost.rate_limited;
-        // A gap is announced with the next line. Where the last lines of all are lost, none follows; what is counted as
-        // lost for all readers is then lost for this one, if it is the only one.
+        // The daemon announces a gap with the next line. When the very last events are lost, there is no next line; the
+        // count of lost events for all readers is then that of this reader, if it is the only one.
         let counted = account.lost.slow_subscriber;
         let adds_up = || [follower.lost(), counted].iter().any(|lost| follower.seen() + lost + unseen == expected);
         let _ = wait::until_true("seen and lost events to add up", SOON, || Ok(adds_up()));
         ensure!(
             adds_up() && follower.nonsense() == 0,
-            "{} events seen, {} lost for the reader as it was told, {counted} for all readers, {unseen} lost before; \
+            "{} events seen, {} lost for the reader by its gap lines, {counted} for all readers, {unseen} lost before; \
              {expected} resets; {} lines of nonsense",
             follower.seen(),
             follower.lost(),
@@ -82,9 +79,9 @@ impl Subject {
         Ok(())
     }
 
-    /// The last figures, once everything that was open is closed; then the daemon ends, in good order, and nothing of
-    /// it may be left in the kernel.
-    pub(crate) fn end(self, done: &Totals) -> Result<Finding> {
+    /// Reads the last figures once connections are closed, stops the daemon, and checks that nothing of it is left in
+    /// the kernel.
+    pub(crate) fn end(self, done: &Totals) -> Result<ScenarioFinding> {
         let account = self.account(done)?;
         let held = self.held()?;
         let mut complaints = held.complaints();
@@ -96,13 +93,13 @@ impl Subject {
         ensure!(!objects.is_empty(), "no BPF object is held by a daemon that is ready");
         self.daemon.stop()?;
         are_gone(&objects)?;
-        Ok(Finding { account, held: Some(held), complaints, ..Finding::default() })
+        Ok(ScenarioFinding { account, held: Some(held), complaints, ..ScenarioFinding::default() })
     }
 
     fn held(&self) -> Result<Held> {
         let pid = self.daemon.pid();
         let mut after = Vitals::of(pid)?;
-        // Connections that were closed a moment ago, threads that idle.
+        // Connections that were closed just now and idle threads of the pool go a little later.
         let _ = wait::until_true("descriptors to be closed", LATER, || {
             after = Vitals::of(pid)?;
             Ok(after.descriptors <= self.before.descriptors && after.threads <= MOST_THREADS)
@@ -111,7 +108,7 @@ impl Subject {
     }
 }
 
-/// Waits until none of these objects is left in the kernel.
+/// Waits until none of these BPF objects is left in the kernel.
 pub(crate) fn are_gone(objects: &BTreeSet<(Kind, u32)>) -> Result<()> {
     let mut left: Vec<(Kind, u32)> = objects.iter().copied().collect();
     // The kernel frees programs and maps after a grace period.

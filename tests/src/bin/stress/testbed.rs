@@ -1,7 +1,7 @@
-//! The ground of all scenarios: one network namespace of many addresses, and the sum of all that was done on it.
+//! Where all scenarios take place: one network namespace with many addresses, and the sum of all resets provoked in it.
 
 use crate::{
-    arguments::Arguments,
+    arguments::StressArguments,
     load::{self, Load, Totals},
 };
 use anyhow::{Context as _, Result};
@@ -14,84 +14,81 @@ use rstmon_tests::{
     stage::{Family, Stage},
 };
 
-/// How the name of every process begins that provokes resets here.
+/// Prefix of the names of all processes that provoke resets here.
 pub(crate) const OURS: &str = "st-";
 
-/// Where it happens.
-pub(crate) struct Field {
-    /// What was asked for.
-    pub(crate) arguments: Arguments,
+pub(crate) struct Testbed {
+    pub(crate) arguments: StressArguments,
     /// Everything that was provoked so far, in all scenarios.
-    pub(crate) grand: Totals,
-    /// This scenario's randomness.
+    pub(crate) all_totals: Totals,
+    /// Seeded for each scenario: see [`Testbed::reseed`].
     pub(crate) random: Random,
     stage: Stage,
     _alone: Machine,
 }
 
-impl Field {
-    /// A fresh namespace, on a machine where no test provokes resets meanwhile.
-    pub(crate) fn new(arguments: Arguments) -> Result<Self> {
+impl Testbed {
+    /// Makes the namespace, and locks the machine against tests that would provoke resets meanwhile.
+    pub(crate) fn new(arguments: StressArguments) -> Result<Self> {
         let alone = Machine::exclusive()?;
-        // Not earlier: that wait is ended by any signal, and there is nothing to put away.
+        // Not earlier: a signal ends the wait for the lock at once.
         interruption::watch()?;
         let stage = Stage::loopback(Family::V4)?;
-        // All of a documentation prefix is this namespace's own; 127/8 is already.
+        // Makes a whole documentation prefix local; 127/8 is local already.
         stage.server().tool("ip -6 route add local 2001:db8::/32 dev lo")?;
         let random = Random(arguments.seed);
-        Ok(Self { arguments, grand: Totals::default(), random, stage, _alone: alone })
+        Ok(Self { arguments, all_totals: Totals::default(), random, stage, _alone: alone })
     }
 
-    /// The namespace.
     pub(crate) fn place(&self) -> &Place {
         self.stage.server()
     }
 
-    /// An address where nobody listens.
-    pub(crate) fn nobody(&self) -> String {
-        // Below the ephemeral ports, so that the kernel gives it to nobody.
+    /// An address without a listener.
+    pub(crate) fn closed_address(&self) -> String {
+        // Below the ephemeral ports, which the kernel gives to connections.
         self.stage.server_address(20_777).to_string()
     }
 
-    /// Makes the randomness a scenario's own: the same, whatever was played before it.
+    /// Seeds the random numbers for a scenario, so that they do not depend on the scenarios before it.
     pub(crate) fn reseed(&mut self, name: &str) {
         let mixed = name.bytes().fold(self.arguments.seed, |mixed, byte| Random(mixed ^ u64::from(byte)).number());
         self.random = Random(mixed);
     }
 
-    /// A process here, of the name `st-` and this.
+    /// Starts a process of the name `st-` and `name` in the namespace.
     pub(crate) fn actor(&self, name: &str) -> Result<Actor> {
         self.stage.server_actor(&format!("{OURS}{name}"))
     }
 
-    /// Two storms' processes, one an IP version.
+    /// Starts two processes for storms, one for each IP version.
     pub(crate) fn storms(&self) -> Result<Vec<Actor>> {
         Ok(vec![self.actor("storm4")?, self.actor("storm6")?])
     }
 
-    /// Has each storm provoke `each` resets, all at once, and waits for them.
+    /// Provokes `each` resets by each actor, all actors at the same time, and waits for their end.
     pub(crate) fn storm(&mut self, actors: &mut [Actor], each: u64) -> Result<Totals> {
         let commands = self.storm_commands(actors.len(), each);
         self.run(actors, &commands)
     }
 
-    /// Has each actor carry out its command, all at once, and waits for them.
+    /// Runs a command in each actor, all at the same time, and waits for their end.
     pub(crate) fn run(&mut self, actors: &mut [Actor], commands: &[String]) -> Result<Totals> {
         let totals = load::once(actors, commands).context("the load")?;
-        self.grand.add(&totals);
+        self.all_totals.add(&totals);
         Ok(totals)
     }
 
-    /// Begins storms that go on until [`Field::end`].
+    /// Starts storms that go on until [`Testbed::end`].
     pub(crate) fn begin(&mut self, actors: Vec<Actor>) -> Load {
         let seeds = actors.iter().map(|_| Random(self.random.number())).collect();
         Load::begin(actors, seeds)
     }
 
-    /// Ends them: every reset that they provoked has been received.
+    /// Ends them. Every reset that they provoked has been received when this returns.
     pub(crate) fn end(&mut self, load: Load) -> Result<(Vec<Actor>, Totals)> {
         let (actors, totals) = load.end().context("the load")?;
-        self.grand.add(&totals);
+        self.all_totals.add(&totals);
         Ok((actors, totals))
     }
 
