@@ -1,4 +1,4 @@
-//! Segments that no TCP implementation would send just now, made by hand and sent through a raw socket.
+//! Segments that a TCP implementation would not send in this state, built here and sent through a raw socket.
 
 use crate::During as _;
 use anyhow::{Result, bail};
@@ -14,7 +14,7 @@ const IP_FIRST_BYTE: u8 = 0x45;
 const TCP_DATA_OFFSET: u8 = 5 << 4;
 const TCP: u8 = 6;
 
-/// Sends one IPv4 segment from an address that need not be ours.
+/// Sends one IPv4 segment, from any source address.
 pub(crate) fn segment(
     from: SocketAddrV4,
     to: SocketAddrV4,

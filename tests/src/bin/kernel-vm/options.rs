@@ -1,24 +1,22 @@
-//! What the host wants of this run, on the kernel's command line: `rstmon.report=ttyS1 rstmon.slowness=N
+//! Options of a run, which the host puts on the kernel's command line: `rstmon.report=ttyS1 rstmon.slowness=N
 //! rstmon.only=PART,PART rstmon.trampolines=off`.
 
 use anyhow::{Context as _, Result};
 use std::fs;
 
-/// The orders.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Orders {
-    /// How much longer than usual a condition may take.
+pub(crate) struct GuestOptions {
+    /// Factor of all deadlines.
     pub(crate) slowness: u32,
-    /// Whether the kernel is to allow trampolines.
+    /// Whether the kernel may attach fentry and fexit programs.
     pub(crate) trampolines: bool,
-    /// The serial line that takes the report: which one that is depends on the machine.
+    /// Device of the serial line for the report: its name depends on the machine.
     pub(crate) report: String,
     only: Vec<String>,
 }
 
-impl Orders {
-    /// Those that were given.
-    pub(crate) fn given() -> Result<Self> {
+impl GuestOptions {
+    pub(crate) fn read() -> Result<Self> {
         Self::parse(&fs::read_to_string("/proc/cmdline").context("reading /proc/cmdline")?)
     }
 
@@ -31,7 +29,7 @@ impl Orders {
         Ok(Self { slowness, trampolines, report, only: only.map(str::to_owned).collect() })
     }
 
-    /// Whether a test is to be run.
+    /// Whether a test is run: all of them unless parts of names are given.
     pub(crate) fn include(&self, test: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|part| test.contains(part))
     }
@@ -43,13 +41,15 @@ mod tests {
 
     #[test]
     fn orders_are_words_of_the_command_line() {
-        let parse = |line: &str| Orders::parse(&format!("console=ttyS0 rstmon.report=ttyS1 {line}\n"));
-        let orders = parse("quiet rstmon.slowness=8 rstmon.only=causes::,nginx").expect("valid");
-        assert_eq!((orders.slowness, orders.trampolines, orders.report.as_str()), (8, true, "ttyS1"));
+        let parse = |line: &str| GuestOptions::parse(&format!("console=ttyS0 rstmon.report=ttyS1 {line}\n"));
+        let options = parse("quiet rstmon.slowness=8 rstmon.only=causes::,nginx").expect("valid");
+        assert_eq!((options.slowness, options.trampolines, options.report.as_str()), (8, true, "ttyS1"));
         assert!(!parse("rstmon.trampolines=off").expect("valid").trampolines);
-        assert!(orders.include("causes::every") && orders.include("owners::nginx_resets") && !orders.include("why::x"));
+        assert!(
+            options.include("causes::every") && options.include("owners::nginx_resets") && !options.include("why::x")
+        );
         assert!(parse("quiet").expect("valid").include("anything"));
         assert!(parse("rstmon.slowness=soon").is_err());
-        assert!(Orders::parse("quiet").is_err(), "nobody would hear it");
+        assert!(GuestOptions::parse("quiet").is_err(), "no serial line for the report");
     }
 }
