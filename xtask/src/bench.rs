@@ -24,7 +24,7 @@ const ENVIRONMENT: [&str; 2] = ["PATH", "TMPDIR"];
 #[derive(Clone, Debug, clap::Args)]
 #[cfg_attr(test, derive(Default))]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
-pub(crate) struct Arguments {
+pub(crate) struct BenchOptions {
     /// One JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -41,7 +41,8 @@ pub(crate) struct Arguments {
     /// Rounds of each configuration.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// Only see that everything works: short rounds, of which two unless --rounds says otherwise. The figures mean little.
+    /// Only see that everything works: short rounds, of which two unless --rounds says otherwise. The figures mean
+    /// little.
     #[arg(long)]
     quick: bool,
     /// Do not install missing peers first.
@@ -49,8 +50,8 @@ pub(crate) struct Arguments {
     no_setup: bool,
 }
 
-impl Arguments {
-    /// The arguments of the program. Packages are installed here.
+impl BenchOptions {
+    /// The arguments of the program, which installs no packages itself.
     fn words(&self) -> Vec<OsString> {
         let Self { json, write_docs, from, only, rounds, quick, no_setup: _ } = self;
         let mut words: Vec<OsString> = vec!["--rounds".into(), rounds.to_string().into()];
@@ -63,9 +64,9 @@ impl Arguments {
     }
 }
 
-/// Builds rstmon and the benchmark, and replaces this process with it: the benchmark cleans up when it is interrupted, so
-/// that it has to get the signals itself.
-pub(crate) fn bench(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Infallible> {
+/// Builds rstmon and the benchmark, and replaces this process with it: the benchmark cleans up when it is interrupted,
+/// so that it has to get the signals itself.
+pub(crate) fn bench(workspace: &Workspace, arguments: &BenchOptions) -> anyhow::Result<Infallible> {
     let mut program = if arguments.from.is_some() { reader(workspace)? } else { measurer(workspace, arguments)? };
     program.args(arguments.words());
     let error = program.exec();
@@ -77,7 +78,7 @@ fn reader(workspace: &Workspace) -> anyhow::Result<Command> {
     Ok(Command::new(built(workspace)?))
 }
 
-fn measurer(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Command> {
+fn measurer(workspace: &Workspace, arguments: &BenchOptions) -> anyhow::Result<Command> {
     let privilege = Privilege::detect()?;
     if !arguments.no_setup {
         setup::ensure(&PACKAGES)?;
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_argument_reaches_the_program() {
-        let arguments = Arguments {
+        let arguments = BenchOptions {
             json: true,
             write_docs: true,
             from: Some("figures.json".into()),
@@ -122,6 +123,6 @@ mod tests {
         };
         let expected = "--rounds 7 --json --write-docs --quick --from figures.json --only flood --only hooks";
         assert_eq!(arguments.words().join(" ".as_ref()), expected);
-        assert_eq!(Arguments { rounds: 5, ..Arguments::default() }.words(), ["--rounds", "5"]);
+        assert_eq!(BenchOptions { rounds: 5, ..BenchOptions::default() }.words(), ["--rounds", "5"]);
     }
 }

@@ -98,7 +98,7 @@ Examples:
   cargo xtask bench --quick                  only see that everything works
 
 Traffic is in network namespaces of its own. An interruption leaves nothing behind.")]
-    Bench(bench::Arguments),
+    Bench(bench::BenchOptions),
     /// Make what is released, in target/dist: static binary, .deb, .rpm, sources, check sums.
     #[command(after_help = "\
 Examples:

@@ -77,7 +77,7 @@ fn packet(from: SocketAddrV4, to: SocketAddrV4, flags: u8, seq: u32, ack: u32, p
     packet
 }
 
-/// RFC 1071.
+/// The Internet checksum (RFC 1071).
 fn checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 =
         bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();

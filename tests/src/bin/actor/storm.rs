@@ -30,7 +30,7 @@ const PATIENCE_SECONDS: i64 = 20;
 enum StormReset {
     /// To a closed port.
     Refused,
-    /// `SO_LINGER` 0.
+    /// Closed with `SO_LINGER` 0.
     Aborted,
     /// Closed with data unread.
     Unread,
@@ -53,9 +53,9 @@ impl StormReset {
 /// A large range of local addresses.
 #[derive(Clone, Copy, Debug)]
 enum Net {
-    /// `127.0.0.0/8`.
+    /// Addresses of `127.0.0.0/8`.
     V4,
-    /// `2001:db8::/32`, which the stress suite has made local.
+    /// Addresses of `2001:db8::/32`, which the stress suite has made local.
     V6,
 }
 

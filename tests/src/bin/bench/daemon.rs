@@ -7,7 +7,7 @@ use rstmon_tests::{
 };
 use std::time::{Duration, Instant};
 
-/// As installed.
+/// All defaults, as after an installation.
 pub(crate) const DEFAULT: &str = "";
 /// Every reset becomes an event.
 pub(crate) const EVERY_EVENT: &str = "[events]\nrate_per_second = 0\n";

@@ -106,30 +106,30 @@ fn measure(arguments: &BenchArguments) -> Result<BenchReport> {
         quick: effort.quick,
         ..BenchReport::default()
     };
-    let run = Run { arguments, effort, started };
-    report.hooks = run.section(BenchSection::Hooks, hooks::measure)?;
-    report.throughput = run.section(BenchSection::Throughput, throughput::measure)?;
-    report.keepalive = run.section(BenchSection::Keepalive, keepalive::measure)?;
-    report.flood = run.section(BenchSection::Flood, flood::measure)?;
-    report.pace = run.section(BenchSection::Pace, pace::measure)?;
-    report.start = run.section(BenchSection::Start, start::measure)?;
-    report.sockets = run.section(BenchSection::Sockets, sockets::measure)?;
-    report.scrape = run.section(BenchSection::Scrape, scrape::measure)?;
-    report.processes = run.section(BenchSection::Processes, processes::measure)?;
-    report.subscribers = run.section(BenchSection::Subscribers, subscribers::measure)?;
-    report.cpus = run.section(BenchSection::Cpus, cpus::measure)?;
+    let runner = SectionRunner { arguments, effort, started };
+    report.hooks = runner.section(BenchSection::Hooks, hooks::measure)?;
+    report.throughput = runner.section(BenchSection::Throughput, throughput::measure)?;
+    report.keepalive = runner.section(BenchSection::Keepalive, keepalive::measure)?;
+    report.flood = runner.section(BenchSection::Flood, flood::measure)?;
+    report.pace = runner.section(BenchSection::Pace, pace::measure)?;
+    report.start = runner.section(BenchSection::Start, start::measure)?;
+    report.sockets = runner.section(BenchSection::Sockets, sockets::measure)?;
+    report.scrape = runner.section(BenchSection::Scrape, scrape::measure)?;
+    report.processes = runner.section(BenchSection::Processes, processes::measure)?;
+    report.subscribers = runner.section(BenchSection::Subscribers, subscribers::measure)?;
+    report.cpus = runner.section(BenchSection::Cpus, cpus::measure)?;
     report.seconds = started.elapsed().as_secs();
     Ok(report)
 }
 
-/// One run of the sections, in order.
-struct Run<'a> {
+/// Measures the sections of a run.
+struct SectionRunner<'a> {
     arguments: &'a BenchArguments,
     effort: Effort,
     started: Instant,
 }
 
-impl Run<'_> {
+impl SectionRunner<'_> {
     /// Measures a section if it was asked for.
     fn section<T>(&self, section: BenchSection, measure: impl FnOnce(Effort) -> Result<T>) -> Result<Option<T>> {
         if !self.arguments.includes(section) {

@@ -34,7 +34,7 @@ impl Spread {
         columns?.try_into().ok()
     }
 
-    /// `median (lower..upper)`.
+    /// Formats as `median (lower..upper)`.
     pub(crate) fn show(&self, digits: usize) -> String {
         let mut text = format!("{:.digits$}", self.median);
         // Writing to a String does not fail.
