@@ -82,18 +82,37 @@ fn open(kind: Kind, id: u32) -> io::Result<OwnedFd> {
 /// # Errors
 /// When the process is gone.
 pub fn held_by(pid: u32) -> Result<BTreeSet<(Kind, u32)>> {
-    let directory = format!("/proc/{pid}/fdinfo");
     let mut held = BTreeSet::new();
-    for entry in fs::read_dir(&directory).with_context(|| directory.clone())? {
-        // A descriptor may be closed meanwhile.
-        let Ok(info) = fs::read_to_string(entry?.path()) else { continue };
+    for info in descriptors(pid)? {
         for kind in [Kind::Program, Kind::Map, Kind::Link] {
-            let field = format!("{}:", kind.field());
-            let id = info.lines().find_map(|line| line.strip_prefix(&field)?.trim().parse().ok());
+            let id = field(&info, kind.field()).and_then(|id| u32::try_from(id).ok());
             held.extend(id.map(|id| (kind, id)));
         }
     }
     Ok(held)
+}
+
+/// Run time in nanoseconds and number of runs of the programs that a process has descriptors of, as far as they ran
+/// while `kernel.bpf_stats_enabled` was on.
+///
+/// # Errors
+/// When the process is gone.
+pub fn runs(pid: u32) -> Result<(u64, u64)> {
+    let infos = descriptors(pid)?;
+    let sum = |name| infos.iter().filter_map(|info| field(info, name)).sum();
+    Ok((sum("run_time_ns"), sum("run_cnt")))
+}
+
+/// The `fdinfo` of each descriptor of a process. One that is closed meanwhile is left out.
+fn descriptors(pid: u32) -> Result<Vec<String>> {
+    let directory = format!("/proc/{pid}/fdinfo");
+    let entries = fs::read_dir(&directory).with_context(|| directory.clone())?;
+    Ok(entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect())
+}
+
+/// The number of the line `name: number`.
+fn field(info: &str, name: &str) -> Option<u64> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
 }
 
 /// Whether the kernel still has an object.

@@ -1,9 +1,10 @@
 //! A `rstmon run` of the test's own: own port, own socket, own directory; gone when dropped.
 
 use crate::{
-    http,
+    child, http,
     metrics::Metrics,
-    sockets,
+    netns::Place,
+    scratch, sockets,
     wait::{self, SOON},
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -115,7 +116,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::start`].
     pub fn reached(toml: &str, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
-        let directory = TempDir::with_prefix("rstmon-test-")?;
+        let directory = scratch::directory()?;
         std::fs::write(directory.path().join("rstmon.toml"), toml)?;
         Self::spawn(directory, free_address()?, ready)
     }
@@ -123,16 +124,17 @@ impl Daemon {
     fn spawn(directory: TempDir, address: SocketAddr, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let config = directory.path().join("rstmon.toml");
         let binary = binary().context("no rstmon binary")?;
-        let mut child = Command::new(&binary)
+        let mut command = Command::new(&binary);
+        command
             .arg("run")
             .arg(format!("--web.listen-address={address}"))
             .arg(format!("--socket={}", directory.path().join("rstmon.sock").display()))
             .arg(format!("--config={}", config.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting {}", binary.display()))?;
+            .stderr(Stdio::piped());
+        let mut child =
+            child::spawn(&Place::Host, &mut command).with_context(|| format!("starting {}", binary.display()))?;
         let said = Said::listen(child.stderr.take().context("no stderr")?);
         let mut daemon = Self { child, address, directory, said };
         daemon.await_ready(ready)?;
@@ -218,7 +220,7 @@ impl Daemon {
     pub fn kill(mut self) -> Result<Dead> {
         self.child.kill()?;
         self.child.wait()?;
-        let directory = std::mem::replace(&mut self.directory, TempDir::with_prefix("rstmon-test-")?);
+        let directory = std::mem::replace(&mut self.directory, scratch::directory()?);
         Ok(Dead { directory, address: self.address })
     }
 

@@ -10,6 +10,7 @@
 pub mod actor;
 pub mod bpf;
 pub mod cgroup;
+pub mod child;
 pub mod clock;
 pub mod connection;
 pub mod daemon;
@@ -29,6 +30,7 @@ pub mod protocol;
 pub mod random;
 pub mod scenario;
 pub mod scene;
+pub mod scratch;
 pub mod service;
 pub mod sight;
 pub mod skip;

@@ -38,8 +38,7 @@ impl Place {
     /// # Panics
     /// When `work` does.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        let Self::In(netns) = self else { return Ok(work()) };
-        let file = File::open(netns.path()).with_context(|| format!("opening {}", netns.path().display()))?;
+        let Some(file) = self.open()? else { return Ok(work()) };
         thread::scope(|scope| {
             let inside = scope.spawn(move || {
                 move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
@@ -48,6 +47,13 @@ impl Place {
             });
             inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// The namespace's file, unless it is the one that this process is in.
+    pub(crate) fn open(&self) -> Result<Option<File>> {
+        let Self::In(netns) = self else { return Ok(None) };
+        let path = netns.path();
+        File::open(&path).map(Some).with_context(|| format!("opening {}", path.display()))
     }
 
     /// Runs a tool inside the namespace to its successful end and returns what it printed.

@@ -1,9 +1,10 @@
 //! A real nginx, Debian's package, with a configuration, directory and port of the test's own.
 
 use crate::{
+    child,
     daemon::Said,
     netns::Place,
-    skip, sockets,
+    scratch, skip, sockets,
     wait::{self, SOON},
 };
 use anyhow::{Context as _, Result, bail};
@@ -27,11 +28,15 @@ pub struct Setup {
     pub keepalive_seconds: u32,
     /// Where `/proxy/` is passed on to.
     pub backend: Option<SocketAddr>,
+    /// More directives of the main context, each with its semicolon.
+    pub main_directives: &'static str,
+    /// More directives of the server, each with its semicolon or block.
+    pub server_directives: &'static str,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { workers: 2, keepalive_seconds: 75, backend: None }
+        Self { workers: 2, keepalive_seconds: 75, backend: None, main_directives: "", server_directives: "" }
     }
 }
 
@@ -52,7 +57,7 @@ impl Nginx {
     /// When it is not installed or ends; its stderr is in the message.
     pub fn start(place: &Place, address: SocketAddr, setup: Setup) -> Result<Self> {
         let program = skip::find("nginx").context("nginx is not installed")?;
-        let directory = TempDir::with_prefix("rstmon-nginx-")?;
+        let directory = scratch::directory()?;
         let root = directory.path();
         // Workers run as an unprivileged user, who has to get through to the files.
         fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
@@ -60,17 +65,14 @@ impl Nginx {
         fs::write(root.join("html/small"), "small\n")?;
         fs::File::create(root.join("html/big"))?.set_len(BIG_BYTES)?;
         fs::write(root.join("nginx.conf"), config(address, setup)?)?;
-        let mut master = place
-            .run(|| {
-                Command::new(&program)
-                    .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
-                    .arg(root)
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::piped())
-                    .spawn()
-            })?
-            .context("starting nginx")?;
+        let mut command = Command::new(&program);
+        command
+            .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
+            .arg(root)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut master = child::spawn(place, &mut command).context("starting nginx")?;
         let said = Said::listen(master.stderr.take().context("no stderr")?);
         let mut nginx = Self { master, workers: Vec::new(), address, said, _directory: directory };
         nginx.await_workers(place, setup.workers)?;
@@ -131,7 +133,7 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         // The master takes its workers along only if it is asked to end, not if it is killed.
-        let _ = crate::daemon::signal_and_wait(&mut self.master, rustix::process::Signal::TERM);
+        let _ = child::end(&mut self.master, rustix::process::Signal::TERM, SOON);
         let _ = self.master.kill();
         let _ = self.master.wait();
     }
@@ -145,6 +147,7 @@ fn config(address: SocketAddr, setup: Setup) -> Result<String> {
     Ok(format!(
         "daemon off;
 worker_processes {workers};
+{main_directives}
 pid nginx.pid;
 error_log stderr warn;
 events {{ worker_connections 256; }}
@@ -160,10 +163,13 @@ http {{
         listen {address};
         root html;
         {proxy}
+        {server_directives}
     }}
 }}
 ",
         workers = setup.workers,
         keepalive = setup.keepalive_seconds,
+        main_directives = setup.main_directives,
+        server_directives = setup.server_directives,
     ))
 }

@@ -5,7 +5,7 @@ use crate::{
     daemon::{Said, free_address},
     http,
     metrics::Labels,
-    skip,
+    scratch, skip,
     wait::{self, LATER},
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -43,7 +43,7 @@ impl Prometheus {
     /// # Errors
     /// When it is not installed or does not get ready.
     pub fn scraping(targets: &[SocketAddr], rules: &Path) -> Result<Self> {
-        let directory = TempDir::with_prefix("rstmon-test-")?;
+        let directory = scratch::directory()?;
         let address = free_address()?;
         let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
         let config = format!(

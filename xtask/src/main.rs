@@ -98,7 +98,7 @@ Examples:
   cargo xtask bench --quick                  only see that everything works
 
 Traffic is in network namespaces of its own. An interruption leaves nothing behind.")]
-    Bench(bench::Arguments),
+    Bench(bench::BenchOptions),
     /// Make what is released, in target/dist: static binary, .deb, .rpm, sources, check sums.
     #[command(after_help = "\
 Examples:
@@ -160,11 +160,6 @@ fn main() -> ExitCode {
 }
 
 fn perform(task: Task) -> anyhow::Result<()> {
-    if let Task::Bench(arguments) = &task
-        && let Some(sockets) = arguments.holds()
-    {
-        return bench::hold(sockets);
-    }
     let workspace = Workspace::discover()?;
     match task {
         Task::Run { args } => match run::run(&workspace, args)? {},
@@ -173,7 +168,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bpf { debug: true, .. } => bpf::build_debug(&workspace)?,
         Task::Bpf { .. } => bpf::build(&workspace)?,
         Task::Test { no_setup } => test::test(&workspace, !no_setup)?,
-        Task::Bench(arguments) => bench::bench(&workspace, &arguments)?,
+        Task::Bench(arguments) => match bench::bench(&workspace, &arguments)? {},
         Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
         Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
         Task::Stress(arguments) => match stress::stress(&workspace, &arguments)? {},

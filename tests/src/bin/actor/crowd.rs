@@ -1,4 +1,4 @@
-//! Many short processes, one after the other: each calls itself something, has a reset and leaves. Names are taken again.
+//! Many short processes, one after the other: each takes one of a set of names, has a connection reset and ends.
 
 use crate::{
     During as _,
@@ -16,11 +16,11 @@ use rustix::{
 };
 use std::{ffi::CString, net::SocketAddr, os::fd::OwnedFd};
 
-/// What a child exits with when all went as it should.
+/// Exit status of a child that succeeded.
 const DONE: i32 = 7;
 
-/// `crowd CLOSED COUNT SEED NAMES PREFIX`: `count` children with one of `names` names each. Half of them are refused at the
-/// address `closed`; the others die with a byte unread, which resets a connection to this process.
+/// `crowd CLOSED COUNT SEED NAMES PREFIX`: `count` children with one of `names` names each. Half of them are refused at
+/// the address `closed`; the others end with a byte unread, which resets a connection to this process.
 pub(crate) fn crowd(closed: SocketAddr, count: u64, seed: u64, names: usize, prefix: &str) -> Result<Fields> {
     let mut random = Random(seed);
     let kind = if closed.is_ipv4() { "v4" } else { "v6" };
@@ -29,11 +29,12 @@ pub(crate) fn crowd(closed: SocketAddr, count: u64, seed: u64, names: usize, pre
     for _ in 0..count {
         let name = CString::new(format!("{prefix}{:x}", random.below(names.max(1))))?;
         let leaves = random.below(2) == 0;
-        // SAFETY: this process has one thread, so the child inherits no lock in mid-air.
+        // SAFETY: this process has one thread, so the child inherits no locked mutex.
         let pid = unsafe { libc::fork() };
         check(pid).during("fork")?;
         if pid == 0 {
-            // Its listener is the child's, too: a connection that is not accepted any more would stay open.
+            // The child has inherited the listener: without this signal, a child would keep connections open that this
+            // process does not accept any more.
             let _ = set_parent_process_death_signal(Some(Signal::KILL));
             let lived = if leaves { leave_unread(&name, kind, open_address) } else { be_refused(&name, kind, closed) };
             // SAFETY: ends the child at once, without the parent's buffers being written a second time. What it has
@@ -49,7 +50,7 @@ pub(crate) fn crowd(closed: SocketAddr, count: u64, seed: u64, names: usize, pre
             refused += 1;
         }
         let mut status = 0;
-        // SAFETY: `pid` is a child that nobody else waits for; `status` is writable.
+        // SAFETY: `pid` is a child that only this call waits for; `status` is writable.
         check(unsafe { libc::waitpid(pid, &raw mut status, 0) }).during("waitpid")?;
         if !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) != DONE {
             bail!("a child of the crowd ended with status {status}");
@@ -71,7 +72,7 @@ fn be_refused(name: &CString, kind: &str, closed: SocketAddr) -> Result<()> {
     }
 }
 
-/// Connects, waits for a byte, and leaves the connection open for the kernel to close at the end.
+/// Connects, waits for a byte, and leaves the connection open: the kernel closes it when the process ends.
 fn leave_unread(name: &CString, kind: &str, address: SocketAddr) -> Result<()> {
     set_name(name)?;
     let client = open(kind)?;

@@ -1,6 +1,6 @@
-//! Processes: names, children that inherit descriptors by fork or exec, and descriptors handed to strangers.
+//! Processes: names, children that inherit descriptors by fork or exec, and descriptors passed to other processes.
 
-use crate::{Actor, During as _, Failed, options::check};
+use crate::{ActorState, During as _, Failed, options::check};
 use anyhow::{Context as _, Result, bail};
 use rstmon_tests::protocol::{Fields, Reply};
 use rustix::{
@@ -28,21 +28,21 @@ use std::{
 /// The slot in which the Unix socket for incoming descriptors is kept.
 const INBOX: &str = "inbox";
 
-/// A forked child: where its commands go in and its replies come out.
+/// A forked child, with its channels for commands and replies.
 pub(crate) struct Child {
     commands: File,
     replies: BufReader<File>,
 }
 
 impl Child {
-    fn hear(&mut self) -> Result<Fields> {
+    fn read_reply(&mut self) -> Result<Fields> {
         let mut line = String::new();
         if self.replies.read_line(&mut line)? == 0 {
             return Ok(Fields::default().with("ended", true));
         }
         match line.parse::<Reply>()? {
             Reply::Done(fields) => Ok(fields),
-            // The call's name is not known here at compile time; the error number is what the tests ask for.
+            // The name of the call is not static here; the tests only compare the error number.
             Reply::Failed { errno, .. } => Err(Failed("child", rustix::io::Errno::from_raw_os_error(errno)).into()),
         }
     }
@@ -53,7 +53,7 @@ pub(crate) fn set_comm(name: &str) -> Result<Fields> {
     set_comm_bytes(name.as_bytes())
 }
 
-/// The same with a name that need not be text.
+/// [`set_comm`] with a name that may be no text.
 pub(crate) fn set_comm_bytes(name: &[u8]) -> Result<Fields> {
     set_name(&CString::new(name)?).during("prctl")?;
     Ok(Fields::default())
@@ -65,17 +65,17 @@ pub(crate) fn from_hex(digits: &str) -> Result<Vec<u8>> {
     pairs.collect()
 }
 
-/// Who this is.
+/// The reply that names this process.
 pub(crate) fn identity() -> Fields {
     Fields::default().with("pid", getpid())
 }
 
-impl Actor {
-    /// Forks a child that has the same slots and obeys `child NAME COMMAND`.
+impl ActorState {
+    /// Forks a child with the same slots, which executes the commands of `child NAME COMMAND`.
     pub(crate) fn fork(&mut self, name: &str) -> Result<Fields> {
         let (commands_out, commands_in) = io::pipe()?;
         let (replies_out, replies_in) = io::pipe()?;
-        // SAFETY: this process has one thread (`thread` joins its own), so the child inherits no lock in mid-air.
+        // SAFETY: this process has one thread (`thread` joins its own), so the child inherits no locked mutex.
         let pid = unsafe { libc::fork() };
         check(pid).during("fork")?;
         if pid == 0 {
@@ -84,7 +84,7 @@ impl Actor {
             check(unsafe { libc::dup2(commands_out.as_raw_fd(), 0) }).during("dup2")?;
             // SAFETY: as above.
             check(unsafe { libc::dup2(replies_in.as_raw_fd(), 1) }).during("dup2")?;
-            // Said on the child's own channel, which the parent is listening to.
+            // The child's reply on its own channel, which the parent reads.
             return Ok(identity());
         }
         drop((commands_out, replies_in));
@@ -92,19 +92,20 @@ impl Actor {
             commands: OwnedFd::from(commands_in).into(),
             replies: BufReader::new(OwnedFd::from(replies_out).into()),
         };
-        let born = child.hear()?;
+        let born = child.read_reply()?;
         self.children.insert(name.to_owned(), child);
         Ok(born)
     }
 
-    /// Has a child carry out a command.
+    /// Executes a command in a child.
     pub(crate) fn relay(&mut self, name: &str, command: &str) -> Result<Fields> {
         let child = self.children.get_mut(name).with_context(|| format!("no child {name}"))?;
         writeln!(child.commands, "{command}")?;
-        child.hear()
+        child.read_reply()
     }
 
-    /// Becomes another program, as a service does that its supervisor hands a listening socket: the slots stay open.
+    /// Executes this program anew with its slots open, as a supervisor does that passes a listening socket to a
+    /// service.
     pub(crate) fn reexec(&self, comm: &str) -> Result<Fields> {
         let mut slots = Vec::new();
         for (name, fd) in &self.slots {
@@ -121,7 +122,7 @@ impl Actor {
         Ok(Fields::default())
     }
 
-    /// Hands a copy of a slot's descriptor to whoever has the inbox at `path`.
+    /// Sends a copy of a slot's descriptor to the process with the inbox at `path`.
     pub(crate) fn pass(&self, slot: &str, path: &str) -> Result<Fields> {
         let outbox = UnixDatagram::unbound()?;
         outbox.connect(path)?;

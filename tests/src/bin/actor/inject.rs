@@ -1,4 +1,4 @@
-//! Segments that no TCP implementation would send just now, made by hand and sent through a raw socket.
+//! Segments that a TCP implementation would not send in this state, built here and sent through a raw socket.
 
 use crate::During as _;
 use anyhow::{Result, bail};
@@ -14,7 +14,7 @@ const IP_FIRST_BYTE: u8 = 0x45;
 const TCP_DATA_OFFSET: u8 = 5 << 4;
 const TCP: u8 = 6;
 
-/// Sends one IPv4 segment from an address that need not be ours.
+/// Sends one IPv4 segment, from any source address.
 pub(crate) fn segment(
     from: SocketAddrV4,
     to: SocketAddrV4,
@@ -77,7 +77,7 @@ fn packet(from: SocketAddrV4, to: SocketAddrV4, flags: u8, seq: u32, ack: u32, p
     packet
 }
 
-/// RFC 1071.
+/// The Internet checksum (RFC 1071).
 fn checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 =
         bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();

@@ -1,8 +1,8 @@
-//! A process that does with sockets what a test tells it, line by line.
+//! A process that uses sockets as a test commands, line by line.
 //!
-//! Each actor is a process of its own with a name (comm) of its own, because who owned a socket is what the tests are
-//! about. It reads commands from stdin and answers on stdout (`rstmon_tests::protocol`); end of input ends it.
-//! Descriptors live in named slots.
+//! Each actor is a process with a name (comm) of its own, because the tests are about the owners of sockets. It reads
+//! commands from stdin and answers on stdout (`rstmon_tests::protocol`); end of input ends it. Its descriptors are in
+//! named slots.
 
 mod crowd;
 mod family;
@@ -24,7 +24,7 @@ use std::{
     thread,
 };
 
-/// A command that did not work: the system call's name and the kernel's answer.
+/// A command that failed: the name of the system call and the error number.
 #[derive(Debug)]
 pub(crate) struct Failed(&'static str, Errno);
 
@@ -36,9 +36,8 @@ impl std::fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// Names the system call that a failure came from.
+/// Adds the name of the system call to its error number.
 pub(crate) trait During<T> {
-    /// Keeps the error number and notes `call`.
     fn during(self, call: &'static str) -> Result<T, Failed>;
 }
 
@@ -48,22 +47,21 @@ impl<T> During<T> for rustix::io::Result<T> {
     }
 }
 
-/// What an actor has: its descriptors and its children.
+/// Descriptors and children of this process.
 #[derive(Default)]
-pub(crate) struct Actor {
+pub(crate) struct ActorState {
     slots: BTreeMap<String, OwnedFd>,
     children: BTreeMap<String, family::Child>,
-    /// Listeners in such a number that none has a name.
-    crowd: Vec<OwnedFd>,
+    /// Sockets of `listeners` and `hold`: too many for a slot each.
+    unnamed: Vec<OwnedFd>,
 }
 
-impl Actor {
+impl ActorState {
     pub(crate) fn slot(&self, name: &str) -> Result<&OwnedFd> {
         self.slots.get(name).with_context(|| format!("slot {name} is empty"))
     }
 
-    /// Carries out one command.
-    fn obey(&mut self, line: &str) -> Result<Fields> {
+    fn execute(&mut self, line: &str) -> Result<Fields> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["comm", name] => family::set_comm(name),
@@ -74,9 +72,9 @@ impl Actor {
             ["crowd", closed, count, seed, names, prefix] => {
                 crowd::crowd(closed.parse()?, count.parse()?, seed.parse()?, names.parse()?, prefix)
             }
-            ["listeners", count] => socket::listeners(count.parse()?, &mut self.crowd),
-            ["hold", count] => socket::hold(count.parse()?, &mut self.crowd),
-            ["abort-held"] => socket::abort_held(&mut self.crowd),
+            ["listeners", count] => socket::listeners(count.parse()?, &mut self.unnamed),
+            ["hold", count] => socket::hold(count.parse()?, &mut self.unnamed),
+            ["abort-held"] => socket::abort_held(&mut self.unnamed),
             ["thread", name, ..] => self.on_thread(name, rest(line, 2)),
             ["fork", name] => self.fork(name),
             ["child", name, ..] => self.relay(name, rest(line, 2)),
@@ -92,12 +90,12 @@ impl Actor {
         }
     }
 
-    /// Carries out a command on a thread of another name than the process.
+    /// Executes a command on a thread of another name than the process.
     fn on_thread(&mut self, name: &str, line: &str) -> Result<Fields> {
         thread::scope(|scope| {
             let done = scope.spawn(|| {
                 family::set_comm(name)?;
-                self.obey(line)
+                self.execute(line)
             });
             done.join().unwrap_or_else(|_| bail!("thread {name} panicked"))
         })
@@ -124,8 +122,8 @@ fn reply(result: Result<Fields>) -> Result<Reply> {
 }
 
 /// `--comm NAME`, and after an exec of itself `--slots name=fd,...`.
-fn arguments() -> Result<Actor> {
-    let mut actor = Actor::default();
+fn arguments() -> Result<ActorState> {
+    let mut actor = ActorState::default();
     let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().with_context(|| format!("{word} needs a value"))?;
@@ -135,7 +133,7 @@ fn arguments() -> Result<Actor> {
                 for slot in value.split(',').filter(|slot| !slot.is_empty()) {
                     let (name, fd) = slot.split_once('=').context("--slots name=fd")?;
                     let fd: RawFd = fd.parse()?;
-                    // SAFETY: the exec'ing actor left this descriptor open for us and nobody else here knows it.
+                    // SAFETY: the exec'ing actor left this descriptor open for this program, which uses it here only.
                     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
                     actor.slots.insert(name.to_owned(), fd);
                 }
@@ -155,7 +153,7 @@ fn main() -> Result<()> {
         io::stdin().lock().read_line(&mut line)?
     } > 0
     {
-        let result = actor.obey(line.trim()).with_context(|| line.trim().to_owned());
+        let result = actor.execute(line.trim()).with_context(|| line.trim().to_owned());
         say(&reply(result)?)?;
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! A process that wanders through network namespaces, makes each, has some connections reset in it and leaves it to the
-//! kernel to clear away.
+//! A process that makes one network namespace after the other, has some connections reset in each and leaves it, so
+//! that the kernel removes it.
 
 use crate::{During as _, options::check, socket::open, storm::Storm};
 use anyhow::{Context as _, Result};
@@ -9,7 +9,7 @@ use std::{ffi::c_short, fs, mem, os::fd::AsRawFd as _};
 /// The most resets that a namespace sees.
 const MOST_RESETS: usize = 6;
 
-/// `nomad COUNT SEED`: the last namespace stays as long as this process, or its next journey.
+/// `nomad COUNT SEED`: the last namespace stays until the next such command or the end of this process.
 pub(crate) fn nomad(count: u64, seed: u64) -> Result<Fields> {
     let mut random = Random(seed);
     let (mut received, mut sent, mut ends) = (0, 0, 0);
@@ -18,7 +18,7 @@ pub(crate) fn nomad(count: u64, seed: u64) -> Result<Fields> {
         check(unsafe { libc::unshare(libc::CLONE_NEWNET) }).during("unshare")?;
         loopback_up()?;
         let mut storm = Storm::new("v4", random.number())?;
-        storm.blow(1 + random.below(MOST_RESETS) as u64)?;
+        storm.provoke(1 + random.below(MOST_RESETS) as u64)?;
         let report = storm.report();
         received += report.get::<u64>("received")?;
         ends += report.get::<u64>("addresses")?;
@@ -32,7 +32,7 @@ pub(crate) fn nomad(count: u64, seed: u64) -> Result<Fields> {
         .with("ports", 0))
 }
 
-/// The kernel's count in the namespace that this thread is in; all of it is of our making.
+/// The kernel's counter in the namespace of this thread, in which only this process has sent resets.
 fn out_rsts() -> Result<u64> {
     let path = "/proc/thread-self/net/snmp";
     let text = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;

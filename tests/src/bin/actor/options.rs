@@ -1,4 +1,4 @@
-//! Socket options by name, the ones that change how a connection ends.
+//! Socket options by name: those that change how a connection ends.
 
 use crate::{During as _, Failed};
 use anyhow::{Context as _, Result, bail};
@@ -32,7 +32,7 @@ pub(crate) fn set(fd: &OwnedFd, words: &[&str]) -> Result<()> {
                 "reuseport" => (libc::SOL_SOCKET, libc::SO_REUSEPORT),
                 "reuseaddr" => (libc::SOL_SOCKET, libc::SO_REUSEADDR),
                 "rcvbuf" => (libc::SOL_SOCKET, libc::SO_RCVBUF),
-                // The port is chosen at the connect: any that is free towards that peer.
+                // The kernel chooses the port at connect: any that is free towards that peer.
                 "no-port" => (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT),
                 "v6only" => (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
                 _ => bail!("unknown option {name}"),
@@ -56,7 +56,7 @@ pub(crate) fn queued(fd: &OwnedFd, which: Queue) -> Result<c_int, Failed> {
     Ok(bytes)
 }
 
-/// One of a socket's two queues.
+/// The two queues of a socket.
 #[derive(Clone, Copy)]
 pub(crate) enum Queue {
     Receive,
@@ -87,7 +87,7 @@ fn integer(fd: &OwnedFd, level: c_int, option: c_int, value: c_int) -> Result<()
 
 fn set_raw<T>(fd: impl AsFd, level: c_int, option: c_int, value: &T) -> Result<(), Failed> {
     let value: *const T = value;
-    // SAFETY: the kernel reads `size_of::<T>()` bytes behind a pointer made of a reference.
+    // SAFETY: the kernel reads `size_of::<T>()` bytes behind a pointer made from a reference.
     let result = unsafe { libc::setsockopt(fd.as_fd().as_raw_fd(), level, option, value.cast(), socklen::<T>()) };
     check(result).during("setsockopt")
 }
@@ -96,7 +96,7 @@ fn socklen<T>() -> libc::socklen_t {
     libc::socklen_t::try_from(mem::size_of::<T>()).unwrap_or(libc::socklen_t::MAX)
 }
 
-/// The C convention: -1 and errno.
+/// Converts the C convention, -1 and errno, to a result.
 pub(crate) fn check(result: c_int) -> rustix::io::Result<()> {
     if result >= 0 {
         return Ok(());

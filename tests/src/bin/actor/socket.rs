@@ -1,7 +1,7 @@
-//! The commands on sockets: one system call each, so that a test says exactly what happens when.
+//! Commands on sockets: one system call each, so that a test controls the exact order of events.
 
 use crate::{
-    Actor, During as _, Failed,
+    ActorState, During as _, Failed,
     options::{self, Queue},
 };
 use anyhow::{Context as _, Result, bail};
@@ -17,15 +17,15 @@ use std::{
     os::fd::OwnedFd,
 };
 
-/// Where crowds are at home.
+/// Address of the sockets of `listeners` and `hold`.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Descriptors of the largest crowd.
+/// Descriptors that `listeners` and `hold` may use.
 const MOST_DESCRIPTORS: u64 = 16_384;
-/// One write's worth of data.
+/// Data of one write.
 const CHUNK: [u8; 16 * 1024] = [b'x'; 16 * 1024];
 
-impl Actor {
-    /// Carries out a command whose first operand is a slot.
+impl ActorState {
+    /// Executes a command whose first operand is a slot.
     pub(crate) fn socket_command(&mut self, words: &[&str]) -> Result<Fields> {
         let done = Fields::default();
         match *words {
@@ -86,7 +86,7 @@ pub(crate) fn open(kind: &str) -> Result<OwnedFd, Failed> {
     net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, protocol).during("socket")
 }
 
-/// The two addresses of a socket; a socket without a peer has one.
+/// The addresses of a socket: its own, and its peer's if it has one.
 fn ends(fd: &OwnedFd) -> Result<Fields> {
     let local = SocketAddr::try_from(net::getsockname(fd).during("getsockname")?)?;
     let found = Fields::default().with("local", local);
@@ -105,7 +105,7 @@ fn send(fd: &OwnedFd, bytes: usize) -> Result<Fields> {
     Ok(Fields::default().with("sent", sent))
 }
 
-/// Writes until neither the peer's window nor our buffer takes more.
+/// Writes until the peer's window and the send buffer are full.
 fn fill(fd: &OwnedFd) -> Result<Fields> {
     let mut sent = 0;
     loop {
@@ -137,7 +137,7 @@ fn ready(fd: &OwnedFd) -> Result<Fields> {
     Ok(Fields::default().with("ready", count > 0))
 }
 
-/// What the kernel knows of a connection.
+/// State and queues of a connection, from the kernel.
 fn look(fd: &OwnedFd) -> Result<Fields> {
     let info = options::tcp_info(fd)?;
     Ok(Fields::default()
@@ -149,7 +149,7 @@ fn look(fd: &OwnedFd) -> Result<Fields> {
         .with("probes", info.tcpi_probes))
 }
 
-/// A listener at a port that the kernel chooses, and where that is.
+/// A listener at a port that the kernel chooses, and its address.
 pub(crate) fn listening(ip: IpAddr, backlog: i32) -> Result<(OwnedFd, SocketAddr)> {
     let listener = open(if ip.is_ipv4() { "v4" } else { "v6" })?;
     net::bind(&listener, &SocketAddr::new(ip, 0)).during("bind")?;
@@ -158,7 +158,7 @@ pub(crate) fn listening(ip: IpAddr, backlog: i32) -> Result<(OwnedFd, SocketAddr
     Ok((listener, address))
 }
 
-/// Listens on so many ports that the kernel chooses, instead of those from the last time.
+/// Listens on `count` ports that the kernel chooses, after closing `kept`.
 pub(crate) fn listeners(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields> {
     kept.clear();
     allow_many()?;
@@ -168,7 +168,7 @@ pub(crate) fn listeners(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields>
     Ok(Fields::default().with("listeners", kept.len()))
 }
 
-/// Opens so many connections to itself, instead of those from the last time.
+/// Opens `count` connections to itself, after closing `kept`.
 pub(crate) fn hold(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields> {
     kept.clear();
     allow_many()?;
@@ -182,7 +182,7 @@ pub(crate) fn hold(count: usize, kept: &mut Vec<OwnedFd>) -> Result<Fields> {
     Ok(Fields::default().with("connections", count))
 }
 
-/// Has the accepting end of each connection that is held reset it.
+/// Resets each connection of `kept` from its accepting end.
 pub(crate) fn abort_held(kept: &mut Vec<OwnedFd>) -> Result<Fields> {
     let held: Vec<OwnedFd> = std::mem::take(kept);
     for server in held.iter().step_by(2) {
@@ -191,7 +191,7 @@ pub(crate) fn abort_held(kept: &mut Vec<OwnedFd>) -> Result<Fields> {
     Ok(Fields::default().with("connections", held.len() / 2))
 }
 
-/// Allows this process as many descriptors as any command here takes: the tests are root, who may allow itself more.
+/// Raises `RLIMIT_NOFILE` to [`MOST_DESCRIPTORS`]. Where the hard limit is lower, that takes `CAP_SYS_RESOURCE`.
 fn allow_many() -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let raised = |limit: Option<u64>| limit.map(|limit| limit.max(MOST_DESCRIPTORS));
@@ -200,7 +200,7 @@ fn allow_many() -> Result<()> {
     Ok(())
 }
 
-/// Connects again and again to a port where nobody listens, as fast as it goes, and counts the answers.
+/// Connects to a closed port `count` times, as fast as possible, and counts the answers.
 fn flood(address: SocketAddr, count: u64) -> Result<Fields> {
     let kind = if address.is_ipv4() { "v4" } else { "v6" };
     let (mut refused, mut other) = (0u64, 0u64);

@@ -1,7 +1,7 @@
-//! Resets of all sorts, at random addresses and ports, as fast as one process makes them: both ends are here.
+//! Resets of all sorts, at random addresses and ports, as fast as one process makes them: it has both ends.
 //!
-//! A closed port lies below the ephemeral range, so that no listener of a storm is ever dialled by chance. Every reset's
-//! receiver is asked for its error: what is reported as received was received.
+//! Closed ports are below the ephemeral range, so that none of them can be a storm's listener. The error of the
+//! receiving socket is checked for every reset: what is reported as received has been received.
 
 use crate::{
     During as _, options,
@@ -20,17 +20,17 @@ use std::{
     os::fd::OwnedFd,
 };
 
-/// Ports that are refused; nobody listens on one, and the kernel gives none to anybody.
+/// Closed ports: without listeners, and outside of the range that the kernel chooses from.
 const CLOSED_PORTS: std::ops::Range<u16> = 1024..32_000;
-/// How long a reset may take to arrive, in seconds: on loopback it is there at once, unless the machine is very busy.
+/// How long a reset may take to arrive, in seconds: on loopback it takes long on a very busy machine only.
 const PATIENCE_SECONDS: i64 = 20;
 
 /// How a connection of the storm ends: one reset sent, one received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// To a port where nobody listens.
+enum StormReset {
+    /// To a closed port.
     Refused,
-    /// `SO_LINGER` 0.
+    /// Closed with `SO_LINGER` 0.
     Aborted,
     /// Closed with data unread.
     Unread,
@@ -38,8 +38,8 @@ enum Kind {
     Late,
 }
 
-impl Kind {
-    /// Six in ten are refused, as in life.
+impl StormReset {
+    /// Six in ten are refused.
     fn draw(random: &mut Random) -> Self {
         match random.below(10) {
             0 | 1 => Self::Aborted,
@@ -50,12 +50,12 @@ impl Kind {
     }
 }
 
-/// Addresses of this namespace's own, as many as one likes.
+/// A large range of local addresses.
 #[derive(Clone, Copy, Debug)]
 enum Net {
-    /// `127.0.0.0/8`.
+    /// Addresses of `127.0.0.0/8`.
     V4,
-    /// `2001:db8::/32`, which the stage has made local.
+    /// Addresses of `2001:db8::/32`, which the stress suite has made local.
     V6,
 }
 
@@ -87,7 +87,6 @@ impl Net {
     }
 }
 
-/// What a storm has to work with.
 pub(crate) struct Storm {
     net: Net,
     listener: OwnedFd,
@@ -101,7 +100,7 @@ pub(crate) struct Storm {
 /// `storm v4|v6 COUNT SEED`
 pub(crate) fn storm(net: &str, count: u64, seed: u64) -> Result<Fields> {
     let mut storm = Storm::new(net, seed)?;
-    storm.blow(count)?;
+    storm.provoke(count)?;
     Ok(storm.report())
 }
 
@@ -119,26 +118,26 @@ impl Storm {
         Ok(Self { net, listener, port, random: Random(seed), addresses, ports, kinds: [0; 4] })
     }
 
-    /// Provokes `count` resets, each of which has been received when this returns.
-    pub(crate) fn blow(&mut self, count: u64) -> Result<()> {
+    /// Provokes `count` resets, all of which have been received when this returns.
+    pub(crate) fn provoke(&mut self, count: u64) -> Result<()> {
         for _ in 0..count {
-            let kind = Kind::draw(&mut self.random);
+            let kind = StormReset::draw(&mut self.random);
             match kind {
-                Kind::Refused => self.refused()?,
-                Kind::Aborted => {
+                StormReset::Refused => self.refused()?,
+                StormReset::Aborted => {
                     let (client, server) = self.connect()?;
                     options::set(&client, &["linger", "0"])?;
                     drop(client);
                     was_reset(&server)?;
                 }
-                Kind::Unread => {
+                StormReset::Unread => {
                     let (client, server) = self.connect()?;
                     say(&client)?;
                     arrived(&server)?;
                     drop(server);
                     was_reset(&client)?;
                 }
-                Kind::Late => {
+                StormReset::Late => {
                     let (client, server) = self.connect()?;
                     drop(server);
                     // The end of stream.
@@ -152,7 +151,7 @@ impl Storm {
         Ok(())
     }
 
-    /// What has been done so far.
+    /// Counts of everything so far.
     pub(crate) fn report(&self) -> Fields {
         let [refused, aborted, unread, late] = self.kinds;
         Fields::default()
@@ -171,7 +170,7 @@ impl Storm {
         let (client, to) = (self.client()?, self.peer(port));
         match net::connect(&client, &to) {
             Err(Errno::CONNREFUSED) => Ok(()),
-            other => bail!("connect to {to}, where nobody listens: {other:?}"),
+            other => bail!("connect to {to}, a closed port: {other:?}"),
         }
     }
 
@@ -188,7 +187,7 @@ impl Storm {
         SocketAddr::new(address, port)
     }
 
-    /// A socket with, where the kernel lets anybody have one, a random address of its own.
+    /// A client socket, for IPv4 bound to a random address.
     fn client(&mut self) -> Result<OwnedFd> {
         let client = open(self.net.socket())?;
         if matches!(self.net, Net::V4) {
@@ -207,12 +206,12 @@ pub(crate) fn say(fd: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// Waits for data, or the end of it.
+/// Waits for data or the end of the stream.
 pub(crate) fn arrived(fd: &OwnedFd) -> Result<()> {
     wait(fd, PollFlags::IN)
 }
 
-/// Waits until the connection is reset, and makes sure that this is what ended it.
+/// Waits for the end of the connection, and checks that it was a reset.
 pub(crate) fn was_reset(fd: &OwnedFd) -> Result<()> {
     wait(fd, PollFlags::empty())?;
     match sockopt::socket_error(fd).during("getsockopt")? {
@@ -221,7 +220,7 @@ pub(crate) fn was_reset(fd: &OwnedFd) -> Result<()> {
     }
 }
 
-/// Errors and the end of both directions are always awaited, too.
+/// Waits for `events`, and always for errors and the end of both directions.
 fn wait(fd: &OwnedFd, events: PollFlags) -> Result<()> {
     let mut polled = [PollFd::new(fd, events)];
     let patience = Timespec { tv_sec: PATIENCE_SECONDS, tv_nsec: 0 };

@@ -1,4 +1,4 @@
-//! Many processes of random names, each of which is reset once.
+//! Many processes of random names, each with one refused connection.
 
 use crate::{During as _, options::check, socket::open};
 use anyhow::{Result, bail};
@@ -8,16 +8,15 @@ use std::{ffi::CString, net::SocketAddr};
 
 /// Bytes of a name, without the NUL.
 const NAME: usize = 15;
-/// What a child exits with when it was refused.
+/// Exit status of a child that was refused.
 const REFUSED: i32 = 7;
 
-/// Forks `count` children, one after the other, that each call themselves something and connect to where nobody
-/// listens.
+/// Forks `count` children, one after the other, each of which takes a random name and connects to a closed port.
 pub(crate) fn swarm(address: SocketAddr, count: u64, seed: u64) -> Result<Fields> {
     let mut random = Random(seed);
     for _ in 0..count {
         let name: Vec<u8> = random.bytes(NAME).into_iter().map(|byte| byte.max(1)).collect();
-        // SAFETY: this process has one thread, so the child inherits no lock in mid-air.
+        // SAFETY: this process has one thread, so the child inherits no locked mutex.
         let pid = unsafe { libc::fork() };
         check(pid).during("fork")?;
         if pid == 0 {
@@ -29,7 +28,7 @@ pub(crate) fn swarm(address: SocketAddr, count: u64, seed: u64) -> Result<Fields
             unsafe { libc::_exit(code) };
         }
         let mut status = 0;
-        // SAFETY: `pid` is a child that nobody else waits for; `status` is writable.
+        // SAFETY: `pid` is a child that only this call waits for; `status` is writable.
         check(unsafe { libc::waitpid(pid, &raw mut status, 0) }).during("waitpid")?;
         if !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) != REFUSED {
             bail!("a child of the swarm ended with status {status}");

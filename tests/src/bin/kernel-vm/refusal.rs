@@ -1,10 +1,10 @@
-//! A kernel that rstmon cannot work on: every subcommand that would watch refuses, with exit code 3 and one sentence
-//! that says what is missing, and leaves nothing behind.
+//! Checks for a kernel that rstmon cannot work on: every subcommand that would watch refuses with exit code 3 and one
+//! sentence on what is missing, and leaves nothing behind.
 
 use crate::{
     RSTMON,
-    orders::Orders,
-    report::{Report, Verdict},
+    options::GuestOptions,
+    report::{TestReport, TestVerdict},
 };
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::skip;
@@ -13,10 +13,10 @@ use std::{
     time::Instant,
 };
 
-/// "This host cannot be monitored."
+/// Exit code for a host that cannot be monitored.
 const UNUSABLE: i32 = 3;
 
-/// A subcommand that would load something.
+/// Subcommands that would load BPF objects, and their arguments.
 const WATCHING: [(&str, &[&str]); 5] = [
     ("run", &["run", "--web.listen-address=127.0.0.1:9999", "--socket=/run/rstmon.sock"]),
     ("tail", &["tail", "--standalone"]),
@@ -25,19 +25,19 @@ const WATCHING: [(&str, &[&str]); 5] = [
     ("doctor", &["doctor"]),
 ];
 
-/// Runs all that are ordered; returns how many there were.
-pub(crate) fn run(report: &mut Report, orders: &Orders) -> Result<usize> {
+/// Runs the checks that the options include. Returns their number.
+pub(crate) fn run(report: &mut TestReport, options: &GuestOptions) -> Result<usize> {
     let mut count = 0;
     for (name, arguments) in WATCHING {
         let name = format!("refusal::{name}");
-        if !orders.include(&name) {
+        if !options.include(&name) {
             continue;
         }
         report.say("begun", &name)?;
         let started = Instant::now();
         let verdict = match refuses(arguments) {
-            Ok(()) => Verdict::Passed { without: Vec::new() },
-            Err(error) => Verdict::Failed(format!("{error:?}")),
+            Ok(()) => TestVerdict::Passed { without: Vec::new() },
+            Err(error) => TestVerdict::Failed(format!("{error:?}")),
         };
         report.test(&name, started.elapsed(), &verdict)?;
         count += 1;
@@ -65,7 +65,7 @@ fn judge(output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// Programs, maps and links that the kernel has.
+/// The programs, maps and links in the kernel, as bpftool lists them.
 fn loaded() -> Result<Vec<String>> {
     let bpftool = skip::find("bpftool").context("no bpftool")?;
     ["prog", "map", "link"]

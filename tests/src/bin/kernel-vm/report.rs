@@ -1,4 +1,4 @@
-//! What is said to the world outside of the virtual machine, line by line over a serial line of its own; `xtask` reads it
+//! The report, which goes line by line over a serial line of its own to the host; `xtask` reads it
 //! (`xtask/src/vm/matrix/outcome.rs`):
 //!
 //! ```text
@@ -21,45 +21,43 @@ use std::{
     time::Duration,
 };
 
-/// How a test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// As it should, but for these parts.
+pub(crate) enum TestVerdict {
+    /// Without these parts, which the kernel cannot do.
     Passed { without: Vec<String> },
-    /// Otherwise; what it said.
+    /// With the output of the test.
     Failed(String),
-    /// This kernel cannot do it.
+    /// The kernel cannot do it, for these reasons.
     NotPossible(Vec<String>),
 }
 
-/// The way out.
-pub(crate) struct Report(File);
+pub(crate) struct TestReport(File);
 
-impl Report {
-    /// Opens the serial line, by the name of its device.
+impl TestReport {
+    /// Opens the serial line by the name of its device.
     pub(crate) fn open(device: &str) -> Result<Self> {
         let line = Path::new("/dev").join(device);
         OpenOptions::new().write(true).open(&line).map(Self).with_context(|| line.display().to_string())
     }
 
-    /// Says one thing.
+    /// Writes one line.
     pub(crate) fn say(&mut self, verb: &str, text: &str) -> Result<()> {
         writeln!(self.0, "{verb} {text}").context("cannot report")
     }
 
-    /// Says how a test went.
-    pub(crate) fn test(&mut self, name: &str, took: Duration, verdict: &Verdict) -> Result<()> {
+    /// Writes the result of a test.
+    pub(crate) fn test(&mut self, name: &str, took: Duration, verdict: &TestVerdict) -> Result<()> {
         let millis = took.as_millis();
         match verdict {
-            Verdict::Passed { without } => {
+            TestVerdict::Passed { without } => {
                 self.say("passed", &format!("{millis} {name}"))?;
                 without.iter().try_for_each(|part| self.say("without", part))
             }
-            Verdict::Failed(said) => {
+            TestVerdict::Failed(said) => {
                 self.say("failed", &format!("{millis} {name}"))?;
                 said.lines().try_for_each(|line| self.say("|", line))
             }
-            Verdict::NotPossible(why) => {
+            TestVerdict::NotPossible(why) => {
                 self.say("impossible", &format!("{millis} {name}"))?;
                 why.iter().try_for_each(|why| self.say("|", why))
             }
@@ -67,8 +65,8 @@ impl Report {
     }
 }
 
-/// Where to tell what could not be reported: the console. Returns the exit status.
-pub(crate) fn last_words(error: &anyhow::Error) -> u8 {
+/// Writes an error that could not be reported to the console. Returns the exit status.
+pub(crate) fn to_console(error: &anyhow::Error) -> u8 {
     let _ = writeln!(io::stderr(), "{error:?}");
     1
 }

@@ -1,9 +1,9 @@
-//! Runs every test of the suite, each in a process of its own, so that one that hangs or brings others down is known.
+//! Runs every test of the suite in a process of its own, so that a test that hangs or crashes is known by its name.
 
 use crate::{
     RSTMON,
-    orders::Orders,
-    report::{Report, Verdict},
+    options::GuestOptions,
+    report::{TestReport, TestVerdict},
     system,
 };
 use anyhow::{Context as _, Result};
@@ -19,28 +19,28 @@ use std::{
 
 const TESTS: &str = "/suite/tests";
 const SKIP_LOG: &str = "/tmp/skipped";
-/// What `rstmon doctor --json` has said.
+/// The output of `rstmon doctor --json`.
 pub(crate) const DOCTOR: &str = "/tmp/doctor.json";
 const OUTPUT: &str = "/tmp/output";
 
-/// How long one test may take, on a machine that is not slow.
+/// How long one test may take, before the factor for slow machines.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// How much of what a failed test has said is told, from where it gave up.
-const TOLD_LINES: usize = 240;
+/// Lines of the output of a failed test that are reported, from its panic on.
+const REPORTED_LINES: usize = 240;
 
-/// Runs all that are ordered; returns how many there were.
-pub(crate) fn run(report: &mut Report, orders: &Orders) -> Result<usize> {
+/// Runs the tests that the options include. Returns their number.
+pub(crate) fn run(report: &mut TestReport, options: &GuestOptions) -> Result<usize> {
     let mut count = 0;
     let mut files: Vec<PathBuf> = fs::read_dir(TESTS)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.sort();
     for file in files {
         for test in tests_of(&file)? {
             let name = format!("{}::{test}", file.file_name().unwrap_or_default().to_string_lossy());
-            if orders.include(&name) {
+            if options.include(&name) {
                 report.say("begun", &name)?;
                 let started = Instant::now();
-                let verdict = one(&file, &test, orders)?;
+                let verdict = one(&file, &test, options)?;
                 report.test(&name, started.elapsed(), &verdict)?;
                 count += 1;
             }
@@ -55,7 +55,7 @@ fn tests_of(file: &Path) -> Result<Vec<String>> {
     Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
 
-fn one(file: &Path, test: &str, orders: &Orders) -> Result<Verdict> {
+fn one(file: &Path, test: &str, options: &GuestOptions) -> Result<TestVerdict> {
     let _ = fs::remove_file(SKIP_LOG);
     let output = File::create(OUTPUT)?;
     let mut child = Command::new(file)
@@ -65,7 +65,7 @@ fn one(file: &Path, test: &str, orders: &Orders) -> Result<Verdict> {
         .env(daemon::BINARY, RSTMON)
         .env(skip::SKIP_LOG, SKIP_LOG)
         .env(sight::REPORT, DOCTOR)
-        .env(wait::SLOWNESS, orders.slowness.to_string())
+        .env(wait::SLOWNESS, options.slowness.to_string())
         .env(clock::OURS, "1")
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
@@ -73,13 +73,13 @@ fn one(file: &Path, test: &str, orders: &Orders) -> Result<Verdict> {
         .process_group(0)
         .spawn()
         .with_context(|| file.display().to_string())?;
-    let status = end_of(&mut child, PATIENCE * orders.slowness)?;
+    let status = end_of(&mut child, PATIENCE * options.slowness)?;
     let said = fs::read(OUTPUT)?;
     let skipped = fs::read_to_string(SKIP_LOG).unwrap_or_default();
     Ok(judge(status, &String::from_utf8_lossy(&said), &skipped))
 }
 
-/// The status of a test's end, or `None` if it had to be killed.
+/// The exit status of a test, or `None` if it was killed at its deadline.
 fn end_of(child: &mut Child, deadline: Duration) -> Result<Option<ExitStatus>> {
     let started = Instant::now();
     while started.elapsed() < deadline {
@@ -93,32 +93,32 @@ fn end_of(child: &mut Child, deadline: Duration) -> Result<Option<ExitStatus>> {
     Ok(None)
 }
 
-/// What a test's end means: a test that was skipped for a reason that is not the kernel's has shown nothing.
-fn judge(status: Option<ExitStatus>, said: &str, log: &str) -> Verdict {
+/// The result of a test. A test that was skipped, unless the kernel is the reason, has failed.
+fn judge(status: Option<ExitStatus>, said: &str, log: &str) -> TestVerdict {
     let lines = |prefix: &str| -> Vec<String> {
         log.lines().filter_map(|line| line.strip_prefix(prefix)).map(str::to_owned).collect()
     };
     let tail = || {
         let from = said.find("panicked at").unwrap_or_default();
-        said[from..].lines().take(TOLD_LINES).collect::<Vec<_>>().join("\n")
+        said[from..].lines().take(REPORTED_LINES).collect::<Vec<_>>().join("\n")
     };
     match status {
-        None => return Verdict::Failed(format!("it did not come to an end\n{}", tail())),
+        None => return TestVerdict::Failed(format!("it did not come to an end\n{}", tail())),
         Some(status) if !status.success() => {
             let how = status.signal().map(|signal| format!("killed by signal {signal}\n")).unwrap_or_default();
-            return Verdict::Failed(how + &tail());
+            return TestVerdict::Failed(how + &tail());
         }
         Some(_) => {}
     }
     let skipped = lines(skip::SKIPPED);
     if !skipped.is_empty() {
-        return Verdict::Failed(format!("skipped: {}", skipped.join("; ")));
+        return TestVerdict::Failed(format!("skipped: {}", skipped.join("; ")));
     }
     let impossible = lines(skip::NOT_POSSIBLE);
     if !impossible.is_empty() {
-        return Verdict::NotPossible(impossible);
+        return TestVerdict::NotPossible(impossible);
     }
-    Verdict::Passed { without: lines(skip::LEFT_OUT) }
+    TestVerdict::Passed { without: lines(skip::LEFT_OUT) }
 }
 
 #[cfg(test)]
@@ -131,21 +131,23 @@ mod tests {
 
     #[test]
     fn a_skipped_test_has_not_passed() {
-        assert_eq!(judge(Some(ended(0)), "ok", ""), Verdict::Passed { without: Vec::new() });
+        assert_eq!(judge(Some(ended(0)), "ok", ""), TestVerdict::Passed { without: Vec::new() });
         assert!(
-            matches!(judge(Some(ended(0)), "ok", "SKIPPED: x: no nginx\n"), Verdict::Failed(said) if said.contains("no nginx"))
+            matches!(judge(Some(ended(0)), "ok", "SKIPPED: x: no nginx\n"), TestVerdict::Failed(said) if said.contains("no nginx"))
         );
         let impossible = judge(Some(ended(0)), "ok", "NOT POSSIBLE: no reason is given\n");
-        assert_eq!(impossible, Verdict::NotPossible(vec!["no reason is given".to_owned()]));
+        assert_eq!(impossible, TestVerdict::NotPossible(vec!["no reason is given".to_owned()]));
         let without = judge(Some(ended(0)), "ok", "LEFT OUT: refused, sent: hidden\n");
-        assert_eq!(without, Verdict::Passed { without: vec!["refused, sent: hidden".to_owned()] });
+        assert_eq!(without, TestVerdict::Passed { without: vec!["refused, sent: hidden".to_owned()] });
     }
 
     #[test]
-    fn a_failure_is_told_from_where_it_gave_up() {
+    fn a_failure_is_reported_from_its_panic_on() {
         let said = format!("noise\nthread panicked at x\n0\n{}", "more\n".repeat(500));
-        let Verdict::Failed(told) = judge(Some(ended(101)), &said, "NOT POSSIBLE: x\n") else { panic!("it failed") };
-        assert!(told.starts_with("panicked at x\n0\n") && told.lines().count() == TOLD_LINES, "{told}");
-        assert!(matches!(judge(None, "", ""), Verdict::Failed(_)));
+        let TestVerdict::Failed(reported) = judge(Some(ended(101)), &said, "NOT POSSIBLE: x\n") else {
+            panic!("it failed")
+        };
+        assert!(reported.starts_with("panicked at x\n0\n") && reported.lines().count() == REPORTED_LINES, "{reported}");
+        assert!(matches!(judge(None, "", ""), TestVerdict::Failed(_)));
     }
 }

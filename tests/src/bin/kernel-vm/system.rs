@@ -1,4 +1,4 @@
-//! The system around the tests: file systems, modules, loopback; and its end.
+//! The system around the tests: file systems, modules, loopback, and its end.
 
 use anyhow::{Context as _, Result, bail};
 use rustix::{
@@ -8,10 +8,10 @@ use rustix::{
 };
 use std::{ffi::CString, fs, path::Path, process::Command};
 
-/// What the tests, and the programs they start, look for programs in.
+/// `PATH` of the tests and of the programs that they start.
 pub(crate) const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Type, place and options of what is mounted, in order. A kernel that lacks one of them shows in the tests.
+/// Type, mount point and options, in order. If the kernel lacks one of them, the tests that need it fail.
 const MOUNTS: [(&str, &str, &str); 11] = [
     ("devtmpfs", "/dev", ""),
     ("proc", "/proc", ""),
@@ -21,21 +21,20 @@ const MOUNTS: [(&str, &str, &str); 11] = [
     ("tracefs", "/sys/kernel/tracing", ""),
     ("securityfs", "/sys/kernel/security", ""),
     ("bpf", "/sys/fs/bpf", ""),
-    // As systemd mounts them where both versions are in use.
+    // As systemd mounts cgroups where both versions are in use.
     ("tmpfs", "/sys/fs/cgroup", "mode=755"),
     ("cgroup2", "/sys/fs/cgroup/unified", ""),
     ("cgroup", "/sys/fs/cgroup/pids", "pids"),
 ];
 
-/// Makes the system.
 pub(crate) fn set_up() -> Result<()> {
     for (kind, place, options) in MOUNTS {
-        // Those below a file system of our own have no place yet; /sys has them all.
+        // Mount points on tmpfs do not exist yet; those in /sys do, and cannot be made.
         let _ = fs::create_dir_all(place);
         let options = CString::new(options)?;
         if let Err(error) = mount(kind, place, kind, MountFlags::empty(), options.as_c_str()) {
-            let told = anyhow::Error::from(error).context(format!("mounting {kind} at {place}"));
-            crate::report::last_words(&told);
+            let error = anyhow::Error::from(error).context(format!("mounting {kind} at {place}"));
+            crate::report::to_console(&error);
         }
     }
     for link in [("/proc/self/fd", "/dev/fd"), ("/proc/self/fd/0", "/dev/stdin")] {
@@ -49,8 +48,8 @@ pub(crate) fn set_up() -> Result<()> {
     tool("ip", &["link", "set", "lo", "up"])
 }
 
-/// Has the kernel refuse fentry and fexit, as those do that are locked down or built without function tracing: what is
-/// left are tracepoints and iterators. (`register_ftrace_direct` wants `kernel.ftrace_enabled`, up to 6.x.)
+/// Makes the kernel refuse fentry and fexit, as a kernel does that is locked down or built without function tracing;
+/// tracepoints and iterators remain. (`register_ftrace_direct` needs `kernel.ftrace_enabled`, up to 6.x.)
 pub(crate) fn forbid_trampolines() -> Result<()> {
     fs::write("/proc/sys/kernel/ftrace_enabled", "0").context("turning trampolines off")
 }
@@ -66,7 +65,7 @@ fn tool(name: &str, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Collects every process that ends, until that of `child` has: orphans are the init's.
+/// Reaps every process that ends, orphans included, until `child` has ended.
 pub(crate) fn reap_until(child: u32) -> Result<()> {
     loop {
         if let Some((pid, status)) = wait(WaitOptions::empty())?
@@ -80,7 +79,7 @@ pub(crate) fn reap_until(child: u32) -> Result<()> {
     }
 }
 
-/// Ends the machine: with `-no-reboot`, QEMU takes this for the end.
+/// Ends the machine: QEMU with `-no-reboot` exits at a restart.
 pub(crate) fn power_off() -> Result<()> {
     rustix::fs::sync();
     reboot(RebootCommand::Restart).context("cannot power off")

@@ -1,6 +1,6 @@
-//! The other subcommands, through the socket, for those who may and those who may not.
+//! The other subcommands, which use the socket, for members of the group and for other users.
 
-use crate::{Guest, system::text};
+use crate::{ServiceGuest, system::text};
 use anyhow::{Context as _, Result, bail, ensure};
 use rstmon_tests::{
     daemon::Said,
@@ -14,8 +14,9 @@ use std::{
     thread,
 };
 
-/// A user who is nobody but for a group.
+/// Runs a command as a user without rights who is in the group `rstmon`.
 const MEMBER: [&str; 4] = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=rstmon"];
+/// Runs a command as the same user without any group.
 const STRANGER: [&str; 4] = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"];
 
 fn rstmon(user: [&str; 4], arguments: &[&str]) -> Command {
@@ -28,18 +29,18 @@ fn output(user: [&str; 4], arguments: &[&str]) -> Result<Output> {
     rstmon(user, arguments).output().with_context(|| format!("rstmon {}", arguments.join(" ")))
 }
 
-/// A child that does not outlive the check.
-struct Watching(Child);
+/// A child process that is killed when dropped.
+struct RunningClient(Child);
 
-impl Drop for Watching {
+impl Drop for RunningClient {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Each subcommand gives a member its answer.
-pub(crate) fn member(guest: &mut Guest) -> Result<()> {
+/// Each subcommand serves a member of the group.
+pub(crate) fn member(guest: &mut ServiceGuest) -> Result<()> {
     tail_sees(guest)?;
     let why = output(MEMBER, &["why", "--json"])?;
     ensure!(why.status.success(), "why: {}: {}", why.status, text(&why.stderr));
@@ -47,7 +48,7 @@ pub(crate) fn member(guest: &mut Guest) -> Result<()> {
     let causes: Vec<&Value> =
         report["findings"].as_array().context("findings")?.iter().map(|one| &one["cause"]).collect();
     for cause in ["closed_with_unread_data", "linger_abort", "refused"] {
-        ensure!(causes.iter().any(|found| **found == cause), "why knows nothing of {cause}: {causes:?}");
+        ensure!(causes.iter().any(|found| **found == cause), "why does not report {cause}: {causes:?}");
     }
     for arguments in [&["doctor"][..], &["causes"], &["causes", "refused"]] {
         let answer = output(MEMBER, arguments)?;
@@ -57,10 +58,11 @@ pub(crate) fn member(guest: &mut Guest) -> Result<()> {
     Ok(())
 }
 
-/// An event reaches a member's `tail` as it happens.
-fn tail_sees(guest: &mut Guest) -> Result<()> {
+/// `tail` shows a member a reset as it happens.
+fn tail_sees(guest: &mut ServiceGuest) -> Result<()> {
     let mut command = rstmon(MEMBER, &["tail", "--json", "cause=closed_with_unread_data"]);
-    let mut child = Watching(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("rstmon tail")?);
+    let mut child =
+        RunningClient(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("rstmon tail")?);
     let said = Said::listen(child.0.stderr.take().context("no stderr")?);
     let out = BufReader::new(child.0.stdout.take().context("no stdout")?);
     let (sender, events) = mpsc::channel();
@@ -75,10 +77,10 @@ fn tail_sees(guest: &mut Guest) -> Result<()> {
     Ok(())
 }
 
-/// Who is not a member gets one clear sentence, and nothing else.
-pub(crate) fn stranger(_: &mut Guest) -> Result<()> {
+/// A user outside of the group gets one clear sentence, and nothing else.
+pub(crate) fn stranger(_: &mut ServiceGuest) -> Result<()> {
     for arguments in [&["tail"][..], &["tail", "--json"], &["why"], &["why", "--json"]] {
-        let mut child = Watching(
+        let mut child = RunningClient(
             rstmon(STRANGER, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("rstmon")?,
         );
         let status = wait::until(&format!("{arguments:?} to end"), SOON, || Ok(child.0.try_wait()?))?;
@@ -86,12 +88,12 @@ pub(crate) fn stranger(_: &mut Guest) -> Result<()> {
         child.0.stdout.take().context("no stdout")?.read_to_string(&mut out)?;
         child.0.stderr.take().context("no stderr")?.read_to_string(&mut err)?;
         ensure!(!status.success(), "{arguments:?} succeeded: {out}");
-        ensure!(out.is_empty(), "{arguments:?} told a stranger: {out}");
+        ensure!(out.is_empty(), "{arguments:?} printed to a user outside of the group: {out}");
         ensure!(err.contains("rstmon.sock") && err.contains("group"), "{arguments:?} says no more than: {err}");
     }
-    // No secret is in the catalogue.
+    // The catalogue of causes is public.
     ensure!(output(STRANGER, &["causes"])?.status.success(), "causes needs no daemon");
-    // Nor does a look at one's own host need one.
+    // doctor examines the host without a daemon.
     let doctor = output(STRANGER, &["doctor"])?;
     ensure!(!doctor.stdout.is_empty() || !doctor.stderr.is_empty(), "doctor says nothing");
     Ok(())

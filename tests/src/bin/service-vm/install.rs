@@ -1,10 +1,10 @@
-//! The package, fresh on the system.
+//! Installation of the package, and its units.
 
 use crate::{
-    Guest,
+    ServiceGuest,
     scrapes::SERVER,
+    snapshot::SystemSnapshot,
     system::{done, text, tool, tracing_programs},
-    world::World,
 };
 use anyhow::{Context as _, Result, ensure};
 use std::{net::TcpStream, path::Path};
@@ -14,7 +14,7 @@ const PACKAGE: &str = "/mnt/rstmon.deb";
 /// The highest exposure that `systemd-analyze security` may find, in tenths.
 const EXPOSURE: u32 = 15;
 
-/// What an administrator looks for after installing.
+/// Files that the package has to install.
 const FILES: [&str; 4] = [
     "/usr/bin/rstmon",
     "/usr/lib/systemd/system/rstmon.service",
@@ -22,9 +22,9 @@ const FILES: [&str; 4] = [
     "/etc/rstmon/rstmon.toml",
 ];
 
-/// Installs it.
-pub(crate) fn install(guest: &mut Guest) -> Result<()> {
-    guest.untouched = Some(World::now()?);
+/// Installs the package; nothing may be started or enabled.
+pub(crate) fn install(guest: &mut ServiceGuest) -> Result<()> {
+    guest.untouched = Some(SystemSnapshot::now()?);
     done(&["apt-get", "install", "--yes", PACKAGE])?;
     for file in FILES {
         ensure!(Path::new(file).is_file(), "no {file}");
@@ -38,15 +38,15 @@ pub(crate) fn install(guest: &mut Guest) -> Result<()> {
             ensure!(answer.trim() == expected, "{unit} {question}: {answer}");
         }
     }
-    ensure!(TcpStream::connect(SERVER).is_err(), "somebody listens on {SERVER}");
+    ensure!(TcpStream::connect(SERVER).is_err(), "{SERVER} has a listener");
     let programs = tracing_programs()?;
     ensure!(programs.is_empty(), "BPF programs are loaded: {programs:?}");
     done(&["runuser", "-u", "nobody", "--", "rstmon", "run", "--check"]).context("the default configuration")?;
     Ok(())
 }
 
-/// systemd's own judgement.
-pub(crate) fn units(_: &mut Guest) -> Result<()> {
+/// systemd finds no fault in the units, and little exposure.
+pub(crate) fn units(_: &mut ServiceGuest) -> Result<()> {
     // The image has no manual pages, and no man.
     let verified = tool(&["systemd-analyze", "verify", "--man=no", "rstmon.service", "rstmon.socket"])?;
     let remarks = text(&verified.stderr);

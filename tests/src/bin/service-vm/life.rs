@@ -1,10 +1,10 @@
-//! From start to stop, and the deaths in between.
+//! The running service: start, privileges, counts, restarts, stop.
 
 use crate::{
-    Guest,
+    ServiceGuest,
     scrapes::{SERVER, start_time},
     system::{done, tracing_programs},
-    unit::{Incarnation, Unit},
+    unit::{MainProcess, Unit},
 };
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
@@ -24,18 +24,18 @@ use std::{
 const SOCKET: &str = "/run/rstmon/rstmon.sock";
 const SOCKET_UNIT: Unit = Unit("rstmon.socket");
 
-/// Numbers of the two capabilities.
+/// Bits of the two capabilities in a capability set (`include/uapi/linux/capability.h`).
 const CAP_PERFMON: u64 = 1 << 38;
 const CAP_BPF: u64 = 1 << 39;
 
-/// The longest from the daemon's last sign of life to the next daemon: WatchdogSec=30s, TimeoutStopSec=15s, RestartSec=5s,
-/// and an emulated processor.
+/// The longest time from the daemon's last watchdog message to the next daemon: WatchdogSec=30s, TimeoutStopSec=15s,
+/// RestartSec=5s, and some more for an emulated processor.
 const WATCHDOG: Duration = Duration::from_secs(75);
 
-/// Starts it as the package says to.
-pub(crate) fn start(guest: &mut Guest) -> Result<()> {
+/// Enables and starts the service; start returns once it is ready.
+pub(crate) fn start(guest: &mut ServiceGuest) -> Result<()> {
     done(&["systemctl", "enable", "--now", "rstmon"])?;
-    // No waiting from here on: Type=notify means that the start is over when it works.
+    // Nothing below waits: with Type=notify the start is over once the service works.
     for (property, expected) in [("Type", "notify"), ("ActiveState", "active"), ("SubState", "running")] {
         let found = guest.unit.property(property)?;
         ensure!(found == expected, "{property}={found}, expected {expected}");
@@ -51,13 +51,13 @@ pub(crate) fn start(guest: &mut Guest) -> Result<()> {
         let attached = metrics.count("rstmon_hook_attached", &[("hook", hook)]);
         ensure!(attached == 1, "rstmon_hook_attached of {hook} is {attached}");
     }
-    ensure!(!tracing_programs()?.is_empty(), "the kernel knows of no program");
+    ensure!(!tracing_programs()?.is_empty(), "no BPF program is loaded");
     Ok(())
 }
 
-/// What the process may do.
-pub(crate) fn least_privilege(guest: &mut Guest) -> Result<()> {
-    let pid = guest.unit.incarnation()?.pid;
+/// User, capabilities and sandbox of the process.
+pub(crate) fn least_privilege(guest: &mut ServiceGuest) -> Result<()> {
+    let pid = guest.unit.main_process()?.pid;
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let fields: BTreeMap<&str, &str> = status.lines().filter_map(|line| line.split_once(":\t")).collect();
     let field = |name: &str| fields.get(name).copied().with_context(|| format!("no {name} in {status}"));
@@ -74,38 +74,38 @@ pub(crate) fn least_privilege(guest: &mut Guest) -> Result<()> {
     Ok(())
 }
 
-/// The numbers.
-pub(crate) fn counts(guest: &mut Guest) -> Result<()> {
+/// Resets are counted exactly, by process too.
+pub(crate) fn counts(guest: &mut ServiceGuest) -> Result<()> {
     let before = guest.scrape()?;
     let after = guest.provoke(&before)?;
-    for (process, port) in [("web", 1), ("caller", 1)] {
+    for process in ["web", "caller"] {
         let found = after.count(RESETS, &[("process", process)]);
-        ensure!(found >= port, "no reset of the process {process}");
+        ensure!(found >= 1, "no reset of the process {process}");
     }
     let uncounted = after.sum("rstmon_uncounted_resets", &[]);
     ensure!(uncounted.abs() < f64::EPSILON, "rstmon_uncounted_resets is {uncounted}");
     Ok(())
 }
 
-/// SIGKILL.
-pub(crate) fn killed(guest: &mut Guest) -> Result<()> {
-    dies(guest, Signal::KILL, LATER)?;
-    ensure!(guest.unit.journal_has("status=9/KILL")?, "the journal does not know how it died");
+/// The service comes back after SIGKILL.
+pub(crate) fn killed(guest: &mut ServiceGuest) -> Result<()> {
+    restarts_after(guest, Signal::KILL, LATER)?;
+    ensure!(guest.unit.journal_has("status=9/KILL")?, "the journal does not say how it ended");
     Ok(())
 }
 
-/// SIGSTOP: the process is there and does nothing.
-pub(crate) fn hung(guest: &mut Guest) -> Result<()> {
-    dies(guest, Signal::STOP, WATCHDOG)?;
+/// The watchdog restarts a process that hangs (SIGSTOP).
+pub(crate) fn hung(guest: &mut ServiceGuest) -> Result<()> {
+    restarts_after(guest, Signal::STOP, WATCHDOG)?;
     ensure!(guest.unit.journal_has("Watchdog timeout")?, "it was not the watchdog");
     Ok(())
 }
 
-/// Sends a signal that is the end of the process, and awaits the next one, which must begin at zero and count.
-fn dies(guest: &mut Guest, signal: Signal, patience: Duration) -> Result<Incarnation> {
+/// Sends a signal that ends the process, and waits for the next one, whose counters must begin at zero and count.
+fn restarts_after(guest: &mut ServiceGuest, signal: Signal, patience: Duration) -> Result<MainProcess> {
     let before = guest.scrape()?;
     ensure!(before.count(RESETS, &[]) > 0, "nothing to be forgotten");
-    let old = guest.unit.incarnation()?;
+    let old = guest.unit.main_process()?;
     kill_process(Pid::from_raw(old.pid).context("no main process")?, signal)?;
     let new = guest.unit.await_restart(old, patience)?;
     let after = guest.scrape()?;
@@ -117,15 +117,15 @@ fn dies(guest: &mut Guest, signal: Signal, patience: Duration) -> Result<Incarna
     Ok(new)
 }
 
-/// All scrapes together.
-pub(crate) fn monotonic(guest: &mut Guest) -> Result<()> {
+/// Counters fell in none of the scrapes, except by a restart.
+pub(crate) fn monotonic(guest: &mut ServiceGuest) -> Result<()> {
     let processes = guest.scrapes.monotonic()?;
     ensure!(processes == 3, "{processes} processes were scraped, expected 3");
     Ok(())
 }
 
-/// `systemctl stop`.
-pub(crate) fn stop(guest: &mut Guest) -> Result<()> {
+/// `systemctl stop` is quick and leaves nothing.
+pub(crate) fn stop(guest: &mut ServiceGuest) -> Result<()> {
     let started = Instant::now();
     done(&["systemctl", "stop", "rstmon"])?;
     let took = started.elapsed();
@@ -137,16 +137,16 @@ pub(crate) fn stop(guest: &mut Guest) -> Result<()> {
     gone()
 }
 
-/// Nothing of a running rstmon is left.
+/// Checks that no port, socket or BPF program of rstmon is left.
 pub(crate) fn gone() -> Result<()> {
-    ensure!(TcpStream::connect(SERVER).is_err(), "somebody listens on {SERVER}");
+    ensure!(TcpStream::connect(SERVER).is_err(), "{SERVER} has a listener");
     ensure!(!Path::new(SOCKET).exists(), "{SOCKET} is still there");
     // The kernel frees programs after a grace period.
     wait::until_true("the BPF programs to be gone", SOON, || Ok(tracing_programs()?.is_empty()))
 }
 
-/// Started by whoever scrapes.
-pub(crate) fn activated(guest: &mut Guest) -> Result<()> {
+/// With the socket unit, the first scrape starts the service.
+pub(crate) fn activated(guest: &mut ServiceGuest) -> Result<()> {
     done(&["systemctl", "start", SOCKET_UNIT.0])?;
     ensure!(!guest.unit.is_active()?, "the service was started, too");
     let metrics = guest.scrape()?;

@@ -1,5 +1,6 @@
-//! The checks of rstmon as a service, from installation to purge: for a throw-away system with systemd (`cargo xtask vm
-//! service`), whose packages and services it changes as it likes. It runs as root, as a service of that system.
+//! The checks of rstmon as a service, from installation to purge. They are for a throw-away system with systemd (`cargo
+//! xtask vm service`), since they change its packages and services. This program runs as root, as a service of that
+//! system.
 //!
 //! The checks are in the order of an administrator's work, and each relies on those before it.
 
@@ -10,11 +11,11 @@ mod reload;
 mod removal;
 mod report;
 mod scrapes;
+mod snapshot;
 mod system;
 mod unit;
-mod world;
 
-use crate::{report::Report, scrapes::Scrapes, unit::Unit, world::World};
+use crate::{report::CheckReport, scrapes::Scrapes, snapshot::SystemSnapshot, unit::Unit};
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
     metrics::Metrics,
@@ -26,24 +27,23 @@ use rstmon_tests::{
 };
 use std::process::ExitCode;
 
-/// One thing that must hold.
-struct Check {
-    /// What is claimed.
+struct ServiceCheck {
+    /// The claim that is checked.
     name: &'static str,
-    /// Whether nothing that comes after makes sense without it.
+    /// Whether the checks after it are left out when it fails.
     vital: bool,
-    run: fn(&mut Guest) -> Result<()>,
+    run: fn(&mut ServiceGuest) -> Result<()>,
 }
 
-const fn check(name: &'static str, run: fn(&mut Guest) -> Result<()>) -> Check {
-    Check { name, vital: false, run }
+const fn check(name: &'static str, run: fn(&mut ServiceGuest) -> Result<()>) -> ServiceCheck {
+    ServiceCheck { name, vital: false, run }
 }
 
-const fn vital(name: &'static str, run: fn(&mut Guest) -> Result<()>) -> Check {
-    Check { name, vital: true, run }
+const fn vital(name: &'static str, run: fn(&mut ServiceGuest) -> Result<()>) -> ServiceCheck {
+    ServiceCheck { name, vital: true, run }
 }
 
-const CHECKS: &[Check] = &[
+const CHECKS: &[ServiceCheck] = &[
     vital("the system boots with systemd, no unit failed", system::runs),
     vital("the package installs, and starts and enables nothing", install::install),
     check("systemd has no remark on the units and calls their exposure 1.5 or better", install::units),
@@ -51,7 +51,7 @@ const CHECKS: &[Check] = &[
     check("it runs as its own user with no more than CAP_BPF and CAP_PERFMON, sandboxed", life::least_privilege),
     vital("resets are counted by cause, exactly, and agree with the kernel's own counter", life::counts),
     check("tail, why, doctor and causes serve a member of the group", clients::member),
-    check("anybody else is refused, clearly", clients::stranger),
+    check("users outside of the group are refused, with a clear message", clients::stranger),
     check("a reload applies the configuration and touches neither process nor hooks nor counters", reload::good),
     check("a reload with a bad configuration is refused and changes nothing", reload::bad),
     vital("after kill -9 it is back, with a new start time and counters from zero", life::killed),
@@ -65,20 +65,20 @@ const CHECKS: &[Check] = &[
 ];
 
 /// What the checks share.
-pub(crate) struct Guest {
+pub(crate) struct ServiceGuest {
     pub(crate) unit: Unit,
     pub(crate) scrapes: Scrapes,
-    /// The system before anything of rstmon was on it.
-    pub(crate) untouched: Option<World>,
+    /// The system before the installation.
+    pub(crate) untouched: Option<SystemSnapshot>,
 }
 
-impl Guest {
-    /// Scrapes the service, and keeps what it said for [`life::monotonic`].
+impl ServiceGuest {
+    /// Scrapes the service, and keeps the scrape for [`life::monotonic`].
     pub(crate) fn scrape(&mut self) -> Result<Metrics> {
         self.scrapes.take()
     }
 
-    /// Provokes resets of three causes; they must be counted since `before`, and no others.
+    /// Provokes resets of three causes, and checks that exactly these have been counted since `before`.
     pub(crate) fn provoke(&mut self, before: &Metrics) -> Result<Metrics> {
         let stage = Stage::host(Family::V4)?;
         let scenes = [open::refused(&stage)?, close::with_unread_data(&stage)?, abort::linger_zero(&stage)?];
@@ -103,7 +103,7 @@ impl Guest {
     }
 }
 
-/// The kinds of resets in some scenes.
+/// The directions and causes of the resets in some scenes.
 fn causes(scenes: &[Scene]) -> Vec<(Direction, &'static str)> {
     let mut kinds = Vec::new();
     for reset in scenes.iter().flat_map(|scene| &scene.resets) {
@@ -115,15 +115,15 @@ fn causes(scenes: &[Scene]) -> Vec<(Direction, &'static str)> {
     kinds
 }
 
-fn run(report: &mut Report) -> Result<()> {
+fn run(report: &mut CheckReport) -> Result<()> {
     let unit = Unit("rstmon.service");
-    let mut guest = Guest { unit, scrapes: Scrapes::default(), untouched: None };
-    for Check { name, vital, run } in CHECKS {
+    let mut guest = ServiceGuest { unit, scrapes: Scrapes::default(), untouched: None };
+    for ServiceCheck { name, vital, run } in CHECKS {
         let passed = report.check(name, || run(&mut guest)).context("cannot report")?;
         if !passed {
             report.detail(&unit.journal())?;
             if *vital {
-                report.detail("nothing that comes after makes sense without this")?;
+                report.detail("the checks after this one depend on it and are left out")?;
                 break;
             }
         }
@@ -132,6 +132,6 @@ fn run(report: &mut Report) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    let told = Report::open().and_then(|mut report| run(&mut report));
-    told.map_or_else(|error| ExitCode::from(report::last_words(&error)), |()| ExitCode::SUCCESS)
+    let result = CheckReport::open().and_then(|mut report| run(&mut report));
+    result.map_or_else(|error| ExitCode::from(report::to_console(&error)), |()| ExitCode::SUCCESS)
 }

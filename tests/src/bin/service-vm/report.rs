@@ -1,4 +1,4 @@
-//! What is said to the world outside of the virtual machine, line by line over its second serial line; `xtask` reads it
+//! The report, which goes line by line over the second serial line to the host; `xtask` reads it
 //! (`xtask/src/vm/service/report.rs`):
 //!
 //! ```text
@@ -18,19 +18,18 @@ use std::{
 
 const LINE: &str = "/dev/ttyS1";
 
-/// The way out.
-pub(crate) struct Report(File);
+pub(crate) struct CheckReport(File);
 
-impl Report {
+impl CheckReport {
     /// Opens the serial line.
     pub(crate) fn open() -> Result<Self> {
         OpenOptions::new().write(true).open(LINE).map(Self).context(LINE)
     }
 
-    /// Runs a check and says how it went.
+    /// Runs a check and writes its result.
     pub(crate) fn check(&mut self, name: &str, run: impl FnOnce() -> Result<()>) -> io::Result<bool> {
         let started = Instant::now();
-        // A check that panics has failed; the next ones know from their own looks what is the case.
+        // A check that panics has failed; the checks after it examine the system themselves.
         let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(anyhow!("panicked, see above")));
         let millis = started.elapsed().as_millis();
         let verdict = if result.is_ok() { "passed" } else { "failed" };
@@ -41,19 +40,20 @@ impl Report {
         Ok(result.is_ok())
     }
 
-    /// Says more on the check before.
+    /// Writes more on the check before.
     pub(crate) fn detail(&mut self, text: &str) -> io::Result<()> {
         text.lines().try_for_each(|line| writeln!(self.0, "| {line}"))
     }
 
-    /// All was said.
+    /// Ends the report.
     pub(crate) fn end(&mut self, checks: usize) -> io::Result<()> {
         writeln!(self.0, "end {checks}")
     }
 }
 
-/// Where to tell what could not be reported: standard error is the same line. Returns the exit status.
-pub(crate) fn last_words(error: &anyhow::Error) -> u8 {
+/// Writes an error that could not be reported to standard error, which is the same serial line. Returns the exit
+/// status.
+pub(crate) fn to_console(error: &anyhow::Error) -> u8 {
     let _ = writeln!(io::stderr(), "{error:?}");
     1
 }

@@ -1,4 +1,4 @@
-//! The service, as Prometheus sees it: scrape after scrape.
+//! Scrapes of the service, as Prometheus makes them.
 
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
@@ -10,13 +10,13 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-/// Where the package's configuration has the metrics.
+/// Address of the metrics in the package's configuration.
 pub(crate) const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10474);
 
-/// By which Prometheus tells a restart from a counter that fell.
+/// Distinguishes a restart from a counter that fell.
 const START: &str = "process_start_time_seconds";
 
-/// Every scrape of the session.
+/// Every scrape so far.
 #[derive(Default)]
 pub(crate) struct Scrapes(Vec<Metrics>);
 
@@ -26,7 +26,6 @@ pub(crate) fn start_time(metrics: &Metrics) -> Result<f64> {
 }
 
 impl Scrapes {
-    /// Scrapes once more.
     pub(crate) fn take(&mut self) -> Result<Metrics> {
         let answer = http::get(SERVER, "/metrics")?;
         ensure!(answer.status == 200, "/metrics answered {}: {}", answer.status, answer.body);

@@ -1,10 +1,10 @@
-//! The system's own tools.
+//! Tools of the system, and its state.
 
-use crate::Guest;
+use crate::ServiceGuest;
 use anyhow::{Context as _, Result, ensure};
 use std::process::{Command, Output};
 
-/// Runs a tool to its end, whatever that is.
+/// Runs a tool to its end, successful or not.
 pub(crate) fn tool(words: &[&str]) -> Result<Output> {
     let (name, arguments) = words.split_first().context("no tool named")?;
     let mut command = Command::new(name);
@@ -20,21 +20,20 @@ pub(crate) fn done(words: &[&str]) -> Result<String> {
     Ok(out)
 }
 
-/// What a tool printed.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The programs of the type that rstmon's are of, by id: systemd itself uses other types.
+/// Ids of the loaded BPF programs of rstmon's type (tracing); systemd itself loads other types.
 pub(crate) fn tracing_programs() -> Result<Vec<u64>> {
     let programs: serde_json::Value = serde_json::from_str(&done(&["bpftool", "--json", "prog", "show"])?)?;
     let programs = programs.as_array().context("bpftool prints no list")?;
     Ok(programs.iter().filter(|one| one["type"] == "tracing").filter_map(|one| one["id"].as_u64()).collect())
 }
 
-/// The system is up, completely.
-pub(crate) fn runs(_: &mut Guest) -> Result<()> {
-    // Its exit status tells failed units, too.
+/// The system has booted with systemd, and no unit has failed.
+pub(crate) fn runs(_: &mut ServiceGuest) -> Result<()> {
+    // It fails when a unit has failed.
     let state = done(&["systemctl", "is-system-running", "--wait"]).or_else(|error| {
         let failed = tool(&["systemctl", "--failed", "--no-legend"])?;
         Err(error.context(text(&failed.stdout)))

@@ -1,4 +1,4 @@
-//! A unit, as systemd sees it.
+//! A unit: its state according to systemd.
 
 use crate::system::{done, text, tool};
 use anyhow::{Context as _, Result};
@@ -8,13 +8,13 @@ use std::time::Duration;
 /// Lines of the journal that are shown of a unit in trouble.
 const JOURNAL_LINES: &str = "25";
 
-/// A unit's name.
+/// A unit by its name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unit(pub(crate) &'static str);
 
-/// A unit's main process, and which of its kind.
+/// The main process of a unit, and the number of restarts before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Incarnation {
+pub(crate) struct MainProcess {
     pub(crate) pid: i32,
     pub(crate) restarts: u32,
 }
@@ -30,17 +30,16 @@ impl Unit {
         Ok(self.property("ActiveState")? == "active")
     }
 
-    /// Who runs now.
-    pub(crate) fn incarnation(self) -> Result<Incarnation> {
+    pub(crate) fn main_process(self) -> Result<MainProcess> {
         let pid = self.property("MainPID")?.parse().context("MainPID")?;
         let restarts = self.property("NRestarts")?.parse().context("NRestarts")?;
-        Ok(Incarnation { pid, restarts })
+        Ok(MainProcess { pid, restarts })
     }
 
     /// Waits until systemd has started it anew, once, after `before`.
-    pub(crate) fn await_restart(self, before: Incarnation, patience: Duration) -> Result<Incarnation> {
+    pub(crate) fn await_restart(self, before: MainProcess, patience: Duration) -> Result<MainProcess> {
         wait::until("systemd to start it again", patience, || {
-            let now = self.incarnation()?;
+            let now = self.main_process()?;
             let new = now.pid != 0 && now.pid != before.pid && now.restarts == before.restarts + 1;
             Ok((new && self.is_active()?).then_some(now))
         })

@@ -6,28 +6,25 @@ use std::{str::FromStr, time::Duration};
 
 /// How long the short form's soak lasts.
 const SHORT_SOAK: Duration = Duration::from_secs(8);
-/// How long the long form's soak lasts, if nobody says.
+/// How long the long form's soak lasts, unless --duration says otherwise.
 const LONG_SOAK: Duration = Duration::from_mins(10);
 
-/// What to do, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Arguments {
-    /// Everything many times more often.
+pub(crate) struct StressArguments {
+    /// The long form: more repetitions of everything.
     pub(crate) full: bool,
-    /// How long the soak lasts.
     pub(crate) soak: Duration,
-    /// Where all randomness comes from.
+    /// Of all random numbers.
     pub(crate) seed: u64,
-    /// Scenarios to play; all of them if there are none.
+    /// Names of the scenarios to play; empty for all.
     pub(crate) only: Vec<String>,
     /// A JSON document instead of a table.
     pub(crate) json: bool,
-    /// This machine's clock may be stepped.
+    /// Whether the scenario that steps this machine's clock is played.
     pub(crate) step_clock: bool,
 }
 
-impl Arguments {
-    /// From the words of a command line.
+impl StressArguments {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
         let (mut full, mut json, mut step_clock) = (false, false, false);
         let (mut soak, mut seed, mut only) = (None, None, Vec::new());
@@ -43,10 +40,10 @@ impl Arguments {
             }
         }
         let soak = soak.unwrap_or(if full { LONG_SOAK } else { SHORT_SOAK });
-        Ok(Self { full, soak, seed: seed.unwrap_or_else(any), only, json, step_clock })
+        Ok(Self { full, soak, seed: seed.unwrap_or_else(random_seed), only, json, step_clock })
     }
 
-    /// A number of repetitions: `short`, or `long` where there is time.
+    /// Repetitions: `short`, or `long` in the long form.
     pub(crate) fn times(&self, short: u64, long: u64) -> u64 {
         if self.full { long } else { short }
     }
@@ -57,8 +54,8 @@ fn value<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(name: &str,
     word.parse().with_context(|| format!("{name} {word}"))
 }
 
-/// A seed that no other run has, short enough to be typed.
-fn any() -> u64 {
+/// A seed for this run, short enough to be typed.
+fn random_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Random(u64::from(now.subsec_nanos()) ^ now.as_secs() ^ u64::from(std::process::id())).number() % 1_000_000
 }
@@ -67,8 +64,8 @@ fn any() -> u64 {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Arguments> {
-        Arguments::parse(line.split_whitespace().map(str::to_owned))
+    fn parse(line: &str) -> Result<StressArguments> {
+        StressArguments::parse(line.split_whitespace().map(str::to_owned))
     }
 
     #[test]
@@ -80,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn unknown_arguments_are_refused() {
         for line in ["--seed", "--seed x", "--fool"] {
             assert!(parse(line).is_err(), "{line}");
         }

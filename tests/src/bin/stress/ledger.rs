@@ -1,10 +1,11 @@
-//! What was provoked against what was counted, from one moment to another.
+//! Provoked resets compared with counted ones, from one moment to another.
 //!
-//! Sent: the kernel's `OutRsts` of the namespaces that the load is in is the truth. Received: the processes' own errors
-//! are, for the kernel has no counter of these. Resets of others on this host are told apart as far as they can be: sent
-//! by the host's own `OutRsts`, received by the names of their processes.
+//! The kernel's `OutRsts` of the load's namespaces says how many were sent. The errors of the load's processes say how
+//! many were received, since the kernel has no counter of these. Resets of other programs on this host are subtracted
+//! as far as they can be distinguished: sent ones by the host's own `OutRsts`, received ones by the names of their
+//! processes.
 
-use crate::{field::OURS, load::Totals};
+use crate::{load::Totals, testbed::OURS};
 use anyhow::Result;
 use rstmon_tests::{
     metrics::Metrics,
@@ -14,55 +15,48 @@ use rstmon_tests::{
     watched::RESETS,
 };
 
-/// Label value of what was folded away: nobody's name.
+/// Label value of series that were folded: not the name of a process.
 const FOLDED: &str = "_other";
 
-/// Resets of each direction.
+/// Resets by direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Both {
-    /// Sent.
     pub(crate) sent: u64,
-    /// Received.
     pub(crate) received: u64,
 }
 
-/// Events that were not seen, by cause.
+/// Lost events by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lost {
-    /// The ring was full.
     pub(crate) ring_full: u64,
-    /// The limit of a key was reached.
     pub(crate) rate_limited: u64,
-    /// A subscriber did not keep up, summed over all of them.
+    /// The sum over all subscribers.
     pub(crate) slow_subscriber: u64,
 }
 
-/// An account that is closed.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
-    /// What there was.
     pub(crate) provoked: Both,
-    /// What rstmon counted.
     pub(crate) counted: Both,
-    /// Events lost.
     pub(crate) lost: Lost,
-    /// Resets of everybody, others' included: as many events were offered.
-    pub(crate) everybody: u64,
-    /// Counts that kept only direction and reason.
+    /// All resets that rstmon counted, other programs' included: each of them was offered as an event.
+    pub(crate) all_resets: u64,
+    /// Resets that were counted by direction and reason only (`rstmon_count_overflow_total`).
     pub(crate) overflow: u64,
-    /// What rstmon itself says is missing (`rstmon_uncounted_resets`), without sign.
+    /// Absolute value of `rstmon_uncounted_resets`.
     pub(crate) uncounted: u64,
-    /// Runs of the two counting hooks that the kernel left out, and says so.
+    /// Runs of the two counting hooks that the kernel skipped (`rstmon_probe_missed_runs_total`).
     pub(crate) missed: u64,
 }
 
 impl Account {
-    /// How far the counts are off, up or down.
+    /// How far the counts are off, in either direction.
     pub(crate) fn difference(&self) -> u64 {
         self.provoked.sent.abs_diff(self.counted.sent) + self.provoked.received.abs_diff(self.counted.received)
     }
 
-    /// Adds another daemon's account of the same scenario.
+    /// Adds the account of another daemon of the same scenario.
     pub(crate) fn add(&mut self, other: &Self) {
         for (sum, one) in [(&mut self.provoked, other.provoked), (&mut self.counted, other.counted)] {
             sum.sent += one.sent;
@@ -71,52 +65,52 @@ impl Account {
         self.lost.ring_full += other.lost.ring_full;
         self.lost.rate_limited += other.lost.rate_limited;
         self.lost.slow_subscriber += other.lost.slow_subscriber;
-        self.everybody += other.everybody;
+        self.all_resets += other.all_resets;
         self.overflow += other.overflow;
         self.uncounted += other.uncounted;
         self.missed += other.missed;
     }
 }
 
-/// An account that is open.
+/// A comparison that has begun.
 pub(crate) struct Ledger {
-    field: Watch,
+    testbed: Watch,
     host: Watch,
     before: Metrics,
 }
 
 impl Ledger {
-    /// Begins; nothing may be provoked at this moment.
+    /// Begins a comparison; no reset may be provoked meanwhile.
     pub(crate) fn open(place: &Place, mut scrape: impl FnMut() -> Result<Metrics>) -> Result<Self> {
-        // Read until nothing moves: what is held back for a moment belongs to the time before.
+        // Until the counts stand still: received resets that wait for their verdict belong to the time before.
         let mut before = scrape()?;
         wait::until_true("the counts to settle", SOON, || {
             wait::pause_for_settling();
             let last = std::mem::replace(&mut before, scrape()?);
             Ok(totals(&last) == totals(&before))
         })?;
-        Ok(Self { field: Watch::on(place)?, host: Watch::on(&Place::Host)?, before })
+        Ok(Self { testbed: Watch::on(place)?, host: Watch::on(&Place::Host)?, before })
     }
 
-    /// Ends, when nothing is provoked any more. What is not yet counted is waited for; what is too much stays.
+    /// Ends the comparison, once no more resets are provoked. Waits for resets that are not counted yet.
     pub(crate) fn close(&self, done: &Totals, mut scrape: impl FnMut() -> Result<Metrics>) -> Result<Account> {
         let mut account = self.look(done, &scrape()?)?;
         let _ = wait::until_true("the counts to agree", SOON, || {
             account = self.look(done, &scrape()?)?;
             Ok(account.difference() == 0 && account.uncounted == 0)
         });
-        // And once more: what comes late must not be one too many.
+        // Once more after a while, so that a reset that is counted twice shows.
         wait::pause_for_settling();
         self.look(done, &scrape()?)
     }
 
     fn look(&self, done: &Totals, now: &Metrics) -> Result<Account> {
-        let (others, field) = (self.host.growth()?.get("OutRsts"), self.field.growth()?.get("OutRsts"));
+        let (others, sent) = (self.host.growth()?.get("OutRsts"), self.testbed.growth()?.get("OutRsts"));
         let grown = |labels: &[(&str, &str)]| growth(now, &self.before, RESETS, labels);
         let foreign = foreign(now).saturating_sub(foreign(&self.before));
         let lost = |why| growth(now, &self.before, "rstmon_events_lost_total", &[("why", why)]);
         Ok(Account {
-            provoked: Both { sent: field + done.sent_elsewhere, received: done.received },
+            provoked: Both { sent: sent + done.sent_elsewhere, received: done.received },
             counted: Both {
                 sent: grown(&[("direction", "sent")]).saturating_sub(others),
                 received: grown(&[("direction", "received")]).saturating_sub(foreign),
@@ -126,7 +120,7 @@ impl Ledger {
                 rate_limited: lost("rate_limited"),
                 slow_subscriber: lost("slow_subscriber"),
             },
-            everybody: grown(&[]),
+            all_resets: grown(&[]),
             overflow: growth(now, &self.before, "rstmon_count_overflow_total", &[]),
             missed: ["tcp_send_reset", "tcp_receive_reset"]
                 .map(|hook| growth(now, &self.before, "rstmon_probe_missed_runs_total", &[("hook", hook)]))
@@ -145,8 +139,8 @@ fn growth(now: &Metrics, before: &Metrics, name: &str, labels: &[(&str, &str)]) 
     now.count(name, labels).saturating_sub(before.count(name, labels))
 }
 
-/// Resets that processes received whose name is known and none of ours. One without an owner is ours: others have names.
-/// So is one whose name was folded away: the suite itself must not receive any.
+/// Resets that were received by processes of other names than the suite's. A reset without an owner counts as the
+/// suite's, and so does one whose name was folded.
 fn foreign(metrics: &Metrics) -> u64 {
     let received = metrics.select(RESETS, &[("direction", "received")]);
     let foreign = received.filter(|sample| {
@@ -161,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_is_one_whichever_way() {
+    fn a_difference_counts_in_either_direction() {
         let account = |sent, received| Account {
             provoked: Both { sent: 10, received: 10 },
             counted: Both { sent, received },
@@ -171,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn resets_of_others_are_told_by_their_names() {
+    fn resets_of_other_programs_are_recognised_by_name() {
         let text = "rstmon_resets_total{direction=\"received\",process=\"st-storm4\"} 5\n\
                     rstmon_resets_total{direction=\"received\",process=\"curl\"} 3\n\
                     rstmon_resets_total{direction=\"received\",process=\"_other\"} 7\n\

@@ -1,4 +1,4 @@
-//! What the processes on the field do: commands to several at once, or storms until told to stop.
+//! What the processes of the testbed do: one command each, all at the same time, or storms until they are stopped.
 
 use anyhow::{Result, bail};
 use rstmon_tests::{actor::Actor, protocol::Fields, random::Random};
@@ -13,26 +13,25 @@ use std::{
 
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// Resets of an endless storm between two looks at whether to stop.
+/// Resets of an endless storm between two checks of whether to stop.
 const BATCH: u64 = 100;
 
-/// What was provoked, as those know who did it.
+/// What was provoked, as the provoking processes report it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
-    /// Resets received: each was seen as an error by a process.
+    /// Resets received: a process got an error from its socket for each.
     pub(crate) received: u64,
-    /// Resets sent in namespaces that are gone, by the kernel's count there.
+    /// Resets sent in namespaces that no longer exist, by the kernel's counter there.
     pub(crate) sent_elsewhere: u64,
-    /// Network namespaces made.
+    /// Network namespaces that were made.
     pub(crate) namespaces: u64,
-    /// Addresses used, each counted once a command.
+    /// Distinct addresses of each command, added up.
     pub(crate) addresses: u64,
-    /// Ports dialled where nobody listens, each counted once a command.
+    /// Distinct closed ports of each command, added up.
     pub(crate) ports: u64,
 }
 
 impl Totals {
-    /// Adds up.
     pub(crate) fn add(&mut self, other: &Self) {
         let Self { received, sent_elsewhere, namespaces, addresses, ports } = other;
         self.received += received;
@@ -65,12 +64,12 @@ impl Totals {
     }
 }
 
-/// What a storm is told; every other one speaks IPv6.
+/// The command for a storm; every other one uses IPv6.
 pub(crate) fn storm_command(index: usize, count: u64, seed: u64) -> String {
     format!("storm {} {count} {seed}", if index.is_multiple_of(2) { "v4" } else { "v6" })
 }
 
-/// Has each actor carry out its command, all at once.
+/// Runs a command in each actor, all at the same time.
 pub(crate) fn once(actors: &mut [Actor], commands: &[String]) -> Result<Totals> {
     for (actor, command) in actors.iter_mut().zip(commands) {
         actor.begin(command)?;
@@ -82,14 +81,14 @@ pub(crate) fn once(actors: &mut [Actor], commands: &[String]) -> Result<Totals> 
     Ok(totals)
 }
 
-/// Storms under way; ended when dropped.
+/// Storms that go on until they are ended or dropped.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Result<(Actor, Totals)>>>,
 }
 
 impl Load {
-    /// Begins, each actor with its own randomness.
+    /// Starts a storm in each actor, with its own random numbers.
     pub(crate) fn begin(actors: Vec<Actor>, seeds: Vec<Random>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let threads = actors.into_iter().zip(seeds).enumerate().map(|(index, (mut actor, mut random))| {
@@ -107,7 +106,7 @@ impl Load {
         Self { stop, threads }
     }
 
-    /// Ends; what was begun is brought to its end.
+    /// Ends the storms after their current batches.
     pub(crate) fn end(mut self) -> Result<(Vec<Actor>, Totals)> {
         self.stop.store(true, Ordering::Relaxed);
         let (mut actors, mut totals) = (Vec::new(), Totals::default());
@@ -123,7 +122,7 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        // A scenario that failed must not disturb the next.
+        // The load of a failed scenario must not go on in the next one.
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             let _ = thread.join();

@@ -1,32 +1,32 @@
-//! The reliability suite: a private `rstmon run` for each scenario, load and faults against it, and at the end the
-//! accounts: every reset that was provoked has been counted, and no other. docs/reliability.md has the scenarios and a
-//! report; `cargo xtask stress` builds and starts this, as root.
+//! The reliability suite: each scenario puts load and faults on a `rstmon run` of its own and checks at the end that
+//! every provoked reset has been counted, and no other. docs/reliability.md has the scenarios and a report; `cargo
+//! xtask stress` builds and starts this, as root.
 //!
 //! | file | concern |
 //! |---|---|
-//! | `scenario` | what is done to the daemon, one file each |
-//! | `field`, `load` | the ground, the processes on it and what they do |
-//! | `ledger` | what was provoked against what was counted |
-//! | `subject` | a daemon under observation: what it takes at the beginning and at the end |
+//! | `scenario` | load and faults, one file each |
+//! | `testbed`, `load` | the network namespace, the processes in it, and the resets that they provoke |
+//! | `ledger` | provoked resets compared with counted ones |
+//! | `observed` | a daemon, and the resources that it uses at the beginning and at the end |
 //! | `monotone` | no counter falls, no series vanishes |
-//! | `outcome`, `report` | what came out, and its text |
+//! | `outcome`, `report` | the results, and their text |
 
 mod arguments;
-mod field;
 mod ledger;
 mod load;
 mod monotone;
+mod observed;
 mod outcome;
 mod report;
 mod scenario;
-mod subject;
+mod testbed;
 
 use crate::{
-    arguments::Arguments,
-    field::Field,
-    outcome::Outcome,
-    report::Report,
-    scenario::{Chosen, Scenario, witness},
+    arguments::StressArguments,
+    outcome::ScenarioOutcome,
+    report::StressReport,
+    scenario::{Chosen, StressScenario, witness},
+    testbed::Testbed,
 };
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{daemon, interruption, skip};
@@ -36,14 +36,14 @@ use std::{
     time::Instant,
 };
 
-/// What a shell adds to a signal's number for the exit status of what it ended.
-const BY_SIGNAL: u8 = 128;
+/// Added to a signal's number for the exit status, as a shell does.
+const SIGNAL_STATUS: u8 = 128;
 
 fn main() -> ExitCode {
-    let clean = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| stress(&arguments));
+    let clean = StressArguments::parse(std::env::args().skip(1)).and_then(|arguments| stress(&arguments));
     if let (Err(why), Some(signal)) = (interruption::check(), interruption::signal()) {
         say(&format!("stress: {why}; what it made is put away"));
-        return ExitCode::from(BY_SIGNAL + signal);
+        return ExitCode::from(SIGNAL_STATUS + signal);
     }
     match clean {
         Ok(true) => ExitCode::SUCCESS,
@@ -55,39 +55,39 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the scenarios that are asked for and prints the report; whether all is well.
-fn stress(arguments: &Arguments) -> Result<bool> {
+/// Runs the scenarios that were asked for and prints the report. Returns whether all of them passed.
+fn stress(arguments: &StressArguments) -> Result<bool> {
     ensure!(daemon::unless_ready("stress"), "the suite needs root and a built rstmon ({})", daemon::BINARY);
     ensure!(skip::unless_installed("stress", &["ip"]), "network namespaces need iproute2");
     let started = Instant::now();
     let Chosen { scenarios, witness } = scenario::chosen(arguments)?;
     say(&format!("stress: seed {}; the same load again: --seed {}", arguments.seed, arguments.seed));
-    let mut field = Field::new(arguments.clone()).context("preparing the ground")?;
-    let witness = witness.then(|| witness::begin(&mut field));
+    let mut testbed = Testbed::new(arguments.clone()).context("preparing the ground")?;
+    let witness = witness.then(|| witness::begin(&mut testbed));
     let mut outcomes = Vec::new();
     for scenario in scenarios {
-        outcomes.push(play(scenario, &mut field)?);
+        outcomes.push(play(scenario, &mut testbed)?);
     }
     if let Some(witness) = witness {
         say(&format!("stress: {}", witness::NAME));
-        let witnessed = witness.and_then(|witness| witness.end(&mut field));
-        outcomes.push(ended(Outcome::of(witness::NAME, witness::WHAT, started, witnessed))?);
+        let witnessed = witness.and_then(|witness| witness.end(&mut testbed));
+        outcomes.push(ended(ScenarioOutcome::of(witness::NAME, witness::WHAT, started, witnessed))?);
     }
-    let report = Report { seed: arguments.seed, full: arguments.full, seconds: started.elapsed(), outcomes };
+    let report = StressReport { seed: arguments.seed, full: arguments.full, seconds: started.elapsed(), outcomes };
     let text = if arguments.json { format!("{:#}\n", report.json()) } else { report.to_string() };
     io::stdout().lock().write_all(text.as_bytes()).context("writing the report")?;
     Ok(report.is_clean())
 }
 
-fn play(scenario: &Scenario, field: &mut Field) -> Result<Outcome> {
+fn play(scenario: &StressScenario, testbed: &mut Testbed) -> Result<ScenarioOutcome> {
     say(&format!("stress: {}", scenario.name));
     let started = Instant::now();
-    field.reseed(scenario.name);
-    ended(Outcome::of(scenario.name, scenario.what, started, (scenario.play)(field)))
+    testbed.reseed(scenario.name);
+    ended(ScenarioOutcome::of(scenario.name, scenario.what, started, (scenario.play)(testbed)))
 }
 
-/// Says how it went, unless it was interrupted: then there is nothing to be said of it, and no next one.
-fn ended(outcome: Outcome) -> Result<Outcome> {
+/// Writes the result to standard error. An error if the run was interrupted: the result is none, and the run ends.
+fn ended(outcome: ScenarioOutcome) -> Result<ScenarioOutcome> {
     interruption::check()?;
     for complaint in &outcome.finding.complaints {
         say(&format!("stress: {}: {complaint}", outcome.name));
@@ -96,7 +96,7 @@ fn ended(outcome: Outcome) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Says how it goes; the report has standard output for itself.
+/// Writes a line of progress to standard error; standard output is for the report.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

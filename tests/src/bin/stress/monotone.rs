@@ -1,15 +1,15 @@
-//! Scrapes that only grow: no counter falls and no series vanishes.
+//! Checks over several scrapes that no counter falls and no series vanishes.
 
 use anyhow::{Result, ensure};
 use rstmon_tests::metrics::{Labels, Metrics};
 use std::collections::BTreeMap;
 
-/// What the counters were at the last look.
+/// The counters of the last scrape.
 #[derive(Debug, Default)]
 pub(crate) struct Monotone(BTreeMap<(String, Labels), f64>);
 
 impl Monotone {
-    /// Takes in a scrape.
+    /// Compares a scrape with the last one.
     pub(crate) fn observe(&mut self, metrics: &Metrics) -> Result<()> {
         let now: BTreeMap<(String, Labels), f64> = metrics
             .samples
@@ -26,7 +26,7 @@ impl Monotone {
     }
 }
 
-/// Whether a sample is one of those that may only grow. The process' own are the collector's; its CPU time is one.
+/// Whether a sample may only grow: counters, the process collector's CPU time among them, and parts of histograms.
 fn counts(metrics: &Metrics, name: &str) -> bool {
     let kind = |name: &str| metrics.types.get(name).map(String::as_str);
     let of_histogram = ["_bucket", "_count", "_sum"]

@@ -1,24 +1,27 @@
 //! What came out of a scenario.
 
-use crate::{
-    ledger::Account,
-    subject::{MOST_GROWTH_KIB, MOST_THREADS},
-};
+use crate::ledger::Account;
 use anyhow::Result;
 use rstmon_tests::vitals::Vitals;
 use std::time::{Duration, Instant};
 
-/// What a daemon took before and after.
+/// How much resident memory may grow after the warm-up: the allocator keeps room for answers that are written to
+/// several scrapers at once.
+pub(crate) const MOST_GROWTH_KIB: u64 = 8 * 1024;
+/// Threads that a daemon may have: its own three and the pool's eight.
+pub(crate) const MOST_THREADS: u64 = 11;
+
+/// Resources of a daemon at the beginning and at the end of a scenario.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
-    /// Once it was warm.
+    /// After the warm-up.
     pub(crate) before: Vitals,
-    /// At the end.
+    /// Before it is stopped.
     pub(crate) after: Vitals,
 }
 
 impl Held {
-    /// What has grown that must not.
+    /// One for each resource that has grown too much.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let Self { before, after } = self;
         let mut complaints = Vec::new();
@@ -35,62 +38,57 @@ impl Held {
     }
 }
 
-/// What a scenario has found out.
+/// What a scenario has measured.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Finding {
-    /// The resets.
+pub(crate) struct ScenarioFinding {
     pub(crate) account: Account,
-    /// What was done to the daemon, and how often.
+    /// Faults that were injected, and how often.
     pub(crate) faults: Vec<(&'static str, u64)>,
-    /// What it took, where there is one daemon to be asked.
+    /// `None` for a scenario with several daemons.
     pub(crate) held: Option<Held>,
-    /// What is worth knowing besides.
+    /// More for the report.
     pub(crate) notes: Vec<String>,
-    /// What must not be.
+    /// Failed checks: the scenario passes without any.
     pub(crate) complaints: Vec<String>,
 }
 
-impl Finding {
-    /// Notes faults.
+impl ScenarioFinding {
     pub(crate) fn with_faults(mut self, faults: &[(&'static str, u64)]) -> Self {
         self.faults.extend_from_slice(faults);
         self
     }
 
-    /// Notes something.
     pub(crate) fn with_note(mut self, note: String) -> Self {
         self.notes.push(note);
         self
     }
 
-    /// Complains unless it is so.
-    pub(crate) fn demand(mut self, so: bool, complaint: impl FnOnce() -> String) -> Self {
-        if !so {
+    /// Adds a complaint unless the check holds.
+    pub(crate) fn demand(mut self, holds: bool, complaint: impl FnOnce() -> String) -> Self {
+        if !holds {
             self.complaints.push(complaint());
         }
         self
     }
 }
 
-/// A scenario that was played.
+/// The result of a scenario.
 #[derive(Clone, Debug)]
-pub(crate) struct Outcome {
-    /// Its name.
+pub(crate) struct ScenarioOutcome {
     pub(crate) name: &'static str,
-    /// What it is.
+    /// One line of description.
     pub(crate) what: &'static str,
-    /// How long it took.
     pub(crate) took: Duration,
-    /// What it found, as far as it got.
-    pub(crate) finding: Finding,
+    /// As far as the scenario got.
+    pub(crate) finding: ScenarioFinding,
 }
 
-impl Outcome {
-    /// Adds what every account must fulfil.
-    pub(crate) fn of(name: &'static str, what: &'static str, started: Instant, found: Result<Finding>) -> Self {
-        let mut finding = found.unwrap_or_else(|error| Finding {
+impl ScenarioOutcome {
+    /// Adds the checks that every account has to pass.
+    pub(crate) fn of(name: &'static str, what: &'static str, started: Instant, found: Result<ScenarioFinding>) -> Self {
+        let mut finding = found.unwrap_or_else(|error| ScenarioFinding {
             complaints: vec![format!("it broke off: {error:#}")],
-            ..Finding::default()
+            ..ScenarioFinding::default()
         });
         let account = finding.account;
         if account.difference() > 0 {
@@ -105,7 +103,7 @@ impl Outcome {
         Self { name, what, took: started.elapsed(), finding }
     }
 
-    /// Whether there is nothing to complain about.
+    /// Whether every check passed.
     pub(crate) fn is_clean(&self) -> bool {
         self.finding.complaints.is_empty()
     }
@@ -119,14 +117,14 @@ mod tests {
     #[test]
     fn a_difference_is_a_complaint() {
         let account = Account { provoked: Both { sent: 3, received: 3 }, ..Account::default() };
-        let finding = Finding { account, ..Finding::default() };
-        assert!(!Outcome::of("x", "", Instant::now(), Ok(finding)).is_clean());
-        assert!(Outcome::of("x", "", Instant::now(), Ok(Finding::default())).is_clean());
-        assert!(!Outcome::of("x", "", Instant::now(), Err(anyhow::anyhow!("y"))).is_clean());
+        let finding = ScenarioFinding { account, ..ScenarioFinding::default() };
+        assert!(!ScenarioOutcome::of("x", "", Instant::now(), Ok(finding)).is_clean());
+        assert!(ScenarioOutcome::of("x", "", Instant::now(), Ok(ScenarioFinding::default())).is_clean());
+        assert!(!ScenarioOutcome::of("x", "", Instant::now(), Err(anyhow::anyhow!("y"))).is_clean());
     }
 
     #[test]
-    fn what_grows_is_a_complaint() {
+    fn growth_is_a_complaint() {
         let before = Vitals { resident_kib: 1000, descriptors: 20, threads: 5 };
         assert!(Held { before, after: before }.complaints().is_empty());
         let after = Vitals { resident_kib: 1001 + MOST_GROWTH_KIB, descriptors: 21, threads: MOST_THREADS + 1 };

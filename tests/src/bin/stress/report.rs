@@ -1,6 +1,6 @@
-//! The report: a table for people, or a document.
+//! The report, as a table or as JSON.
 
-use crate::outcome::Outcome;
+use crate::outcome::ScenarioOutcome;
 use serde_json::{Value, json};
 use std::{fmt, time::Duration};
 
@@ -19,25 +19,22 @@ const HEAD: [&str; 12] = [
     "",
 ];
 
-/// Everything that came out.
-pub(crate) struct Report {
-    /// Where the randomness came from.
+pub(crate) struct StressReport {
     pub(crate) seed: u64,
-    /// The long form.
+    /// Whether it was the long form.
     pub(crate) full: bool,
-    /// All of it together.
+    /// Of the whole run.
     pub(crate) seconds: Duration,
-    /// In order.
-    pub(crate) outcomes: Vec<Outcome>,
+    /// In the order in which they were played.
+    pub(crate) outcomes: Vec<ScenarioOutcome>,
 }
 
-impl Report {
-    /// Whether there is nothing to complain about.
+impl StressReport {
+    /// Whether every scenario passed.
     pub(crate) fn is_clean(&self) -> bool {
-        self.outcomes.iter().all(Outcome::is_clean)
+        self.outcomes.iter().all(ScenarioOutcome::is_clean)
     }
 
-    /// For programs.
     pub(crate) fn json(&self) -> Value {
         json!({
             "seed": self.seed,
@@ -49,7 +46,7 @@ impl Report {
     }
 }
 
-fn document(outcome: &Outcome) -> Value {
+fn document(outcome: &ScenarioOutcome) -> Value {
     let finding = &outcome.finding;
     let account = finding.account;
     let faults: serde_json::Map<String, Value> =
@@ -79,7 +76,7 @@ fn document(outcome: &Outcome) -> Value {
     })
 }
 
-fn row(outcome: &Outcome) -> [String; 12] {
+fn row(outcome: &ScenarioOutcome) -> [String; 12] {
     let finding = &outcome.finding;
     let account = finding.account;
     let pair = |of: fn(&rstmon_tests::vitals::Vitals) -> u64| {
@@ -102,7 +99,7 @@ fn row(outcome: &Outcome) -> [String; 12] {
     ]
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for StressReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: Vec<[String; 12]> =
             std::iter::once(HEAD.map(str::to_owned)).chain(self.outcomes.iter().map(row)).collect();

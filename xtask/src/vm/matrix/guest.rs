@@ -74,7 +74,7 @@ impl Guest<'_> {
         self.directory.join("console.log")
     }
 
-    /// What the kernel does not know is for the init (`tests/src/bin/kernel-vm/orders.rs`).
+    /// What the kernel does not know is for the init (`tests/src/bin/kernel-vm/options.rs`).
     fn command_line(&self) -> String {
         let Platform { command_line, report, .. } = self.architecture.platform();
         let mut line = format!("quiet {command_line} rstmon.report={report} rstmon.slowness={SLOWNESS}");

@@ -1,28 +1,28 @@
-//! The process table churns: processes that live for one reset, with names of few and of very many.
+//! Thousands of processes that live for one reset each, some with one of a few names, some with one of very many.
 
 use crate::{
-    field::{Field, OURS},
-    outcome::Finding,
-    subject::{HISTORY, Subject},
+    observed::{HISTORY, ObservedDaemon},
+    outcome::ScenarioFinding,
+    testbed::{OURS, Testbed},
 };
 use anyhow::Result;
 use rstmon_tests::watched::RESETS;
 
 const MAX_SERIES: usize = 300;
-/// Names that come again and again, and names that hardly do.
+/// Number of distinct names and their prefix: few that recur, and so many that they hardly do.
 const NAMES: [(u64, &str); 2] = [(40, "a"), (1_000_000, "b")];
 
-pub(super) fn play(field: &mut Field) -> Result<Finding> {
-    let subject = Subject::start(field, &format!("{HISTORY}[metrics]\nmax_series = {MAX_SERIES}\n"))?;
-    let mut crowds = vec![field.actor("crowd-a")?, field.actor("crowd-b")?];
-    let each = field.arguments.times(1500, 40_000);
-    let (nobody, mut commands) = (field.nobody(), Vec::new());
+pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
+    let observed = ObservedDaemon::start(testbed, &format!("{HISTORY}[metrics]\nmax_series = {MAX_SERIES}\n"))?;
+    let mut crowds = vec![testbed.actor("crowd-a")?, testbed.actor("crowd-b")?];
+    let each = testbed.arguments.times(1500, 40_000);
+    let (closed, mut commands) = (testbed.closed_address(), Vec::new());
     for (names, letter) in NAMES {
-        let seed = field.random.number();
-        commands.push(format!("crowd {nobody} {each} {seed} {names} {OURS}{letter}"));
+        let seed = testbed.random.number();
+        commands.push(format!("crowd {closed} {each} {seed} {names} {OURS}{letter}"));
     }
-    let done = field.run(&mut crowds, &commands)?;
-    let series = subject.scrape()?.select(RESETS, &[]).count();
-    let finding = subject.end(&done)?.with_faults(&[("processes", each * NAMES.len() as u64)]);
+    let done = testbed.run(&mut crowds, &commands)?;
+    let series = observed.scrape()?.select(RESETS, &[]).count();
+    let finding = observed.end(&done)?.with_faults(&[("processes", each * NAMES.len() as u64)]);
     Ok(finding.demand(series <= MAX_SERIES, || format!("{series} series, allowed are {MAX_SERIES}")))
 }

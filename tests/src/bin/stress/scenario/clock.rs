@@ -1,13 +1,13 @@
-//! The wall clock jumps ahead and back under load. Counts know no clock, and events carry the time as it is told when they
-//! are read; the ages and idle times in them are the kernel's own and must not jump.
+//! The wall clock steps ahead and back under load. Counts do not depend on a clock, and events carry the wall-clock
+//! time at which they are read; their ages and idle times come from the kernel's own clocks and must not jump.
 //!
-//! Whatever else runs on a machine sees such a step, so that this is only for a machine of one's own. The guests of the
-//! kernel matrix are: `tests/tests/clock.rs`.
+//! All other programs of the machine see the step, too, so that this is for dedicated machines only, such as the guests
+//! of the kernel matrix: `tests/tests/clock.rs`.
 
 use crate::{
-    field::Field,
-    outcome::Finding,
-    subject::{HISTORY, Subject},
+    observed::{HISTORY, ObservedDaemon},
+    outcome::ScenarioFinding,
+    testbed::Testbed,
 };
 use anyhow::Result;
 use rstmon_tests::{
@@ -19,18 +19,18 @@ use std::time::Duration;
 const FAR: Duration = Duration::from_hours(1);
 const WHILE: Duration = Duration::from_millis(200);
 
-pub(super) fn play(field: &mut Field) -> Result<Finding> {
-    let subject = Subject::start(field, HISTORY)?;
-    let steps = field.arguments.times(6, 60);
-    let load = field.begin(field.storms()?);
+pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
+    let observed = ObservedDaemon::start(testbed, HISTORY)?;
+    let steps = testbed.arguments.times(6, 60);
+    let load = testbed.begin(testbed.storms()?);
     for step in 0..steps {
         let step = if step % 2 == 0 { Step::Ahead(FAR) } else { Step::Back(FAR) };
         let stepped = Stepped::by(step)?;
         wait::moment(WHILE);
-        subject.scrape()?;
+        observed.scrape()?;
         drop(stepped);
-        subject.scrape()?;
+        observed.scrape()?;
     }
-    let (_, done) = field.end(load)?;
-    Ok(subject.end(&done)?.with_faults(&[("steps of an hour and back", steps)]))
+    let (_, done) = testbed.end(load)?;
+    Ok(observed.end(&done)?.with_faults(&[("steps of an hour and back", steps)]))
 }

@@ -1,12 +1,12 @@
-//! The daemon dies without a word, at any moment: while it starts, while it counts. Nothing of it stays in the kernel, and
-//! the next one, in its place, is exact from its start.
+//! The daemon is killed at random moments, while it starts and while it counts. Nothing of it stays in the kernel, and
+//! the next daemon in its place counts exactly from its start on.
 
 use crate::{
-    field::Field,
     ledger::{Account, Ledger},
     load::Totals,
-    outcome::Finding,
-    subject::are_gone,
+    observed::are_gone,
+    outcome::ScenarioFinding,
+    testbed::Testbed,
 };
 use anyhow::{Context as _, Result};
 use rstmon_tests::{
@@ -17,12 +17,12 @@ use rstmon_tests::{
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
-/// The start takes about half of this.
+/// Longest time from a launch to the kill; a start takes about half of it.
 const START: Duration = Duration::from_millis(300);
-/// How long the load goes on, at most, before something happens.
+/// Longest time that the load goes on before it ends or the daemon is killed.
 const WHILE: Duration = Duration::from_millis(250);
 
-/// How often what happened.
+/// What happened in all rounds.
 #[derive(Default)]
 struct Score {
     account: Account,
@@ -31,14 +31,15 @@ struct Score {
     objects: u64,
 }
 
-pub(super) fn play(field: &mut Field) -> Result<Finding> {
-    let rounds = field.arguments.times(10, 100);
+pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
+    let rounds = testbed.arguments.times(10, 100);
     let mut score = Score::default();
     let mut daemon = Daemon::start()?;
     for round in 1..=rounds {
-        // A third dies before it is ready.
-        let early = round > 1 && field.random.below(3) == 0;
-        let dead = if early { during_start(field, daemon, &mut score) } else { under_load(field, daemon, &mut score) };
+        // A third is killed before it is ready.
+        let early = round > 1 && testbed.random.below(3) == 0;
+        let dead =
+            if early { during_start(testbed, daemon, &mut score) } else { under_load(testbed, daemon, &mut score) };
         let dead = dead.with_context(|| format!("round {round} of {rounds}"))?;
         daemon = dead.launch()?;
     }
@@ -46,47 +47,47 @@ pub(super) fn play(field: &mut Field) -> Result<Finding> {
     let objects = bpf::held_by(daemon.pid())?;
     daemon.stop()?;
     are_gone(&objects)?;
-    let finding = Finding { account: score.account, ..Finding::default() };
+    let finding = ScenarioFinding { account: score.account, ..ScenarioFinding::default() };
     Ok(finding
         .with_faults(&[("kills under load", score.under_load), ("kills during the start", score.during_start)])
         .with_note(format!("{} BPF objects held when killed, none left", score.objects))
         .demand(score.objects > 0, || "no daemon held anything when it was killed".to_owned()))
 }
 
-/// A moment after it was launched, under load.
-fn during_start(field: &mut Field, daemon: Daemon, score: &mut Score) -> Result<Dead> {
-    let load = field.begin(field.storms()?);
-    wait::moment(moment(field, START));
+/// Kills a daemon under load a moment after its launch.
+fn during_start(testbed: &mut Testbed, daemon: Daemon, score: &mut Score) -> Result<Dead> {
+    let load = testbed.begin(testbed.storms()?);
+    wait::moment(moment(testbed, START));
     let dead = kill(daemon, score)?;
-    field.end(load)?;
+    testbed.end(load)?;
     score.during_start += 1;
     Ok(dead)
 }
 
-/// It gets ready under load, its account of what comes then is exact, and it dies under load.
-fn under_load(field: &mut Field, mut daemon: Daemon, score: &mut Score) -> Result<Dead> {
-    let load = field.begin(field.storms()?);
+/// A daemon gets ready under load, counts the load after that exactly, and is killed under load.
+fn under_load(testbed: &mut Testbed, mut daemon: Daemon, score: &mut Score) -> Result<Dead> {
+    let load = testbed.begin(testbed.storms()?);
     daemon.ready()?;
-    let (storms, _) = field.end(load)?;
+    let (storms, _) = testbed.end(load)?;
 
-    let ledger = Ledger::open(field.place(), || daemon.scrape())?;
-    let load = field.begin(storms);
-    wait::moment(moment(field, WHILE));
-    let (storms, done): (_, Totals) = field.end(load)?;
+    let ledger = Ledger::open(testbed.place(), || daemon.scrape())?;
+    let load = testbed.begin(storms);
+    wait::moment(moment(testbed, WHILE));
+    let (storms, done): (_, Totals) = testbed.end(load)?;
     score.account.add(&ledger.close(&done, || daemon.scrape())?);
 
-    let load = field.begin(storms);
-    wait::moment(moment(field, WHILE));
+    let load = testbed.begin(storms);
+    wait::moment(moment(testbed, WHILE));
     let dead = kill(daemon, score)?;
-    field.end(load)?;
+    testbed.end(load)?;
     score.under_load += 1;
     Ok(dead)
 }
 
-/// Kills it where it stands, knowing what it held.
+/// Kills a daemon, and checks that the BPF objects that it held are gone.
 fn kill(daemon: Daemon, score: &mut Score) -> Result<Dead> {
     let pid = Pid::from_raw(i32::try_from(daemon.pid())?).context("no process id")?;
-    // Stopped first, so that between looking and killing nothing is added.
+    // Stopped first, so that it makes no object between the two.
     kill_process(pid, Signal::STOP).context("stopping the daemon")?;
     let objects = bpf::held_by(daemon.pid())?;
     let dead = daemon.kill()?;
@@ -95,6 +96,6 @@ fn kill(daemon: Daemon, score: &mut Score) -> Result<Dead> {
     Ok(dead)
 }
 
-fn moment(field: &mut Field, most: Duration) -> Duration {
-    Duration::from_micros(field.random.number() % u64::try_from(most.as_micros()).unwrap_or(u64::MAX))
+fn moment(testbed: &mut Testbed, most: Duration) -> Duration {
+    Duration::from_micros(testbed.random.number() % u64::try_from(most.as_micros()).unwrap_or(u64::MAX))
 }

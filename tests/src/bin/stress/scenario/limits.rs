@@ -1,29 +1,29 @@
-//! Everything bounded is full.
+//! Everything that is bounded is full.
 
-use crate::{field::Field, outcome::Finding, subject::Subject};
+use crate::{observed::ObservedDaemon, outcome::ScenarioFinding, testbed::Testbed};
 use anyhow::Result;
 use rstmon_tests::{bpf, follower::Subscriber, watched::RESETS};
 
-/// The smallest everything.
+/// The smallest limits.
 const TIGHT: &str = "[counts]\nentries = 16\n[tombstones]\nentries = 1\n[history]\nevents = 10\n\
                      [events]\nring_bytes = 4096\nrate_per_second = 0\n[metrics]\nmax_series = 256\n";
 const MAX_SERIES: usize = 256;
 /// Listeners that the kernel half has room for (`LISTENERS` in rstmon-ebpf/src/maps.rs).
 const LISTENERS: usize = 4096;
 
-/// Counts, tombstones, ring, history, series.
-pub(super) fn full_maps(field: &mut Field) -> Result<Finding> {
-    let subject = Subject::start(field, TIGHT)?;
-    let follower = Subscriber::new(&subject.daemon.socket())?.follow()?;
-    let mut storms = field.storms()?;
-    let each = field.arguments.times(8_000, 300_000);
-    let done = field.storm(&mut storms, each)?;
-    subject.events_add_up(&done, &follower)?;
+/// Fills counts, tombstones, ring, history and series.
+pub(super) fn full_maps(testbed: &mut Testbed) -> Result<ScenarioFinding> {
+    let observed = ObservedDaemon::start(testbed, TIGHT)?;
+    let follower = Subscriber::new(&observed.daemon.socket())?.follow()?;
+    let mut storms = testbed.storms()?;
+    let each = testbed.arguments.times(8_000, 300_000);
+    let done = testbed.storm(&mut storms, each)?;
+    observed.events_add_up(&done, &follower)?;
     drop(follower);
-    let metrics = subject.scrape()?;
+    let metrics = observed.scrape()?;
     let (series, folded) = (metrics.select(RESETS, &[]).count(), metrics.count(RESETS, &[("process", "_other")]));
-    let tombstones = bpf::entries(subject.daemon.pid(), "TOMBSTONES")?;
-    let finding = subject.end(&done)?;
+    let tombstones = bpf::entries(observed.daemon.pid(), "TOMBSTONES")?;
+    let finding = observed.end(&done)?;
     let account = finding.account;
     let finding = finding
         .with_faults(&[("counts without room", account.overflow), ("events without room", account.lost.ring_full)])
@@ -35,29 +35,29 @@ pub(super) fn full_maps(field: &mut Field) -> Result<Finding> {
     Ok(finding)
 }
 
-/// More than there is room to remember, twice; what was remembered is forgotten with its listener.
-pub(super) fn listeners(field: &mut Field) -> Result<Finding> {
-    let subject = Subject::start(field, "[history]\nevents = 1000\n")?;
-    let pid = subject.daemon.pid();
+/// Opens more listeners than the map has room for, twice; an entry goes with its listener.
+pub(super) fn listeners(testbed: &mut Testbed) -> Result<ScenarioFinding> {
+    let observed = ObservedDaemon::start(testbed, "[history]\nevents = 1000\n")?;
+    let pid = observed.daemon.pid();
     let before = bpf::entries(pid, "LISTENERS")?;
-    let mut crowd = field.actor("crowd")?;
-    let (mut storms, mut peak, mut opened) = (field.storms()?, 0, 0);
-    // Each has a listener of its own, which makes room for a moment when it is closed.
+    let mut crowd = testbed.actor("crowd")?;
+    let (mut storms, mut peak, mut opened) = (testbed.storms()?, 0, 0);
+    // Each storm has a listener of its own, whose entry is free for a moment when it closes.
     let coming_and_going = storms.len();
     let mut done = crate::load::Totals::default();
     for count in [LISTENERS + 500, LISTENERS + 1000] {
-        let load = field.begin(storms);
+        let load = testbed.begin(storms);
         crowd.ask(&format!("listeners {count}"))?;
         opened += count as u64;
         peak = peak.max(bpf::entries(pid, "LISTENERS")?);
         crowd.ask("listeners 0")?;
-        let (actors, totals) = field.end(load)?;
+        let (actors, totals) = testbed.end(load)?;
         done.add(&totals);
         storms = actors;
     }
     // The storms' own listeners are gone with their commands.
     let after = bpf::entries(pid, "LISTENERS")?;
-    let finding = subject.end(&done)?.with_faults(&[("listeners", opened)]);
+    let finding = observed.end(&done)?.with_faults(&[("listeners", opened)]);
     Ok(finding
         .with_note(format!("listeners remembered: {before} before, {peak} at most, {after} after"))
         .demand(peak + coming_and_going >= LISTENERS, || format!("the map was never full: {peak} of {LISTENERS}"))

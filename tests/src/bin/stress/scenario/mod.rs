@@ -1,4 +1,4 @@
-//! What is done to the daemon.
+//! The scenarios: load and faults, one file each.
 
 mod churn;
 mod clock;
@@ -11,27 +11,29 @@ mod soak;
 mod starvation;
 pub(crate) mod witness;
 
-use crate::{arguments::Arguments, field::Field, outcome::Finding};
+use crate::{arguments::StressArguments, outcome::ScenarioFinding, testbed::Testbed};
 use anyhow::{Result, ensure};
 
-/// One of them.
-pub(crate) struct Scenario {
-    /// What the report and `--only` call it.
+pub(crate) struct StressScenario {
+    /// For the report and `--only`.
     pub(crate) name: &'static str,
-    /// What it is, in a line.
+    /// One line of description.
     pub(crate) what: &'static str,
-    /// Does it.
-    pub(crate) play: fn(&mut Field) -> Result<Finding>,
-    /// Whether it is played only if the machine's clock may be stepped.
+    pub(crate) play: fn(&mut Testbed) -> Result<ScenarioFinding>,
+    /// Whether it is played with --step-clock only.
     needs_clock: bool,
 }
 
-const fn scenario(name: &'static str, what: &'static str, play: fn(&mut Field) -> Result<Finding>) -> Scenario {
-    Scenario { name, what, play, needs_clock: false }
+const fn scenario(
+    name: &'static str,
+    what: &'static str,
+    play: fn(&mut Testbed) -> Result<ScenarioFinding>,
+) -> StressScenario {
+    StressScenario { name, what, play, needs_clock: false }
 }
 
-/// All of them, in the order they are played in.
-const ALL: [Scenario; 11] = [
+/// All scenarios, in the order in which they are played.
+const ALL: [StressScenario; 11] = [
     scenario("flood", "resets of every sort from tens of thousands of addresses and ports", flood::play),
     scenario("limits", "maps, ring and series at their limits", limits::full_maps),
     scenario("listeners", "more listeners than there is room for, and resets meanwhile", limits::listeners),
@@ -41,30 +43,29 @@ const ALL: [Scenario; 11] = [
     scenario("namespaces", "network namespaces that come and go under load", namespaces::play),
     scenario("starvation", "hardly any processor time during a flood", starvation::play),
     scenario("stalled", "subscribers that take nothing and come back", witness::stalled),
-    Scenario {
+    StressScenario {
         needs_clock: true,
         ..scenario("clock", "steps of the wall clock under load; only with --step-clock", clock::play)
     },
     scenario("soak", "all of it again and again; nothing may grow", soak::play),
 ];
 
-/// What is to be played.
+/// The scenarios of a run.
 pub(crate) struct Chosen {
-    /// One after the other.
-    pub(crate) scenarios: Vec<&'static Scenario>,
-    /// Whether there is a witness to them, or, without any, to its own load. It takes more than a minute.
+    pub(crate) scenarios: Vec<&'static StressScenario>,
+    /// Whether a witness observes all of them, or its own load if there are none. That takes more than a minute.
     pub(crate) witness: bool,
 }
 
-/// Those of the names that are given; if there are none, all that can be, and the witness in the long form.
-pub(crate) fn chosen(arguments: &Arguments) -> Result<Chosen> {
+/// The scenarios that are named; without names all, and in the long form the witness.
+pub(crate) fn chosen(arguments: &StressArguments) -> Result<Chosen> {
     let names = &arguments.only;
     for name in names {
         let known: Vec<&str> = ALL.iter().map(|scenario| scenario.name).chain([witness::NAME]).collect();
         ensure!(known.contains(&name.as_str()), "no scenario {name}; there are {}", known.join(", "));
     }
     let is_named = |wanted: &str| names.iter().any(|name| name == wanted);
-    let wanted = |scenario: &&Scenario| {
+    let wanted = |scenario: &&StressScenario| {
         (names.is_empty() || is_named(scenario.name)) && (arguments.step_clock || !scenario.needs_clock)
     };
     let witness = if names.is_empty() { arguments.full } else { is_named(witness::NAME) };
@@ -92,7 +93,7 @@ mod tests {
     }
 
     fn find(words: &str) -> Result<Chosen> {
-        chosen(&Arguments::parse(words.split_whitespace().map(str::to_owned)).expect("valid"))
+        chosen(&StressArguments::parse(words.split_whitespace().map(str::to_owned)).expect("valid"))
     }
 
     fn names(words: &str) -> Vec<&'static str> {

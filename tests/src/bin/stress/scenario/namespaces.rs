@@ -1,10 +1,11 @@
-//! Network namespaces that are made, reset in, and cleared away, faster than anybody looks, while a storm goes on elsewhere.
-//! There are more of them than are counted apart, so that reconciliation has to say that it cannot tell.
+//! Network namespaces that are made, have resets and go, faster than the daemon reads their counters, while a storm
+//! goes on elsewhere. There are more of them than are counted separately, so that reconciliation has to report what it
+//! cannot reconcile.
 
 use crate::{
-    field::Field,
-    outcome::Finding,
-    subject::{HISTORY, Subject},
+    observed::{HISTORY, ObservedDaemon},
+    outcome::ScenarioFinding,
+    testbed::Testbed,
 };
 use anyhow::Result;
 use rstmon_tests::bpf;
@@ -12,22 +13,22 @@ use rstmon_tests::bpf;
 /// `NETNS_ENTRIES` of rstmon-common.
 const TALLIED: u64 = 1024;
 
-pub(super) fn play(field: &mut Field) -> Result<Finding> {
-    let subject = Subject::start(field, HISTORY)?;
-    let load = field.begin(field.storms()?);
-    let mut nomads = vec![field.actor("nomad-a")?, field.actor("nomad-b")?];
-    let each = field.arguments.times(560, 5_000);
-    let commands: Vec<String> = nomads.iter().map(|_| format!("nomad {each} {}", field.random.number())).collect();
-    let wandered = field.run(&mut nomads, &commands);
-    let (_, mut done) = field.end(load)?;
+pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
+    let observed = ObservedDaemon::start(testbed, HISTORY)?;
+    let load = testbed.begin(testbed.storms()?);
+    let mut nomads = vec![testbed.actor("nomad-a")?, testbed.actor("nomad-b")?];
+    let each = testbed.arguments.times(560, 5_000);
+    let commands: Vec<String> = nomads.iter().map(|_| format!("nomad {each} {}", testbed.random.number())).collect();
+    let wandered = testbed.run(&mut nomads, &commands);
+    let (_, mut done) = testbed.end(load)?;
     let wandered = wandered?;
     done.add(&wandered);
-    let tallied = bpf::entries(subject.daemon.pid(), "NETNS_SENT")?;
-    let metrics = subject.scrape()?;
+    let tallied = bpf::entries(observed.daemon.pid(), "NETNS_SENT")?;
+    let metrics = observed.scrape()?;
     let states = ["reconciled", "differing", "unreadable", "unsettled"]
         .map(|state| format!("{} {state}", metrics.count("rstmon_network_namespaces", &[("state", state)])));
     drop(nomads);
-    let finding = subject.end(&done)?.with_faults(&[("namespaces", wandered.namespaces)]);
+    let finding = observed.end(&done)?.with_faults(&[("namespaces", wandered.namespaces)]);
     Ok(finding
         .with_note(format!("{tallied} namespaces counted apart at most; at the end {}", states.join(", ")))
         .demand(wandered.namespaces > TALLIED, || format!("{wandered:?} did not fill the tally"))

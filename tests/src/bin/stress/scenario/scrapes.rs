@@ -1,10 +1,10 @@
-//! Several scrapers at once, in both formats, while a flood is on: each answer parses, and nothing ever falls.
+//! Several scrapers at once, in both formats, during a flood: each answer parses, and no counter falls.
 
 use crate::{
-    field::Field,
     monotone::Monotone,
-    outcome::Finding,
-    subject::{HISTORY, Subject},
+    observed::{HISTORY, ObservedDaemon},
+    outcome::ScenarioFinding,
+    testbed::Testbed,
 };
 use anyhow::{Context as _, Result, anyhow, ensure};
 use rstmon_tests::{http, metrics::Metrics, openmetrics, watched::RESETS};
@@ -19,31 +19,31 @@ use std::{
 
 const SCRAPERS: usize = 3;
 
-pub(super) fn play(field: &mut Field) -> Result<Finding> {
-    let subject = Subject::start(field, &format!("{HISTORY}[counts]\nentries = 256\n"))?;
+pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
+    let observed = ObservedDaemon::start(testbed, &format!("{HISTORY}[counts]\nentries = 256\n"))?;
     let stop = Arc::new(AtomicBool::new(false));
-    let threads: Vec<Scraper> = (0..SCRAPERS)
+    let threads: Vec<ScrapeThread> = (0..SCRAPERS)
         .map(|index| {
-            let (address, stop) = (subject.daemon.address(), Arc::clone(&stop));
+            let (address, stop) = (observed.daemon.address(), Arc::clone(&stop));
             thread::spawn(move || scrape(address, !index.is_multiple_of(2), &stop))
         })
         .collect();
-    let mut storms = field.storms()?;
-    let each = field.arguments.times(10_000, 300_000);
-    let done = field.storm(&mut storms, each);
+    let mut storms = testbed.storms()?;
+    let each = testbed.arguments.times(10_000, 300_000);
+    let done = testbed.storm(&mut storms, each);
     stop.store(true, Ordering::Relaxed);
     let mut answers = 0;
     for scraper in threads {
         answers += scraper.join().map_err(|_| anyhow!("a scraper panicked"))??;
     }
     let done = done?;
-    let finding = subject.end(&done)?.with_faults(&[("scrapes", answers)]);
+    let finding = observed.end(&done)?.with_faults(&[("scrapes", answers)]);
     Ok(finding.demand(answers > 3 * SCRAPERS as u64, || format!("only {answers} answers during the flood")))
 }
 
-type Scraper = JoinHandle<Result<u64>>;
+type ScrapeThread = JoinHandle<Result<u64>>;
 
-/// Scrapes until told to stop; how often.
+/// Scrapes until `stop`. Returns the number of scrapes.
 fn scrape(address: SocketAddr, open: bool, stop: &AtomicBool) -> Result<u64> {
     let accept = if open { "Accept: application/openmetrics-text; version=1.0.0\r\n" } else { "" };
     let (mut monotone, mut scrapes, mut sum) = (Monotone::default(), 0, 0);

@@ -1,28 +1,28 @@
-//! A bit of everything, again and again, for as long as was asked: whatever the daemon takes has to be as much in the last
-//! quarter as it was in the second.
+//! A mix of all load, again and again, for as long as was asked: the daemon's resources must not be larger in the last
+//! quarter of the time than in the second.
 
 use crate::{
-    field::{Field, OURS},
     load::Totals,
     monotone::Monotone,
-    outcome::Finding,
-    subject::Subject,
+    observed::ObservedDaemon,
+    outcome::ScenarioFinding,
+    testbed::{OURS, Testbed},
 };
 use anyhow::{Result, ensure};
 use rstmon_tests::{bpf, follower::Subscriber, vitals::Vitals, wait};
 use std::time::{Duration, Instant};
 
-/// Bounds that are reached soon.
+/// Small limits, which are reached soon.
 const COUNTS: usize = 512;
 const TOMBSTONES: usize = 512;
 /// `NETNS_ENTRIES` of rstmon-common.
 const NAMESPACES: usize = 1024;
-/// What a quarter of the time may add to resident memory, in KiB: pages that the allocator has not given back.
+/// How much resident memory may grow from the second quarter to the last, in KiB: pages that the allocator keeps.
 const MOST_DRIFT_KIB: u64 = 1024;
 
-/// After each cycle.
+/// Resources after a cycle.
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct SoakSample {
     vitals: Vitals,
     listeners: usize,
     counts: usize,
@@ -30,24 +30,24 @@ struct Sample {
     namespaces: usize,
 }
 
-pub(super) fn play(field: &mut Field) -> Result<Finding> {
+pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
     let toml = format!(
         "[history]\nevents = 500\n[counts]\nentries = {COUNTS}\n[tombstones]\nentries = {TOMBSTONES}\n\
          [metrics]\nmax_series = 400\n"
     );
-    let subject = Subject::start(field, &toml)?;
+    let observed = ObservedDaemon::start(testbed, &toml)?;
     let (mut done, mut samples, mut monotone) = (Totals::default(), Vec::new(), Monotone::default());
     let started = Instant::now();
-    while started.elapsed() < field.arguments.soak || samples.len() < 8 {
-        done.add(&cycle(field, &subject)?);
-        monotone.observe(&subject.scrape()?)?;
-        samples.push(sample(&subject)?);
+    while started.elapsed() < testbed.arguments.soak || samples.len() < 8 {
+        done.add(&cycle(testbed, &observed)?);
+        monotone.observe(&observed.scrape()?)?;
+        samples.push(sample(&observed)?);
     }
     let cycles = samples.len() as u64;
     let second = typical(&samples, 1);
     let last = typical(&samples, 3);
-    let finding = subject.end(&done)?.with_faults(&[("cycles", cycles), ("seconds", started.elapsed().as_secs())]);
-    let most = |of: fn(&Sample) -> usize| samples.iter().map(of).max().unwrap_or(0);
+    let finding = observed.end(&done)?.with_faults(&[("cycles", cycles), ("seconds", started.elapsed().as_secs())]);
+    let most = |of: fn(&SoakSample) -> usize| samples.iter().map(of).max().unwrap_or(0);
     let (counts, tombstones) = (most(|one| one.counts), most(|one| one.tombstones));
     let namespaces = most(|one| one.namespaces);
     Ok(finding
@@ -76,22 +76,23 @@ pub(super) fn play(field: &mut Field) -> Result<Finding> {
 }
 
 /// Storms, short processes, namespaces, listeners, and a reader that comes and goes.
-fn cycle(field: &mut Field, subject: &Subject) -> Result<Totals> {
-    let follower = Subscriber::new(&subject.daemon.socket())?.follow()?;
-    let mut storms = field.storms()?;
-    let mut done = field.storm(&mut storms, 300)?;
-    let mut others = vec![field.actor("crowd")?, field.actor("nomad")?];
-    let seeds = [field.random.number(), field.random.number()];
-    let commands = [format!("crowd {} 40 {} 1000 {OURS}c", field.nobody(), seeds[0]), format!("nomad 3 {}", seeds[1])];
-    done.add(&field.run(&mut others, &commands)?);
+fn cycle(testbed: &mut Testbed, observed: &ObservedDaemon) -> Result<Totals> {
+    let follower = Subscriber::new(&observed.daemon.socket())?.follow()?;
+    let mut storms = testbed.storms()?;
+    let mut done = testbed.storm(&mut storms, 300)?;
+    let mut others = vec![testbed.actor("crowd")?, testbed.actor("nomad")?];
+    let seeds = [testbed.random.number(), testbed.random.number()];
+    let commands =
+        [format!("crowd {} 40 {} 1000 {OURS}c", testbed.closed_address(), seeds[0]), format!("nomad 3 {}", seeds[1])];
+    done.add(&testbed.run(&mut others, &commands)?);
     others[0].ask("listeners 50")?;
-    ensure!(follower.nonsense() == 0 && !follower.ended(), "the reader got nonsense, or was thrown out");
+    ensure!(follower.nonsense() == 0 && !follower.ended(), "the reader got malformed lines, or was cut off");
     Ok(done)
 }
 
-/// Once what the cycle had open is closed.
-fn sample(subject: &Subject) -> Result<Sample> {
-    let pid = subject.daemon.pid();
+/// Reads the resources once the connections of the cycle are closed.
+fn sample(observed: &ObservedDaemon) -> Result<SoakSample> {
+    let pid = observed.daemon.pid();
     wait::moment(Duration::from_millis(20));
     let mut vitals = Vitals::of(pid)?;
     let mut fewest = vitals.descriptors;
@@ -101,7 +102,7 @@ fn sample(subject: &Subject) -> Result<Sample> {
         fewest = fewest.min(vitals.descriptors);
     }
     vitals.descriptors = fewest;
-    Ok(Sample {
+    Ok(SoakSample {
         vitals,
         listeners: bpf::entries(pid, "LISTENERS")?,
         counts: bpf::entries(pid, "COUNTS_0")? + bpf::entries(pid, "COUNTS_1")?,
@@ -111,15 +112,15 @@ fn sample(subject: &Subject) -> Result<Sample> {
 }
 
 /// The median of each figure of a quarter, counted from 0.
-fn typical(samples: &[Sample], quarter: usize) -> Sample {
+fn typical(samples: &[SoakSample], quarter: usize) -> SoakSample {
     let (from, to) = (samples.len() * quarter / 4, samples.len() * (quarter + 1) / 4);
-    let median = |of: fn(&Sample) -> u64| {
+    let median = |of: fn(&SoakSample) -> u64| {
         let mut figures: Vec<u64> = samples[from..to].iter().map(of).collect();
         figures.sort_unstable();
         figures.get(figures.len() / 2).copied().unwrap_or(0)
     };
-    let size = |of: fn(&Sample) -> u64| usize::try_from(median(of)).unwrap_or(usize::MAX);
-    Sample {
+    let size = |of: fn(&SoakSample) -> u64| usize::try_from(median(of)).unwrap_or(usize::MAX);
+    SoakSample {
         vitals: Vitals {
             resident_kib: median(|one| one.vitals.resident_kib),
             descriptors: median(|one| one.vitals.descriptors),
@@ -137,15 +138,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quarters_are_told_by_their_median() {
-        let sample = |resident_kib| Sample {
+    fn a_quarter_is_represented_by_its_median() {
+        let sample = |resident_kib| SoakSample {
             vitals: Vitals { resident_kib, ..Vitals::default() },
             listeners: 1,
             counts: 2,
             tombstones: 3,
             namespaces: 4,
         };
-        let samples: Vec<Sample> = [9, 9, 9, 1, 2, 99, 7, 7, 7, 5, 3, 4].map(sample).to_vec();
+        let samples: Vec<SoakSample> = [9, 9, 9, 1, 2, 99, 7, 7, 7, 5, 3, 4].map(sample).to_vec();
         assert_eq!(typical(&samples, 1).vitals.resident_kib, 2);
         assert_eq!(typical(&samples, 3).vitals.resident_kib, 4);
         assert_eq!(typical(&samples, 3).listeners, 1);

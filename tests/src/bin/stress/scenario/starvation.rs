@@ -1,10 +1,10 @@
-//! Hardly any processor time: every thread of the daemon runs only when nobody else wants to, and somebody always wants
-//! to. The kernel half counts on; what user space cannot take in is counted as lost.
+//! Hardly any processor time: every thread of the daemon is `SCHED_IDLE` while busy threads use all CPUs. The kernel
+//! half goes on counting; events that user space cannot read in time are counted as lost.
 
 use crate::{
-    field::Field,
-    outcome::Finding,
-    subject::{HISTORY, Subject},
+    observed::{HISTORY, ObservedDaemon},
+    outcome::ScenarioFinding,
+    testbed::Testbed,
 };
 use anyhow::{Context as _, Result};
 use rstmon_tests::{follower::Subscriber, threads};
@@ -17,25 +17,25 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-pub(super) fn play(field: &mut Field) -> Result<Finding> {
+pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
     let toml = format!("{HISTORY}[events]\nring_bytes = 16384\nrate_per_second = 0\n");
-    let subject = Subject::start(field, &toml)?;
-    let follower = Subscriber::new(&subject.daemon.socket())?.follow()?;
-    let mut storms = field.storms()?;
-    let each = field.arguments.times(10_000, 200_000);
-    let starved = Starved::new(subject.daemon.pid())?;
-    let done = field.storm(&mut storms, each);
+    let observed = ObservedDaemon::start(testbed, &toml)?;
+    let follower = Subscriber::new(&observed.daemon.socket())?.follow()?;
+    let mut storms = testbed.storms()?;
+    let each = testbed.arguments.times(10_000, 200_000);
+    let starved = Starved::new(observed.daemon.pid())?;
+    let done = testbed.storm(&mut storms, each);
     let (hands, threads) = (starved.busy.len() as u64, starved.threads.len() as u64);
     drop(starved);
     let done = done?;
-    subject.events_add_up(&done, &follower)?;
+    observed.events_add_up(&done, &follower)?;
     drop(follower);
-    let finding = subject.end(&done)?.with_faults(&[("starved threads", threads), ("busy threads", hands)]);
+    let finding = observed.end(&done)?.with_faults(&[("starved threads", threads), ("busy threads", hands)]);
     let lost = finding.account.lost.ring_full;
     Ok(finding.demand(lost > 0, || "the reader kept up: it was not starved".to_owned()))
 }
 
-/// A process that gets what is left over, of which there is next to nothing; fed again when dropped.
+/// A process whose threads are `SCHED_IDLE` on busy CPUs; dropping it ends the busy threads and restores `SCHED_OTHER`.
 struct Starved {
     threads: Vec<i32>,
     busy: Vec<JoinHandle<()>>,
@@ -70,7 +70,7 @@ impl Drop for Starved {
             let _ = thread.join();
         }
         for &thread in &self.threads {
-            // One that has ended meanwhile needs nothing.
+            // It fails for a thread that has ended meanwhile.
             let _ = schedule(thread, libc::SCHED_OTHER);
         }
     }

@@ -1,11 +1,12 @@
-//! Readers of events that take nothing: counted as lost for them, no memory for them, cut off after a minute. And the one
-//! daemon that lives through all scenarios that are played, with such readers: its account is the sum of theirs.
+//! Subscribers that read nothing: their events are counted as lost, they cost no memory, and they are cut off after a
+//! minute. And the witness: one daemon with such subscribers that runs through all scenarios, whose account is the sum
+//! of theirs.
 
 use crate::{
-    field::Field,
     load::Totals,
-    outcome::Finding,
-    subject::{HISTORY, Subject},
+    observed::{HISTORY, ObservedDaemon},
+    outcome::ScenarioFinding,
+    testbed::Testbed,
 };
 use anyhow::{Result, ensure};
 use rstmon_tests::{
@@ -14,80 +15,82 @@ use rstmon_tests::{
 };
 use std::time::Duration;
 
-/// What the report calls it.
+/// For the report and `--only`.
 pub(crate) const NAME: &str = "witness";
-/// What it is.
+/// One line of description.
 pub(crate) const WHAT: &str = "one daemon through all that is played, with readers that take nothing for over a minute";
 
-/// Readers that take nothing.
+/// Subscribers that read nothing.
 const STALLED: usize = 8;
-/// After a minute each is cut off.
+/// Deadline for the cut-off, which comes after a minute.
 const CUT: Duration = Duration::from_secs(100);
 
-/// Some fall asleep and come back within the minute: what they missed is told to them, to the last.
-pub(super) fn stalled(field: &mut Field) -> Result<Finding> {
+/// Subscribers stop reading and go on within the minute: the daemon announces every event that they missed.
+pub(super) fn stalled(testbed: &mut Testbed) -> Result<ScenarioFinding> {
     let toml = format!("{HISTORY}[events]\nrate_per_second = 0\n");
-    let subject = Subject::start(field, &toml)?;
-    let socket = subject.daemon.socket();
+    let observed = ObservedDaemon::start(testbed, &toml)?;
+    let socket = observed.daemon.socket();
     let asleep: Vec<Subscriber> = (0..STALLED).map(|_| Subscriber::new(&socket)).collect::<Result<_>>()?;
     let awake = Subscriber::new(&socket)?.follow()?;
-    let mut storms = field.storms()?;
-    let each = field.arguments.times(6_000, 200_000);
-    let mut done = field.storm(&mut storms, each)?;
+    let mut storms = testbed.storms()?;
+    let each = testbed.arguments.times(6_000, 200_000);
+    let mut done = testbed.storm(&mut storms, each)?;
     let back: Vec<Follower> = asleep.into_iter().map(Subscriber::follow).collect::<Result<_>>()?;
-    // A gap is told with the next line that fits: there has to be one, once they have read what was kept for them.
+    // The daemon announces a gap with the next line that fits: one more event is needed once they have read their
+    // queues.
     let kept = |follower: &Follower| follower.seen();
-    wait::until_true("sleepers to read what was kept for them", LATER, || {
+    wait::until_true("stalled readers to read their queues", LATER, || {
         let before: Vec<u64> = back.iter().map(kept).collect();
         wait::pause_for_settling();
         Ok(before.iter().all(|seen| *seen > 0) && before == back.iter().map(kept).collect::<Vec<_>>())
     })?;
-    done.add(&field.storm(&mut storms, 1)?);
+    done.add(&testbed.storm(&mut storms, 1)?);
     for follower in back.iter().chain([&awake]) {
-        subject.events_add_up(&done, follower)?;
+        observed.events_add_up(&done, follower)?;
     }
-    let told: u64 = back.iter().chain([&awake]).map(Follower::lost).sum();
+    let announced: u64 = back.iter().chain([&awake]).map(Follower::lost).sum();
     drop((back, awake));
-    let finding = subject.end(&done)?.with_faults(&[("stalled readers", STALLED as u64)]);
+    let finding = observed.end(&done)?.with_faults(&[("stalled readers", STALLED as u64)]);
     let counted = finding.account.lost.slow_subscriber;
     Ok(finding
         .demand(counted > 0, || "readers that took nothing lost nothing".to_owned())
-        .demand(counted == told, || format!("{counted} events counted as lost for readers, {told} told to them")))
+        .demand(counted == announced, || {
+            format!("{counted} events counted as lost for readers, {announced} announced to them")
+        }))
 }
 
-/// The daemon and its readers.
 pub(crate) struct Witness {
-    subject: Subject,
+    observed: ObservedDaemon,
     before: Totals,
     stalled: Vec<Subscriber>,
 }
 
-/// Starts it; it sees whatever comes.
-pub(crate) fn begin(field: &mut Field) -> Result<Witness> {
-    let subject = Subject::start(field, &format!("{HISTORY}[events]\nrate_per_second = 0\n"))?;
-    let socket = subject.daemon.socket();
+/// Starts the witness, which observes every reset from now on.
+pub(crate) fn begin(testbed: &mut Testbed) -> Result<Witness> {
+    let observed = ObservedDaemon::start(testbed, &format!("{HISTORY}[events]\nrate_per_second = 0\n"))?;
+    let socket = observed.daemon.socket();
     let stalled = (0..STALLED).map(|_| Subscriber::new(&socket)).collect::<Result<_>>()?;
-    let before = field.grand;
-    let mut storms = field.storms()?;
-    // More than the queues and the sockets' buffers hold: from now on each of them loses.
-    field.storm(&mut storms, 1500)?;
-    Ok(Witness { subject, before, stalled })
+    let before = testbed.all_totals;
+    let mut storms = testbed.storms()?;
+    // More than the queues and the sockets' buffers hold: from now on each subscriber loses events.
+    testbed.storm(&mut storms, 1500)?;
+    Ok(Witness { observed, before, stalled })
 }
 
 impl Witness {
-    /// Waits until the readers are cut off, and closes the account of everything.
-    pub(crate) fn end(self, field: &mut Field) -> Result<Finding> {
-        let Self { subject, before, stalled } = self;
-        let mut storms = field.storms()?;
+    /// Waits until the subscribers are cut off, and compares all provoked resets with the counted ones.
+    pub(crate) fn end(self, testbed: &mut Testbed) -> Result<ScenarioFinding> {
+        let Self { observed, before, stalled } = self;
+        let mut storms = testbed.storms()?;
         wait::until_true("the stalled readers to be cut off", CUT, || {
-            // They are looked at when there is something for them.
-            field.storm(&mut storms, 20)?;
-            Ok(subject.scrape()?.count("rstmon_subscribers_cut_total", &[]) >= STALLED as u64)
+            // The daemon notices a stalled subscriber when there is an event for it.
+            testbed.storm(&mut storms, 20)?;
+            Ok(observed.scrape()?.count("rstmon_subscribers_cut_total", &[]) >= STALLED as u64)
         })?;
         drop(stalled);
-        let done = field.grand.since(&before);
+        let done = testbed.all_totals.since(&before);
         ensure!(done.received > 0, "nothing was witnessed");
-        let finding = subject.end(&done)?.with_faults(&[("readers cut off", STALLED as u64)]);
+        let finding = observed.end(&done)?.with_faults(&[("readers cut off", STALLED as u64)]);
         let lost = finding.account.lost.slow_subscriber;
         Ok(finding.demand(lost > 0, || "readers that took nothing lost nothing".to_owned()))
     }
