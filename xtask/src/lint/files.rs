@@ -1,6 +1,10 @@
 //! Which files are checked, and as what.
 
-use super::prose::Passage;
+use super::{
+    finding::{LintFinding, LintRule},
+    imports::ParsedFiles,
+    prose::Passage,
+};
 use crate::{process, workspace};
 use std::{collections::BTreeMap, path::Path, process::Command};
 
@@ -32,6 +36,22 @@ impl LintFiles {
             }
         }
         Ok(files)
+    }
+
+    /// The Rust files that can be parsed, and a finding for each other.
+    pub(super) fn parse(&self) -> (ParsedFiles, Vec<LintFinding>) {
+        let mut parsed = ParsedFiles::new();
+        let mut findings = Vec::new();
+        for (path, text) in &self.rust {
+            match syn::parse_file(text) {
+                Ok(file) => drop(parsed.insert(path.clone(), file)),
+                Err(error) => {
+                    let line = error.span().start().line;
+                    findings.push(LintFinding::new(path, line, LintRule::Syntax, error.to_string()));
+                }
+            }
+        }
+        (parsed, findings)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `language` | words, docstrings, the width of comments |
 //! | `types` | type names that are declared twice |
 //! | `style` | imports, derives, module files |
+//! | `imports` | the order of the rooms, circles of files |
 //! | `exceptions` | what may break a rule, and why |
 //!
 //! Each check is a function from text to findings.
@@ -15,6 +16,7 @@
 mod exceptions;
 mod files;
 mod finding;
+mod imports;
 mod language;
 mod lexer;
 mod prose;
@@ -84,38 +86,28 @@ fn below(root: &Path, path: &Path) -> anyhow::Result<PathBuf> {
 
 /// All findings, exceptions not applied.
 fn check(files: &LintFiles) -> Vec<LintFinding> {
-    let mut findings = Vec::new();
+    let (parsed, mut findings) = files.parse();
     let mut names = TypeNames::default();
     for (path, text) in &files.rust {
-        check_rust(path, text, &mut names, &mut findings);
+        let pieces = lexer::pieces(text);
+        let comments = prose::comments(&pieces);
+        findings.extend(language::stand_ins(path, &comments));
+        findings.extend(language::absent_pages(path, &comments));
+        findings.extend(language::wide_comments(path, text, &pieces));
+        findings.extend(language::short_docs(path, &pieces));
+        findings.extend(style::derive_order(path, style::tokens(text)));
+        let Some(file) = parsed.get(path) else { continue };
+        let tests = if files::is_test(path) { TestLines::all() } else { TestLines::of(file) };
+        findings.extend(language::stand_ins(path, &language::literals(&pieces, |line| tests.contains(line))));
+        findings.extend(style::imports(path, file));
+        names.add(path, file, &tests);
     }
     findings.extend(names.findings());
     findings.extend(style::module_files(files.rust.keys().map(String::as_str)));
+    findings.extend(imports::findings(&parsed));
     for (path, passages) in &files.texts {
         findings.extend(language::stand_ins(path, passages));
         findings.extend(language::absent_pages(path, passages));
     }
     findings
-}
-
-fn check_rust(path: &str, text: &str, names: &mut TypeNames, findings: &mut Vec<LintFinding>) {
-    let pieces = lexer::pieces(text);
-    let comments = prose::comments(&pieces);
-    findings.extend(language::stand_ins(path, &comments));
-    findings.extend(language::absent_pages(path, &comments));
-    findings.extend(language::wide_comments(path, text, &pieces));
-    findings.extend(language::short_docs(path, &pieces));
-    findings.extend(style::derive_order(path, style::tokens(text)));
-    match syn::parse_file(text) {
-        Ok(file) => {
-            let tests = if files::is_test(path) { TestLines::all() } else { TestLines::of(&file) };
-            findings.extend(style::imports(path, &file));
-            findings.extend(language::stand_ins(path, &language::literals(&pieces, |line| tests.contains(line))));
-            names.add(path, &file, &tests);
-        }
-        Err(error) => {
-            let line = error.span().start().line;
-            findings.push(LintFinding::new(path, line, LintRule::Syntax, error.to_string()));
-        }
-    }
 }

@@ -26,6 +26,11 @@ impl TestLines {
         Self(vec![1..=usize::MAX])
     }
 
+    /// Adds the lines of test code in `item`.
+    pub(super) fn add(&mut self, item: &Item) {
+        self.visit_item(item);
+    }
+
     pub(super) fn contains(&self, line: usize) -> bool {
         self.0.iter().any(|range| range.contains(&line))
     }
