@@ -6,7 +6,7 @@ use super::{
 };
 
 /// The top-level modules of `rstmon`: each may import those before it and itself.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "sync",
     "model",
     "host",
@@ -25,6 +25,7 @@ const ROOMS: [&str; 18] = [
     "report",
     "ship",
     "command",
+    "fuzzing",
 ];
 
 /// Every path that leads into a later room, tests included, and rooms that the list does not have. The crate's root is
