@@ -1,5 +1,5 @@
-//! The rule `circle`: no two files import each other, directly or through others. A module and those below it may: they
-//! are one thing in several files. Nor do two top-level modules, whichever of their files do it. Test code is left out: a
+//! The rule `circle`: no two files import each other, directly or through others, and no two top-level modules do by
+//! any of their files. A module and those below it may: they are one thing in several files. Test code is left out: a
 //! test may use what is built on the file that it is in.
 
 use super::{

@@ -37,7 +37,7 @@ pub(super) struct CrateTree {
 }
 
 /// Where a module's source is, and where its children's files are.
-struct Place<'a> {
+struct ModuleFolder<'a> {
     file: &'a str,
     folder: String,
     is_test: bool,
@@ -50,12 +50,12 @@ impl CrateTree {
         let folder = folder_of(root);
         if let Some(source) = files.get(root) {
             tree.modules.push(CrateModule { file: root.to_owned(), ..CrateModule::default() });
-            tree.fill(files, 0, &source.items, &Place { file: root, folder: folder.to_owned(), is_test: false });
+            tree.fill(files, 0, &source.items, &ModuleFolder { file: root, folder: folder.to_owned(), is_test: false });
         }
         tree
     }
 
-    fn fill(&mut self, files: &ParsedFiles, module: usize, items: &[Item], place: &Place<'_>) {
+    fn fill(&mut self, files: &ParsedFiles, module: usize, items: &[Item], place: &ModuleFolder<'_>) {
         for item in items {
             match item {
                 Item::Mod(child) => self.child(files, module, child, place),
@@ -67,7 +67,7 @@ impl CrateTree {
         self.modules[module].paths = paths::of(items, &tests);
     }
 
-    fn child(&mut self, files: &ParsedFiles, parent: usize, child: &ItemMod, place: &Place<'_>) {
+    fn child(&mut self, files: &ParsedFiles, parent: usize, child: &ItemMod, place: &ModuleFolder<'_>) {
         let name = child.ident.to_string();
         let is_test = place.is_test || child.attrs.iter().any(test_code::is_test_only);
         let folder = in_folder(&place.folder, &name);
@@ -90,7 +90,7 @@ impl CrateTree {
             CrateModule { path, file: file.to_owned(), parent: Some(parent), declared_at, ..CrateModule::default() };
         self.modules.push(module);
         self.modules[parent].children.insert(name, index);
-        self.fill(files, index, items, &Place { file, folder, is_test });
+        self.fill(files, index, items, &ModuleFolder { file, folder, is_test });
     }
 
     fn import(&mut self, module: usize, tree: &UseTree, prefix: &mut Vec<String>) {
