@@ -87,6 +87,8 @@ fn below(root: &Path, path: &Path) -> anyhow::Result<PathBuf> {
 /// All findings, exceptions not applied.
 fn check(files: &LintFiles) -> Vec<LintFinding> {
     let (parsed, mut findings) = files.parse();
+    let crates = imports::crates(&parsed);
+    let test_files = imports::test_files(&crates);
     let mut names = TypeNames::default();
     for (path, text) in &files.rust {
         let pieces = lexer::pieces(text);
@@ -97,14 +99,18 @@ fn check(files: &LintFiles) -> Vec<LintFinding> {
         findings.extend(language::short_docs(path, &pieces));
         findings.extend(style::derive_order(path, style::tokens(text)));
         let Some(file) = parsed.get(path) else { continue };
-        let tests = if files::is_test(path) { TestLines::all() } else { TestLines::of(file) };
+        let tests = if files::is_test(path) || test_files.contains(path.as_str()) {
+            TestLines::all()
+        } else {
+            TestLines::of(file)
+        };
         findings.extend(language::stand_ins(path, &language::literals(&pieces, |line| tests.contains(line))));
         findings.extend(style::imports(path, file));
         names.add(path, file, &tests);
     }
     findings.extend(names.findings());
     findings.extend(style::module_files(files.rust.keys().map(String::as_str)));
-    findings.extend(imports::findings(&parsed));
+    findings.extend(imports::findings(&crates));
     for (path, passages) in &files.texts {
         findings.extend(language::stand_ins(path, passages));
         findings.extend(language::absent_pages(path, passages));

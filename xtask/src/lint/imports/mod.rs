@@ -16,25 +16,28 @@ mod paths;
 mod resolve;
 mod tree;
 
-pub(super) use self::tree::ParsedFiles;
+pub(super) use self::tree::{CrateTree, ParsedFiles};
 
-use self::tree::CrateTree;
 use super::finding::LintFinding;
+use std::collections::BTreeSet;
 
 /// The library whose rooms have an order.
 const ROOMS_ROOT: &str = "rstmon/src/lib.rs";
 
-/// The findings of both rules in all crates of `files`.
-pub(super) fn findings(files: &ParsedFiles) -> Vec<LintFinding> {
-    let mut findings = Vec::new();
-    for root in files.keys().filter(|path| is_root(path)) {
-        let tree = CrateTree::build(files, root);
-        if root == ROOMS_ROOT {
-            findings.extend(order::findings(&tree));
-        }
-        findings.extend(circle::findings(&tree));
-    }
-    findings
+/// The crates of `files`.
+pub(super) fn crates(files: &ParsedFiles) -> Vec<CrateTree> {
+    files.keys().filter(|path| is_root(path)).map(|root| CrateTree::build(files, root)).collect()
+}
+
+/// The findings of both rules in all crates.
+pub(super) fn findings(crates: &[CrateTree]) -> Vec<LintFinding> {
+    let order = crates.iter().filter(|tree| tree.root() == Some(ROOMS_ROOT)).flat_map(order::findings);
+    order.chain(crates.iter().flat_map(circle::findings)).collect()
+}
+
+/// The files that are modules compiled for tests only.
+pub(super) fn test_files(crates: &[CrateTree]) -> BTreeSet<&str> {
+    crates.iter().flat_map(CrateTree::test_files).collect()
 }
 
 /// Whether cargo takes `path` for the root of a library, a program or an integration test.

@@ -17,6 +17,8 @@ pub(super) struct CrateModule {
     pub(super) path: Vec<String>,
     pub(super) file: String,
     pub(super) parent: Option<usize>,
+    /// It is compiled for tests only.
+    pub(super) is_test: bool,
     /// The line of its declaration, in the parent's file.
     pub(super) declared_at: usize,
     pub(super) children: BTreeMap<String, usize>,
@@ -32,7 +34,7 @@ pub(super) struct CrateModule {
 
 /// All modules of a crate; the first is its root.
 #[derive(Debug, Default)]
-pub(super) struct CrateTree {
+pub(in crate::lint) struct CrateTree {
     pub(super) modules: Vec<CrateModule>,
 }
 
@@ -53,6 +55,20 @@ impl CrateTree {
             tree.fill(files, 0, &source.items, &ModuleFolder { file: root, folder: folder.to_owned(), is_test: false });
         }
         tree
+    }
+
+    /// The file that the crate begins with.
+    pub(super) fn root(&self) -> Option<&str> {
+        self.modules.first().map(|module| module.file.as_str())
+    }
+
+    /// The files whose outermost module is compiled for tests only.
+    pub(super) fn test_files(&self) -> impl Iterator<Item = &str> {
+        let parent_file = |module: &CrateModule| module.parent.map(|parent| self.modules[parent].file.as_str());
+        self.modules
+            .iter()
+            .filter(move |module| module.is_test && parent_file(module) != Some(module.file.as_str()))
+            .map(|module| module.file.as_str())
     }
 
     fn fill(&mut self, files: &ParsedFiles, module: usize, items: &[Item], place: &ModuleFolder<'_>) {
@@ -86,8 +102,14 @@ impl CrateTree {
         let mut path = self.modules[parent].path.clone();
         path.push(name.clone());
         let declared_at = child.ident.span().start().line;
-        let module =
-            CrateModule { path, file: file.to_owned(), parent: Some(parent), declared_at, ..CrateModule::default() };
+        let module = CrateModule {
+            path,
+            file: file.to_owned(),
+            parent: Some(parent),
+            is_test,
+            declared_at,
+            ..CrateModule::default()
+        };
         self.modules.push(module);
         self.modules[parent].children.insert(name, index);
         self.fill(files, index, items, &ModuleFolder { file, folder, is_test });
@@ -191,6 +213,18 @@ mod tests {
             ("e", "c/src/elsewhere.rs"),
         ];
         assert_eq!(found, expected.map(|(path, file)| (path.to_owned(), file)));
+    }
+
+    #[test]
+    fn files_of_test_modules_are_known() {
+        let files = parsed(&[
+            ("lib.rs", "mod a;\n#[cfg(test)]\nmod testing;"),
+            ("a.rs", "#[cfg(test)]\nmod tests {}"),
+            ("testing/mod.rs", "mod deep;"),
+            ("testing/deep.rs", ""),
+        ]);
+        let tree = CrateTree::build(&files, "lib.rs");
+        assert_eq!(tree.test_files().collect::<Vec<_>>(), ["testing/mod.rs", "testing/deep.rs"]);
     }
 
     #[test]
