@@ -7,6 +7,7 @@ mod bpf;
 mod dist;
 mod elevate;
 mod fuzz;
+mod lint;
 mod lookup;
 mod picture;
 mod process;
@@ -118,6 +119,15 @@ Examples:
 
 Fails when a target crashed; the input is kept in fuzz/artifacts.")]
     Fuzz(fuzz::Arguments),
+    /// Check what of the rules on language and layout (CONTRIBUTING.md) a machine can check; a step of `test`.
+    #[command(after_help = "\
+Examples:
+  cargo xtask lint                       everything
+  cargo xtask lint rstmon/src/serve      what is found below a path; all files are read all the same
+  cargo xtask lint --rule stand-in docs  one rule
+
+Exceptions, each with its reason, are in xtask/src/lint/exceptions.toml.")]
+    Lint(lint::LintArguments),
     /// Load and faults against rstmon on this kernel, and the accounts at the end: nothing lost, nothing invented. As root.
     #[command(after_help = "\
 Examples:
@@ -171,6 +181,7 @@ fn perform(task: Task) -> anyhow::Result<()> {
         Task::Bench(arguments) => match bench::bench(&workspace, &arguments)? {},
         Task::Dist(arguments) => dist::dist(&workspace, &arguments)?,
         Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments)?,
+        Task::Lint(arguments) => lint::lint(&workspace, &arguments)?,
         Task::Stress(arguments) => match stress::stress(&workspace, &arguments)? {},
         Task::Picture => picture::draw(&workspace)?,
         Task::Vm(arguments) => vm::vm(&workspace, &arguments)?,

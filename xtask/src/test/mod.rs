@@ -8,7 +8,7 @@ use crate::{
     bpf::{self, Checked},
     dist,
     elevate::Privilege,
-    process, say, setup, stress, toolchain, vm,
+    lint, process, say, setup, stress, toolchain, vm,
     workspace::{FileError, Workspace},
 };
 use anyhow::Context as _;
@@ -62,6 +62,7 @@ impl Runner<'_> {
     fn perform(&mut self, action: &Action) -> anyhow::Result<()> {
         match action {
             Action::Setup => setup::setup(self.workspace)?,
+            Action::Lint => lint::lint(self.workspace, &lint::LintArguments::default())?,
             Action::CheckObject => {
                 if let Checked::Rebuilt(object) = bpf::check(self.workspace)? {
                     self.rebuilt = Some(object);

@@ -15,6 +15,8 @@ pub(super) type Env = Vec<(String, OsString)>;
 pub(super) enum Action {
     /// `cargo xtask setup`.
     Setup,
+    /// `cargo xtask lint`.
+    Lint,
     /// `cargo xtask bpf --check`.
     CheckObject,
     /// Builds the static program that is shipped.
@@ -66,6 +68,7 @@ impl Plan {
         let user_half = ["--workspace", "--exclude", "rstmon-ebpf"];
         let steps = [
             cargo("format", ["fmt", "--all", "--check"], []),
+            Step { name: "lint", action: Action::Lint },
             cargo(
                 "clippy, user half",
                 ["clippy"].into_iter().chain(user_half).chain(["--all-targets", "--locked", "--", "-D", "warnings"]),
@@ -203,6 +206,7 @@ mod tests {
         let expected = [
             "setup",
             "format",
+            "lint",
             "clippy, user half",
             "clippy, kernel half",
             "unit tests",
