@@ -323,7 +323,9 @@ impl Config {
             idle: seconds(self.thresholds.idle_seconds),
             keepalive_idle: seconds(self.thresholds.keepalive_idle_seconds),
             race_window: seconds(self.thresholds.race_window_seconds),
+            #[cfg(feature = "test-switches")]
             object: self.bpf_object.clone(),
+            #[cfg(feature = "test-switches")]
             without_evidence: self.bench_without_evidence,
             account_run_time: self.metrics.probe_runtime,
             verifier_log: tracing::enabled!(tracing::Level::DEBUG),

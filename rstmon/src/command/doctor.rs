@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     probe::{
-        HookStatus, Outcome, Probe, ProbeError,
+        HookOutcome, HookStatus, Probe, ProbeError,
         aspect::{Aspect, ReasonsGiven},
         btf, privileges,
     },
@@ -176,7 +176,7 @@ impl Report {
         if !self.shows.is_empty() {
             text.push_str("\nWhat this kernel shows:\n");
         }
-        for Aspect { aspect: _, what, clarity, why } in &self.shows {
+        for Aspect { name: _, what, clarity, why } in &self.shows {
             let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             let _ = writeln!(text, "{:<13} {what}{why}", clarity.as_str());
         }
@@ -267,10 +267,10 @@ fn protection(name: &str, state: &Protection) -> Check {
 fn hook(status: &HookStatus) -> Check {
     let name = format!("hook {}", status.hook.name);
     let (standing, found) = match &status.outcome {
-        Outcome::Attached => (Standing::Ok, "attached".to_owned()),
-        Outcome::NotNeeded => (Standing::Ok, "not needed: another hook does its work".to_owned()),
-        Outcome::Absent => (Standing::Degraded, "absent: this kernel does not have it".to_owned()),
-        Outcome::Refused { errno, reason } => {
+        HookOutcome::Attached => (Standing::Ok, "attached".to_owned()),
+        HookOutcome::NotNeeded => (Standing::Ok, "not needed: another hook does its work".to_owned()),
+        HookOutcome::Absent => (Standing::Degraded, "absent: this kernel does not have it".to_owned()),
+        HookOutcome::Refused { errno, reason } => {
             let errno = errno.map(|errno| format!(" (errno {errno})")).unwrap_or_default();
             (Standing::Degraded, format!("refused: {reason}{errno}"))
         }

@@ -15,7 +15,9 @@ use crate::{
         trend::{self, Trend},
     },
     model::{Clock, Reasons, Reset},
-    probe::{CountReader, EventReader, EventSource, HookStatus, Probe, Programs, aspect::Aspect, netns::NetnsTasks},
+    probe::{
+        AttachedPrograms, CountReader, EventReader, EventSource, HookStatus, Probe, aspect::Aspect, netns::NetnsTasks,
+    },
     serve::{
         event::Event,
         join::{self, Joiner},
@@ -50,7 +52,7 @@ pub struct Monitor {
     /// When counting began, on both clocks.
     started: (Instant, Timestamp),
     resolver: Mutex<Resolver>,
-    programs: Programs,
+    programs: AttachedPrograms,
     namespaces: Mutex<Namespaces>,
     listen_drops: Mutex<listeners::Drops>,
     netns_tasks: NetnsTasks,
