@@ -88,6 +88,7 @@ fn submit<T>(record: *mut T) {
 ///
 /// The record is taken apart by reference, field by field: a field of which nothing is written does not compile.
 #[inline(never)]
+#[deny(unused_variables, reason = "a field that is not written would keep what the ring had there before")]
 pub fn complete(reset: &ResetBuilder, record: *mut ResetRecord) {
     let work: &Work = reset.work;
     // SAFETY: room for a record, in the ring or a map value, to which nothing else has a reference.
