@@ -1,16 +1,17 @@
-//! Bits of [`crate::CountKey::evidence`]: the facts that decide a cause, read at the moment of the reset.
+//! Bits of [`crate::CountKey::evidence`]: the facts that decide a cause, read at the moment of the reset. The numbers
+//! of evidence are in [`crate::EvidenceRecord`].
 
 /// The reset answers no segment: the kernel sent it on its own (close, timer, kill).
 pub const ACTIVE: u32 = 1 << 0;
-/// The segment that is answered carries SYN.
+/// The answered segment carries SYN.
 pub const SEGMENT_SYN: u32 = 1 << 1;
-/// The segment that is answered carries ACK.
+/// The answered segment carries ACK.
 pub const SEGMENT_ACK: u32 = 1 << 2;
-/// The segment that is answered carries data.
+/// The answered segment carries data.
 pub const SEGMENT_DATA: u32 = 1 << 3;
 /// A process holds the socket lock: process context, not a timer (`sk_lock.owned`).
 pub const LOCKED: u32 = 1 << 4;
-/// The socket still has its `struct socket`: some process has a descriptor of it.
+/// The socket still has its `struct socket`: a process has a descriptor of it.
 pub const ATTACHED: u32 = 1 << 5;
 /// The socket was not set to CLOSE before the reset went out (timer, kill).
 pub const STATE_KEPT: u32 = 1 << 6;
@@ -30,20 +31,20 @@ pub const LINGER_ZERO: u32 = 1 << 12;
 pub const LINGER2_NEGATIVE: u32 = 1 << 13;
 /// The listener's accept queue was over its limit.
 pub const LISTENER_FULL: u32 = 1 << 14;
-/// Nothing was heard from the peer for at least the idle threshold, and what is in flight was sent only once: the
+/// Nothing was received from the peer for at least the idle threshold, and no segment in flight was retransmitted: the
 /// silence is idleness, not a path that lost segments.
 pub const SILENT: u32 = 1 << 15;
 /// A process here had closed the connection before.
 pub const CLOSED_HERE: u32 = 1 << 16;
 /// The connection had been idle for at least the keep-alive threshold before that close.
 pub const CLOSED_IDLE: u32 = 1 << 17;
-/// That close is at most the race window ago.
+/// The close is at most the race window ago.
 pub const CLOSED_RECENTLY: u32 = 1 << 18;
 /// A tombstone of the connection (of the listener, for a SYN) was found.
 pub const TOMBSTONE: u32 = 1 << 19;
-/// The connection that the tombstone remembers ended by a reset, not by FINs.
+/// The connection of the tombstone ended by a reset, not by FINs.
 pub const ENDED_BY_RESET: u32 = 1 << 20;
-/// An MPTCP subflow.
+/// The socket is an MPTCP subflow.
 pub const MPTCP: u32 = 1 << 21;
 /// The executing task belongs to the owner.
 pub const OWNER_RUNNING: u32 = 1 << 22;

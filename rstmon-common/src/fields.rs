@@ -1,22 +1,26 @@
-//! The kernel fields that the kernel half reads: one list, from which the kernel half derives its offset
-//! constants and the user half the look-ups in the running kernel's BTF.
-//!
-//! Each line: the constant's name, its width, the structure and the (dotted) member. Widths are checked
-//! against BTF: a field of another size is absent, never misread. `sock_common`, `sock`, `inet_sock`,
-//! `inet_connection_sock` and `tcp_sock` begin at the same address. Names are stable from Linux 5.10 to
-//! 7.3, offsets are not.
+//! The kernel fields that the kernel half reads, and the numbers of evidence that a record carries. A new number of
+//! evidence starts here, with a line in each of the two lists.
 
-/// Hands the list to the macro named `$apply`.
+use crate::limits::{ABSENT_U32, ABSENT_U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Hands the list of kernel fields to the macro named `$apply`. The kernel half derives its offset constants from it,
+/// the user half the look-ups in the running kernel's BTF.
+///
+/// Each line: the constant's name, its width, the structure, the (dotted) member, and `required` where rstmon cannot
+/// work without the field: sockets, their state and their ends. Widths are checked against BTF: a field of another size
+/// is absent, never misread. `sock_common`, `sock`, `inet_sock`, `inet_connection_sock` and `tcp_sock` begin at the
+/// same address. Names are stable from Linux 5.10 to 7.3, offsets are not.
 #[macro_export]
 macro_rules! kernel_fields {
     ($apply:ident) => {
         $apply! {
-            SKC_FAMILY: u16 = "sock_common", "skc_family";
-            SKC_STATE: u8 = "sock_common", "skc_state";
+            SKC_FAMILY: u16 = "sock_common", "skc_family", required;
+            SKC_STATE: u8 = "sock_common", "skc_state", required;
             SKC_NUM: u16 = "sock_common", "skc_num";
-            SKC_DPORT: u16 = "sock_common", "skc_dport";
-            SKC_DADDR: u32 = "sock_common", "skc_daddr";
-            SKC_RCV_SADDR: u32 = "sock_common", "skc_rcv_saddr";
+            SKC_DPORT: u16 = "sock_common", "skc_dport", required;
+            SKC_DADDR: u32 = "sock_common", "skc_daddr", required;
+            SKC_RCV_SADDR: u32 = "sock_common", "skc_rcv_saddr", required;
             SKC_V6_DADDR: [u8; 16] = "sock_common", "skc_v6_daddr";
             SKC_V6_RCV_SADDR: [u8; 16] = "sock_common", "skc_v6_rcv_saddr";
             SKC_NET: u64 = "sock_common", "skc_net.net";
@@ -31,7 +35,7 @@ macro_rules! kernel_fields {
             SK_SOCKET: u64 = "sock", "sk_socket";
             SK_UID: u32 = "sock", "sk_uid";
             SK_CGROUP: u64 = "sock", "sk_cgrp_data.cgroup";
-            INET_SPORT: u16 = "inet_sock", "inet_sport";
+            INET_SPORT: u16 = "inet_sock", "inet_sport", required;
             ICSK_RETRANSMITS: u8 = "inet_connection_sock", "icsk_retransmits";
             ICSK_PROBES_OUT: u8 = "inet_connection_sock", "icsk_probes_out";
             ICSK_LRCVTIME: u32 = "inet_connection_sock", "icsk_ack.lrcvtime";
@@ -78,4 +82,65 @@ macro_rules! kernel_fields {
             FILE_SOCKET_SK: u64 = "socket", "sk";
         }
     };
+}
+
+macro_rules! evidence_record {
+    ($($(#[$doc:meta])* $name:ident: $ty:ty = $unknown:expr;)*) => {
+        /// The numbers of evidence of one reset.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+        pub struct EvidenceRecord {
+            $($(#[$doc])* pub $name: $ty,)*
+        }
+
+        impl EvidenceRecord {
+            /// Evidence of which nothing is known yet.
+            pub const UNKNOWN: Self = Self { $($name: $unknown,)* };
+        }
+    };
+}
+// Each line: the field, its type, and its value where it is not known. Widest first, so that there is no padding.
+evidence_record! {
+    /// When the handshake completed, `CLOCK_BOOTTIME` nanoseconds; 0 = unknown.
+    established_ns: u64 = 0;
+    /// When a process here had closed the connection, `CLOCK_BOOTTIME` nanoseconds; 0 = it had not.
+    closed_ns: u64 = 0;
+    /// Payload bytes sent, retransmissions included (`bytes_sent`).
+    bytes_sent: u64 = ABSENT_U64;
+    /// Payload bytes received in order.
+    bytes_received: u64 = ABSENT_U64;
+    /// Milliseconds since the last data segment was sent.
+    send_idle_ms: u32 = ABSENT_U32;
+    /// Milliseconds since the last data segment was received.
+    receive_idle_ms: u32 = ABSENT_U32;
+    /// Milliseconds since anything (data or ACK) was received from the peer.
+    silent_ms: u32 = ABSENT_U32;
+    /// Milliseconds without a byte in either direction before the connection was closed here.
+    idle_before_close_ms: u32 = ABSENT_U32;
+    /// Bytes received and not read.
+    unread_bytes: u32 = ABSENT_U32;
+    /// Bytes written and not sent.
+    unsent_bytes: u32 = ABSENT_U32;
+    /// Bytes sent and not acknowledged.
+    unacked_bytes: u32 = ABSENT_U32;
+    /// Bytes written after the peer's FIN.
+    after_fin_bytes: u32 = ABSENT_U32;
+    /// Payload bytes of the segment that is answered.
+    segment_bytes: u32 = ABSENT_U32;
+    /// Connections in the listener's accept queue.
+    backlog: u32 = ABSENT_U32;
+    /// Limit of the accept queue, in connections.
+    backlog_limit: u32 = ABSENT_U32;
+    /// Smoothed round-trip time in microseconds.
+    rtt_us: u32 = ABSENT_U32;
+    /// Segments retransmitted over the connection's life.
+    retransmits: u32 = ABSENT_U32;
+    /// Which end of the connection the socket is: one of [`crate::key::role`].
+    role: u8 = 0;
+    /// Signal that ends the owner; 0 = none.
+    exit_signal: u8 = 0;
+    /// Unanswered keep-alive or window probes.
+    probes: u8 = 0;
+    /// Always zero; keeps the record free of padding.
+    zero: u8 = 0;
 }

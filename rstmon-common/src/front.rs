@@ -1,59 +1,60 @@
-//! What is counted without a hash: a table a CPU in front of the hashes, where most resets find their slot at once.
+//! The front table: one table for each CPU in front of the count hashes, in which most resets are counted without a
+//! look-up in the hash.
 //!
-//! A key has one place in it, and whoever comes there first keeps it until the generation is emptied; another key of the
-//! same place is counted in the hash. A place is marked as being taken before its key is written and as taken after, so
-//! that neither an interrupt nor the reader takes half a key for a whole one.
+//! A key has one slot in it. The first key that comes to a slot keeps it until the generation is emptied; another key
+//! of the same slot is counted in the hash. A slot is marked [`BUSY`] before its key is written and [`TAKEN`]
+//! afterwards, so that neither an interrupt nor the reader uses a key that is written only in part.
 
 use crate::{CountKey, CountSlot};
 
-/// Places for keys, a power of two.
+/// Slots for keys in a generation, a power of two.
 pub const KEYS: usize = 128;
-/// Places for network namespaces, a power of two.
+/// Slots for network namespaces, a power of two.
 pub const NAMESPACES: usize = 64;
-/// Words of a key.
+/// Length of a key in 64-bit words.
 pub const WORDS: usize = size_of::<CountKey>() / size_of::<u64>();
-/// The last word of a key, the upper half of which is zero in every key (`CountKey::zero`): there is room for the mark.
+/// Index of a key's last word. Its upper half is zero in every key (`CountKey::zero`), so it has room for the mark.
 pub const LAST: usize = WORDS - 1;
-/// Mark of a place that has a key.
+/// Mark of a slot that has a key.
 pub const TAKEN: u64 = 1 << 32;
-/// Mark of a place that is being taken. A cookie is never this one.
+/// Mark of a slot that is being taken. No cookie of a namespace has this value.
 pub const BUSY: u64 = 2 << 32;
 
-/// A key's place: one cache line.
+/// The slot of a key: one cache line.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
-    /// The key by words, with the mark in the last; that one is 0 where the place is free.
+pub struct KeySlot {
+    /// The key in words, with the mark in the last one, which is 0 where the slot is free.
     pub key: [u64; WORDS],
-    /// Its count.
-    pub slot: CountSlot,
+    /// Count of the key.
+    pub count: CountSlot,
 }
 
-/// A network namespace's place.
+/// The slot of a network namespace.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sent {
-    /// Cookie of the namespace; 0 = free, [`BUSY`] = being taken or given up.
+pub struct NetnsSlot {
+    /// Cookie of the namespace; 0 = free, [`BUSY`] = given up and not free yet.
     pub cookie: u64,
-    /// Resets sent there.
+    /// Resets sent in the namespace.
     pub resets: u64,
 }
 
-/// One CPU's table.
+/// The front table of one CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct Front {
-    /// Counts, by generation.
-    pub keys: [[Place; KEYS]; 2],
+pub struct FrontTable {
+    /// Counts of resets, by generation.
+    pub keys: [[KeySlot; KEYS]; 2],
     /// Resets sent, by network namespace.
-    pub sent: [Sent; NAMESPACES],
+    pub sent: [NetnsSlot; NAMESPACES],
 }
 
-/// The place of a key. Every bit of it weighs.
+/// Index of a key's slot. Every bit of the key affects it.
 #[inline]
 #[must_use]
-pub fn place_of(key: &[u64; WORDS]) -> usize {
-    // Odd numbers without a pattern: each word moves the upper bits in a way of its own.
+pub fn slot_of(key: &[u64; WORDS]) -> usize {
+    // Odd numbers without a pattern: each word affects the upper bits differently.
     const WEIGHTS: [u64; WORDS] = [
         0x9e37_79b9_7f4a_7c15,
         0xc2b2_ae3d_27d4_eb4f,
@@ -65,15 +66,15 @@ pub fn place_of(key: &[u64; WORDS]) -> usize {
     for (word, weight) in key.iter().zip(WEIGHTS) {
         sum = sum.wrapping_add((word ^ word >> 32).wrapping_mul(weight));
     }
-    let place = (sum >> 32) as usize;
-    place & (KEYS - 1)
+    let slot = (sum >> 32) as usize;
+    slot & (KEYS - 1)
 }
 
-/// The place of a network namespace: cookies are handed out in turn.
+/// Index of a network namespace's slot: cookies are consecutive numbers.
 #[inline]
 #[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "a few bits")]
-pub fn place_of_namespace(cookie: u64) -> usize {
+#[expect(clippy::cast_possible_truncation, reason = "masked to a few bits")]
+pub fn slot_of_namespace(cookie: u64) -> usize {
     cookie as usize & (NAMESPACES - 1)
 }
 
@@ -90,9 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_a_cache_line() {
-        assert_eq!(size_of::<Place>(), 64);
-        assert_eq!(size_of::<Front>() % 64, 0);
+    fn a_slot_is_a_cache_line() {
+        assert_eq!(size_of::<KeySlot>(), 64);
+        assert_eq!(size_of::<FrontTable>() % 64, 0);
     }
 
     #[test]
@@ -104,8 +105,8 @@ mod tests {
 
     #[test]
     fn keys_that_differ_in_one_field_spread() {
-        let places =
-            |keys: Vec<CountKey>| keys.into_iter().map(|key| place_of(&words(key))).collect::<BTreeSet<_>>().len();
+        let slots =
+            |keys: Vec<CountKey>| keys.into_iter().map(|key| slot_of(&words(key))).collect::<BTreeSet<_>>().len();
         let ports = (0..64).map(|port| CountKey { service_port: 8000 + port, ..CountKey::default() }).collect();
         let cgroups = (0..64).map(|cgroup| CountKey { cgroup: 4000 + cgroup, ..CountKey::default() }).collect();
         let reasons = (0..64).map(|reason| CountKey { reason, ..CountKey::default() }).collect();
@@ -114,8 +115,8 @@ mod tests {
         for (name, keys, least) in
             [("ports", ports, 40), ("cgroups", cgroups, 40), ("reasons", reasons, 40), ("evidence", evidence, 15)]
         {
-            let found = places(keys);
-            assert!(found >= least, "{name}: {found} places");
+            let found = slots(keys);
+            assert!(found >= least, "{name}: {found} slots");
         }
     }
 }

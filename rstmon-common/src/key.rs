@@ -2,9 +2,9 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What a reset is counted under: small, closed, and enough to decide its cause.
+/// The key that a reset is counted under: small, of closed sets of values, and enough to decide its cause.
 ///
-/// The cause is a pure function of this key, hence causes are exact counters.
+/// The cause is a pure function of this key, so the counts by cause are exact.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct CountKey {
@@ -37,7 +37,7 @@ pub struct CountKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct CountSlot {
-    /// Resets counted.
+    /// Resets counted under the key.
     pub hits: u64,
     /// Start of the current rate-limit window, in jiffies.
     pub window: u32,
@@ -51,11 +51,11 @@ pub mod direction {
     pub const SENT: u8 = 0;
     /// The kernel accepted a RST.
     pub const RECEIVED: u8 = 1;
-    /// How many directions there are.
+    /// Number of directions.
     pub const COUNT: u32 = 2;
 }
 
-/// Values of [`CountKey::socket`]: what the kernel had at the hook.
+/// Values of [`CountKey::socket`]: the kind of socket that the hook got.
 pub mod socket {
     /// No socket at all.
     pub const NONE: u8 = 0;
@@ -67,7 +67,7 @@ pub mod socket {
     pub const REQUEST: u8 = 3;
 }
 
-/// Values of [`CountKey::provenance`]: how the owner is known.
+/// Values of [`CountKey::provenance`]: where the owner is known from.
 pub mod provenance {
     /// No owner is known.
     pub const NONE: u8 = 0;
@@ -83,46 +83,46 @@ pub mod provenance {
     pub const INHERITED: u8 = 5;
     /// Found by the iterator when rstmon started.
     pub const BACKFILLED: u8 = 6;
-    /// Remembered from a socket that had closed.
+    /// From the tombstone of a socket that had closed.
     pub const TOMBSTONE: u8 = 7;
 }
 
-/// Values of [`crate::Note::role`]: which end of the connection this socket is.
+/// Values of [`crate::SocketNote::role`]: which end of the connection this socket is.
 pub mod role {
-    /// Unknown (opened before rstmon started, and not told by the socket).
+    /// Unknown (opened before rstmon started, and the socket's fields do not show it).
     pub const UNKNOWN: u8 = 0;
     /// `connect()` was called: the service port is the remote one.
     pub const OPENED: u8 = 1;
-    /// A listener.
+    /// A listening socket.
     pub const LISTENER: u8 = 2;
-    /// Came out of a listener: the service port is the local one.
+    /// Accepted from a listener: the service port is the local one.
     pub const ACCEPTED: u8 = 3;
 }
 
 /// TCP states as the kernel numbers them (`include/net/tcp_states.h`; stable UAPI numbers).
 pub mod state {
-    /// `TCP_ESTABLISHED`
+    /// The kernel's `TCP_ESTABLISHED`.
     pub const ESTABLISHED: u8 = 1;
-    /// `TCP_SYN_SENT`
+    /// The kernel's `TCP_SYN_SENT`.
     pub const SYN_SENT: u8 = 2;
-    /// `TCP_SYN_RECV`
+    /// The kernel's `TCP_SYN_RECV`.
     pub const SYN_RECV: u8 = 3;
-    /// `TCP_FIN_WAIT1`
+    /// The kernel's `TCP_FIN_WAIT1`.
     pub const FIN_WAIT1: u8 = 4;
-    /// `TCP_FIN_WAIT2`
+    /// The kernel's `TCP_FIN_WAIT2`.
     pub const FIN_WAIT2: u8 = 5;
-    /// `TCP_TIME_WAIT`
+    /// The kernel's `TCP_TIME_WAIT`.
     pub const TIME_WAIT: u8 = 6;
-    /// `TCP_CLOSE`
+    /// The kernel's `TCP_CLOSE`.
     pub const CLOSE: u8 = 7;
-    /// `TCP_CLOSE_WAIT`
+    /// The kernel's `TCP_CLOSE_WAIT`.
     pub const CLOSE_WAIT: u8 = 8;
-    /// `TCP_LAST_ACK`
+    /// The kernel's `TCP_LAST_ACK`.
     pub const LAST_ACK: u8 = 9;
-    /// `TCP_LISTEN`
+    /// The kernel's `TCP_LISTEN`.
     pub const LISTEN: u8 = 10;
-    /// `TCP_CLOSING`
+    /// The kernel's `TCP_CLOSING`.
     pub const CLOSING: u8 = 11;
-    /// `TCP_NEW_SYN_RECV`
+    /// The kernel's `TCP_NEW_SYN_RECV`.
     pub const NEW_SYN_RECV: u8 = 12;
 }

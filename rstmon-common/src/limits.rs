@@ -10,7 +10,7 @@ pub const ABSENT_OFFSET: u32 = u32::MAX;
 /// Marks a cgroup id as one of a v1 hierarchy; ids of different hierarchies may collide otherwise.
 pub const CGROUP_V1_FLAG: u64 = 1 << 63;
 
-/// Slots a direction has in the overflow array: reasons are below this (25 in Linux 6.18).
+/// Slots of a direction in the overflow array: reasons are below this (25 in Linux 6.18).
 pub const REASONS: u32 = 64;
 /// The reason of a kernel that passes none (before 6.10), and of any number out of range.
 pub const REASON_UNSUPPORTED: u8 = 63;
@@ -25,14 +25,14 @@ pub mod lost {
     pub const COUNT_OVERFLOW: u32 = 2;
     /// A sent reset found no room in the counts by network namespace, or its namespace is not known.
     pub const NETNS_TALLY: u32 = 3;
-    /// How many there are.
+    /// Number of causes of loss.
     pub const COUNT: u32 = 4;
 }
 
-/// Network namespaces whose sent resets are counted apart, for reconciliation with the kernel's own counters.
+/// Network namespaces whose sent resets are counted separately, for reconciliation with the kernel's own counters.
 pub const NETNS_ENTRIES: u32 = 1024;
 
-/// Slots of undecided received resets a CPU has: one for softirq, one for a socket that a process holds.
+/// Slots for undecided received resets on each CPU: one for softirq, one for a socket that a process has locked.
 pub const PENDING_SLOTS: u32 = 2;
 /// How old an undecided received reset must be before user space may settle it, in nanoseconds.
 pub const PENDING_SETTLE_NS: u64 = 10_000_000;

@@ -1,12 +1,12 @@
-//! What the kernel half remembers: of a live socket (note) and of a closed one (tombstone).
+//! What the kernel half stores of a live socket (note) and of a closed one (tombstone).
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// A process, by its thread-group leader.
+/// A process, identified by its thread-group leader.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct Owner {
-    /// Start of the leader, `CLOCK_BOOTTIME` nanoseconds; tells a recycled pid from the original.
+pub struct OwnerRecord {
+    /// Start of the leader, `CLOCK_BOOTTIME` nanoseconds; distinguishes a recycled pid from the original.
     pub start_ns: u64,
     /// Cgroup, as in [`crate::CountKey::cgroup`].
     pub cgroup: u64,
@@ -14,22 +14,22 @@ pub struct Owner {
     pub comm: [u8; 16],
     /// Thread-group id in the initial pid namespace; 0 = no owner known.
     pub tgid: u32,
-    /// Always zero.
+    /// Always zero; keeps the record free of padding.
     pub zero: u32,
 }
 
-/// Who owns a socket and what became of it: in its socket-local storage, or in an [`Opened`]. Children of a listener start
-/// with a copy.
+/// The owner and the history of a socket, stored in its socket-local storage or in an [`OpenedNote`]. Children of a
+/// listener start with a copy.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct Note {
-    /// Who owns it.
-    pub owner: Owner,
+pub struct SocketNote {
+    /// The process that owns the socket.
+    pub owner: OwnerRecord,
     /// When the handshake completed, `CLOCK_BOOTTIME` nanoseconds; 0 = not seen.
     pub established_ns: u64,
-    /// When a process here closed it or shut it down for sending; 0 = not (seen).
+    /// When a process here closed it or shut it down for sending, `CLOCK_BOOTTIME` nanoseconds; 0 = not seen.
     pub closed_ns: u64,
-    /// Time without a byte in either direction before that, in milliseconds.
+    /// Time without a byte in either direction before that close, in milliseconds.
     pub idle_before_close_ms: u32,
     /// `write_seq` when the peer's FIN arrived; valid with [`FIN_SEEN`].
     pub fin_write_seq: u32,
@@ -41,37 +41,37 @@ pub struct Note {
     pub state: u8,
     /// [`FIN_SEEN`] or 0.
     pub flags: u8,
-    /// Always zero.
+    /// Always zero; keeps the record free of padding.
     pub zero: u32,
 }
 
-/// Bit of [`Note::flags`]: the peer's FIN has arrived.
+/// Bit of [`SocketNote::flags`]: the peer's FIN has arrived.
 pub const FIN_SEEN: u8 = 1;
 
-/// A place for the note of a connection that was opened here.
+/// A slot for the note of a connection that was opened here.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Opened {
-    /// Cookie of its socket, and marks; 0 = the place is free.
+pub struct OpenedNote {
+    /// Cookie of the socket, and marks; 0 = the slot is free.
     pub word: u64,
-    /// When it was closed, in jiffies: valid where it is marked as closed.
+    /// When the connection was closed, in jiffies: valid where the slot is marked as closed.
     pub closed_jiffies: u32,
-    /// Always zero.
+    /// Always zero; keeps the record free of padding.
     pub zero: u32,
-    /// The note.
-    pub note: Note,
+    /// Note of the socket with that cookie.
+    pub note: SocketNote,
 }
 
-/// A connection's addresses, seen from this host, and the key of a tombstone.
+/// A connection's addresses, with this host's end as the local one, and the key of a tombstone.
 ///
-/// The tombstone of a listener has only the network namespace and the local port. Aligned so that the kernel half moves
-/// it by words.
+/// The tombstone of a listener has only the network namespace and the local port. Aligned so that the kernel half
+/// copies it in words.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Tuple {
     /// Local address in network order; IPv4 as `::ffff:a.b.c.d`.
     pub local: [u8; 16],
-    /// Remote address, likewise.
+    /// Remote address, in the same form.
     pub remote: [u8; 16],
     /// Inode of the network namespace; 0 = unknown.
     pub netns: u32,
@@ -81,19 +81,19 @@ pub struct Tuple {
     pub remote_port: u16,
 }
 
-/// What is remembered of a connection (or listener) after its socket closed.
+/// What is stored of a connection (or listener) after its socket closed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Tombstone {
-    /// Who owned it; who closed it, if a process here did.
-    pub owner: Owner,
-    /// When it was closed here (when it ended, if it was not closed), `CLOCK_BOOTTIME` nanoseconds.
+    /// The process that owned it; the process that closed it, if a process here did.
+    pub owner: OwnerRecord,
+    /// When it was closed here, or when it ended if it was not closed here; `CLOCK_BOOTTIME` nanoseconds.
     pub closed_ns: u64,
-    /// When the handshake completed; 0 = not seen.
+    /// When the handshake completed, `CLOCK_BOOTTIME` nanoseconds; 0 = not seen.
     pub established_ns: u64,
     /// Payload bytes sent; [`crate::limits::ABSENT_U64`] = unknown.
     pub bytes_sent: u64,
-    /// Payload bytes received; likewise.
+    /// Payload bytes received; [`crate::limits::ABSENT_U64`] = unknown.
     pub bytes_received: u64,
     /// Time without a byte before the close, in milliseconds; [`crate::limits::ABSENT_U32`] = unknown.
     pub idle_before_close_ms: u32,
@@ -101,19 +101,19 @@ pub struct Tombstone {
     pub role: u8,
     /// The state it ended in: ESTABLISHED and `CLOSE_WAIT` mean a reset, LISTEN a listener.
     pub state: u8,
-    /// Always zero.
+    /// Always zero; keeps the record free of padding.
     pub zero: [u8; 2],
 }
 
-/// A tombstone with the connection it is of: two cache lines.
+/// A slot of the ring of tombstones: the connection and its tombstone, in two cache lines.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Grave {
-    /// Its number and, in the upper half, that of the one of the same hash before it; 0 = none.
+pub struct TombstoneSlot {
+    /// The tombstone's number and, in the upper half, the number of the tombstone of the same hash before it; 0 = none.
     pub word: u64,
-    /// The connection's ends.
+    /// Both ends of the connection.
     pub tuple: Tuple,
-    /// What is remembered.
+    /// Owner, times and bytes of the connection.
     pub tombstone: Tombstone,
 }
-const _: () = assert!(size_of::<Grave>() == 128);
+const _: () = assert!(size_of::<TombstoneSlot>() == 128);

@@ -1,5 +1,5 @@
 //! `inet_accept`: which process accepted the connection. Needs a trampoline: attached where the kernel allows it
-//! (not under lockdown), otherwise `used` stands in.
+//! (not under lockdown); otherwise `used` replaces it.
 //!
 //! Prototype: `int inet_accept(struct socket *sock, struct socket *newsock, ...)`, stable in its first two
 //! arguments (`net/ipv4/af_inet.c`). On failure `newsock->sk` is NULL.
@@ -7,12 +7,12 @@
 use crate::{
     layout::{FILE_SOCKET_SK, field},
     note,
-    task::Task,
+    task::KernelTask,
 };
 use aya_ebpf::{macros::fexit, programs::FExitContext};
 use rstmon_common::key::{provenance, role};
 
-/// Makes the accepting process the owner.
+/// Stores the accepting process as the owner in the socket's note.
 #[fexit(function = "inet_accept")]
 pub fn inet_accept(ctx: FExitContext) -> i32 {
     let socket: *const u8 = ctx.arg(1);
@@ -21,7 +21,7 @@ pub fn inet_accept(ctx: FExitContext) -> i32 {
     let Some(note) = note::find_or_create(sk as *const u8) else { return 0 };
     // SAFETY: the note of a socket that was just accepted.
     unsafe {
-        Task::current().describe_current(&raw mut (*note).owner);
+        KernelTask::current().describe_current(&raw mut (*note).owner);
         (*note).provenance = provenance::ACCEPTED;
         (*note).role = role::ACCEPTED;
     }

@@ -1,7 +1,8 @@
-//! Atomic operations on map values. A softirq may interrupt a process that counts on the same CPU, and plain
+//! Atomic operations on map values. A softirq may interrupt a process that counts on the same CPU, and a plain
 //! read-modify-write would lose one of the two counts.
 //!
-//! `core::sync::atomic` has no read-modify-write on BPF targets, hence the instructions themselves (ISA v3, 5.12 on).
+//! `core::sync::atomic` has no read-modify-write on BPF targets, so this module uses the instructions themselves (ISA
+//! v3, 5.12 on).
 
 /// Adds one to a counter.
 ///
@@ -21,17 +22,17 @@ pub unsafe fn add_one(counter: *mut u64) {
     }
 }
 
-/// Takes one off a number and returns what it was before. A full barrier.
+/// Subtracts one from a number and returns its value before. A full barrier.
 ///
 /// # Safety
 /// `number` must be a live, 8-byte aligned map value.
 #[inline(always)]
 pub unsafe fn take_one(number: *mut i64) -> i64 {
-    // SAFETY: by the caller's promise. A number below zero has the same bits as the one that wraps around to it.
+    // SAFETY: by the caller's promise. Adding `u64::MAX` is subtracting one in two's complement.
     unsafe { add(number.cast(), u64::MAX) }.cast_signed()
 }
 
-/// Puts 0 into a word and returns what it held.
+/// Stores 0 in a word and returns its value before.
 ///
 /// # Safety
 /// `word` must be a live, 8-byte aligned map value.
@@ -41,7 +42,7 @@ pub unsafe fn take(word: *mut u64) -> u64 {
     unsafe { swap(word, 0) }
 }
 
-/// Puts a value into a word and returns what it held. A full barrier.
+/// Stores a value in a word and returns its value before. A full barrier.
 ///
 /// # Safety
 /// `word` must be a live, 8-byte aligned map value.
@@ -61,7 +62,7 @@ pub unsafe fn swap(word: *mut u64, value: u64) -> u64 {
     }
 }
 
-/// Puts a value into a word that is 0; tells whether it was.
+/// Stores a value in a word if the word is 0. Returns whether it was.
 ///
 /// # Safety
 /// `word` must be a live, 8-byte aligned map value.
@@ -71,7 +72,7 @@ pub unsafe fn claim(word: *mut u64, value: u64) -> bool {
     unsafe { replace(word, 0, value) }
 }
 
-/// Puts a value into a word that is `held`; tells whether it was. A full barrier if so.
+/// Stores a value in a word if the word is `held`. Returns whether it was. A full barrier if so.
 ///
 /// # Safety
 /// `word` must be a live, 8-byte aligned map value.
@@ -95,8 +96,8 @@ pub unsafe fn replace(word: *mut u64, held: u64, value: u64) -> bool {
     }
 }
 
-/// A full barrier: what was read before is not read again after. `own` is any number that only this CPU writes to, so that
-/// no other waits for it.
+/// A full barrier between the reads before and the reads after. `own` is any number that only this CPU writes to, so
+/// that no CPU waits for another.
 ///
 /// # Safety
 /// `own` must be a live, 8-byte aligned map value.
@@ -106,7 +107,7 @@ pub unsafe fn fence(own: *mut u64) {
     unsafe { add(own, 0) };
 }
 
-/// Adds to a number and returns what it was before. A full barrier.
+/// Adds to a number and returns its value before. A full barrier.
 ///
 /// # Safety
 /// `number` must be a live, 8-byte aligned map value.

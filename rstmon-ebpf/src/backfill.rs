@@ -1,13 +1,13 @@
-//! Iterator over every open file, run once at start: sockets opened before have owners too.
+//! Iterator over every open file, run once at the start: finds the owners of sockets that were opened before.
 //!
-//! Context `struct bpf_iter__task_file { meta, task, fd, file }` (`kernel/bpf/task_iter.c`, 5.8 on). A file that
-//! several processes share goes to the first of them, lowest pid first.
+//! Context `struct bpf_iter__task_file { meta, task, fd, file }` (`kernel/bpf/task_iter.c`, 5.8 on). The owner of a
+//! file that several processes share is the one with the lowest pid.
 
 use crate::{
     layout::{FILE_SOCKET_SK, field},
     listeners, note,
     sock::Sock,
-    task::Task,
+    task::KernelTask,
 };
 use aya_ebpf::helpers::generated::bpf_sock_from_file;
 use core::ffi::c_void;
@@ -19,11 +19,11 @@ use rstmon_common::{
 const CTX_TASK: usize = 8;
 const CTX_FILE: usize = 24;
 
-/// Notes the owner of one file's socket.
+/// Stores the owner of one file's socket in the socket's note.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
 pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
-    // SAFETY: the iterator's context holds these pointers at these places; both are NULL at the end.
+    // SAFETY: the iterator's context holds these pointers at these offsets; both are NULL at the end.
     let (task, file) = unsafe {
         (
             core::ptr::read_volatile(ctx.byte_add(CTX_TASK).cast::<*const u8>()),
@@ -33,7 +33,7 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
     if task.is_null() || file.is_null() {
         return 0;
     }
-    // SAFETY: `file` is a typed pointer; the helper returns NULL for what is no socket.
+    // SAFETY: `file` is a typed pointer; the helper returns NULL for a file that is no socket.
     let socket = unsafe { bpf_sock_from_file(file.cast_mut().cast()) }.cast::<u8>().cast_const();
     if socket.is_null() {
         return 0;
@@ -41,7 +41,7 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
     // SAFETY: typed pointers, checked above.
     let (sock, task) = unsafe {
         let sk = field::<u64>(socket, &FILE_SOCKET_SK).unwrap_or(0) as *const u8;
-        (Sock::from_btf(sk), Task::from_btf(task))
+        (Sock::from_btf(sk), KernelTask::from_btf(task))
     };
     let Some(tcp) = sock.tcp() else { return 0 };
     let Some(note) = note::find_or_create(sock.as_ptr()) else { return 0 };
@@ -56,7 +56,7 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
             (*note).role = role::LISTENER;
             listeners::add(&note::listener_key(tcp.netns(), tcp.local_port()));
         } else if sock.state != state::CLOSE {
-            // Once the connection is gone, its tombstone needs it.
+            // The connection's tombstone will need it.
             (*note).role = tcp.end();
         }
         if sock.state == state::CLOSE_WAIT {

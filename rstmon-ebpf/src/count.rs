@@ -1,4 +1,4 @@
-//! The counting path: one slot a key, exact under any load.
+//! The counting path: one slot for each key, exact under any load.
 
 use crate::{
     atomic, front,
@@ -12,8 +12,8 @@ use rstmon_common::{
 
 const BPF_NOEXIST: u64 = 1;
 
-/// Counts one reset, at `now` in jiffies: finer time is not worth a look at the clock. Returns whether its event may be
-/// offered: the rate limit of its key allows it.
+/// Counts one reset, at `now` in jiffies: reading a finer clock would cost more than the rate limit needs. Returns
+/// whether the rate limit of the key allows an event.
 #[inline(never)]
 pub fn reset(key: &CountKey, now: u32) -> bool {
     let Some(slot) = slot(key) else { return false };
@@ -24,12 +24,12 @@ pub fn reset(key: &CountKey, now: u32) -> bool {
     }
 }
 
-/// The slot of a key on this CPU: in the front table, else in the hash of the generation that counts or, where that is
+/// The slot of a key on this CPU: in the front table, else in the hash of the current generation or, where the hash is
 /// full, an overflow slot.
 #[inline(always)]
 fn slot(key: &CountKey) -> Option<*mut CountSlot> {
     let generation = GENERATION.get(0).copied().unwrap_or(1);
-    if let Some(slot) = front::slot(key, generation) {
+    if let Some(slot) = front::count_of(key, generation) {
         return Some(slot);
     }
     let map = if generation == 0 { &COUNTS_0 } else { &COUNTS_1 };
@@ -37,7 +37,7 @@ fn slot(key: &CountKey) -> Option<*mut CountSlot> {
         return Some(slot);
     }
     // Another CPU may insert the same key first (EEXIST): either way it is there afterwards, unless the map is full
-    // or its bucket is locked by what this program interrupted (EBUSY).
+    // or the program that this one interrupted has locked its bucket (EBUSY).
     let _ = map.insert(key, CountSlot { hits: 0, window: 0, offered: 0 }, BPF_NOEXIST);
     if let Some(slot) = map.get_ptr_mut(key) {
         return Some(slot);
@@ -46,7 +46,8 @@ fn slot(key: &CountKey) -> Option<*mut CountSlot> {
     OVERFLOW.get_ptr_mut(u32::from(key.direction & 1) * REASONS + (u32::from(key.reason) & (REASONS - 1)))
 }
 
-/// Takes part in a window of one second; the limit holds for each key and CPU.
+/// Adds an event to the current window of one second. Returns whether the window is within the limit, which holds for
+/// each key on each CPU.
 ///
 /// # Safety
 /// `slot` must be a live map value.

@@ -1,19 +1,21 @@
 //! The event path: a reset with all its evidence, offered to the ring buffer.
 //!
-//! A record is put together in the ring itself, and only when its rate limit has let it through. Waking the reader costs
-//! more than all the rest of a reset (an interrupt to this CPU, a task to another), so the reader says for how many
-//! events it need not be woken: one when it sleeps, what fills part of the ring when it comes back by itself in a moment.
-//! The event that takes the last of them wakes it; `probe::ring` has the other half and the reason why none is forgotten.
+//! A record is put together in the ring itself, and only when the rate limit of its key allows it. Waking the reader
+//! costs more than all the rest of a reset (an interrupt on this CPU, a task on another), so the reader stores in
+//! [`UNTIL_WAKE`] how many events may come before it must be woken: 1 when it sleeps until it is woken, the number that
+//! fills a quarter of the ring when it sleeps for a moment only. The event that takes the last of them wakes the
+//! reader; `probe::wakeup` in user space has the reader's half and explains why no event is overlooked.
 
 use crate::{
     atomic, count,
+    layout::{ICSK_PROBES_OUT, SK_UID, TCP_SRTT_US, TCP_TOTAL_RETRANS},
     maps::{EVENTS, UNTIL_WAKE, Work},
-    reset::{Reset, now_ns, outstanding},
-    sock::jiffies_to_ms,
+    reset::{ResetBuilder, now_ns, outstanding},
+    sock::{Tcp, jiffies_to_ms},
 };
 use aya_ebpf::helpers::generated::{bpf_ringbuf_reserve, bpf_ringbuf_submit};
 use rstmon_common::{
-    Nudge, ResetRecord,
+    EvidenceRecord, Nudge, ResetRecord,
     key::state,
     limits::{ABSENT_U32, lost},
 };
@@ -22,9 +24,10 @@ use rstmon_common::{
 const BPF_RB_NO_WAKEUP: u64 = 1;
 const BPF_RB_FORCE_WAKEUP: u64 = 2;
 
-/// Puts together and offers the event of a reset that was counted; a full ring loses it, counted.
+/// Puts the event of a reset that was counted together in the ring. A full ring loses the event, and the loss is
+/// counted.
 #[inline(always)]
-pub fn offer(reset: &Reset) {
+pub fn offer(reset: &ResetBuilder) {
     let record = reserve::<ResetRecord>();
     if record.is_null() {
         return count::lose(lost::RING_FULL);
@@ -33,7 +36,7 @@ pub fn offer(reset: &Reset) {
     submit(record);
 }
 
-/// Offers a copy of a complete record.
+/// Copies a complete record into the ring. A full ring loses it, and the loss is counted.
 #[inline(always)]
 pub fn offer_copy(from: *const ResetRecord) {
     let record = reserve::<ResetRecord>();
@@ -45,7 +48,7 @@ pub fn offer_copy(from: *const ResetRecord) {
     submit(record);
 }
 
-/// Wakes the reader because a received reset waits on this CPU. A full ring wakes it anyway.
+/// Notifies the reader that a received reset waits on this CPU. A full ring wakes the reader without it.
 #[inline(always)]
 pub fn nudge(cpu: u32) {
     let nudge = reserve::<Nudge>();
@@ -56,7 +59,7 @@ pub fn nudge(cpu: u32) {
     }
 }
 
-/// Room in the ring; NULL where there is none.
+/// Reserves room in the ring; NULL where there is none.
 #[inline(always)]
 fn reserve<T>() -> *mut T {
     let ring = core::ptr::from_ref(&EVENTS).cast_mut().cast();
@@ -64,9 +67,10 @@ fn reserve<T>() -> *mut T {
     unsafe { bpf_ringbuf_reserve(ring, size_of::<T>() as u64, 0) }.cast()
 }
 
-/// Hands over what was written into room in the ring.
+/// Submits a record that was written into reserved room.
 ///
-/// The room is taken before the number is looked at, and the look is a full barrier: the reader sees one or the other.
+/// The room is reserved before [`UNTIL_WAKE`] is decremented, and the decrement is a full barrier: either the reader
+/// sees the reserved room, or this decrement sees that the reader is about to sleep.
 #[inline(always)]
 fn submit<T>(record: *mut T) {
     let mut flags = BPF_RB_NO_WAKEUP;
@@ -76,74 +80,120 @@ fn submit<T>(record: *mut T) {
             flags = BPF_RB_FORCE_WAKEUP;
         }
     }
-    // SAFETY: room from `reserve`, given back once.
+    // SAFETY: room from `reserve`, submitted once.
     unsafe { bpf_ringbuf_submit(record.cast(), flags) };
 }
 
-/// Writes the record of a reset whose key is complete: every byte of it.
+/// Writes every byte of the record of a reset whose key is complete.
+///
+/// The record is taken apart by reference, field by field: a field of which nothing is written does not compile.
 #[inline(never)]
-pub fn complete(reset: &Reset, record: *mut ResetRecord) {
+#[deny(unused_variables, reason = "a field that is not written would keep what the ring had there before")]
+pub fn complete(reset: &ResetBuilder, record: *mut ResetRecord) {
     let work: &Work = reset.work;
-    // SAFETY: room for a record, in the ring or a map value, which nobody else uses.
-    let r = unsafe { &mut *record };
-    r.key = work.key;
-    r.time_ns = now_ns();
-    r.owner_start_ns = work.start_ns;
-    r.established_ns = work.established_ns;
-    r.closed_ns = work.closed_ns;
-    r.idle_before_close_ms = work.idle_before_close_ms;
-    r.after_fin_bytes = work.after_fin_bytes;
-    r.segment_bytes = work.segment_bytes;
-    r.tgid = work.tgid;
-    [r.role, ..] = work.role.to_le_bytes();
-    [r.exit_signal, ..] = work.exit_signal.to_le_bytes();
-    r.bytes_sent = work.bytes_sent;
-    r.bytes_received = work.bytes_received;
-    r.uid = ABSENT_U32;
-    r.send_idle_ms = ABSENT_U32;
-    r.receive_idle_ms = ABSENT_U32;
-    r.silent_ms = ABSENT_U32;
-    r.unread_bytes = ABSENT_U32;
-    r.unsent_bytes = ABSENT_U32;
-    r.unacked_bytes = ABSENT_U32;
-    r.backlog = ABSENT_U32;
-    r.backlog_limit = ABSENT_U32;
-    r.rtt_us = ABSENT_U32;
-    r.retransmits = ABSENT_U32;
-    r.shutdown = 0;
-    r.probes = 0;
+    // SAFETY: room for a record, in the ring or a map value, to which nothing else has a reference.
+    let ResetRecord {
+        key,
+        time_ns,
+        owner_start_ns,
+        evidence,
+        local,
+        remote,
+        netns,
+        tgid,
+        uid,
+        local_port,
+        remote_port,
+    } = unsafe { &mut *record };
+    let EvidenceRecord {
+        established_ns,
+        closed_ns,
+        bytes_sent,
+        bytes_received,
+        send_idle_ms,
+        receive_idle_ms,
+        silent_ms,
+        idle_before_close_ms,
+        unread_bytes,
+        unsent_bytes,
+        unacked_bytes,
+        after_fin_bytes,
+        segment_bytes,
+        backlog,
+        backlog_limit,
+        rtt_us,
+        retransmits,
+        role,
+        exit_signal,
+        probes,
+        zero,
+    } = evidence;
+    *key = work.key;
+    *time_ns = now_ns();
+    *owner_start_ns = work.start_ns;
+    *established_ns = work.established_ns;
+    *closed_ns = work.closed_ns;
+    *idle_before_close_ms = work.idle_before_close_ms;
+    *after_fin_bytes = work.after_fin_bytes;
+    *segment_bytes = work.segment_bytes;
+    *tgid = work.tgid;
+    [*role, ..] = work.role.to_le_bytes();
+    [*exit_signal, ..] = work.exit_signal.to_le_bytes();
+    *bytes_sent = work.bytes_sent;
+    *bytes_received = work.bytes_received;
+    *uid = ABSENT_U32;
+    *send_idle_ms = ABSENT_U32;
+    *receive_idle_ms = ABSENT_U32;
+    *silent_ms = ABSENT_U32;
+    *unread_bytes = ABSENT_U32;
+    *unsent_bytes = ABSENT_U32;
+    *unacked_bytes = ABSENT_U32;
+    *backlog = ABSENT_U32;
+    *backlog_limit = ABSENT_U32;
+    *rtt_us = ABSENT_U32;
+    *retransmits = ABSENT_U32;
+    *probes = 0;
+    *zero = 0;
 
     let is_listener = reset.state() == state::LISTEN;
     let mut tuple = work.tuple;
     if let Some(tcp) = reset.tcp
-        && !reset.is_told_by_segment()
+        && !reset.has_ends_of_segment()
     {
         tcp.endpoints(&mut tuple);
     }
-    r.local = tuple.local;
-    r.remote = tuple.remote;
-    r.netns = tuple.netns;
-    r.local_port = tuple.local_port;
-    r.remote_port = tuple.remote_port;
+    *local = tuple.local;
+    *remote = tuple.remote;
+    *netns = tuple.netns;
+    *local_port = tuple.local_port;
+    *remote_port = tuple.remote_port;
 
     let Some(tcp) = reset.tcp else { return };
-    r.uid = tcp.uid();
+    *uid = tcp.get(&SK_UID).unwrap_or(ABSENT_U32);
     if is_listener {
-        r.backlog = tcp.backlog();
-        r.backlog_limit = tcp.backlog_limit();
+        *backlog = tcp.backlog();
+        *backlog_limit = tcp.backlog_limit();
         return;
     }
-    let (unsent, unacked) = outstanding(tcp, r.key.state);
-    r.bytes_sent = tcp.bytes_sent();
-    r.bytes_received = tcp.bytes_received();
-    r.unread_bytes = tcp.unread();
-    r.unsent_bytes = unsent;
-    r.unacked_bytes = unacked;
-    r.send_idle_ms = jiffies_to_ms(tcp.send_idle(reset.now));
-    r.receive_idle_ms = jiffies_to_ms(tcp.receive_idle(reset.now));
-    r.silent_ms = jiffies_to_ms(tcp.silence(reset.now));
-    r.rtt_us = tcp.rtt_us();
-    r.retransmits = tcp.retransmits();
-    r.probes = tcp.probes();
-    r.shutdown = tcp.shutdown();
+    let (unsent, unacked) = outstanding(tcp, key.state);
+    *bytes_sent = tcp.bytes_sent();
+    *bytes_received = tcp.bytes_received();
+    *unread_bytes = tcp.unread();
+    *unsent_bytes = unsent;
+    *unacked_bytes = unacked;
+    *send_idle_ms = jiffies_to_ms(tcp.send_idle(reset.now));
+    *receive_idle_ms = jiffies_to_ms(tcp.receive_idle(reset.now));
+    *silent_ms = jiffies_to_ms(tcp.silence(reset.now));
+    *rtt_us = rtt(tcp);
+    *retransmits = tcp.get(&TCP_TOTAL_RETRANS).unwrap_or(ABSENT_U32);
+    *probes = tcp.get(&ICSK_PROBES_OUT).unwrap_or(0);
+}
+
+/// Smoothed round-trip time in microseconds (`srtt_us` is eight times it).
+#[inline(always)]
+fn rtt(tcp: Tcp) -> u32 {
+    match tcp.get::<u32>(&TCP_SRTT_US) {
+        Some(eighth) if eighth != 0 => eighth >> 3,
+        _ => ABSENT_U32,
+    }
 }

@@ -1,13 +1,14 @@
-//! Where the kernel keeps its fields: offsets patched in at load, and the one way to read through them.
+//! The constants that user space patches in at load (offsets of kernel fields, settings), and the functions that read
+//! kernel fields.
 //!
-//! Offsets live in `.rodata`, which is frozen before the load: the verifier sees constants, checks each access
+//! The constants are in `.rodata`, which is frozen before the load: the verifier sees constants, checks each access
 //! against the kernel's own types, and removes the reads of fields that the kernel lacks.
 
 use aya_ebpf::Global;
 use rstmon_common::{kfunc::RDONLY_CAST, limits::ABSENT_OFFSET};
 
 macro_rules! offsets {
-    ($($name:ident: $ty:ty = $strukt:literal, $member:literal;)*) => {
+    ($($name:ident: $ty:ty = $strukt:literal, $member:literal $(, $need:ident)?;)*) => {
         $(
             #[doc = concat!("Offset of `", $strukt, ".", $member, "` in the running kernel.")]
             #[unsafe(no_mangle)]
@@ -17,42 +18,12 @@ macro_rules! offsets {
 }
 rstmon_common::kernel_fields!(offsets);
 
-/// Settings that user space patches in at load.
-macro_rules! settings {
+macro_rules! globals {
     ($($(#[$doc:meta])* $name:ident: $ty:ty = $default:expr;)*) => {
         $($(#[$doc])* #[unsafe(no_mangle)] pub static $name: Global<$ty> = Global::new($default);)*
     };
 }
-settings! {
-    /// 1 where `tcp_send_reset` passes a reason (6.10 on).
-    SEND_HAS_REASON: u32 = 0;
-    /// Jiffies a second has.
-    SECOND_JIFFIES: u32 = 250;
-    /// Nanoseconds a jiffy lasts.
-    JIFFY_NS: u32 = 4_000_000;
-    /// Silence that counts as idle, in jiffies.
-    IDLE_JIFFIES: u32 = u32::MAX;
-    /// Idle time before a close that makes a late segment a keep-alive race, in milliseconds.
-    KEEPALIVE_IDLE_MS: u32 = u32::MAX;
-    /// How long after a close a segment may have crossed it, in nanoseconds.
-    RACE_WINDOW_NS: u64 = 0;
-    /// Events a key may offer a second and CPU; 0 = unlimited.
-    RATE_PER_SECOND: u32 = 0;
-    /// 1 where tombstones are kept.
-    TOMBSTONES_ON: u32 = 0;
-    /// Tombstones of connections, less one.
-    TOMBSTONES_MASK: u32 = 0;
-    /// Cookie of the network namespace that rstmon is in; 0 = unknown.
-    HOST_NETNS_COOKIE: u64 = 0;
-    /// Type ids in the kernel's BTF, for [`Object`]: 0 where the kernel has no cast.
-    TASK_TYPE: u32 = 0;
-    /// `struct tcp_sock`.
-    TCP_TYPE: u32 = 0;
-    /// A structure of words and nothing else, at least as large as [`crate::skb::Headers`]: what a buffer is read as.
-    WORDS_TYPE: u32 = 0;
-    /// Index into `css_set.subsys` of the v1 hierarchy used where a task is in the v2 root; `ABSENT_OFFSET` = none.
-    CGROUP_V1_SUBSYS: u32 = ABSENT_OFFSET;
-}
+rstmon_common::settings!(globals);
 
 /// Reads a field of a kernel object by a direct load, which the verifier checks against the object's type.
 /// `None` when the kernel has no such field.
@@ -70,11 +41,11 @@ pub unsafe fn field<T: Copy>(base: *const u8, offset: &Global<u32>) -> Option<T>
     Some(unsafe { core::ptr::read_volatile(base.add(offset as usize).cast::<T>()) })
 }
 
-/// Reads a field through a pointer that the verifier does not know, by `bpf_probe_read_kernel`: some ten times the cost of
-/// a direct load. Also for a field that is itself a pointer and lies behind a *trusted* one (a hook's argument, a task):
-/// at a direct load of such a one the verifier searches all types of the kernel. Behind any other typed pointer
-/// (`bpf_skc_to_tcp_sock`, or what was loaded from there) it does not.
-/// `None` when the kernel has no such field; the default when the address cannot be read.
+/// Reads a field through a pointer whose type the verifier does not know, by `bpf_probe_read_kernel`: about ten times
+/// the cost of a direct load. Also used for a field that is itself a pointer and is read through a *trusted* one (a
+/// hook's argument, a task): at a direct load of such a field the verifier searches all types of the kernel. Through
+/// any other typed pointer (from `bpf_skc_to_tcp_sock`, or loaded from there) it does not. `None` when the kernel has
+/// no such field; the default when the address cannot be read.
 #[inline(always)]
 pub fn probe<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> Option<T> {
     let offset = offset.load();
@@ -84,66 +55,67 @@ pub fn probe<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> Option
     Some(probe_or_default(base.wrapping_add(offset as usize)))
 }
 
-/// A kernel object that pointers are followed from: by loads after a cast to its type (6.2 on), otherwise by calls of
-/// [`probe`]. A NULL on the way, or an address that cannot be read, yields 0 either way.
+/// A kernel object whose pointers are followed: by loads after a cast to its type (6.2 on), otherwise by calls of
+/// [`probe`]. A NULL on the way, or an address that cannot be read, yields 0 in both cases.
 #[derive(Clone, Copy)]
 pub struct Object(*const u8);
 
 impl Object {
-    /// What is at an address, taken for a structure of the type that `type_id` holds.
+    /// The object at an address, read as a structure of the type whose id is in `type_id`.
     #[inline(always)]
     pub fn at(address: *const u8, type_id: &Global<u32>) -> Self {
         Self(cast(address, type_id).unwrap_or(address))
     }
 
-    /// A field; `None` when the kernel has no such.
+    /// Reads a field; `None` when the kernel has no such field.
     #[inline(always)]
     pub fn get<T: Copy + Default>(self, offset: &Global<u32>) -> Option<T> {
-        // SAFETY: where there is a cast, the pointer is typed: by it, or because it was loaded from such a one.
+        // SAFETY: where the kernel has the cast, the pointer is typed: by the cast, or because it was loaded from a
+        // typed pointer.
         if can_cast() { unsafe { field(self.0, offset) } } else { probe(self.0, offset) }
     }
 
-    /// What a field points to.
+    /// The object that a field points to.
     #[inline(always)]
     pub fn follow(self, offset: &Global<u32>) -> Option<Self> {
         self.get::<u64>(offset).map(|address| Self(address as *const u8))
     }
 
-    /// What element `index` of an array of pointers points to; the array begins at `offset`.
+    /// The object that element `index` of an array of pointers points to; the array begins at `offset`.
     #[inline(always)]
     pub fn follow_nth(self, offset: &Global<u32>, index: u32) -> Option<Self> {
         Self(self.0.wrapping_add(index as usize * size_of::<u64>())).follow(offset)
     }
 }
 
-/// Whether the kernel lets pointers be cast.
+/// Whether the kernel has `bpf_rdonly_cast`.
 #[inline(always)]
 pub fn can_cast() -> bool {
     WORDS_TYPE.load() != 0
 }
 
-/// An address as a pointer to a structure of the type that `type_id` holds, from which loads are allowed; `None` where
-/// the kernel has no cast.
+/// An address as a pointer to a structure of the type whose id is in `type_id`, from which loads are allowed; `None`
+/// where the kernel has no `bpf_rdonly_cast`.
 #[inline(always)]
 pub fn cast(address: *const u8, type_id: &Global<u32>) -> Option<*const u8> {
     if !can_cast() {
         return None;
     }
-    // SAFETY: on BPF targets a function's address is the number in the call instruction, and this one is replaced before
-    // the program is loaded; it has this signature.
+    // SAFETY: on BPF targets a function's address is the number in the call instruction, and this one is replaced
+    // before the program is loaded; it has this signature.
     let function = unsafe {
         core::mem::transmute::<usize, extern "C" fn(*const u8, u32) -> *const u8>(RDONLY_CAST.placeholder as usize)
     };
     Some(function(address, type_id.load()))
 }
 
-/// Width of a field as helpers want it.
+/// Width of a field in bytes, as the type that helpers take.
 #[expect(clippy::cast_possible_truncation, reason = "fields and headers are below 100 bytes")]
 const fn width_of<T>() -> u32 {
     size_of::<T>() as u32
 }
 
-/// Fills `to`, plain integers, from an arbitrary kernel address; with zeros when it cannot be read.
+/// Copies `to`, plain integers, from an arbitrary kernel address; zeros when the address cannot be read.
 #[inline(always)]
 pub fn probe_into<T: Copy>(to: &mut T, address: *const u8) {
     // SAFETY: the destination is of the size given; the helper checks the source address.

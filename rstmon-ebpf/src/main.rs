@@ -1,16 +1,19 @@
-//! The kernel half of rstmon: bounded, without allocation in the reset path, one concern a file.
+//! The kernel half of rstmon: bounded, without allocation in the reset path, one concern in each file.
 //!
 //! | file | concern |
 //! |---|---|
 //! | `send`, `receive` | the two reset hooks: what to count and offer |
-//! | `answer` | resets that the hook of sent ones hides on kernels before 6.10 |
+//! | `answer` | sent resets for which `tcp_send_reset` does not fire on kernels before 6.10 |
 //! | `state`, `used`, `accept`, `backfill` | the hooks that learn owners |
 //! | `reset` | evidence and owner of one reset -> the key it is counted under |
-//! | `count`, `front`, `event`, `pending` | the counting path and its short cut, the event path, received resets that wait for a verdict |
+//! | `count`, `front`, `event` | the counting path, the table in front of its hashes, the event path |
+//! | `pending` | received resets that wait until they are proved true or false |
 //! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
-//! | `note`, `opened`, `graves`, `listeners`, `maps` | notes of sockets, and of connections opened here; tombstones, ports with a listener, the maps |
-//! | `preempt` | keeping the CPU while a reset hook runs |
-//! | `netns` | resets sent in each network namespace, and who lives there |
+//! | `note`, `opened` | notes of sockets, and of connections opened here |
+//! | `tombstones`, `listeners` | tombstones of connections, ports with a listener |
+//! | `maps` | the maps |
+//! | `preempt` | turning preemption off while a reset hook runs |
+//! | `netns` | resets sent in each network namespace, and the tasks in it |
 
 #![no_std]
 #![no_main]
@@ -26,7 +29,6 @@ mod backfill;
 mod count;
 mod event;
 mod front;
-mod graves;
 mod layout;
 mod listeners;
 mod maps;
@@ -42,6 +44,7 @@ mod skb;
 mod sock;
 mod state;
 mod task;
+mod tombstones;
 mod used;
 
 /// Licence of the kernel half as the kernel sees it: GPL-only helpers need a compatible one.

@@ -1,4 +1,4 @@
-//! The maps. Sizes are defaults; user space sets the configured ones at load.
+//! The maps. Sizes are defaults; user space sets the configured sizes at load.
 
 use crate::skb::Headers;
 use aya_ebpf::{
@@ -7,11 +7,11 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use rstmon_common::{
-    CountKey, CountSlot, Note, ResetRecord, Tombstone, Tuple,
-    front::Front,
+    CountKey, CountSlot, ResetRecord, SocketNote, Tombstone, Tuple,
+    front::FrontTable,
     key::direction,
     limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
-    note::{Grave, Opened},
+    note::{OpenedNote, TombstoneSlot},
 };
 
 /// Counts, generation 0. Two generations let user space empty one while the other counts, losing nothing.
@@ -23,10 +23,11 @@ pub static COUNTS_1: PerCpuHashMap<CountKey, CountSlot> = PerCpuHashMap::with_ma
 /// One entry: the generation that counts, 0 or 1.
 #[map]
 pub static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
-/// One entry a CPU: what is counted without a look-up (`rstmon_common::front`). User space sets the number, and maps it.
+/// One entry for each CPU: the front table (`rstmon_common::front`). User space sets the number of entries and maps
+/// them.
 #[map]
-pub static FRONT: Array<Front> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-/// Where a reset is counted that found no room in the hash: `direction * REASONS + reason`.
+pub static FRONT: Array<FrontTable> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+/// Counts of resets that found no room in the hash: `direction * REASONS + reason`.
 #[map]
 pub static OVERFLOW: PerCpuArray<CountSlot> = PerCpuArray::with_max_entries(direction::COUNT * REASONS, 0);
 /// Losses by cause (`limits::lost`).
@@ -35,58 +36,58 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0
 /// Resets sent in each network namespace, by its cookie.
 #[map]
 pub static NETNS_SENT: PerCpuHashMap<u64, u64> = PerCpuHashMap::with_max_entries(NETNS_ENTRIES, 0);
-/// How many more events may come before the reader must be woken (see `event`). User space maps it.
+/// How many more events may come before the reader must be woken (see `event`). User space maps the array.
 #[map]
 pub static UNTIL_WAKE: Array<i64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-/// The event path.
+/// The ring buffer of events.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 /// Notes of connections that were opened here (see `opened`).
 #[map]
-pub static OPENED: Array<Opened> = Array::with_max_entries(OPENED_PLACES, 0);
-/// A power of two.
-pub const OPENED_PLACES: u32 = 8192;
-/// Closed connections, a power of two (see `graves`).
+pub static OPENED: Array<OpenedNote> = Array::with_max_entries(OPENED_SLOTS, 0);
+/// Slots of [`OPENED`], a power of two.
+pub const OPENED_SLOTS: u32 = 8192;
+/// Closed connections, a power of two (see `tombstones`).
 #[map]
-pub static TOMBSTONES: Array<Grave> = Array::with_max_entries(16384, 0);
-/// The newest of them by hash, as many as there are graves.
+pub static TOMBSTONES: Array<TombstoneSlot> = Array::with_max_entries(16384, 0);
+/// Number of the newest tombstone by hash, with as many entries as [`TOMBSTONES`].
 #[map]
 pub static NEWEST: Array<u64> = Array::with_max_entries(16384, 0);
-/// One entry: how many were ever buried.
+/// One entry: how many tombstones were ever added.
 #[map]
 pub static BURIED: Array<u64> = Array::with_max_entries(1, 0);
-/// Listeners that are gone. The least recently asked for gives way: a service that is down is remembered for as long as
-/// anybody wants it.
+/// Tombstones of listeners. The least recently used is replaced: a service that is down keeps its tombstone for as long
+/// as clients try to connect to it.
 #[map]
 pub static GONE_LISTENERS: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entries(4096, 0);
 
-/// Ports that have listeners (the key of a listener's tombstone), with the number of them.
+/// Ports that have listeners (by the key of a listener's tombstone), with the number of listeners.
 #[map]
 pub static LISTENERS: HashMap<Tuple, u32> = HashMap::with_max_entries(4096, 0);
-/// 1 for each port that anything has listened on, in any namespace: what was 0 need not be looked for.
+/// 1 for each port that a socket has listened on, in any namespace: a port with 0 needs no look-up.
 #[map]
 pub static LISTENED: Array<[u8; 1 << 16]> = Array::with_max_entries(1, 0);
 
-/// Room to put a reset together: what its key is made of, and what its event needs of what was seen on the way.
+/// Work area of one reset: its key, what the key is made of, and what was found on the way that its event needs.
 #[repr(C)]
 pub struct Work {
-    /// What it is counted under.
+    /// The key that the reset is counted under.
     pub key: CountKey,
     /// State of the socket at the hook; 0 without one.
     pub state: u64,
     /// Headers of the segment that is answered: valid where there is one.
     pub headers: Headers,
-    /// Its ends: valid where the segment told them.
+    /// Its ends: valid where they were read from the segment.
     pub tuple: Tuple,
-    /// What is known of its socket: a copy, valid where there is a note.
-    pub note: Note,
-    /// What is remembered of it: a copy.
+    /// A copy of its socket's note: valid where there is one.
+    pub note: SocketNote,
+    /// A copy of its tombstone: valid where there is one.
     pub tombstone: Tombstone,
-    /// A word of this CPU's own.
+    /// A word that only this CPU writes to.
     pub own: u64,
-    /// [`rstmon_common::Owner::start_ns`] of its owner.
+    /// [`rstmon_common::OwnerRecord::start_ns`] of its owner.
     pub start_ns: u64,
-    /// As in [`ResetRecord`]; so below.
+    // The rest as in `ResetRecord` and its `EvidenceRecord`.
     pub established_ns: u64,
     pub closed_ns: u64,
     pub bytes_sent: u64,
@@ -100,28 +101,28 @@ pub struct Work {
 }
 /// How deep a hook may be interrupted by another: process, softirq, hardirq, NMI.
 pub const WORK_DEPTH: u32 = 4;
-/// Room for each nesting of hooks on this CPU.
+/// A work area for each nesting of hooks on this CPU.
 #[map]
 pub static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(WORK_DEPTH, 0);
-/// One entry: how many hooks are at work on this CPU.
+/// One entry: how many hooks are running on this CPU.
 #[map]
 pub static DEPTH: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// Which sockets' received resets are undecided on a CPU, by slot: 0 = none (see `pending`).
+/// Sockets whose received resets are undecided on a CPU, by slot: 0 = none (see `pending`).
 #[repr(C)]
-pub struct Undecided {
+pub struct UndecidedSockets {
     pub sk: [u64; PENDING_SLOTS as usize],
 }
-/// One entry: apart from the records, so that the look at it is all that most resets pay.
+/// One entry: in a map separate from the records, so that most resets read nothing else.
 #[map]
-pub static UNDECIDED: PerCpuArray<Undecided> = PerCpuArray::with_max_entries(1, 0);
+pub static UNDECIDED: PerCpuArray<UndecidedSockets> = PerCpuArray::with_max_entries(1, 0);
 
-/// A received reset that may prove to be none.
+/// A received reset that may turn out to be none (see `pending`).
 #[repr(C)]
 pub struct Pending {
     /// When the reader was last nudged from this slot.
     pub nudged_ns: u64,
-    /// The reset, complete.
+    /// The complete record of the reset.
     pub record: ResetRecord,
 }
 /// The undecided received resets of this CPU.
@@ -139,14 +140,14 @@ const BPF_F_CLONE: usize = 512;
 pub struct NotesDef {
     r#type: *const [i32; BPF_MAP_TYPE_SK_STORAGE as usize],
     key: *const i32,
-    value: *const Note,
+    value: *const SocketNote,
     max_entries: *const [i32; 0],
     map_flags: *const [i32; BPF_F_NO_PREALLOC | BPF_F_CLONE],
 }
 // SAFETY: only the map's address is used; the pointers are type descriptions that nothing dereferences.
 unsafe impl Sync for NotesDef {}
 
-/// What is known of each live socket, but of those in [`OPENED`].
+/// The note of each live socket, except of those in [`OPENED`].
 #[unsafe(link_section = ".maps")]
 #[unsafe(export_name = "NOTES")]
 pub static NOTES: NotesDef = NotesDef {
@@ -156,3 +157,9 @@ pub static NOTES: NotesDef = NotesDef {
     max_entries: core::ptr::null(),
     map_flags: core::ptr::null(),
 };
+
+/// The names that the user half asks for are those of maps here.
+macro_rules! check_names {
+    ($($(#[$doc:meta])* $name:ident)*) => { $(const _: *const () = (&raw const $name).cast();)* };
+}
+rstmon_common::shared_maps!(check_names);

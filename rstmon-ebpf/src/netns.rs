@@ -1,8 +1,8 @@
-//! Network namespaces, so that anybody can check the counts: how many resets were sent in each, which is what the
-//! kernel's `OutRsts` of that namespace says too, and which processes live in which.
+//! Network namespaces, by which user space checks the counts: how many resets were sent in each, which must agree with
+//! the kernel's `OutRsts` of that namespace, and which tasks are in it.
 //!
-//! A namespace is named by its cookie (`struct net.net_cookie`, 5.12 on), which the kernel never uses twice; inode
-//! numbers go to the next namespace as soon as one is gone.
+//! A namespace is identified by its cookie (`struct net.net_cookie`, 5.12 on), which the kernel never uses twice; it
+//! gives the inode number of a namespace that is gone to the next one.
 
 use crate::{
     atomic, count, front,
@@ -22,7 +22,7 @@ const CTX_META: usize = 0;
 const CTX_TASK: usize = 8;
 
 /// Counts one sent reset in the namespace where the kernel counts it: the socket's or, where only the segment is known,
-/// that of the device it came in by.
+/// that of the device that received it.
 #[inline(always)]
 pub fn tally_sent(tcp: Option<Tcp>, segment: Segment) {
     let net = match tcp {
@@ -55,13 +55,14 @@ fn counter(cookie: u64) -> Option<*mut u64> {
     NETNS_SENT.get_ptr_mut(cookie)
 }
 
-/// Run by user space (`iter/task`): writes a [`NetnsTask`] for each task of another namespace than rstmon's own.
+/// Run by user space (`iter/task`): writes a [`NetnsTask`] for each task in a network namespace other than rstmon's
+/// own.
 ///
 /// Context `struct bpf_iter__task { meta, task }` (`kernel/bpf/task_iter.c`, 5.8 on).
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
 pub extern "C" fn namespaces(ctx: *mut c_void) -> i32 {
-    // SAFETY: the iterator's context holds these pointers at these places; the task is NULL at the end.
+    // SAFETY: the iterator's context holds these pointers at these offsets; the task is NULL at the end.
     let (meta, task) = unsafe {
         (
             core::ptr::read_volatile(ctx.byte_add(CTX_META).cast::<*const *mut c_void>()),
@@ -71,7 +72,7 @@ pub extern "C" fn namespaces(ctx: *mut c_void) -> i32 {
     if task.is_null() {
         return 0;
     }
-    // An exiting task has let go of its namespaces: NULL, of which the reads below make 0.
+    // An exiting task has no namespaces any more: the pointer is NULL, and the reads below yield 0.
     let net = Object::at(task, &TASK_TYPE).follow(&TASK_NSPROXY).and_then(|proxy| proxy.follow(&NSPROXY_NET));
     let cookie = net.and_then(|net| net.get::<u64>(&NET_COOKIE)).unwrap_or(0);
     if cookie == 0 || cookie == HOST_NETNS_COOKIE.load() {
@@ -80,8 +81,8 @@ pub extern "C" fn namespaces(ctx: *mut c_void) -> i32 {
     // SAFETY: typed pointers: the task, and the context's `struct bpf_iter_meta`, which begins with the file.
     let (pid, file) = unsafe { (field::<u32>(task, &TASK_PID).unwrap_or(0), core::ptr::read_volatile(meta)) };
     let mut row = NetnsTask { cookie, pid, zero: 0 };
-    // SAFETY: the file is the iterator's own, the row a local of the size given. A row that does not fit is asked for
-    // again by the kernel.
+    // SAFETY: the file is the iterator's own, the row a local of the size given. For a row that does not fit, the
+    // kernel calls the program again.
     unsafe { bpf_seq_write(file.cast(), (&raw mut row).cast(), ROW_BYTES) };
     0
 }

@@ -1,5 +1,5 @@
-//! Where the note of a socket is: in its local storage, or in the table of opened connections. And the tombstones of
-//! listeners.
+//! Finds the note of a socket, which is in its local storage or in the table of opened connections; and the tombstones
+//! of listeners.
 
 use crate::{
     layout::{RACE_WINDOW_NS, TOMBSTONES_ON},
@@ -8,19 +8,19 @@ use crate::{
     sock::Sock,
 };
 use aya_ebpf::helpers::generated::bpf_sk_storage_get;
-use rstmon_common::{Note, Tombstone, Tuple};
+use rstmon_common::{SocketNote, Tombstone, Tuple};
 
 const BPF_SK_STORAGE_GET_F_CREATE: u64 = 1;
 
 /// The note of a socket, if it has one. NULL and minisocks have none (the helper checks, 5.11 on).
 #[inline(always)]
-pub fn find(sock: Sock) -> Option<*mut Note> {
+pub fn find(sock: Sock) -> Option<*mut SocketNote> {
     opened::find(sock.as_ptr()).or_else(|| get(sock.as_ptr(), 0))
 }
 
-/// Copies the note of a socket; tells whether it has one. `own` is any word of this CPU.
+/// Copies the note of a socket. Returns whether the socket has one. `own` is any word that only this CPU writes to.
 #[inline(never)]
-pub fn copy(sock: &Sock, to: &mut Note, own: *mut u64) -> bool {
+pub fn copy(sock: &Sock, to: &mut SocketNote, own: *mut u64) -> bool {
     if let Some(whole) = opened::copy(sock.as_ptr(), to, own) {
         return whole;
     }
@@ -30,25 +30,25 @@ pub fn copy(sock: &Sock, to: &mut Note, own: *mut u64) -> bool {
     true
 }
 
-/// The note of a socket, made (all zero) where it has none. Allocates: never called in the reset path.
+/// The note of a socket, created (all zero) where it has none. Allocates: never called in the reset path.
 #[inline(always)]
-pub fn find_or_create(sk: *const u8) -> Option<*mut Note> {
+pub fn find_or_create(sk: *const u8) -> Option<*mut SocketNote> {
     opened::find(sk).or_else(|| get(sk, BPF_SK_STORAGE_GET_F_CREATE))
 }
 
-/// Begins the note of a listener: in its local storage, which children inherit.
+/// Creates the note of a listener in its local storage, which children inherit.
 #[inline(always)]
-pub fn listen(sk: *const u8, write: impl Fn(*mut Note)) {
+pub fn create_for_listener(sk: *const u8, write: impl Fn(*mut SocketNote)) {
     opened::forget(sk);
     if let Some(note) = get(sk, BPF_SK_STORAGE_GET_F_CREATE) {
         write(note);
     }
 }
 
-/// Begins the note of a connection that is being opened: in the table, unless the socket has one already, from another
-/// time, or there is no room. `write` fills it in, every byte of it.
+/// Creates the note of a connection that is being opened: in the table, unless the socket still has one in its local
+/// storage from an earlier use, or the table has no room. `write` fills in every byte of it.
 #[inline(always)]
-pub fn open(sk: *const u8, write: impl Fn(*mut Note)) {
+pub fn create_for_opened(sk: *const u8, write: impl Fn(*mut SocketNote)) {
     if let Some(note) = get(sk, 0) {
         write(note);
     } else if !opened::open(sk, &write)
@@ -59,7 +59,7 @@ pub fn open(sk: *const u8, write: impl Fn(*mut Note)) {
 }
 
 #[inline(always)]
-fn get(sk: *const u8, flags: u64) -> Option<*mut Note> {
+fn get(sk: *const u8, flags: u64) -> Option<*mut SocketNote> {
     if sk.is_null() {
         return None;
     }
@@ -72,35 +72,35 @@ fn get(sk: *const u8, flags: u64) -> Option<*mut Note> {
             flags,
         )
     }
-    .cast::<Note>();
+    .cast::<SocketNote>();
     if note.is_null() { None } else { Some(note) }
 }
 
-/// What is remembered of a listener that is gone.
+/// The tombstone of a listener.
 #[inline(always)]
 pub fn gone_listener(key: &Tuple) -> Option<&'static Tombstone> {
     if TOMBSTONES_ON.load() == 0 {
         return None;
     }
-    // SAFETY: an entry that is evicted meanwhile may be overwritten with another's facts; its owner then was another
-    // listener's. The LRU recycles the least recently used first, so one that is looked for is safe.
+    // SAFETY: an entry that is evicted meanwhile may be overwritten with the tombstone of another listener, whose owner
+    // is then returned. The LRU recycles the least recently used entry first, and a look-up makes an entry recent.
     unsafe { GONE_LISTENERS.get(key) }
 }
 
-/// Key of a listener, and of its tombstone: the one that a segment to that port would have met.
+/// Key of a listener and of its tombstone: the namespace and the port of the segments that it receives.
 #[inline(always)]
 pub fn listener_key(netns: u32, local_port: u16) -> Tuple {
     Tuple { netns, local_port, ..Tuple::default() }
 }
 
-/// Remembers a listener that is gone. Replaces the least recently used one when full: never fails the close.
+/// Adds the tombstone of a listener. A full map replaces the least recently used one, so that no close fails.
 #[inline(always)]
-pub fn bury_listener(key: &Tuple, tombstone: &Tombstone) {
-    // An LRU insert fails only when every entry is being evicted at once; forgetting this one is all it costs.
+pub fn add_gone_listener(key: &Tuple, tombstone: &Tombstone) {
+    // An LRU insert fails only when every entry is being evicted at once; all it costs is this tombstone.
     let _ = GONE_LISTENERS.insert(key, tombstone, 0);
 }
 
-/// Whether a segment that arrives now may have crossed a close at `closed_ns`.
+/// Whether a segment that arrives now may have been under way at a close at `closed_ns`.
 #[inline(always)]
 pub fn is_recent(now_ns: u64, closed_ns: u64) -> bool {
     now_ns.wrapping_sub(closed_ns) <= RACE_WINDOW_NS.load()

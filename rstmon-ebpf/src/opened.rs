@@ -1,26 +1,27 @@
 //! Notes of connections that are opened here, in a table: the kernel takes longer to allocate socket-local storage than
 //! everything else that rstmon does at `connect()`.
 //!
-//! A note has one of two places, by the cookie of its socket, which the kernel gives to one socket only: no note is taken
-//! for another's. Whoever opens a connection takes a free place, or one whose connection closed a while ago. Where both
-//! are in use, the note goes to the socket's local storage, as all others do.
+//! A note is in one of two slots, selected by the cookie of its socket. The kernel gives a cookie to one socket only,
+//! so no note is mistaken for another's. A connection that is opened takes a free slot, or one whose connection closed
+//! at least [`KEPT_JIFFIES`] ago. Where both slots are in use, the note goes to the socket's local storage, like all
+//! other notes.
 
 use crate::{
     atomic,
     layout::{SKC_COOKIE, field},
-    maps::{OPENED, OPENED_PLACES},
+    maps::{OPENED, OPENED_SLOTS},
     sock::jiffies,
 };
 use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
-use rstmon_common::{Note, limits::ABSENT_OFFSET, note::Opened};
+use rstmon_common::{SocketNote, limits::ABSENT_OFFSET, note::OpenedNote};
 
-/// Mark of a place that may be taken by another, after a while. Cookies are numbers in turn, and never as large.
+/// Mark of a slot whose connection has closed. Cookies are consecutive numbers, and never as large.
 const CLOSED: u64 = 1 << 63;
-/// A place that is being written to.
+/// Word of a slot that is being written to.
 const BUSY: u64 = u64::MAX;
-/// For so long after the close a note keeps its place: the reset that a close sends is under way, on this CPU.
+/// How long after the close a note keeps its slot: the close sends its reset, on this CPU, after the state has changed.
 const KEPT_JIFFIES: u32 = 4;
-/// Places of a cookie.
+/// Slots that a cookie may have.
 const WAYS: u32 = 2;
 
 /// The cookie of a socket; 0 = it has none yet.
@@ -31,23 +32,23 @@ fn cookie_of(sk: *const u8) -> u64 {
 }
 
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "a few bits")]
-fn place(cookie: u64, way: u32) -> Option<*mut Opened> {
-    OPENED.get_ptr_mut((cookie as u32 ^ way) & (OPENED_PLACES - 1))
+#[expect(clippy::cast_possible_truncation, reason = "masked to a few bits")]
+fn slot(cookie: u64, way: u32) -> Option<*mut OpenedNote> {
+    OPENED.get_ptr_mut((cookie as u32 ^ way) & (OPENED_SLOTS - 1))
 }
 
-/// The place of a cookie, and its word.
+/// The slot that has a cookie, and the slot's word.
 #[inline(always)]
-fn place_of(cookie: u64) -> Option<(*mut Opened, u64)> {
+fn slot_of(cookie: u64) -> Option<(*mut OpenedNote, u64)> {
     if cookie == 0 {
         return None;
     }
     for way in 0..WAYS {
-        let place = place(cookie, way)?;
+        let slot = slot(cookie, way)?;
         // SAFETY: a live map value.
-        let word = unsafe { (&raw const (*place).word).read_volatile() };
+        let word = unsafe { (&raw const (*slot).word).read_volatile() };
         if word & !CLOSED == cookie {
-            return Some((place, word));
+            return Some((slot, word));
         }
     }
     None
@@ -55,29 +56,30 @@ fn place_of(cookie: u64) -> Option<(*mut Opened, u64)> {
 
 /// The note of a socket, if the table has it.
 #[inline(always)]
-pub fn find(sk: *const u8) -> Option<*mut Note> {
+pub fn find(sk: *const u8) -> Option<*mut SocketNote> {
     // SAFETY: within a live map value.
-    place_of(cookie_of(sk)).map(|(place, _)| unsafe { &raw mut (*place).note })
+    slot_of(cookie_of(sk)).map(|(slot, _)| unsafe { &raw mut (*slot).note })
 }
 
-/// Copies the note of a socket, if the table has it, and tells whether the copy is whole: another may take the place of a
-/// closed connection meanwhile. `own` is any word of this CPU.
+/// Copies the note of a socket, if the table has it, and returns whether the copy is complete: another connection may
+/// take the slot of a closed one meanwhile. `own` is any word that only this CPU writes to.
 #[inline(always)]
-pub fn copy(sk: *const u8, to: &mut Note, own: *mut u64) -> Option<bool> {
-    let (place, word) = place_of(cookie_of(sk))?;
+pub fn copy(sk: *const u8, to: &mut SocketNote, own: *mut u64) -> Option<bool> {
+    let (slot, word) = slot_of(cookie_of(sk))?;
     // SAFETY: live map values.
     unsafe {
         atomic::fence(own);
-        *to = (*place).note;
+        *to = (*slot).note;
         atomic::fence(own);
-        Some((&raw const (*place).word).read_volatile() == word)
+        Some((&raw const (*slot).word).read_volatile() == word)
     }
 }
 
-/// Gives a socket that is being opened a place for its note; tells whether there was one. `write` fills in every byte.
+/// Takes a slot for the note of a socket that is being opened. Returns whether there was one. `write` fills in every
+/// byte.
 #[inline(always)]
-pub fn open(sk: *const u8, write: impl Fn(*mut Note)) -> bool {
-    // From another time; it may be where this one does not go.
+pub fn open(sk: *const u8, write: impl Fn(*mut SocketNote)) -> bool {
+    // A note from an earlier use of the socket may be in the slot that the new note does not take.
     forget(sk);
     // SAFETY: a typed socket pointer; the helper gives the socket a cookie if it has none.
     let cookie = unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) };
@@ -85,14 +87,14 @@ pub fn open(sk: *const u8, write: impl Fn(*mut Note)) -> bool {
         return false;
     }
     for way in 0..WAYS {
-        let Some(place) = place(cookie, way) else { return false };
-        // SAFETY: a live map value; the word lets in one at a time.
+        let Some(slot) = slot(cookie, way) else { return false };
+        // SAFETY: a live map value; the word admits one writer at a time.
         unsafe {
-            let word = &raw mut (*place).word;
+            let word = &raw mut (*slot).word;
             let held = word.read_volatile();
-            if is_free(place, held) && atomic::replace(word, held, BUSY) {
-                write(&raw mut (*place).note);
-                // A full barrier: who sees the cookie sees the note.
+            if is_free(slot, held) && atomic::replace(word, held, BUSY) {
+                write(&raw mut (*slot).note);
+                // A full barrier: a reader that sees the cookie sees the note.
                 atomic::swap(word, cookie);
                 return true;
             }
@@ -102,33 +104,33 @@ pub fn open(sk: *const u8, write: impl Fn(*mut Note)) -> bool {
 }
 
 /// # Safety
-/// `place` must be a live map value.
+/// `slot` must be a live map value.
 #[inline(always)]
-unsafe fn is_free(place: *const Opened, held: u64) -> bool {
+unsafe fn is_free(slot: *const OpenedNote, held: u64) -> bool {
     // SAFETY: by the caller's promise.
-    let age_jiffies = || jiffies().wrapping_sub(unsafe { (&raw const (*place).closed_jiffies).read_volatile() });
+    let age_jiffies = || jiffies().wrapping_sub(unsafe { (&raw const (*slot).closed_jiffies).read_volatile() });
     held == 0 || held != BUSY && held & CLOSED != 0 && age_jiffies() >= KEPT_JIFFIES
 }
 
-/// The connection has ended: its place may be taken, after a while.
+/// Marks the slot of a connection that has ended: another may take it after [`KEPT_JIFFIES`].
 #[inline(always)]
 pub fn close(sk: *const u8) {
-    if let Some((place, word)) = place_of(cookie_of(sk))
+    if let Some((slot, word)) = slot_of(cookie_of(sk))
         && word & CLOSED == 0
     {
-        // SAFETY: a live map value, which is this socket's until it is marked.
+        // SAFETY: a live map value, which belongs to this socket until it is marked.
         unsafe {
-            (*place).closed_jiffies = jiffies();
-            atomic::replace(&raw mut (*place).word, word, word | CLOSED);
+            (*slot).closed_jiffies = jiffies();
+            atomic::replace(&raw mut (*slot).word, word, word | CLOSED);
         }
     }
 }
 
-/// The socket is used for something else: its note is not here.
+/// Removes the note of a socket that is used anew.
 #[inline(always)]
 pub fn forget(sk: *const u8) {
-    if let Some((place, word)) = place_of(cookie_of(sk)) {
-        // SAFETY: a live map value. Where another has taken it meanwhile, there is nothing to forget.
-        unsafe { atomic::replace(&raw mut (*place).word, word, 0) };
+    if let Some((slot, word)) = slot_of(cookie_of(sk)) {
+        // SAFETY: a live map value. Where another socket has taken the slot meanwhile, nothing is removed.
+        unsafe { atomic::replace(&raw mut (*slot).word, word, 0) };
     }
 }

@@ -1,19 +1,20 @@
-//! Received resets that may prove to be none.
+//! Received resets that may turn out to be none.
 //!
-//! `tcp_reset()` also runs when data arrives after a process shut the socket down (`tcp_rcv_state_process`), and
-//! then `tcp_send_reset` follows at once on the same socket. So a received reset in such a state waits, complete,
-//! in a slot of its CPU until the next hook there: the same connection's `tcp_send_reset` proves it false and drops it,
-//! anything else proves it true. When nothing follows, user space settles it (`settle` below) after a moment.
+//! `tcp_reset()` also runs when data arrives after a process shut the socket down (`tcp_rcv_state_process`), and then
+//! `tcp_send_reset` follows at once on the same socket. So the complete record of a received reset in such a state
+//! waits in a slot of its CPU until the next reset hook there: `tcp_send_reset` of the same connection proves it false
+//! and drops it, any other hook proves it true. When no hook follows, user space settles it (`settle` below) after a
+//! moment.
 //!
-//! Two slots: softirqs do not nest, so what follows in softirq is decisive; a process that works off a socket's
-//! backlog can be interrupted in between, so its slot waits until it lets go of the socket's lock, at the latest for
-//! its own socket's next hook.
+//! Two slots: softirqs do not nest, so the next hook in softirq decides; a process that works off a socket's backlog
+//! can be interrupted in between, so its slot waits until the process releases the socket's lock, at the latest until
+//! the next hook of the same socket.
 
 use crate::{
     atomic, count, event,
     layout::{SK_LOCK_OWNED, probe},
-    maps::{PENDING, Pending, UNDECIDED, Undecided},
-    reset::{Reset, now_ns},
+    maps::{PENDING, Pending, UNDECIDED, UndecidedSockets},
+    reset::{ResetBuilder, now_ns},
     sock::{Tcp, jiffies},
 };
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
@@ -26,13 +27,13 @@ use rstmon_common::{
 
 const SOFTIRQ: u32 = 0;
 const PROCESS: u32 = 1;
-/// How long a process may take between the two hooks before its slot is taken for settled: the memory of a socket that
-/// is gone may look like one that is locked.
+/// How long a process may take between the two hooks before its slot is settled in any case: the memory of a freed
+/// socket may look like a locked one.
 const PROCESS_SETTLE_NS: u64 = 100_000_000;
 
-/// Whether a received reset may be data that met a closed socket.
+/// Whether a received reset may be data that arrived at a closed socket.
 #[inline(always)]
-pub fn is_doubtful(reset: &Reset) -> bool {
+pub fn is_doubtful(reset: &ResetBuilder) -> bool {
     reset.has(evidence::SHUT_RECEIVE)
         && matches!(
             reset.state(),
@@ -40,9 +41,9 @@ pub fn is_doubtful(reset: &Reset) -> bool {
         )
 }
 
-/// Lets a doubtful reset wait; what waited in its slot is settled as received.
+/// Stores a doubtful reset in its slot; a reset that waited there is settled as received.
 #[inline(always)]
-pub fn wait(reset: &Reset) {
+pub fn wait(reset: &ResetBuilder) {
     let index = if reset.has(evidence::LOCKED) { PROCESS } else { SOFTIRQ };
     let Some(undecided) = UNDECIDED.get_ptr_mut(0) else { return };
     let Some(slot) = PENDING.get_ptr_mut(index) else { return };
@@ -59,8 +60,8 @@ pub fn wait(reset: &Reset) {
     }
 }
 
-/// Called by each reset hook before anything else: decides what waits on this CPU. `answered` is the socket that the
-/// kernel answers a segment for with a reset now.
+/// Called by each reset hook before anything else: decides the resets that wait on this CPU. `answered` is the socket
+/// on which the kernel is answering a segment with a reset.
 #[inline(always)]
 pub fn decide(answered: Option<Tcp>) {
     let Some(undecided) = UNDECIDED.get_ptr_mut(0) else { return };
@@ -72,7 +73,7 @@ pub fn decide(answered: Option<Tcp>) {
 }
 
 #[inline(never)]
-fn decide_waiting(undecided: *mut Undecided, answered: Option<Tcp>) {
+fn decide_waiting(undecided: *mut UndecidedSockets, answered: Option<Tcp>) {
     for index in [SOFTIRQ, PROCESS] {
         if let Some(slot) = PENDING.get_ptr_mut(index) {
             // SAFETY: live map values of this CPU.
@@ -83,8 +84,8 @@ fn decide_waiting(undecided: *mut Undecided, answered: Option<Tcp>) {
                 if same.is_some_and(|tcp| is_about(&*record, tcp)) {
                     take(undecided, index);
                 } else if sk != 0
-                    // Another socket at the same address: the one that waited is gone.
-                    && (index == SOFTIRQ || same.is_some() || is_let_go(sk, now_ns().wrapping_sub((*record).time_ns)))
+                    // Another connection at the same address: the socket of the waiting reset is gone.
+                    && (index == SOFTIRQ || same.is_some() || is_unlocked(sk, now_ns().wrapping_sub((*record).time_ns)))
                 {
                     commit(undecided, index, slot);
                 }
@@ -93,8 +94,8 @@ fn decide_waiting(undecided: *mut Undecided, answered: Option<Tcp>) {
     }
 }
 
-/// Whether a record is about this very connection. The kernel gives the memory of a socket to the next one at once, on
-/// the same CPU, so that its address is not enough; both ends of a connection do not come back as soon.
+/// Whether a record is about this connection. The kernel may give the memory of a socket to the next one at once, on
+/// the same CPU, so the address is not enough; the same two ends do not come back as soon.
 #[inline(always)]
 fn is_about(record: &ResetRecord, tcp: Tcp) -> bool {
     let mut ends = Tuple::default();
@@ -106,9 +107,9 @@ fn is_about(record: &ResetRecord, tcp: Tcp) -> bool {
         && record.local == ends.local
 }
 
-/// Counts and offers what waits in a slot, if anything does.
+/// Counts and offers the reset that waits in a slot, if there is one.
 #[inline(never)]
-fn commit(undecided: *mut Undecided, index: u32, slot: *mut Pending) {
+fn commit(undecided: *mut UndecidedSockets, index: u32, slot: *mut Pending) {
     if take(undecided, index) {
         // SAFETY: a live map value, and this is now the only user of its record.
         unsafe {
@@ -120,29 +121,29 @@ fn commit(undecided: *mut Undecided, index: u32, slot: *mut Pending) {
     }
 }
 
-/// The word that says whose reset waits in a slot.
+/// The word that has the address of the socket whose reset waits in a slot.
 #[inline(always)]
-fn word(undecided: *mut Undecided, index: u32) -> *mut u64 {
+fn word(undecided: *mut UndecidedSockets, index: u32) -> *mut u64 {
     // SAFETY: both are within the map value.
     unsafe { if index == SOFTIRQ { &raw mut (*undecided).sk[0] } else { &raw mut (*undecided).sk[1] } }
 }
 
-/// Frees a slot; tells whether it was taken. Atomic: user space's call may interrupt a hook.
+/// Frees a slot. Returns whether a reset waited in it. Atomic: user space's run of `settle` may interrupt a hook.
 #[inline(always)]
-fn take(undecided: *mut Undecided, index: u32) -> bool {
+fn take(undecided: *mut UndecidedSockets, index: u32) -> bool {
     // SAFETY: a live, aligned map value.
     let sk = unsafe { atomic::take(word(undecided, index)) };
     sk != 0
 }
 
-/// Whether the process that was working off this socket's backlog is done with it.
+/// Whether the process that was working off this socket's backlog has released the socket's lock.
 #[inline(always)]
-fn is_let_go(sk: u64, age_ns: u64) -> bool {
+fn is_unlocked(sk: u64, age_ns: u64) -> bool {
     probe::<u32>(sk as *const u8, &SK_LOCK_OWNED).unwrap_or(0) == 0 || age_ns >= PROCESS_SETTLE_NS
 }
 
-/// Run by user space on a CPU (`BPF_PROG_TEST_RUN`): settles what has waited long enough there. Returns how many still
-/// wait; aya's macro for such a program would return 0 instead.
+/// Run by user space on a CPU (`BPF_PROG_TEST_RUN`): settles the resets that have waited long enough there. Returns how
+/// many still wait; aya's macro for such a program would return 0 instead.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "raw_tp/sys_enter")]
 pub extern "C" fn settle(_ctx: *mut c_void) -> u32 {
@@ -155,8 +156,8 @@ pub extern "C" fn settle(_ctx: *mut c_void) -> u32 {
             unsafe {
                 let sk = word(undecided, index).read_volatile();
                 let age_ns = now_ns.wrapping_sub((*slot).record.time_ns);
-                // It may run within a softirq's hooks, but not between them for as long as that.
-                let settled = if index == SOFTIRQ { age_ns >= PENDING_SETTLE_NS } else { is_let_go(sk, age_ns) };
+                // This program may run between the two hooks of a softirq, but not that long after the first.
+                let settled = if index == SOFTIRQ { age_ns >= PENDING_SETTLE_NS } else { is_unlocked(sk, age_ns) };
                 if sk != 0 && settled {
                     commit(undecided, index, slot);
                 } else if sk != 0 {

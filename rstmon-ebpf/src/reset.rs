@@ -1,57 +1,58 @@
-//! One reset: its evidence, its owner, and the key that both make.
+//! One reset: its evidence, its owner, and the key that is made of both.
 //!
-//! The rules here name the owner (DESIGN: provenance). The task on the CPU is believed only where the call came
-//! from the owner itself: closing or disconnecting, which sets the socket to CLOSE first, in process context.
+//! The rules here decide which process is named as the owner. The task on the CPU is taken for the owner only where the
+//! owner itself made the call: closing or disconnecting, which sets the socket to CLOSE first, in process context.
 
 use crate::{
-    count, graves,
+    count,
     layout::{IDLE_JIFFIES, KEEPALIVE_IDLE_MS, TOMBSTONES_ON},
     listeners,
     maps::{DEPTH, WORK, WORK_DEPTH, Work},
     note,
     skb::{Header, Segment, family},
     sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies},
-    task::Task,
+    task::KernelTask,
+    tombstones,
 };
 use rstmon_common::{
-    CountKey, Note, Owner, evidence,
+    CountKey, OwnerRecord, SocketNote, evidence,
     key::{provenance, role, socket, state},
     limits::{ABSENT_U32, ABSENT_U64, REASON_UNSUPPORTED, REASONS},
     note::FIN_SEEN,
 };
 
-/// A reset being looked at. The key comes first; what only the event needs is read when it is offered.
-pub struct Reset {
+/// A reset whose key is being built. What only the event needs is read later, when the event is offered.
+pub struct ResetBuilder {
     pub work: &'static mut Work,
     pub sock: Sock,
     pub tcp: Option<Tcp>,
     pub now: u32,
 }
 
-/// The clock of records.
+/// The clock of records: `CLOCK_BOOTTIME`, in nanoseconds.
 #[inline(always)]
 pub fn now_ns() -> u64 {
     // SAFETY: takes nothing, returns a number.
     unsafe { aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns() }
 }
 
-/// Takes room for one reset, hands it to `look` and gives the room back.
+/// Takes the work area for one reset, runs `handle` on it and returns it.
 #[inline(always)]
-pub fn with_room(look: impl FnOnce(&'static mut Work)) {
+pub fn with_work(handle: impl FnOnce(&'static mut Work)) {
     let Some(depth) = DEPTH.get_ptr_mut(0) else { return };
-    // SAFETY: live map values of this CPU. Hooks nest strictly, as interrupts do: each gets the room of its depth.
+    // SAFETY: live map values of this CPU. Hooks nest strictly, as interrupts do: each gets the work area of its depth.
     unsafe {
         let index = *depth & (WORK_DEPTH - 1);
         *depth += 1;
         if let Some(work) = WORK.get_ptr_mut(index) {
-            look(&mut *work);
+            handle(&mut *work);
         }
         *depth -= 1;
     }
 }
 
-impl Reset {
-    /// Starts with what every reset has. `tcp` is what `sock` is, where it is a full socket.
+impl ResetBuilder {
+    /// Starts with what every reset has. `tcp` is `sock` as a full socket, where it is one.
     #[inline(always)]
     pub fn new(work: &'static mut Work, sock: Sock, tcp: Option<Tcp>, direction: u8) -> Self {
         work.key = CountKey { direction, socket: sock.kind, state: sock.state, ..CountKey::default() };
@@ -70,7 +71,7 @@ impl Reset {
         Self { work, sock, tcp, now: jiffies() }
     }
 
-    /// The reason, kept within its range.
+    /// Sets the reason; one out of range becomes [`REASON_UNSUPPORTED`].
     #[inline(always)]
     pub fn set_reason(&mut self, reason: u32) {
         #[expect(clippy::cast_possible_truncation, reason = "REASONS is below 256")]
@@ -80,8 +81,8 @@ impl Reset {
 
     /// Adds bits of evidence.
     ///
-    /// Through memory, so that the verifier keeps no track of them: it would follow every combination of bits on its
-    /// own, and take a hundred times as long.
+    /// Through memory, so that the verifier does not track them: it would follow every combination of bits separately,
+    /// and take a hundred times as long.
     #[inline(always)]
     fn add(&mut self, bits: u32) {
         let evidence = &raw mut self.work.key.evidence;
@@ -104,14 +105,14 @@ impl Reset {
         state.to_le_bytes()[0]
     }
 
-    /// What the kernel had at the hook; likewise.
+    /// Kind of the socket at the hook; through memory, too.
     #[inline(always)]
     fn kind(&self) -> u8 {
         // SAFETY: as above.
         unsafe { (&raw const self.work.key.socket).read_volatile() }
     }
 
-    /// Which end of the connection the socket is; likewise.
+    /// Which end of the connection the socket is; through memory, too.
     #[inline(always)]
     fn role(&self) -> u8 {
         // SAFETY: as above.
@@ -124,15 +125,15 @@ impl Reset {
         self.work.role = u32::from(role);
     }
 
-    /// Whether the segment tells the ends: a socket that is one end of the connection knows its ends itself; a listener
-    /// and no socket do not, and a minisock is asked for nothing.
+    /// Whether the connection's ends are read from the segment: only a full socket that is no listener has both ends,
+    /// and no field of a minisock is read.
     #[inline(always)]
-    pub fn is_told_by_segment(&self) -> bool {
+    pub fn has_ends_of_segment(&self) -> bool {
         self.kind() != socket::FULL || self.state() == state::LISTEN
     }
 
     #[inline(always)]
-    fn set_owner(&mut self, owner: &Owner) {
+    fn set_owner(&mut self, owner: &OwnerRecord) {
         self.work.key.cgroup = owner.cgroup;
         self.work.key.comm = owner.comm;
         self.work.start_ns = owner.start_ns;
@@ -147,7 +148,7 @@ impl Reset {
         evidence & bits == bits
     }
 
-    /// Adds what the offending segment tells; without one the reset is an active one.
+    /// Adds the evidence of the offending segment; without one the reset is an active one.
     #[inline(always)]
     pub fn add_segment(&mut self, segment: Segment, header: Header) {
         if !segment.is_present() {
@@ -156,14 +157,14 @@ impl Reset {
         }
         self.add(header.evidence());
         self.work.segment_bytes = header.payload();
-        if self.is_told_by_segment() {
+        if self.has_ends_of_segment() {
             let Work { headers, tuple, .. } = &mut *self.work;
             header.endpoints(headers, tuple);
             tuple.netns = self.tcp.map_or_else(|| segment.netns(), Tcp::netns);
         }
     }
 
-    /// Evidence and owner of a full socket.
+    /// Adds the evidence and the owner of a full socket.
     #[inline(never)]
     pub fn add_socket(&mut self, tcp: Tcp) {
         let mut closed_ns = 0;
@@ -215,7 +216,7 @@ impl Reset {
         }
     }
 
-    /// A child that has not left its listener's hands, and sockets without a note, get their role from the socket.
+    /// Sets the role of a child that has only its listener's note, and of sockets without a note.
     #[inline(always)]
     fn guess_role(&mut self, tcp: Tcp) {
         if self.role() == role::LISTENER && self.state() != state::LISTEN {
@@ -231,7 +232,7 @@ impl Reset {
         }
     }
 
-    /// Evidence of an earlier close by a process here.
+    /// Adds the evidence of an earlier close by a process here.
     #[inline(always)]
     fn add_close(&mut self, closed_ns: u64, idle_before_close_ms: u32) {
         if closed_ns != 0 {
@@ -246,10 +247,10 @@ impl Reset {
         }
     }
 
-    /// The executing process, where it is the one that resets: see the module's header.
+    /// Adds the executing process where it made the call that resets: see the module's header.
     #[inline(never)]
     pub fn add_current(&mut self) {
-        let task = Task::current();
+        let task = KernelTask::current();
         let active = self.has(evidence::ACTIVE);
         if !active {
             return;
@@ -263,13 +264,13 @@ impl Reset {
         let attached = self.has(evidence::ATTACHED);
         let closed_before = self.has(evidence::CLOSED_HERE);
         if set_to_close && attached {
-            let mut owner = Owner::default();
+            let mut owner = OwnerRecord::default();
             task.describe_current(&raw mut owner);
             self.set_owner(&owner);
             self.work.key.provenance = provenance::CURRENT;
             self.add(evidence::OWNER_RUNNING);
         } else if set_to_close && running {
-            // TCP_LINGER2, orphan limit: the rest of a close() that has let go of the descriptor already.
+            // TCP_LINGER2, orphan limit: the rest of a close() that has already released the descriptor.
             if closed_before {
                 self.work.key.provenance = provenance::CURRENT;
             }
@@ -288,28 +289,28 @@ impl Reset {
 
     /// Whether the segment may belong to a connection whose socket is gone.
     #[inline(always)]
-    pub fn may_be_remembered(&self) -> bool {
+    pub fn may_have_tombstone(&self) -> bool {
         let stray = !self.has(evidence::SEGMENT_SYN);
         self.kind() == socket::NONE || self.kind() == socket::TIME_WAIT || (self.state() == state::LISTEN && stray)
     }
 
-    /// What is remembered of a connection whose socket is gone: the segment met no socket, a `TIME_WAIT` minisock, or
-    /// the listener that made the connection (which answers what is no SYN).
+    /// Adds the evidence and the owner of a connection whose socket is gone: the segment met no socket, a `TIME_WAIT`
+    /// minisock, or the listener that the connection came from (which answers a segment that is no SYN).
     #[inline(never)]
-    pub fn add_memory(&mut self) {
+    pub fn add_tombstone(&mut self) {
         let syn = self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK);
         let listener = note::listener_key(self.work.tuple.netns, self.work.tuple.local_port);
-        let anyone = listeners::ever(&listener);
-        if self.kind() == socket::NONE && (syn || anyone && listeners::has(&listener)) {
+        let ever_listened = listeners::ever_listened(&listener);
+        if self.kind() == socket::NONE && (syn || ever_listened && listeners::has(&listener)) {
             self.set_role(role::ACCEPTED);
         }
-        if syn && !anyone {
+        if syn && !ever_listened {
             return;
         }
         if syn {
             let Some(tombstone) = note::gone_listener(&listener) else { return };
             self.work.tombstone = *tombstone;
-        } else if !self.finds_tombstone() {
+        } else if !self.find_tombstone() {
             return;
         }
         let tombstone = self.work.tombstone;
@@ -332,14 +333,14 @@ impl Reset {
         }
     }
 
-    /// Looks for the tombstone of a connection with the ends of the segment.
+    /// Copies the tombstone of a connection with the ends of the segment. Returns whether there is one.
     #[inline(always)]
-    fn finds_tombstone(&mut self) -> bool {
+    fn find_tombstone(&mut self) -> bool {
         let Work { tuple, tombstone, own, .. } = &mut *self.work;
-        TOMBSTONES_ON.load() != 0 && graves::find(tuple, tombstone, own)
+        TOMBSTONES_ON.load() != 0 && tombstones::find(tuple, tombstone, own)
     }
 
-    /// Counts it. Returns whether its event may be offered.
+    /// Counts the reset. Returns whether its event may be offered.
     #[inline(always)]
     pub fn count(&self) -> bool {
         count::reset(&self.work.key, self.now)
@@ -349,7 +350,7 @@ impl Reset {
     #[inline(always)]
     pub fn finish(&mut self) {
         let (family, local_port, remote_port) = match self.tcp {
-            Some(tcp) if !self.is_told_by_segment() => (tcp.family(), tcp.local_port(), tcp.remote_port()),
+            Some(tcp) if !self.has_ends_of_segment() => (tcp.family(), tcp.local_port(), tcp.remote_port()),
             _ => (family(&self.work.tuple.remote), self.work.tuple.local_port, self.work.tuple.remote_port),
         };
         self.work.key.family = family;
@@ -368,7 +369,7 @@ fn is_some(number: u32) -> bool {
 
 /// Bytes written since the peer's FIN; our own FIN takes one sequence number.
 #[inline(always)]
-pub fn written_after_fin(note: &Note, tcp: Tcp) -> u32 {
+pub fn written_after_fin(note: &SocketNote, tcp: Tcp) -> u32 {
     let written = tcp.write_seq().wrapping_sub(note.fin_write_seq);
     if note.closed_ns != 0 && written > 0 { written - 1 } else { written }
 }

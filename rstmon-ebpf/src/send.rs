@@ -8,7 +8,7 @@ use crate::{
     event,
     layout::SEND_HAS_REASON,
     netns, pending, preempt,
-    reset::{Reset, with_room},
+    reset::{ResetBuilder, with_work},
     skb::Segment,
     sock::Sock,
 };
@@ -18,11 +18,11 @@ use rstmon_common::{key::direction, limits::REASON_UNSUPPORTED};
 /// Counts and offers one sent reset.
 #[btf_tracepoint(function = "tcp_send_reset")]
 pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
-    preempt::off(|| look(&ctx))
+    preempt::off(|| handle(&ctx))
 }
 
 #[inline(always)]
-fn look(ctx: &BtfTracePointContext) -> i32 {
+fn handle(ctx: &BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     let skb: *const u8 = ctx.arg(1);
     let reason = if SEND_HAS_REASON.load() != 0 { ctx.arg::<u32>(2) } else { u32::from(REASON_UNSUPPORTED) };
@@ -35,17 +35,17 @@ fn look(ctx: &BtfTracePointContext) -> i32 {
     let tcp = sock.tcp();
     netns::tally_sent(tcp, segment);
     pending::decide(tcp.filter(|_| segment.is_present()));
-    with_room(|work| {
+    with_work(|work| {
         let header = segment.read(&mut work.headers);
-        let mut reset = Reset::new(work, sock, tcp, direction::SENT);
+        let mut reset = ResetBuilder::new(work, sock, tcp, direction::SENT);
         reset.set_reason(reason);
         reset.add_segment(segment, header);
         if let Some(tcp) = tcp {
             reset.add_socket(tcp);
             reset.add_current();
         }
-        if reset.may_be_remembered() {
-            reset.add_memory();
+        if reset.may_have_tombstone() {
+            reset.add_tombstone();
         }
         reset.finish();
         if reset.count() {

@@ -8,15 +8,16 @@ use crate::layout::{
 };
 use rstmon_common::{Tuple, evidence};
 
-/// Words of the IP header and of the first 16 bytes of TCP's (ports, sequence, acknowledgement, offset and flags), of
-/// either version, where IP has neither options nor extensions. What is behind a shorter segment can be read, too:
-/// every buffer ends with `struct skb_shared_info`.
+/// The IP header and the first 16 bytes of the TCP header (ports, sequence, acknowledgement, offset and flags), in
+/// words, of either IP version without options or extensions. Memory behind a shorter segment can be read, too: every
+/// buffer ends with `struct skb_shared_info`.
 pub type Headers = [u64; 7];
-/// Length of such an IP header.
+/// Length of an IPv4 header without options.
 const V4_BYTES: u16 = 20;
+/// Length of an IPv6 header without extensions.
 const V6_BYTES: u16 = 40;
 
-/// What the segment tells: addresses, and bits of evidence.
+/// The segment that is answered; absent for an active reset.
 #[derive(Clone, Copy)]
 pub struct Segment {
     /// The typed `struct sk_buff *`.
@@ -24,7 +25,7 @@ pub struct Segment {
     head: u64,
 }
 
-/// What its TCP header tells.
+/// The fields of a segment's TCP header that are used.
 #[derive(Clone, Copy, Default)]
 pub struct Header {
     /// Source and destination, as they lie in memory.
@@ -36,10 +37,11 @@ pub struct Header {
 }
 
 impl Segment {
-    /// What is answered, if anything is: an active reset answers nothing.
+    /// The segment of a hook's argument; an active reset has none.
     ///
     /// # Safety
-    /// `skb` must be the `const struct sk_buff *` argument of `tcp_send_reset`, or that of the functions that call it.
+    /// `skb` must be the `const struct sk_buff *` argument of `tcp_send_reset`, or of one of the functions that call
+    /// it.
     #[inline(always)]
     pub unsafe fn from_btf(skb: *const u8) -> Self {
         if skb.is_null() {
@@ -56,7 +58,7 @@ impl Segment {
         self.head != 0
     }
 
-    /// Reads it, if it is present: both headers at once, into `headers`, because the call is what a read costs.
+    /// Reads both headers at once into `headers`, if the segment is present: the cost of a read is the call.
     #[inline(always)]
     pub fn read(self, headers: &mut Headers) -> Header {
         if self.skb.is_null() || !self.is_present() {
@@ -87,8 +89,8 @@ impl Segment {
         Header { ports, offset_flags: u16::from_le_bytes([offset_flags[0], offset_flags[1]]), length }
     }
 
-    /// The network namespace of the device that it came in by, a typed `struct net *`, NULL without a device. `None`
-    /// where there is no segment, or no such field.
+    /// The network namespace of the device that received the segment, a typed `struct net *`, NULL without a device.
+    /// `None` where there is no segment, or the kernel has no such field.
     #[inline(always)]
     pub fn net(self) -> Option<*const u8> {
         if self.skb.is_null() {
@@ -101,7 +103,8 @@ impl Segment {
         }
     }
 
-    /// Inode of that namespace; 0 = unknown. A full socket knows its own, and has had the device taken off the segment.
+    /// Inode of that namespace; 0 = unknown. Not used where there is a full socket, which has its own namespace and
+    /// whose segment has no device any more.
     #[inline(always)]
     pub fn netns(self) -> u32 {
         let Some(net) = self.net() else { return 0 };
@@ -111,7 +114,7 @@ impl Segment {
 }
 
 impl Header {
-    /// Fills in addresses and ports: the segment came from the peer, so its destination is the local end.
+    /// Writes addresses and ports: the segment came from the peer, so its destination is the local end.
     #[inline(always)]
     pub fn endpoints(self, headers: &Headers, tuple: &mut Tuple) {
         let [remote_high, remote_low, local_high, local_low] = self.ports.to_le_bytes();
@@ -126,7 +129,7 @@ impl Header {
         }
     }
 
-    /// Payload bytes.
+    /// Number of payload bytes.
     #[inline(always)]
     pub fn payload(self) -> u32 {
         self.length.saturating_sub(u32::from(self.offset_flags >> 4 & 0xf) * 4)
@@ -149,7 +152,7 @@ impl Header {
     }
 }
 
-/// Copies words from where loads are allowed.
+/// Copies words from an address from which loads are allowed.
 #[inline(always)]
 fn copy(from: *const u64, to: &mut Headers) {
     for (index, word) in to.iter_mut().enumerate() {
@@ -169,7 +172,7 @@ fn high(word: u64) -> u32 {
     low(word >> 32)
 }
 
-/// Its bytes from the fifth on first.
+/// The bytes of a word, with the upper half first.
 #[inline(always)]
 fn rotated(word: u64) -> [u8; 8] {
     (word >> 32).to_le_bytes()
@@ -178,7 +181,7 @@ fn rotated(word: u64) -> [u8; 8] {
 /// An address of two words as they lie in memory.
 #[inline(always)]
 pub fn from_words(first: u64, second: u64) -> [u8; 16] {
-    // SAFETY: both are plain bytes. By words, because a byte array of its own is moved byte by byte.
+    // SAFETY: both are plain bytes. As words, because the compiler copies a byte array byte by byte.
     unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>([first, second]) }
 }
 
@@ -188,7 +191,7 @@ pub fn set_v4(to: &mut [u8; 16], address: u32) {
     *to = from_words(0, u64::from(address) << 32 | MAPPED);
 }
 
-/// What stands before an IPv4 address in IPv6's form, as the low half of a word.
+/// The bytes before an IPv4 address in IPv6's form, as the low half of a word.
 const MAPPED: u64 = 0xffff_0000;
 
 /// IP version of an address in [`Tuple`] form.

@@ -1,19 +1,21 @@
-//! A socket at a hook: what may be read of it depends on what it is.
+//! A socket at a hook. Its kind decides which fields may be read.
 //!
 //! `TIME_WAIT` and `NEW_SYN_RECV` sockets have only `sock_common`; nothing past it is ever read from them.
 
 use crate::{
     layout::{
-        CGROUP_KN, ICSK_LRCVTIME, ICSK_PROBES_OUT, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM,
-        SK_ACK_BACKLOG, SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN,
-        SK_SOCKET, SK_UID, SKC_DADDR, SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE,
-        SKC_V6_DADDR, SKC_V6_RCV_SADDR, TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2,
-        TCP_LSNDTIME, TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_SRTT_US, TCP_TOTAL_RETRANS, TCP_TYPE,
-        TCP_WRITE_SEQ, cast, field,
+        CGROUP_KN, ICSK_LRCVTIME, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM, SK_ACK_BACKLOG,
+        SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN, SK_SOCKET, SKC_DADDR,
+        SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
+        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT,
+        TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
     },
     skb::{family, from_words, set_v4},
 };
-use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock};
+use aya_ebpf::{
+    Global,
+    helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock},
+};
 use core::ptr::NonNull;
 use rstmon_common::{
     Tuple,
@@ -39,7 +41,7 @@ pub struct Sock {
     sk: *const u8,
     /// One of [`socket`].
     pub kind: u8,
-    /// `skc_state` as it is now; 0 without a socket.
+    /// `skc_state` at the hook; 0 without a socket.
     pub state: u8,
 }
 
@@ -82,7 +84,7 @@ impl Sock {
             return None;
         }
         if let Some(tcp) = cast(self.sk, &TCP_TYPE) {
-            // SAFETY: a typed pointer; the protocol lies past `sock_common`, and is looked at in full sockets only.
+            // SAFETY: a typed pointer; the protocol lies past `sock_common`, and is read from full sockets only.
             let is_tcp = self.kind == socket::FULL && unsafe { field(self.sk, &SK_PROTOCOL) } == Some(IPPROTO_TCP);
             return if is_tcp { NonNull::new(tcp.cast_mut()).map(Tcp) } else { None };
         }
@@ -94,16 +96,15 @@ impl Sock {
 
 /// A full TCP socket: every field of `sock`, `inet_sock`, `inet_connection_sock` and `tcp_sock` may be read.
 ///
-/// Never NULL, so that `Option<Tcp>` is one word: the payload of a two-word `None` would be uninitialised stack, which
-/// verifiers before 6.3 refuse to see copied.
+/// Never NULL, so that `Option<Tcp>` is one word: the payload of a two-word `None` would be uninitialised stack, a copy
+/// of which verifiers before 6.3 refuse.
 #[derive(Clone, Copy)]
 pub struct Tcp(NonNull<u8>);
 
 macro_rules! getters {
     ($($(#[$doc:meta])* $name:ident: $ty:ty = $field:ident or $absent:expr;)*) => {
         $($(#[$doc])* #[inline(always)] pub fn $name(self) -> $ty {
-            // SAFETY: a Tcp holds a non-NULL `struct tcp_sock *` from bpf_skc_to_tcp_sock.
-            unsafe { field::<$ty>(self.as_ptr(), &$field) }.unwrap_or($absent)
+            self.get::<$ty>(&$field).unwrap_or($absent)
         })*
     };
 }
@@ -114,11 +115,15 @@ impl Tcp {
         self.0.as_ptr()
     }
 
+    /// A field of the socket; `None` when the kernel has no such field. `T` must have the field's width.
+    #[inline(always)]
+    pub fn get<T: Copy>(self, offset: &Global<u32>) -> Option<T> {
+        // SAFETY: a Tcp holds a non-NULL `struct tcp_sock *`, and the verifier checks the offset and the width.
+        unsafe { field(self.as_ptr(), offset) }
+    }
+
     getters! {
-        /// `sk_shutdown`.
         shutdown: u8 = SK_SHUTDOWN or 0;
-        /// `sk_uid`; absent on a kernel without it.
-        uid: u32 = SK_UID or ABSENT_U32;
         /// Connections in the accept queue.
         backlog: u32 = SK_ACK_BACKLOG or ABSENT_U32;
         /// Limit of the accept queue. A child keeps its listener's, an opened socket has 0.
@@ -127,19 +132,13 @@ impl Tcp {
         write_seq: u32 = TCP_WRITE_SEQ or 0;
         /// Payload bytes sent, retransmissions included.
         bytes_sent: u64 = TCP_BYTES_SENT or ABSENT_U64;
-        /// Segments retransmitted.
-        retransmits: u32 = TCP_TOTAL_RETRANS or ABSENT_U32;
         /// Retransmissions of what is in flight.
         retransmitting: u8 = ICSK_RETRANSMITS or 0;
-        /// Unanswered probes.
-        probes: u8 = ICSK_PROBES_OUT or 0;
     }
 
-    /// `sk_flags`.
     #[inline(always)]
     fn flags(self) -> u64 {
-        // SAFETY: as for the getters.
-        unsafe { field(self.as_ptr(), &SKC_FLAGS) }.unwrap_or(0)
+        self.get(&SKC_FLAGS).unwrap_or(0)
     }
 
     /// The peer's FIN has arrived.
@@ -151,7 +150,7 @@ impl Tcp {
     /// Payload bytes received in order; the kernel counts the FIN as one.
     #[inline(always)]
     pub fn bytes_received(self) -> u64 {
-        // SAFETY: as for the getters.
+        // SAFETY: as in `get`.
         match unsafe { field::<u64>(self.as_ptr(), &TCP_BYTES_RECEIVED) } {
             None => ABSENT_U64,
             Some(bytes) if bytes > 0 && self.fin_received() => bytes - 1,
@@ -159,17 +158,17 @@ impl Tcp {
         }
     }
 
-    /// `sk->sk_socket` is set: some process has a descriptor (or is closing its last one).
+    /// `sk->sk_socket` is set: a process has a descriptor (or is closing the last one).
     #[inline(always)]
     pub fn is_attached(self) -> bool {
-        // SAFETY: as for the getters.
+        // SAFETY: as in `get`.
         unsafe { field::<u64>(self.as_ptr(), &SK_SOCKET) != Some(0) }
     }
 
-    /// IP version of the connection: 4 for IPv4 on an IPv6 socket, too.
+    /// IP version of the connection: 4 also for IPv4 on an IPv6 socket.
     #[inline(always)]
     pub fn family(self) -> u8 {
-        // SAFETY: as for the getters.
+        // SAFETY: as in `get`.
         unsafe {
             if field::<u16>(self.as_ptr(), &SKC_FAMILY) == Some(AF_INET6) { family(&self.v6(&SKC_V6_DADDR)) } else { 4 }
         }
@@ -178,8 +177,7 @@ impl Tcp {
     /// Remote port in host order; 0 of a listener.
     #[inline(always)]
     pub fn remote_port(self) -> u16 {
-        // SAFETY: as for the getters.
-        u16::from_be(unsafe { field(self.as_ptr(), &SKC_DPORT) }.unwrap_or(0))
+        u16::from_be(self.get(&SKC_DPORT).unwrap_or(0))
     }
 
     /// Address of the socket, as an identity only.
@@ -188,13 +186,13 @@ impl Tcp {
         self.as_ptr() as u64
     }
 
-    /// Both ends and the network namespace. A listener's remote end is zero: take it from the segment.
+    /// Both ends and the network namespace. A listener's remote end is zero: it is read from the segment instead.
     #[inline(always)]
     pub fn endpoints(self, tuple: &mut Tuple) {
         tuple.netns = self.netns();
         tuple.local_port = self.local_port();
         tuple.remote_port = self.remote_port();
-        // SAFETY: as for the getters.
+        // SAFETY: as in `get`.
         unsafe {
             if field::<u16>(self.as_ptr(), &SKC_FAMILY) == Some(AF_INET6) {
                 tuple.local = self.v6(&SKC_V6_RCV_SADDR);
@@ -208,8 +206,8 @@ impl Tcp {
 
     /// An IPv6 address in two loads; all zero where the kernel has none.
     #[inline(always)]
-    fn v6(self, address: &aya_ebpf::Global<u32>) -> [u8; 16] {
-        // SAFETY: as for the getters.
+    fn v6(self, address: &Global<u32>) -> [u8; 16] {
+        // SAFETY: as in `get`.
         let [first, second] = unsafe { field::<[u64; 2]>(self.as_ptr(), address) }.unwrap_or([0; 2]);
         from_words(first, second)
     }
@@ -217,7 +215,7 @@ impl Tcp {
     /// The network namespace, a typed `struct net *`.
     #[inline(always)]
     pub fn net(self) -> Option<*const u8> {
-        // SAFETY: as for the getters.
+        // SAFETY: as in `get`.
         unsafe { field::<u64>(self.as_ptr(), &SKC_NET) }.map(|net| net as *const u8)
     }
 
@@ -232,7 +230,7 @@ impl Tcp {
     /// A process holds the socket lock. Timers and softirq take only the spinlock (`bh_lock_sock`).
     #[inline(always)]
     pub fn is_locked(self) -> bool {
-        // SAFETY: as for the getters.
+        // SAFETY: as in `get`.
         let owned = unsafe { field::<u32>(self.as_ptr(), &SK_LOCK_OWNED) };
         owned.unwrap_or(0) != 0
     }
@@ -240,33 +238,32 @@ impl Tcp {
     /// `SO_LINGER` with a time of 0.
     #[inline(always)]
     pub fn lingers_zero(self) -> bool {
-        // SAFETY: as for the getters.
+        // SAFETY: as in `get`.
         self.flags() & SOCK_LINGER != 0 && unsafe { field::<u64>(self.as_ptr(), &SK_LINGERTIME) } == Some(0)
     }
 
     /// `TCP_LINGER2` below 0.
     #[inline(always)]
     pub fn linger2_negative(self) -> bool {
-        // SAFETY: as for the getters.
+        // SAFETY: as in `get`.
         unsafe { field::<i32>(self.as_ptr(), &TCP_LINGER2) }.unwrap_or(0) < 0
     }
 
     /// An MPTCP subflow.
     #[inline(always)]
     pub fn is_mptcp(self) -> bool {
-        // SAFETY: as for the getters.
+        // SAFETY: as in `get`.
         unsafe { field::<u8>(self.as_ptr(), &TCP_IS_MPTCP) }.unwrap_or(0) & 1 != 0
     }
 
     /// Local port in host order; `skc_num` is already 0 once the socket was set to CLOSE.
     #[inline(always)]
     pub fn local_port(self) -> u16 {
-        // SAFETY: as for the getters.
-        u16::from_be(unsafe { field(self.as_ptr(), &INET_SPORT) }.unwrap_or(0))
+        u16::from_be(self.get(&INET_SPORT).unwrap_or(0))
     }
 
-    /// Which end of its connection it is: a child keeps a copy of its listener's limit (`sk_clone`), `connect()` never
-    /// sets one.
+    /// Which end of its connection the socket is: a child keeps a copy of its listener's limit (`sk_clone`),
+    /// `connect()` never sets one.
     #[inline(always)]
     pub fn end(self) -> u8 {
         match self.backlog_limit() {
@@ -277,7 +274,7 @@ impl Tcp {
     }
 
     /// Bytes received and not read: `rcv_nxt - copied_seq`, exact even when the queue was already emptied. A FIN
-    /// takes a sequence number of its own until it is read.
+    /// takes a sequence number until it is read.
     #[inline(always)]
     pub fn unread(self) -> u32 {
         match self.difference(&TCP_RCV_NXT, &TCP_COPIED_SEQ) {
@@ -301,24 +298,14 @@ impl Tcp {
 
     /// Sequence distance; negative ones (a queue already purged) are 0.
     #[inline(always)]
-    fn difference(self, high: &aya_ebpf::Global<u32>, low: &aya_ebpf::Global<u32>) -> u32 {
-        // SAFETY: as for the getters.
+    fn difference(self, high: &Global<u32>, low: &Global<u32>) -> u32 {
+        // SAFETY: as in `get`.
         let pair = unsafe { (field::<u32>(self.as_ptr(), high), field::<u32>(self.as_ptr(), low)) };
         match pair {
             (Some(high), Some(low)) => {
                 let distance = high.wrapping_sub(low);
                 if distance > 0x7fff_ffff { 0 } else { distance }
             }
-            _ => ABSENT_U32,
-        }
-    }
-
-    /// Smoothed round-trip time in microseconds (`srtt_us` is eight times it).
-    #[inline(always)]
-    pub fn rtt_us(self) -> u32 {
-        // SAFETY: as for the getters.
-        match unsafe { field::<u32>(self.as_ptr(), &TCP_SRTT_US) } {
-            Some(eighth) if eighth != 0 => eighth >> 3,
             _ => ABSENT_U32,
         }
     }
@@ -335,7 +322,7 @@ impl Tcp {
         self.since(&ICSK_LRCVTIME, now)
     }
 
-    /// Jiffies since anything was heard from the peer, data or acknowledgement.
+    /// Jiffies since anything was received from the peer, data or acknowledgement.
     #[inline(always)]
     pub fn silence(self, now: u32) -> u32 {
         smaller(self.since(&TCP_RCV_TSTAMP, now), self.since(&ICSK_LRCVTIME, now))
@@ -347,11 +334,11 @@ impl Tcp {
         smaller(self.send_idle(now), self.receive_idle(now))
     }
 
-    /// A number rather than an `Option`, whose payload the compiler may move about when there is none: the verifier sees
-    /// an uninitialised register moved, and refuses.
+    /// Jiffies since a time stamp; `ABSENT_U32` where it is 0. No `Option`: the compiler may copy the payload of a
+    /// `None`, and the verifier refuses the copy of an uninitialised register.
     #[inline(always)]
-    fn since(self, stamp: &aya_ebpf::Global<u32>, now: u32) -> u32 {
-        // SAFETY: as for the getters.
+    fn since(self, stamp: &Global<u32>, now: u32) -> u32 {
+        // SAFETY: as in `get`.
         match unsafe { field::<u32>(self.as_ptr(), stamp) }.unwrap_or(0) {
             0 => ABSENT_U32,
             // A stamp taken on another CPU may be one tick ahead.
@@ -363,7 +350,8 @@ impl Tcp {
     /// Cgroup that the socket was created in; 0 = unknown.
     #[inline(always)]
     pub fn cgroup(self) -> u64 {
-        // SAFETY: as for the getters, and so on from there; a NULL on the way makes the next load fault and read 0.
+        // SAFETY: as in `get`, and typed pointers from there on; a NULL on the way makes the next load fault and read
+        // 0.
         unsafe {
             let Some(cgroup) = field::<u64>(self.as_ptr(), &SK_CGROUP) else { return 0 };
             let Some(kn) = field::<u64>(cgroup as *const u8, &CGROUP_KN) else { return 0 };
@@ -372,13 +360,13 @@ impl Tcp {
     }
 }
 
-/// The smaller of two, of which an absent one is the greatest there can be.
+/// The smaller of two numbers; `ABSENT_U32`, the greatest, only where both are absent.
 #[inline(always)]
 fn smaller(a: u32, b: u32) -> u32 {
     if a < b { a } else { b }
 }
 
-/// The kernel's clock of `tcp_jiffies32`.
+/// The kernel's clock `tcp_jiffies32`.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "tcp_jiffies32 is the low half of the jiffies")]
 pub fn jiffies() -> u32 {

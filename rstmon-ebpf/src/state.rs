@@ -1,32 +1,32 @@
-//! `inet_sock_set_state`: who opened the socket, who closed it and how it ended.
+//! `inet_sock_set_state`: which process opened the socket, which one closed it, and how it ended.
 //!
 //! Prototype: `(const struct sock *sk, const int oldstate, const int newstate)` since 4.16
 //! (`include/trace/events/sock.h`). CLOSE -> `SYN_SENT` and -> LISTEN run in the owner's task, as do the moves to
 //! `FIN_WAIT1` and `LAST_ACK` (`tcp_close_state`); `SYN_RECV` -> ESTABLISHED and the rest in softirq.
 
 use crate::{
-    graves,
     layout::TOMBSTONES_ON,
     listeners, note, opened,
     reset::now_ns,
     sock::{Sock, Tcp, jiffies, jiffies_to_ms},
-    task::Task,
+    task::KernelTask,
+    tombstones,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use rstmon_common::{
-    Note, Tombstone, Tuple,
+    SocketNote, Tombstone, Tuple,
     key::{provenance, role, state},
     limits::{ABSENT_U32, ABSENT_U64},
     note::FIN_SEEN,
 };
 
-/// Keeps the socket's note.
+/// Updates the socket's note.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "TCP states are from 1 to 13")]
     let (old, new) = (ctx.arg::<i32>(1) as u8, ctx.arg::<i32>(2) as u8);
-    // What is learned from no other state. `SYN_RECV` and `FIN_WAIT2` are passed by every connection.
+    // Changes to these states show nothing that is stored. Every connection passes `SYN_RECV` or `FIN_WAIT2`.
     if matches!(new, state::SYN_RECV | state::FIN_WAIT2 | state::CLOSING | state::TIME_WAIT | state::NEW_SYN_RECV) {
         return 0;
     }
@@ -34,9 +34,9 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let sock = unsafe { Sock::from_btf(sk) };
     let Some(tcp) = sock.tcp() else { return 0 };
     match new {
-        state::SYN_SENT => note::open(sk, |note| begin(note, role::OPENED)),
+        state::SYN_SENT => note::create_for_opened(sk, |note| begin(note, role::OPENED)),
         state::LISTEN => {
-            note::listen(sk, |note| begin(note, role::LISTENER));
+            note::create_for_listener(sk, |note| begin(note, role::LISTENER));
             listeners::add(&listener(tcp));
         }
         state::ESTABLISHED => established(sk),
@@ -51,17 +51,17 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// `connect()` or `listen()`, by the executing task.
+/// Fills in the note at `connect()` or `listen()`, by the executing task.
 #[inline(always)]
-fn begin(note: *mut Note, role: u8) {
-    // SAFETY: the note of a socket that the hook holds; so below.
+fn begin(note: *mut SocketNote, role: u8) {
+    // SAFETY: the note of a socket that the hook holds.
     unsafe {
-        *note = Note { provenance: provenance::OPENED, role, ..Note::default() };
-        Task::current().describe_current(&raw mut (*note).owner);
+        *note = SocketNote { provenance: provenance::OPENED, role, ..SocketNote::default() };
+        KernelTask::current().describe_current(&raw mut (*note).owner);
     }
 }
 
-/// The handshake completed. A child starts with a copy of its listener's note.
+/// Stores the time at which the handshake completed. A child starts with a copy of its listener's note.
 #[inline(always)]
 fn established(sk: *const u8) {
     if let Some(note) = note::find_or_create(sk) {
@@ -76,7 +76,7 @@ fn established(sk: *const u8) {
     }
 }
 
-/// The peer's FIN: what is written from now on is written to a peer that has closed.
+/// Stores the position of the peer's FIN: bytes written from now on are written to a peer that has closed.
 #[inline(always)]
 fn fin_arrived(sock: Sock, tcp: Tcp) {
     if let Some(note) = note::find(sock) {
@@ -88,11 +88,12 @@ fn fin_arrived(sock: Sock, tcp: Tcp) {
     }
 }
 
-/// `close()` or `shutdown()` of a connection, by the executing task: it held the last descriptor, so it is the owner.
+/// Stores the `close()` or `shutdown()` of a connection by the executing task, which held the last descriptor and hence
+/// is the owner.
 #[inline(always)]
 fn closed_here(sock: Sock, tcp: Tcp) {
     let Some(note) = note::find(sock) else { return };
-    let task = Task::current();
+    let task = KernelTask::current();
     // SAFETY: see `begin`.
     unsafe {
         (*note).closed_ns = now_ns();
@@ -105,7 +106,7 @@ fn closed_here(sock: Sock, tcp: Tcp) {
     }
 }
 
-/// The socket is set to CLOSE: remember what it was.
+/// Stores the last state of a socket that is set to CLOSE, and adds its tombstone.
 #[inline(always)]
 fn ended(sock: Sock, tcp: Tcp, old: u8) {
     if old == state::LISTEN {
@@ -137,12 +138,12 @@ fn ended(sock: Sock, tcp: Tcp, old: u8) {
             state: old,
             zero: [0; 2],
         };
-        return note::bury_listener(&listener(tcp), &tombstone);
+        return note::add_gone_listener(&listener(tcp), &tombstone);
     }
     let mut tuple = Tuple::default();
     tcp.endpoints(&mut tuple);
-    graves::bury(&tuple, |tombstone| {
-        // SAFETY: room in a map value that nobody else uses now.
+    tombstones::add(&tuple, |tombstone| {
+        // SAFETY: room in a map value to which nothing else has a reference now.
         let tombstone = unsafe { &mut *tombstone };
         tombstone.owner = note.owner;
         tombstone.closed_ns = closed_ns;

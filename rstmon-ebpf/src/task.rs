@@ -1,4 +1,4 @@
-//! Tasks: the process that executes, by its thread-group leader.
+//! Tasks, and the process that a task belongs to: its thread group.
 
 use crate::{
     layout::{
@@ -10,7 +10,7 @@ use crate::{
 };
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task_btf};
 use rstmon_common::{
-    Owner,
+    OwnerRecord,
     limits::{ABSENT_OFFSET, CGROUP_V1_FLAG},
 };
 
@@ -18,12 +18,12 @@ use rstmon_common::{
 const PF_EXITING: u32 = 0x4;
 const PF_KTHREAD: u32 = 0x0020_0000;
 
-/// A task of which the verifier knows the type.
+/// A typed `struct task_struct *`, never NULL.
 #[derive(Clone, Copy)]
-pub struct Task(*const u8);
+pub struct KernelTask(*const u8);
 
-impl Task {
-    /// The executing task. In softirq that is whoever was interrupted: never an owner.
+impl KernelTask {
+    /// The executing task. In softirq that is the task that was interrupted: never an owner.
     #[inline(always)]
     pub fn current() -> Self {
         // SAFETY: the helper takes nothing and returns the trusted current task (5.11 on).
@@ -39,23 +39,23 @@ impl Task {
 
     #[inline(always)]
     fn flags(self) -> u32 {
-        // SAFETY: a Task holds a typed, non-NULL task pointer.
+        // SAFETY: a KernelTask holds a typed, non-NULL task pointer.
         unsafe { field(self.0, &TASK_FLAGS) }.unwrap_or(0)
     }
 
-    /// Whether it is a kernel thread, which owns no sockets of processes.
+    /// Whether the task is a kernel thread, which owns no sockets of processes.
     #[inline(always)]
     pub fn is_kernel_thread(self) -> bool {
         self.flags() & PF_KTHREAD != 0
     }
 
-    /// Whether it is on its way out (`do_exit`).
+    /// Whether the task is exiting (`do_exit`).
     #[inline(always)]
     pub fn is_exiting(self) -> bool {
         self.flags() & PF_EXITING != 0
     }
 
-    /// The signal that ends it; 0 when it ends on its own.
+    /// The signal that ends the task; 0 when it ends without one.
     #[inline(always)]
     pub fn exit_signal(self) -> u8 {
         // SAFETY: as above.
@@ -71,7 +71,7 @@ impl Task {
 
     /// Writes the thread group of the current task into `owner`, every byte of it.
     #[inline(always)]
-    pub fn describe_current(self, owner: *mut Owner) {
+    pub fn describe_current(self, owner: *mut OwnerRecord) {
         if can_cast() {
             return self.describe(owner);
         }
@@ -82,32 +82,33 @@ impl Task {
 
     /// Writes a task's thread group into `owner`, every byte of it.
     #[inline(always)]
-    pub fn describe(self, owner: *mut Owner) {
+    pub fn describe(self, owner: *mut OwnerRecord) {
         let unified = self.cgroups().and_then(|set| set.follow(&CSS_SET_DFL_CGROUP)).map_or(0, kernfs_id);
         self.describe_in(unified, owner);
     }
 
-    /// `unified` is the id of its v2 cgroup.
+    /// `unified` is the id of the task's v2 cgroup.
     #[inline(always)]
-    fn describe_in(self, unified: u64, owner: *mut Owner) {
+    fn describe_in(self, unified: u64, owner: *mut OwnerRecord) {
         let cgroup = if unified > ROOT_CGROUP { unified } else { self.legacy_cgroup().unwrap_or(unified) };
-        // SAFETY: `owner` points to a whole Owner in a map value or on the stack.
+        // SAFETY: `owner` points to a whole OwnerRecord in a map value or on the stack.
         unsafe { (*owner).cgroup = cgroup };
         self.describe_group(owner);
     }
 
-    /// Its `struct css_set`.
+    /// The task's `struct css_set`.
     #[inline(always)]
     fn cgroups(self) -> Option<Object> {
         Object::at(self.0, &TASK_TYPE).follow(&TASK_CGROUPS)
     }
 
-    /// All but the cgroup. Most tasks lead their group: then everything is in the task itself, and no call is needed.
+    /// Writes all but the cgroup. Most tasks lead their group: then all fields are in the task itself, and no call is
+    /// needed.
     #[inline(always)]
-    fn describe_group(self, owner: *mut Owner) {
+    fn describe_group(self, owner: *mut OwnerRecord) {
         let tgid = self.tgid();
-        // SAFETY: `owner` points to a whole Owner in a map value or on the stack. Typed loads off the task, calls for
-        // the leader of another thread.
+        // SAFETY: `owner` points to a whole OwnerRecord in a map value or on the stack. Typed loads off the task, calls
+        // for the leader of another thread.
         unsafe {
             (*owner).tgid = tgid;
             (*owner).zero = 0;
@@ -122,7 +123,7 @@ impl Task {
         }
     }
 
-    /// Where a task is in the root of v2: its cgroup in the v1 hierarchy that user space chose, if it is in one.
+    /// For a task in the root of v2: its cgroup in the v1 hierarchy that user space chose, if it is in one.
     #[inline(always)]
     fn legacy_cgroup(self) -> Option<u64> {
         let index = CGROUP_V1_SUBSYS.load();
@@ -138,7 +139,8 @@ impl Task {
 /// Id of the root of the v2 hierarchy: the first inode of its kernfs (`kernfs_create_root`).
 const ROOT_CGROUP: u64 = 1;
 
-/// A comm as it lies in memory, without what older kernels leave behind its NUL: that would make two keys of one name.
+/// A comm as it lies in memory, with zeros after its first NUL: older kernels leave other bytes there, which would make
+/// two keys of one name.
 #[inline(always)]
 fn until_nul([first, second]: [u64; 2]) -> [u8; 16] {
     let (end, later_end) = (zero_bytes(first), zero_bytes(second));

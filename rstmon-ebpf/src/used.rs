@@ -1,21 +1,21 @@
-//! `tcp_rcv_space_adjust`: a process read from the socket. Tells which worker serves a connection where no accept
-//! hook is possible, and who uses a descriptor that was passed on.
+//! `tcp_rcv_space_adjust`: a process read from the socket. Shows which worker serves a connection where no accept
+//! hook is possible, and which process uses a descriptor that was passed on.
 //!
 //! Prototype: `(struct sock *sk)` since 4.18 (`include/trace/events/tcp.h`); called by `tcp_recvmsg` in the reader's
-//! task after it copied data. Costs a look-up and two comparisons a read, so user space attaches it only where the
-//! `accept` hook is refused.
+//! task after it copied data. Costs a look-up and two comparisons for each read, so user space attaches it only where
+//! the `accept` hook is refused.
 
-use crate::{note, sock::Sock, task::Task};
+use crate::{note, sock::Sock, task::KernelTask};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use rstmon_common::key::provenance;
 
-/// Makes the reader the owner.
+/// Stores the reading process as the owner in the socket's note.
 #[btf_tracepoint(function = "tcp_rcv_space_adjust")]
 pub fn tcp_rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the argument of this very tracepoint.
     let sock = unsafe { Sock::from_btf(ctx.arg(0)) };
     let Some(note) = note::find(sock) else { return 0 };
-    let task = Task::current();
+    let task = KernelTask::current();
     // SAFETY: the note of a socket that the hook holds.
     unsafe {
         let known = !matches!((*note).provenance, provenance::NONE | provenance::INHERITED | provenance::BACKFILLED);

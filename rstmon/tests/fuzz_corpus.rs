@@ -72,24 +72,25 @@ fn write_record_seeds() {
     record.local = *b"\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\x01";
     record.remote = record.local;
     (record.tgid, record.netns, record.uid) = (4711, 4_026_531_833, 1000);
-    (record.time_ns, record.established_ns) = (5_000_000_000, 2_000_000_000);
+    (record.time_ns, record.evidence.established_ns) = (5_000_000_000, 2_000_000_000);
 
     let mut unread = record;
     (unread.key.reason, unread.key.state) = (10, 1);
     unread.key.evidence = bit::ACTIVE | bit::UNREAD | bit::SHUT_RECEIVE | bit::SHUT_SEND;
-    unread.unread_bytes = 3;
+    unread.evidence.unread_bytes = 3;
 
     let mut late = record;
     (late.key.reason, late.key.state, late.key.socket, late.key.provenance) = (15, 6, 2, 7);
     late.key.evidence = bit::SEGMENT_ACK | bit::SEGMENT_DATA | bit::TOMBSTONE | bit::CLOSED_HERE | bit::CLOSED_IDLE;
-    (late.closed_ns, late.idle_before_close_ms, late.segment_bytes) = (4_900_000_000, 2000, 312);
+    (late.evidence.closed_ns, late.evidence.idle_before_close_ms, late.evidence.segment_bytes) =
+        (4_900_000_000, 2000, 312);
 
     // The other end of `unread`, on the same host: joined with it.
     let mut received = record;
     (received.key.direction, received.key.reason, received.key.state) = (1, 63, 1);
     (received.local_port, received.remote_port) = (record.remote_port, record.local_port);
     received.key.evidence = bit::UNACKED;
-    received.unacked_bytes = 100;
+    received.evidence.unacked_bytes = 100;
 
     let mut hostile = record;
     hostile.key.comm = *b"a\"\n\x1b[31m\xff\\}\xe2\x80\xae\0\0";

@@ -54,20 +54,29 @@ pub(crate) struct ConfigArguments {
     /// Unix socket of the daemon [default: /run/rstmon/rstmon.sock]
     #[arg(long, env = "RSTMON_SOCKET", value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
-    /// Another BPF object than the one built in (for development)
+    /// Another BPF object than the one built in (for tests)
+    #[cfg(feature = "test-switches")]
     #[arg(long, env = "RSTMON_BPF_OBJECT_FILE", value_name = "FILE", hide = true)]
     pub(crate) bpf_object: Option<PathBuf>,
-    /// Load the probe without the fields that are evidence only, to measure what they cost (for development)
-    #[arg(long, hide = true)]
-    pub(crate) bench_without_evidence: bool,
 }
 
 impl ConfigArguments {
     /// These flags as overrides of the configuration.
     #[must_use]
     pub(crate) fn overrides(&self) -> Overrides {
-        let Self { config, socket, bpf_object, bench_without_evidence } = self.clone();
-        Overrides { file: config, socket, bpf_object, bench_without_evidence, ..Overrides::default() }
+        let Self {
+            config,
+            socket,
+            #[cfg(feature = "test-switches")]
+            bpf_object,
+        } = self.clone();
+        Overrides {
+            file: config,
+            socket,
+            #[cfg(feature = "test-switches")]
+            bpf_object,
+            ..Overrides::default()
+        }
     }
 }
 
@@ -178,7 +187,8 @@ pub(crate) struct TopArguments {
     /// Lines and bars in plain ASCII, also where the locale says UTF-8; names stay as they are
     #[arg(long)]
     pub(crate) ascii: bool,
-    /// Panic after the first frame, to see that the terminal is given back (for development)
+    /// Panic after the first frame, to see that the terminal is given back (for tests)
+    #[cfg(feature = "test-switches")]
     #[arg(long, hide = true)]
     pub(crate) panic: bool,
     /// Which resets to show

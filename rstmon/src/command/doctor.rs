@@ -64,7 +64,7 @@ fn text_of(report: &Report) -> String {
     if !report.shows.is_empty() {
         text.push_str("\nWhat this kernel shows:\n");
     }
-    for Aspect { aspect: _, what, clarity, why } in &report.shows {
+    for Aspect { name: _, what, clarity, why } in &report.shows {
         let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let _ = writeln!(text, "{:<13} {what}{why}", clarity.as_str());
     }

@@ -51,9 +51,8 @@ pub(crate) struct Overrides {
     /// `log.format`
     pub(crate) log_format: Option<String>,
     /// The BPF object to load in place of the one built in.
+    #[cfg(feature = "test-switches")]
     pub(crate) bpf_object: Option<PathBuf>,
-    /// Whether to load the probe without evidence.
-    pub(crate) bench_without_evidence: bool,
 }
 
 impl Overrides {
@@ -88,12 +87,10 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// What the process forbids itself.
     pub(crate) security: Security,
-    /// Another BPF object; only by flag.
+    /// Another BPF object; set by a flag only.
+    #[cfg(feature = "test-switches")]
     #[serde(skip)]
     pub(crate) bpf_object: Option<PathBuf>,
-    /// Read no evidence; only by flag.
-    #[serde(skip)]
-    pub(crate) bench_without_evidence: bool,
 }
 
 impl Config {
@@ -131,8 +128,8 @@ impl Config {
             web_config,
             log_level,
             log_format,
+            #[cfg(feature = "test-switches")]
             bpf_object,
-            bench_without_evidence,
         } = overrides.clone();
         let Self { web, socket: unix, log, .. } = self;
         if !listen_address.is_empty() {
@@ -143,8 +140,10 @@ impl Config {
         web.config_file = web_config.or(web.config_file.take());
         log.level = log_level.unwrap_or(std::mem::take(&mut log.level));
         log.format = log_format.unwrap_or(std::mem::take(&mut log.format));
-        self.bpf_object = bpf_object;
-        self.bench_without_evidence = bench_without_evidence;
+        #[cfg(feature = "test-switches")]
+        {
+            self.bpf_object = bpf_object;
+        }
     }
 
     fn read(path: &Path) -> Result<Self, ConfigError> {
@@ -235,8 +234,8 @@ impl Config {
             idle: seconds(self.thresholds.idle_seconds),
             keepalive_idle: seconds(self.thresholds.keepalive_idle_seconds),
             race_window: seconds(self.thresholds.race_window_seconds),
+            #[cfg(feature = "test-switches")]
             object: self.bpf_object.clone(),
-            without_evidence: self.bench_without_evidence,
             account_run_time: self.metrics.probe_runtime,
             verifier_log: tracing::enabled!(tracing::Level::DEBUG),
         }

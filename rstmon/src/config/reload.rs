@@ -32,8 +32,9 @@ impl Plan {
             history,
             log,
             security,
-            bpf_object: _,             // flags, which are the same for the whole life
-            bench_without_evidence: _, // likewise
+            // A flag, which stays the same.
+            #[cfg(feature = "test-switches")]
+                bpf_object: _,
         } = new;
 
         let Log { level, format } = log;

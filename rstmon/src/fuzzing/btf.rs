@@ -4,7 +4,7 @@
 //! twice in the same way; what is refused says why in one line.
 
 use super::{harmless::assert_harmless, memory::measured};
-use crate::probe::{btf::Btf, layout::Layout};
+use crate::probe::{btf::Btf, layout::KernelLayout};
 
 /// What an image of a handful of bytes may cost: names of fields and reasons, whatever the blob says.
 const FIXED_BYTES: usize = 64 * 1024;
@@ -35,11 +35,10 @@ fn interrogate(blob: &[u8]) -> usize {
     };
     // A record takes at least 12 bytes.
     assert!(btf.type_count() <= blob.len() / 12, "{} types in {} bytes", btf.type_count(), blob.len());
-    let layout = Layout::resolve(&btf);
+    let layout = KernelLayout::resolve(&btf);
     let mut found = layout.offsets.iter().fold(0, |sum: usize, (_, offset)| sum.wrapping_add(*offset as usize));
     found += layout.missing_required().len();
     for aggregate in AGGREGATES {
-        found += btf.struct_size(aggregate).unwrap_or(0) as usize;
         for path in PATHS {
             found += usize::from(btf.member(aggregate, path).is_some());
         }
@@ -47,7 +46,6 @@ fn interrogate(blob: &[u8]) -> usize {
     for name in ["state", "wide", "sk_rst_reason"] {
         found += btf.enum_variants(name).map_or(0, |variants| variants.len());
     }
-    found += btf.tracepoint_parameters("happened").map_or(0, |parameters| parameters.len());
-    found += btf.function_parameters("do_it").map_or(0, |parameters| parameters.len());
+    found += btf.tracepoint_arity("happened").unwrap_or(0) as usize;
     found + usize::from(btf.has_function("do_it"))
 }

@@ -4,7 +4,7 @@ use super::{Fold, Format, LabelSet, Series, histograms::Histograms};
 use crate::{
     explain::{Cause, Facts, rules},
     model::{Direction, Family, Reasons, Reset, text},
-    probe::{Counts, HookStatus, Outcome, stats::ProgramStats},
+    probe::{Counts, HookOutcome, HookStatus, stats::ProgramStats},
 };
 use prometheus::{
     Registry,
@@ -156,9 +156,9 @@ impl Exporter {
                 "rstmon_hook_attached",
                 "1 where a hook of the kernel half is attached (or has run, if it runs once).",
                 MetricType::GAUGE,
-                self.hooks.iter().filter(|status| status.outcome != Outcome::NotNeeded).map(|status| {
-                    let attached = i64::from(status.outcome == Outcome::Attached);
-                    gauge(attached, [("hook", status.hook.name), ("role", status.hook.task.as_str())])
+                self.hooks.iter().filter(|status| status.outcome != HookOutcome::NotNeeded).map(|status| {
+                    let attached = i64::from(status.outcome == HookOutcome::Attached);
+                    gauge(attached, [("hook", status.hook.name), ("role", status.hook.purpose.as_str())])
                 }),
             ),
             family(

@@ -1,10 +1,10 @@
 //! Record -> [`Reset`]. Nothing is invented: a sentinel becomes `None`.
 
-use super::{Bits, Direction, Evidence, Family, Owner, Provenance, Reasons, Reset, Role, SocketKind, State, text};
-use rstmon_common::{
-    ResetRecord,
-    limits::{ABSENT_U32, ABSENT_U64},
+use super::{
+    Bits, Direction, Evidence, Family, Owner, Provenance, Reasons, Reset, Role, SocketKind, State, evidence::known,
+    text,
 };
+use rstmon_common::ResetRecord;
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     time::{Duration, SystemTime},
@@ -47,37 +47,16 @@ impl Reset {
             key,
             time_ns,
             owner_start_ns,
-            established_ns,
-            closed_ns,
-            bytes_sent,
-            bytes_received,
+            evidence,
             local,
             remote,
             netns,
             tgid,
             uid,
-            send_idle_ms,
-            receive_idle_ms,
-            silent_ms,
-            idle_before_close_ms,
-            unread_bytes,
-            unsent_bytes,
-            unacked_bytes,
-            after_fin_bytes,
-            segment_bytes,
-            backlog,
-            backlog_limit,
-            rtt_us,
-            retransmits,
             local_port,
             remote_port,
-            shutdown: _, // the bits SHUT_RECEIVE and SHUT_SEND say the same
-            role,
-            exit_signal,
-            probes,
         } = *record;
 
-        let since = |past_ns: u64| (past_ns != 0).then(|| Duration::from_nanos(time_ns.saturating_sub(past_ns)));
         let boot_time = Duration::from_nanos(time_ns);
         Self {
             time: clock.at(boot_time),
@@ -89,7 +68,7 @@ impl Reset {
             local: SocketAddr::new(address(local), local_port),
             remote: SocketAddr::new(address(remote), remote_port),
             service_port: (key.service_port != 0).then_some(key.service_port),
-            role: Role::from_record(role),
+            role: Role::from_record(evidence.role),
             netns: (netns != 0).then_some(netns),
             uid: known(uid),
             owner: (tgid != 0).then(|| Owner {
@@ -100,38 +79,10 @@ impl Reset {
             }),
             cgroup: key.cgroup,
             bits: Bits(key.evidence),
-            evidence: Evidence {
-                age: since(established_ns),
-                send_idle: known(send_idle_ms).map(millis),
-                receive_idle: known(receive_idle_ms).map(millis),
-                silent: known(silent_ms).map(millis),
-                closed_ago: since(closed_ns),
-                idle_before_close: known(idle_before_close_ms).map(millis),
-                unread_bytes: known(unread_bytes),
-                unsent_bytes: known(unsent_bytes),
-                unacked_bytes: known(unacked_bytes),
-                after_fin_bytes: known(after_fin_bytes),
-                segment_bytes: known(segment_bytes),
-                sent_bytes: (bytes_sent != ABSENT_U64).then_some(bytes_sent),
-                received_bytes: (bytes_received != ABSENT_U64).then_some(bytes_received),
-                backlog: known(backlog),
-                backlog_limit: known(backlog_limit),
-                rtt: known(rtt_us).map(|us| Duration::from_micros(u64::from(us))),
-                retransmits: known(retransmits),
-                probes,
-                exit_signal: (exit_signal != 0).then_some(exit_signal),
-            },
+            evidence: Evidence::decode(&evidence, time_ns),
             boot_time,
         }
     }
-}
-
-fn known(number: u32) -> Option<u32> {
-    (number != ABSENT_U32).then_some(number)
-}
-
-fn millis(number: u32) -> Duration {
-    Duration::from_millis(u64::from(number))
 }
 
 fn address(bytes: [u8; 16]) -> IpAddr {
@@ -155,11 +106,11 @@ mod tests {
         record.key.comm[..4].copy_from_slice(b"java");
         record.tgid = 4711;
         record.time_ns = 5_000_000_000;
-        record.established_ns = 2_000_000_000;
+        record.evidence.established_ns = 2_000_000_000;
         record.local = *b"\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\x01";
         record.local_port = 8080;
-        record.send_idle_ms = 1500;
-        record.unread_bytes = ABSENT_U32;
+        record.evidence.send_idle_ms = 1500;
+        record.evidence.unread_bytes = ABSENT_U32;
         record
     }
 
@@ -186,7 +137,7 @@ mod tests {
     fn what_is_not_known_is_absent() {
         let mut unowned = record();
         unowned.tgid = 0;
-        unowned.established_ns = 0;
+        unowned.evidence.established_ns = 0;
         let reset = decode(&unowned);
         assert_eq!(reset.owner, None);
         assert_eq!(reset.evidence.age, None);

@@ -1,6 +1,9 @@
 //! Facts read off the socket at the reset.
 
-use rstmon_common::evidence as bit;
+use rstmon_common::{
+    EvidenceRecord, evidence as bit,
+    limits::{ABSENT_U32, ABSENT_U64},
+};
 use std::time::Duration;
 
 /// The facts that decide a cause, as the kernel half packed them into the key.
@@ -71,6 +74,57 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
+    /// Decodes the numbers of a record of a reset at `time_ns`.
+    pub(super) fn decode(record: &EvidenceRecord, time_ns: u64) -> Self {
+        // Exhaustive, so that a new number must be decided about here.
+        let EvidenceRecord {
+            established_ns,
+            closed_ns,
+            bytes_sent,
+            bytes_received,
+            send_idle_ms,
+            receive_idle_ms,
+            silent_ms,
+            idle_before_close_ms,
+            unread_bytes,
+            unsent_bytes,
+            unacked_bytes,
+            after_fin_bytes,
+            segment_bytes,
+            backlog,
+            backlog_limit,
+            rtt_us,
+            retransmits,
+            role: _, // decoded as `Reset::role`
+            exit_signal,
+            probes,
+            zero: _,
+        } = *record;
+        let since = |past_ns: u64| (past_ns != 0).then(|| Duration::from_nanos(time_ns.saturating_sub(past_ns)));
+        let millis = |number| known(number).map(|number| Duration::from_millis(u64::from(number)));
+        Self {
+            age: since(established_ns),
+            send_idle: millis(send_idle_ms),
+            receive_idle: millis(receive_idle_ms),
+            silent: millis(silent_ms),
+            closed_ago: since(closed_ns),
+            idle_before_close: millis(idle_before_close_ms),
+            unread_bytes: known(unread_bytes),
+            unsent_bytes: known(unsent_bytes),
+            unacked_bytes: known(unacked_bytes),
+            after_fin_bytes: known(after_fin_bytes),
+            segment_bytes: known(segment_bytes),
+            sent_bytes: (bytes_sent != ABSENT_U64).then_some(bytes_sent),
+            received_bytes: (bytes_received != ABSENT_U64).then_some(bytes_received),
+            backlog: known(backlog),
+            backlog_limit: known(backlog_limit),
+            rtt: known(rtt_us).map(|us| Duration::from_micros(u64::from(us))),
+            retransmits: known(retransmits),
+            probes,
+            exit_signal: (exit_signal != 0).then_some(exit_signal),
+        }
+    }
+
     /// Without a byte in either direction: the shorter of the two idle times.
     #[must_use]
     pub(crate) fn idle(&self) -> Option<Duration> {
@@ -79,4 +133,9 @@ impl Evidence {
             (one, other) => one.or(other),
         }
     }
+}
+
+/// A 32-bit number of a record; `None` where it is not known.
+pub(super) fn known(number: u32) -> Option<u32> {
+    (number != ABSENT_U32).then_some(number)
 }

@@ -64,25 +64,25 @@ fn encode(reset: &Reset, like: &ResetRecord) -> ResetRecord {
     if let Some(owner) = &reset.owner {
         record.owner_start_ns = owner.start_ns;
     }
-    record.established_ns = before(evidence.age, like.established_ns);
-    record.closed_ns = before(evidence.closed_ago, like.closed_ns);
-    record.send_idle_ms = millis(evidence.send_idle);
-    record.receive_idle_ms = millis(evidence.receive_idle);
-    record.silent_ms = millis(evidence.silent);
-    record.idle_before_close_ms = millis(evidence.idle_before_close);
-    record.unread_bytes = number(evidence.unread_bytes);
-    record.unsent_bytes = number(evidence.unsent_bytes);
-    record.unacked_bytes = number(evidence.unacked_bytes);
-    record.after_fin_bytes = number(evidence.after_fin_bytes);
-    record.segment_bytes = number(evidence.segment_bytes);
-    record.bytes_sent = evidence.sent_bytes.unwrap_or(ABSENT_U64);
-    record.bytes_received = evidence.received_bytes.unwrap_or(ABSENT_U64);
-    record.backlog = number(evidence.backlog);
-    record.backlog_limit = number(evidence.backlog_limit);
-    record.rtt_us = evidence.rtt.map_or(ABSENT_U32, |rtt| u32::try_from(rtt.as_micros()).expect("us"));
-    record.retransmits = number(evidence.retransmits);
-    record.probes = evidence.probes;
-    record.exit_signal = evidence.exit_signal.unwrap_or(0);
+    record.evidence.established_ns = before(evidence.age, like.evidence.established_ns);
+    record.evidence.closed_ns = before(evidence.closed_ago, like.evidence.closed_ns);
+    record.evidence.send_idle_ms = millis(evidence.send_idle);
+    record.evidence.receive_idle_ms = millis(evidence.receive_idle);
+    record.evidence.silent_ms = millis(evidence.silent);
+    record.evidence.idle_before_close_ms = millis(evidence.idle_before_close);
+    record.evidence.unread_bytes = number(evidence.unread_bytes);
+    record.evidence.unsent_bytes = number(evidence.unsent_bytes);
+    record.evidence.unacked_bytes = number(evidence.unacked_bytes);
+    record.evidence.after_fin_bytes = number(evidence.after_fin_bytes);
+    record.evidence.segment_bytes = number(evidence.segment_bytes);
+    record.evidence.bytes_sent = evidence.sent_bytes.unwrap_or(ABSENT_U64);
+    record.evidence.bytes_received = evidence.received_bytes.unwrap_or(ABSENT_U64);
+    record.evidence.backlog = number(evidence.backlog);
+    record.evidence.backlog_limit = number(evidence.backlog_limit);
+    record.evidence.rtt_us = evidence.rtt.map_or(ABSENT_U32, |rtt| u32::try_from(rtt.as_micros()).expect("us"));
+    record.evidence.retransmits = number(evidence.retransmits);
+    record.evidence.probes = evidence.probes;
+    record.evidence.exit_signal = evidence.exit_signal.unwrap_or(0);
     record
 }
 
@@ -125,7 +125,7 @@ proptest! {
             6 => Some("ipv6"),
             _ => None,
         });
-        prop_assert_eq!(reset.role.is_some(), (1..=3).contains(&record.role));
+        prop_assert_eq!(reset.role.is_some(), (1..=3).contains(&record.evidence.role));
         prop_assert_eq!(&reset.reason, &reasons().get(record.key.reason.min(REASON_UNSUPPORTED)).clone());
         if let Some(owner) = &reset.owner {
             let known = (provenance::CURRENT..=provenance::TOMBSTONE).contains(&record.key.provenance);

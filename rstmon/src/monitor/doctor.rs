@@ -1,7 +1,7 @@
 //! What this host's kernel can and cannot show rstmon, as data.
 
 use crate::probe::{
-    self, HookStatus, Outcome, Probe, ProbeError,
+    self, HookOutcome, HookStatus, Probe, ProbeError,
     aspect::{Aspect, ReasonsGiven},
     btf, privileges,
 };
@@ -180,10 +180,10 @@ fn recycling(recycles: bool) -> Check {
 fn hook(status: &HookStatus) -> Check {
     let name = format!("hook {}", status.hook.name);
     let (standing, found) = match &status.outcome {
-        Outcome::Attached => (CheckState::Ok, "attached".to_owned()),
-        Outcome::NotNeeded => (CheckState::Ok, "not needed: another hook does its work".to_owned()),
-        Outcome::Absent => (CheckState::Degraded, "absent: this kernel does not have it".to_owned()),
-        Outcome::Refused { errno, reason } => {
+        HookOutcome::Attached => (CheckState::Ok, "attached".to_owned()),
+        HookOutcome::NotNeeded => (CheckState::Ok, "not needed: another hook does its work".to_owned()),
+        HookOutcome::Absent => (CheckState::Degraded, "absent: this kernel does not have it".to_owned()),
+        HookOutcome::Refused { errno, reason } => {
             let errno = errno.map(|errno| format!(" (errno {errno})")).unwrap_or_default();
             (CheckState::Degraded, format!("refused: {reason}{errno}"))
         }

@@ -23,7 +23,7 @@ use crate::{
         trend::{self, Trend},
     },
     model::{Clock, Reasons, Reset},
-    probe::{self, CountReader, EventSource, HookStatus, Probe, Programs, aspect::Aspect, netns::NetnsTasks},
+    probe::{self, AttachedPrograms, CountReader, EventSource, HookStatus, Probe, aspect::Aspect, netns::NetnsTasks},
     sink::{SinkLosses, Sinks},
     sync::lock,
 };
@@ -60,7 +60,7 @@ pub(crate) struct Monitor {
     /// When counting began, on both clocks.
     started: (Instant, Timestamp),
     resolver: Mutex<Resolver>,
-    programs: Programs,
+    programs: AttachedPrograms,
     namespaces: Mutex<Namespaces>,
     listen_drops: Mutex<listeners::Drops>,
     netns_tasks: NetnsTasks,

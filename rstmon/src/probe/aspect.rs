@@ -1,26 +1,28 @@
-//! What a kernel shows, aspect by aspect: exactly, less certainly, or not at all. Pure: it follows from what became of
-//! the hooks and from what the kernel's types offer. `rstmon doctor` prints it, docs/kernels.md is made of it, and the
-//! end-to-end tests expect no more and no less.
+//! What can be seen on this kernel, aspect by aspect: exactly, less certainly, or not at all. Pure: it follows from the
+//! outcomes of the hooks and from the kernel's types. `rstmon doctor` prints it, a table of docs/kernels.md is
+//! generated from it, and the end-to-end tests expect exactly that.
 
-use super::plan::{ACCEPT, ANSWERS, BACKFILL, HookStatus, NAMESPACES, Outcome, USED};
+use super::plan::{
+    ACCEPT, ANSWER_V4, ANSWER_V6, ANSWERS, BACKFILL, HookOutcome, HookStatus, NAMESPACES, READ, SET_STATE, outcome_of,
+};
 use serde::{Deserialize, Serialize};
 
-/// How well something is known.
+/// How well an aspect is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Clarity {
-    /// Always, and as it is.
+pub(crate) enum Clarity {
+    /// Known always, and exactly.
     Exact,
-    /// Not always, or concluded from something else.
+    /// Not always known, or inferred from something else.
     LessCertain,
-    /// Never.
+    /// The aspect is never known.
     Unseen,
 }
 
 impl Clarity {
-    /// In words.
+    /// The name in the report of `rstmon doctor`.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Exact => "exact",
             Self::LessCertain => "less certain",
@@ -29,46 +31,46 @@ impl Clarity {
     }
 }
 
-/// For which resets the kernel tells its own reason.
+/// For which resets the kernel gives its own reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReasonsGiven {
+pub(crate) enum ReasonsGiven {
     /// For all that are sent (6.12 on).
     All,
     /// For answers to segments; active ones are `not_specified` (6.10, 6.11).
     Answers,
-    /// For none (before 6.10).
+    /// For no reset (before 6.10).
     None,
 }
 
-/// One thing that somebody may want to know of a reset.
+/// One thing that a user may want to know about a reset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aspect {
-    /// Its name, for programs.
-    pub aspect: String,
-    /// In words.
-    pub what: String,
-    /// How well it is known.
-    pub clarity: Clarity,
-    /// Why not better.
+pub(crate) struct Aspect {
+    /// Name of the aspect, for programs.
+    #[serde(rename = "aspect")]
+    pub(crate) name: String,
+    /// Description of the aspect, for people.
+    pub(crate) what: String,
+    /// How well the aspect is known on this kernel.
+    pub(crate) clarity: Clarity,
+    /// Why it is not known exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub(crate) why: Option<String>,
 }
 
-/// Every aspect, in the order in which people are told.
-#[must_use]
-pub fn aspects(hooks: &[HookStatus], reasons: ReasonsGiven) -> Vec<Aspect> {
-    let by_answers = |name, family: &str| match (reasons, outcome(name, hooks)) {
-        (ReasonsGiven::All | ReasonsGiven::Answers, _) | (_, Some(Outcome::Attached)) => None,
+/// Every aspect, in the order of the report.
+pub(super) fn aspects(hooks: &[HookStatus], reasons: ReasonsGiven) -> Vec<Aspect> {
+    let hidden_family = |hook, family: &str| match (reasons, outcome_of(hook, hooks)) {
+        (ReasonsGiven::All | ReasonsGiven::Answers, _) | (_, Some(HookOutcome::Attached)) => None,
         _ => Some(family.to_owned()),
     };
     let hidden: Vec<String> =
-        [by_answers(ANSWERS[0], "IPv4"), by_answers(ANSWERS[1], "IPv6")].into_iter().flatten().collect();
+        [hidden_family(&ANSWER_V4, "IPv4"), hidden_family(&ANSWER_V6, "IPv6")].into_iter().flatten().collect();
     let answers = || match hidden.len() {
         0 => (Clarity::Exact, None),
         count => {
             let clarity = if count == ANSWERS.len() { Clarity::Unseen } else { Clarity::LessCertain };
             let why = format!(
-                "before 6.10 the tracepoint leaves them out, and trampolines are not to be had ({})",
+                "before 6.10 the tracepoint does not fire for them, and trampolines are not available ({})",
                 hidden.join(", ")
             );
             (clarity, Some(why))
@@ -89,108 +91,107 @@ pub fn aspects(hooks: &[HookStatus], reasons: ReasonsGiven) -> Vec<Aspect> {
         ("reconciled", "whether the kernel counts the same, in every network namespace", reconciled(hooks, &hidden)),
     ];
     all.into_iter()
-        .map(|(aspect, what, (clarity, why))| Aspect { aspect: aspect.to_owned(), what: what.to_owned(), clarity, why })
+        .map(|(name, what, (clarity, why))| Aspect { name: name.to_owned(), what: what.to_owned(), clarity, why })
         .collect()
 }
 
-type Known = (Clarity, Option<String>);
+/// How well an aspect is known, and why not exactly.
+type ReasonedClarity = (Clarity, Option<String>);
 
-fn reason(given: ReasonsGiven) -> Known {
+fn reason(given: ReasonsGiven) -> ReasonedClarity {
     match given {
         ReasonsGiven::All => (Clarity::Exact, None),
         ReasonsGiven::Answers => {
             (Clarity::LessCertain, Some("this kernel (6.10, 6.11) has one for answers to segments only".into()))
         }
-        ReasonsGiven::None => (Clarity::Unseen, Some("this kernel has none (before 6.10)".into())),
+        ReasonsGiven::None => (Clarity::Unseen, Some("this kernel gives no reason (before 6.10)".into())),
     }
 }
 
-fn cause(given: ReasonsGiven) -> Known {
+fn cause(given: ReasonsGiven) -> ReasonedClarity {
     match given {
         ReasonsGiven::All => (Clarity::Exact, None),
         _ => (Clarity::LessCertain, Some("without a reason it follows from the socket alone".into())),
     }
 }
 
-fn tracked(hooks: &[HookStatus]) -> Known {
-    match outcome("inet_sock_set_state", hooks) {
-        Some(Outcome::Attached) => (Clarity::Exact, None),
+fn tracked(hooks: &[HookStatus]) -> ReasonedClarity {
+    match outcome_of(&SET_STATE, hooks) {
+        Some(HookOutcome::Attached) => (Clarity::Exact, None),
         _ => (Clarity::LessCertain, Some("only a process that resets by itself is known".into())),
     }
 }
 
-fn worker(hooks: &[HookStatus]) -> Known {
-    match (outcome(ACCEPT, hooks), outcome(USED, hooks)) {
-        (Some(Outcome::Attached), _) => (Clarity::Exact, None),
-        (_, Some(Outcome::Attached)) => {
-            (Clarity::LessCertain, Some("known once it has read: trampolines are not to be had".into()))
+fn worker(hooks: &[HookStatus]) -> ReasonedClarity {
+    match (outcome_of(&ACCEPT, hooks), outcome_of(&READ, hooks)) {
+        (Some(HookOutcome::Attached), _) => (Clarity::Exact, None),
+        (_, Some(HookOutcome::Attached)) => {
+            (Clarity::LessCertain, Some("known once it has read: trampolines are not available".into()))
         }
         _ => (Clarity::Unseen, Some("the listener's owner is named instead".into())),
     }
 }
 
-fn passed(hooks: &[HookStatus]) -> Known {
-    match outcome(USED, hooks) {
-        Some(Outcome::Attached) => (Clarity::Exact, None),
+fn passed(hooks: &[HookStatus]) -> ReasonedClarity {
+    match outcome_of(&READ, hooks) {
+        Some(HookOutcome::Attached) => (Clarity::Exact, None),
         _ => (
             Clarity::LessCertain,
-            Some("the one that accepted is named: reads are not followed where it is known".into()),
+            Some("the process that accepted is named: where it is known, reads are not followed".into()),
         ),
     }
 }
 
-fn backfilled(hooks: &[HookStatus]) -> Known {
-    match outcome(BACKFILL, hooks) {
-        Some(Outcome::Attached) => (Clarity::Exact, None),
+fn backfilled(hooks: &[HookStatus]) -> ReasonedClarity {
+    match outcome_of(&BACKFILL, hooks) {
+        Some(HookOutcome::Attached) => (Clarity::Exact, None),
         _ => (Clarity::LessCertain, Some("known once they are used".into())),
     }
 }
 
-fn reconciled(hooks: &[HookStatus], hidden: &[String]) -> Known {
-    match outcome(NAMESPACES, hooks) {
+fn reconciled(hooks: &[HookStatus], hidden: &[String]) -> ReasonedClarity {
+    match outcome_of(&NAMESPACES, hooks) {
         _ if !hidden.is_empty() => {
-            (Clarity::LessCertain, Some("what is unseen is the difference: rstmon_uncounted_resets".into()))
+            (Clarity::LessCertain, Some("the unseen resets are the difference: rstmon_uncounted_resets".into()))
         }
-        Some(Outcome::Attached) => (Clarity::Exact, None),
+        Some(HookOutcome::Attached) => (Clarity::Exact, None),
         _ => (Clarity::LessCertain, Some("in rstmon's own network namespace only".into())),
     }
-}
-
-fn outcome<'a>(name: &str, hooks: &'a [HookStatus]) -> Option<&'a Outcome> {
-    hooks.iter().find(|status| status.hook.name == name).map(|status| &status.outcome)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::plan::HOOKS;
+    use crate::probe::plan::{HOOKS, Hook};
 
-    fn hooks(but: &[(&str, Outcome)]) -> Vec<HookStatus> {
-        let outcome =
-            |name| but.iter().find(|(other, _)| *other == name).map_or(Outcome::Attached, |(_, not)| not.clone());
-        HOOKS.iter().map(|hook| HookStatus { hook: *hook, outcome: outcome(hook.name) }).collect()
+    /// Every hook attached, except those that are listed.
+    fn hooks(except: &[(Hook, HookOutcome)]) -> Vec<HookStatus> {
+        let outcome = |hook| except.iter().find(|(other, _)| *other == hook).map(|(_, outcome)| outcome.clone());
+        let status = |hook| HookStatus { hook, outcome: outcome(hook).unwrap_or(HookOutcome::Attached) };
+        HOOKS.iter().copied().map(status).collect()
     }
 
     fn clarity(aspects: &[Aspect], name: &str) -> Clarity {
-        aspects.iter().find(|aspect| aspect.aspect == name).expect("an aspect of that name").clarity
+        aspects.iter().find(|aspect| aspect.name == name).expect("an aspect of that name").clarity
     }
 
-    fn refused() -> Outcome {
-        Outcome::Refused { errno: Some(libc::EPERM), reason: "lockdown".into() }
+    fn refused() -> HookOutcome {
+        HookOutcome::Refused { errno: Some(libc::EPERM), reason: "lockdown".into() }
     }
 
     #[test]
     fn with_every_hook_and_reason_all_is_exact() {
-        let unneeded = [(ANSWERS[0], Outcome::NotNeeded), (ANSWERS[1], Outcome::NotNeeded), (USED, Outcome::NotNeeded)];
+        let unneeded =
+            [(ANSWER_V4, HookOutcome::NotNeeded), (ANSWER_V6, HookOutcome::NotNeeded), (READ, HookOutcome::NotNeeded)];
         let mut aspects = aspects(&hooks(&unneeded), ReasonsGiven::All);
         assert_eq!(clarity(&aspects, "passed"), Clarity::LessCertain, "the price of cheap reads");
-        aspects.retain(|aspect| aspect.aspect != "passed");
+        aspects.retain(|aspect| aspect.name != "passed");
         assert!(aspects.iter().all(|aspect| aspect.clarity == Clarity::Exact && aspect.why.is_none()), "{aspects:#?}");
     }
 
     #[test]
     fn an_old_kernel_with_trampolines_hides_no_reset_but_its_reason() {
-        let aspects = aspects(&hooks(&[(USED, Outcome::NotNeeded)]), ReasonsGiven::None);
+        let aspects = aspects(&hooks(&[(READ, HookOutcome::NotNeeded)]), ReasonsGiven::None);
         for name in ["sent_without_socket", "sent_time_wait", "worker", "reconciled"] {
             assert_eq!(clarity(&aspects, name), Clarity::Exact, "{name}");
         }
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_old_kernel_without_trampolines_says_what_it_hides() {
-        let without = [(ANSWERS[0], refused()), (ANSWERS[1], refused()), (ACCEPT, refused())];
+        let without = [(ANSWER_V4, refused()), (ANSWER_V6, refused()), (ACCEPT, refused())];
         let all = aspects(&hooks(&without), ReasonsGiven::None);
         for name in ["sent_without_socket", "sent_time_wait"] {
             assert_eq!(clarity(&all, name), Clarity::Unseen, "{name}");
@@ -215,10 +216,10 @@ mod tests {
 
     #[test]
     fn a_new_kernel_without_trampolines_hides_only_the_worker() {
-        let without = [(ANSWERS[0], Outcome::NotNeeded), (ANSWERS[1], Outcome::NotNeeded), (ACCEPT, refused())];
+        let without = [(ANSWER_V4, HookOutcome::NotNeeded), (ANSWER_V6, HookOutcome::NotNeeded), (ACCEPT, refused())];
         let all = aspects(&hooks(&without), ReasonsGiven::All);
         let less: Vec<&str> =
-            all.iter().filter(|aspect| aspect.clarity != Clarity::Exact).map(|aspect| aspect.aspect.as_str()).collect();
+            all.iter().filter(|aspect| aspect.clarity != Clarity::Exact).map(|aspect| aspect.name.as_str()).collect();
         assert_eq!(less, ["worker"]);
     }
 }

@@ -1,31 +1,33 @@
-//! Why the probe cannot work, each with its fix.
+//! Why the probe cannot work, with the fix for each error.
 
 use super::btf::{BtfError, KernelBtfError};
-use std::{io, path::PathBuf};
+use std::io;
+#[cfg(feature = "test-switches")]
+use std::path::PathBuf;
 
-/// What keeps the probe from working.
+/// An error that keeps the probe from working.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ProbeError {
-    /// No BTF.
+pub(crate) enum ProbeError {
+    /// The kernel has no BTF, or it cannot be read.
     #[error("this kernel has no usable BTF: {0}; rstmon needs Linux 5.15 or newer built with CONFIG_DEBUG_INFO_BTF=y")]
     Btf(#[from] KernelBtfError),
-    /// BTF that does not parse.
+    /// The kernel's BTF does not parse.
     #[error("the kernel's BTF is corrupt: {0}; run `rstmon doctor` and report it")]
     CorruptBtf(#[from] BtfError),
-    /// Older than the floor.
+    /// The kernel is older than the oldest that rstmon supports.
     #[error("Linux {release} is too old: rstmon needs 5.15 or newer (RHEL 9's 5.14 too)")]
     OldKernel {
-        /// What `uname -r` says.
+        /// Release, as `uname -r` prints it.
         release: String,
     },
-    /// Fields without which nothing works.
+    /// Fields that rstmon cannot work without.
     #[error("this kernel's BTF lacks {fields}, which rstmon cannot do without; run `rstmon doctor` and report it")]
     MissingFields {
-        /// Comma-separated `struct.member`.
+        /// Comma-separated list of `struct.member`.
         fields: String,
     },
-    /// Not allowed to use BPF.
+    /// The process may not use BPF.
     #[error(
         "not allowed to load BPF programs (missing {missing}); run as root, or grant them: setcap cap_bpf,cap_perfmon+ep $(command -v rstmon)"
     )]
@@ -33,62 +35,69 @@ pub enum ProbeError {
         /// The capabilities that the process lacks.
         missing: String,
     },
-    /// The BPF object cannot be read.
+    /// The BPF object of a test switch cannot be read.
+    #[cfg(feature = "test-switches")]
     #[error("cannot read the BPF object {}: {source}; check --bpf-object or leave it out", path.display())]
     ReadObject {
-        /// Which file.
+        /// Path of the object.
         path: PathBuf,
-        /// What reading said.
+        /// The error of reading it.
         source: io::Error,
     },
+    /// A test switch in a process with more privileges than the user who started it.
+    #[cfg(feature = "test-switches")]
+    #[error(
+        "this process has more privileges than the user who started it (AT_SECURE): it takes no test switches; leave --bpf-object and --bench-without-evidence out"
+    )]
+    PrivilegedTestSwitch,
     /// The BPF object does not parse or lacks parts.
-    #[error("the BPF object is corrupt or of another version: {reason}; reinstall rstmon, or leave --bpf-object out")]
+    #[error("the BPF object is corrupt or of another version: {reason}; reinstall rstmon")]
     Object {
-        /// What is wrong with it.
+        /// What is wrong with the object.
         reason: String,
     },
-    /// A map or program could not be made.
+    /// A map or program could not be created.
     #[error("the kernel refused rstmon's BPF maps: {reason}; `rstmon doctor` shows what it allows")]
     Load {
-        /// What the kernel said.
+        /// The kernel's error.
         reason: String,
     },
-    /// A required hook is not there.
+    /// A required hook could not be attached.
     #[error("cannot attach {hook}: {reason}; without it {hides} stay hidden; `rstmon doctor` shows all hooks")]
     RequiredHook {
-        /// Which hook.
+        /// Name of the hook.
         hook: &'static str,
-        /// Why.
+        /// Why it is not attached.
         reason: String,
-        /// What stays hidden.
+        /// What stays hidden without it.
         hides: &'static str,
     },
     /// A map operation failed.
     #[error("reading the map {map} failed: {source}")]
     Map {
-        /// Which map.
+        /// Name of the map.
         map: &'static str,
-        /// What aya said.
+        /// The error of aya.
         source: aya::maps::MapError,
     },
     /// A batch read failed.
     #[error("reading the counts failed: {source}")]
     ReadCounts {
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The number of CPUs is unknown.
     #[error("cannot read the number of CPUs from {file}: {source}")]
     Cpus {
-        /// Which file.
+        /// Path of the file.
         file: &'static str,
-        /// What reading said.
+        /// The error of reading it.
         source: io::Error,
     },
     /// The reader's thread could not be started.
     #[error("cannot start the event reader: {source}")]
     Reader {
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }
@@ -96,7 +105,7 @@ pub enum ProbeError {
 impl ProbeError {
     /// Whether this host cannot be monitored at all (exit code 3), rather than this run having failed.
     #[must_use]
-    pub fn is_host(&self) -> bool {
+    pub(crate) fn is_host(&self) -> bool {
         matches!(
             self,
             Self::Btf(_)

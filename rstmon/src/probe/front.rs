@@ -1,10 +1,10 @@
-//! Reading the table in front of the count hashes (`rstmon_common::front`): memory that both halves map.
+//! Reads the front table (`rstmon_common::front`), in memory that is shared with the kernel half.
 
 use super::sys::SharedPages;
 use aya::maps::MapData;
 use rstmon_common::{
     CountKey, CountSlot,
-    front::{BUSY, Front, KEYS, LAST, NAMESPACES, Place, Sent, TAKEN, WORDS},
+    front::{BUSY, FrontTable, KEYS, KeySlot, LAST, NAMESPACES, NetnsSlot, TAKEN, WORDS},
 };
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-/// The tables of all CPUs.
+/// The front tables of all CPUs.
 pub(super) struct FrontReader {
     pages: SharedPages,
     cpus: usize,
@@ -26,102 +26,102 @@ impl FrontReader {
         Ok(Self { pages: SharedPages::map(map.fd().as_fd(), Self::bytes(cpus), true)?, cpus })
     }
 
-    /// What the tables of so many CPUs take: whole pages.
+    /// Size of the tables of that many CPUs, in whole pages.
     fn bytes(cpus: usize) -> usize {
-        (cpus * size_of::<Front>()).next_multiple_of(rustix::param::page_size())
+        (cpus * size_of::<FrontTable>()).next_multiple_of(rustix::param::page_size())
     }
 
-    /// Hands over each key of a generation with its count, once for each CPU that counted it.
+    /// Calls `found` with each key of a generation and its count, once for each CPU that counted it.
     pub(super) fn read(&self, generation: usize, mut found: impl FnMut(CountKey, u64)) {
-        for place in self.places(generation) {
-            // Together with the barrier of whoever set the mark: who sees it sees the key.
-            let last = self.word(place + offset_of!(Place, key) + LAST * 8).load(Ordering::Acquire);
+        for slot in self.slots(generation) {
+            // Pairs with the barrier of the program that set the mark: a reader that sees the mark sees the key.
+            let last = self.word(slot + offset_of!(KeySlot, key) + LAST * 8).load(Ordering::Acquire);
             if last & TAKEN != 0 {
                 let mut key = [0; WORDS];
                 for (index, word) in key.iter_mut().enumerate() {
-                    *word = self.word(place + offset_of!(Place, key) + index * 8).load(Ordering::Relaxed);
+                    *word = self.word(slot + offset_of!(KeySlot, key) + index * 8).load(Ordering::Relaxed);
                 }
                 key[LAST] = last & !TAKEN;
-                found(zerocopy::transmute!(key), self.hits(place).load(Ordering::Relaxed));
+                found(zerocopy::transmute!(key), self.hits(slot).load(Ordering::Relaxed));
             }
         }
     }
 
-    /// Makes every place of a generation free. Nobody may be counting in it.
+    /// Frees every slot of a generation, in which no program may be counting any more.
     pub(super) fn empty(&self, generation: usize) {
-        for place in self.places(generation) {
-            self.hits(place).store(0, Ordering::Relaxed);
+        for slot in self.slots(generation) {
+            self.hits(slot).store(0, Ordering::Relaxed);
             for window in [offset_of!(CountSlot, window), offset_of!(CountSlot, offered)] {
                 // SAFETY: an aligned word of four bytes within the mapping.
-                unsafe { self.pages.at::<AtomicU32>(place + offset_of!(Place, slot) + window) }
+                unsafe { self.pages.at::<AtomicU32>(slot + offset_of!(KeySlot, count) + window) }
                     .store(0, Ordering::Relaxed);
             }
-            self.word(place + offset_of!(Place, key) + LAST * 8).store(0, Ordering::Release);
+            self.word(slot + offset_of!(KeySlot, key) + LAST * 8).store(0, Ordering::Release);
         }
     }
 
     /// Adds the resets sent in each network namespace.
     pub(super) fn add_sent(&self, sent: &mut HashMap<u64, u64>) {
-        for place in self.namespaces() {
-            let cookie = self.cookie(place).load(Ordering::Acquire);
+        for slot in self.namespaces() {
+            let cookie = self.cookie(slot).load(Ordering::Acquire);
             if cookie != 0 && cookie != BUSY {
-                *sent.entry(cookie).or_default() += self.resets(place).load(Ordering::Relaxed);
+                *sent.entry(cookie).or_default() += self.resets(slot).load(Ordering::Relaxed);
             }
         }
     }
 
-    /// Gives up the places of a network namespace; they are free for others after [`Self::free_given_up`].
+    /// Gives up the slots of a network namespace; [`Self::free_given_up`] frees them for others.
     pub(super) fn give_up(&self, cookie: u64) {
-        for place in self.namespaces() {
-            let _ = self.cookie(place).compare_exchange(cookie, BUSY, Ordering::SeqCst, Ordering::Relaxed);
+        for slot in self.namespaces() {
+            let _ = self.cookie(slot).compare_exchange(cookie, BUSY, Ordering::SeqCst, Ordering::Relaxed);
         }
     }
 
-    /// Frees the places that were given up, if there are any. `wait` returns when every program has ended that may have
-    /// found one of them before: it takes a while, so it is called once for all.
+    /// Frees the slots that were given up, if there are any. `wait` returns when every program has ended that may have
+    /// found one of them before; it takes a while, so it is called once for all slots.
     pub(super) fn free_given_up(&self, wait: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let given_up = |place: &usize| self.cookie(*place).load(Ordering::Relaxed) == BUSY;
-        let places: Vec<usize> = self.namespaces().filter(given_up).collect();
-        if places.is_empty() {
+        let given_up = |slot: &usize| self.cookie(*slot).load(Ordering::Relaxed) == BUSY;
+        let slots: Vec<usize> = self.namespaces().filter(given_up).collect();
+        if slots.is_empty() {
             return Ok(());
         }
         wait()?;
-        for place in places {
-            self.resets(place).store(0, Ordering::Relaxed);
-            self.cookie(place).store(0, Ordering::Release);
+        for slot in slots {
+            self.resets(slot).store(0, Ordering::Relaxed);
+            self.cookie(slot).store(0, Ordering::Release);
         }
         Ok(())
     }
 
-    /// Where the places of a generation are, on every CPU.
-    fn places(&self, generation: usize) -> impl Iterator<Item = usize> {
+    /// Offsets of a generation's slots, on every CPU.
+    fn slots(&self, generation: usize) -> impl Iterator<Item = usize> {
         self.tables().flat_map(move |table| {
-            let first = table + offset_of!(Front, keys) + generation * size_of::<[Place; KEYS]>();
-            (0..KEYS).map(move |index| first + index * size_of::<Place>())
+            let first = table + offset_of!(FrontTable, keys) + generation * size_of::<[KeySlot; KEYS]>();
+            (0..KEYS).map(move |index| first + index * size_of::<KeySlot>())
         })
     }
 
-    /// Where those of network namespaces are.
+    /// Offsets of the slots of network namespaces.
     fn namespaces(&self) -> impl Iterator<Item = usize> {
         self.tables().flat_map(|table| {
-            (0..NAMESPACES).map(move |index| table + offset_of!(Front, sent) + index * size_of::<Sent>())
+            (0..NAMESPACES).map(move |index| table + offset_of!(FrontTable, sent) + index * size_of::<NetnsSlot>())
         })
     }
 
     fn tables(&self) -> impl Iterator<Item = usize> + use<> {
-        (0..self.cpus).map(|cpu| cpu * size_of::<Front>())
+        (0..self.cpus).map(|cpu| cpu * size_of::<FrontTable>())
     }
 
-    fn hits(&self, place: usize) -> &AtomicU64 {
-        self.word(place + offset_of!(Place, slot) + offset_of!(CountSlot, hits))
+    fn hits(&self, slot: usize) -> &AtomicU64 {
+        self.word(slot + offset_of!(KeySlot, count) + offset_of!(CountSlot, hits))
     }
 
-    fn cookie(&self, place: usize) -> &AtomicU64 {
-        self.word(place + offset_of!(Sent, cookie))
+    fn cookie(&self, slot: usize) -> &AtomicU64 {
+        self.word(slot + offset_of!(NetnsSlot, cookie))
     }
 
-    fn resets(&self, place: usize) -> &AtomicU64 {
-        self.word(place + offset_of!(Sent, resets))
+    fn resets(&self, slot: usize) -> &AtomicU64 {
+        self.word(slot + offset_of!(NetnsSlot, resets))
     }
 
     fn word(&self, offset: usize) -> &AtomicU64 {
@@ -133,12 +133,12 @@ impl FrontReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rstmon_common::front::{place_of, place_of_namespace};
+    use rstmon_common::front::{slot_of, slot_of_namespace};
     use std::cell::Cell;
 
     const CPUS: usize = 3;
 
-    /// Tables in a file instead of a map: memory like it.
+    /// Tables in a file instead of a map.
     fn tables() -> FrontReader {
         let file = tempfile::tempfile().expect("a file");
         file.set_len(FrontReader::bytes(CPUS) as u64).expect("room");
@@ -150,17 +150,17 @@ mod tests {
         CountKey { service_port: port, reason: 200, provenance: 3, ..CountKey::default() }
     }
 
-    /// What the kernel half does, up to the mark.
+    /// Counts a key like the kernel half, with any mark.
     fn count(front: &FrontReader, cpu: usize, generation: usize, key: CountKey, hits: u64, mark: u64) {
         let words: [u64; WORDS] = zerocopy::transmute!(key);
-        let place = cpu * size_of::<Front>()
-            + offset_of!(Front, keys)
-            + (generation * KEYS + place_of(&words)) * size_of::<Place>();
+        let slot = cpu * size_of::<FrontTable>()
+            + offset_of!(FrontTable, keys)
+            + (generation * KEYS + slot_of(&words)) * size_of::<KeySlot>();
         for (index, word) in words.into_iter().enumerate() {
             let marked = if index == LAST { word | mark } else { word };
-            front.word(place + offset_of!(Place, key) + index * 8).store(marked, Ordering::Relaxed);
+            front.word(slot + offset_of!(KeySlot, key) + index * 8).store(marked, Ordering::Relaxed);
         }
-        front.hits(place).store(hits, Ordering::Relaxed);
+        front.hits(slot).store(hits, Ordering::Relaxed);
     }
 
     fn counted(front: &FrontReader, generation: usize) -> Vec<(CountKey, u64)> {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_being_taken_is_not_read() {
+    fn a_slot_that_is_being_taken_is_not_read() {
         let front = tables();
         count(&front, 0, 0, key(80), 0, BUSY);
         assert_eq!(counted(&front, 0), []);
@@ -199,9 +199,11 @@ mod tests {
     }
 
     fn send(front: &FrontReader, cpu: usize, cookie: u64, resets: u64) {
-        let place = cpu * size_of::<Front>() + offset_of!(Front, sent) + place_of_namespace(cookie) * size_of::<Sent>();
-        front.cookie(place).store(cookie, Ordering::Relaxed);
-        front.resets(place).store(resets, Ordering::Relaxed);
+        let slot = cpu * size_of::<FrontTable>()
+            + offset_of!(FrontTable, sent)
+            + slot_of_namespace(cookie) * size_of::<NetnsSlot>();
+        front.cookie(slot).store(cookie, Ordering::Relaxed);
+        front.resets(slot).store(resets, Ordering::Relaxed);
     }
 
     fn sent(front: &FrontReader) -> HashMap<u64, u64> {
@@ -218,7 +220,7 @@ mod tests {
         send(&front, 1, 8, 3);
         assert_eq!(sent(&front), HashMap::from([(7, 103), (8, 3)]));
         front.give_up(7);
-        assert_eq!(sent(&front), HashMap::from([(7, 100), (8, 3)]), "no place of its own any more");
+        assert_eq!(sent(&front), HashMap::from([(7, 100), (8, 3)]), "its slots are given up");
         let waits = Cell::new(0);
         let wait = || {
             waits.set(waits.get() + 1);
@@ -226,18 +228,18 @@ mod tests {
         };
         front.free_given_up(wait).expect("freed");
         front.free_given_up(wait).expect("nothing to free");
-        assert_eq!(waits.get(), 1, "once for all places, and not for none");
-        let freed = front.namespaces().filter(|place| front.cookie(*place).load(Ordering::Relaxed) == 0).count();
+        assert_eq!(waits.get(), 1, "once for all slots, and not for none");
+        let freed = front.namespaces().filter(|slot| front.cookie(*slot).load(Ordering::Relaxed) == 0).count();
         assert_eq!(freed, CPUS * NAMESPACES - 1);
-        assert!(front.namespaces().all(|place| [0, 3].contains(&front.resets(place).load(Ordering::Relaxed))));
+        assert!(front.namespaces().all(|slot| [0, 3].contains(&front.resets(slot).load(Ordering::Relaxed))));
     }
 
     #[test]
-    fn places_stay_given_up_until_they_could_be_waited_for() {
+    fn slots_stay_given_up_where_waiting_fails() {
         let front = tables();
         send(&front, 0, 7, 1);
         front.give_up(7);
         assert!(front.free_given_up(|| Err(io::ErrorKind::Unsupported.into())).is_err());
-        assert!(front.namespaces().any(|place| front.cookie(place).load(Ordering::Relaxed) == BUSY));
+        assert!(front.namespaces().any(|slot| front.cookie(slot).load(Ordering::Relaxed) == BUSY));
     }
 }

@@ -1,8 +1,8 @@
-//! Puts the running kernel's kfuncs into the BPF object, which aya cannot. Pure.
+//! Binds the BPF object's calls of kfuncs to the running kernel's, which aya cannot. Pure.
 //!
 //! A call is one instruction of 8 bytes: the opcode, the registers, an offset of 16 bits and a number of 32
-//! (`struct bpf_insn`). The source register says what the number is: 0 = of a helper, 2 = of a function in the kernel's
-//! BTF (`BPF_PSEUDO_KFUNC_CALL`, `include/uapi/linux/bpf.h`).
+//! (`struct bpf_insn`). The source register says what the number is: 0 = the number of a helper, 2 = the type id of a
+//! function in the kernel's BTF (`BPF_PSEUDO_KFUNC_CALL`, `include/uapi/linux/bpf.h`).
 
 use rstmon_common::kfunc::Kfunc;
 
@@ -11,7 +11,7 @@ const INSTRUCTION: usize = 8;
 const CALL: u8 = 0x85;
 /// `BPF_PSEUDO_KFUNC_CALL` as the source register, the upper half of the second byte.
 const OF_KERNEL_BTF: u8 = 2 << 4;
-/// `r0 = 0`: what a call leaves behind that did nothing.
+/// `r0 = 0`: replaces a call of a function that the kernel does not have.
 const NOTHING: [u8; INSTRUCTION] = [0xb7, 0, 0, 0, 0, 0, 0, 0];
 
 fn call(source: u8, number: u32) -> [u8; INSTRUCTION] {
@@ -19,8 +19,8 @@ fn call(source: u8, number: u32) -> [u8; INSTRUCTION] {
     [CALL, source, 0, 0, a, b, c, d]
 }
 
-/// `object` with each of `kfuncs` bound to its type id in the kernel's BTF, or to nothing where it has none.
-/// Returns how many calls were bound.
+/// Binds the calls of `kfuncs` in `object` to the type ids that `id` returns, and removes the calls of those for which
+/// it returns `None`. Returns how many calls were bound.
 pub(super) fn bind(object: &mut [u8], kfuncs: &[Kfunc], id: impl Fn(&str) -> Option<u32>) -> usize {
     let patches: Vec<_> = kfuncs
         .iter()
@@ -36,9 +36,10 @@ pub(super) fn bind(object: &mut [u8], kfuncs: &[Kfunc], id: impl Fn(&str) -> Opt
     bound
 }
 
-/// Whether tracepoints may run with preemption on, by the kernel's per-CPU variables: they do where they are protected by
-/// SRCU, which has one of them (`DEFINE_SRCU_FAST(tracepoint_srcu)` in `kernel/tracepoint.c`, 7.0 on). Kernels before 6.13
-/// have it too, for tracepoints in idle CPUs. Where BTF names no such variables at all, it is taken for granted.
+/// Whether tracepoints may run with preemption on, judged by the kernel's per-CPU variables: they do where SRCU
+/// protects them, for which there is such a variable (`DEFINE_SRCU_FAST(tracepoint_srcu)` in `kernel/tracepoint.c`, 7.0
+/// on). Kernels before 6.13 have it too, for tracepoints on idle CPUs. Where BTF has no per-CPU variables at all, the
+/// answer is yes.
 pub(super) fn tracepoints_are_preempted(has_variable: impl Fn(&str) -> bool) -> bool {
     has_variable("tracepoint_srcu_srcu_data") || !has_variable("softnet_data")
 }
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn preemption_is_left_on_only_where_the_kernel_turned_it_off() {
+    fn tracepoints_are_preempted_where_srcu_protects_them() {
         let preempted = |variables: &[&str]| tracepoints_are_preempted(|name| variables.contains(&name));
         assert!(!preempted(&["softnet_data"]));
         assert!(preempted(&["softnet_data", "tracepoint_srcu_srcu_data"]));
@@ -66,10 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn the_object_built_in_has_as_many_of_one_as_of_the_other() {
-        let count = |kfunc: Kfunc| bind(&mut super::super::load::OBJECT.to_vec(), &[kfunc], |_| Some(1));
+    fn the_object_turns_preemption_on_wherever_it_has_turned_it_off() {
+        let count = |kfunc: Kfunc| bind(&mut super::super::object::BUILT_IN.to_vec(), &[kfunc], |_| Some(1));
         let [disable, enable, _] = KFUNCS.map(count);
-        // One way in; the compiler may have made several ways out.
+        // One call at the entry; the compiler may have duplicated the call at the exit.
         assert!(disable >= 4 && enable >= disable, "{disable} and {enable}");
     }
 }

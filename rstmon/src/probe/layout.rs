@@ -1,73 +1,73 @@
-//! BTF -> the constants that are patched into the kernel half. Pure.
+//! Resolves the running kernel's BTF to the constants that are patched into the kernel half. Pure.
 
 use super::{
     aspect::ReasonsGiven,
     btf::{Btf, Member},
+    plan::SEND,
 };
 use crate::model::Reasons;
 use rstmon_common::limits::ABSENT_OFFSET;
 
-/// A kernel field, as the kernel half reads it.
+/// A kernel field that the kernel half reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// Name of the constant.
-    pub constant: &'static str,
-    /// Structure it is a member of.
-    pub aggregate: &'static str,
-    /// The member, dotted.
-    pub member: &'static str,
-    /// Width the kernel half reads, in bytes; 0 = only the place matters.
-    pub bytes: u32,
+pub(crate) struct KernelField {
+    /// Name of the kernel half's constant.
+    pub(crate) constant: &'static str,
+    /// Structure that the field is a member of.
+    pub(crate) aggregate: &'static str,
+    /// Path of the member, dotted.
+    pub(crate) member: &'static str,
+    /// Width that the kernel half reads, in bytes; 0 = only the offset matters.
+    pub(crate) bytes: u32,
+    /// Whether rstmon cannot work without it.
+    pub(crate) required: bool,
 }
 
-macro_rules! table {
-    ($($name:ident: $ty:ty = $strukt:literal, $member:literal;)*) => {
+macro_rules! field_table {
+    ($($name:ident: $ty:ty = $strukt:literal, $member:literal $(, $need:ident)?;)*) => {
         /// Every field that the kernel half reads.
-        pub const FIELDS: &[Field] = &[$(Field {
+        pub(crate) const FIELDS: &[KernelField] = &[$(KernelField {
             constant: stringify!($name),
             aggregate: $strukt,
             member: $member,
             #[expect(clippy::cast_possible_truncation, reason = "a field is at most 16 bytes wide")]
             bytes: size_of::<$ty>() as u32,
+            required: field_table!(@ $($need)?),
         },)*];
     };
+    (@ required) => { true };
+    (@) => { false };
 }
-rstmon_common::kernel_fields!(table);
+rstmon_common::kernel_fields!(field_table);
 
-/// Fields without which nothing can be said: sockets, their state and their ends.
-const REQUIRED: &[&str] = &["SKC_FAMILY", "SKC_STATE", "SKC_DPORT", "SKC_DADDR", "SKC_RCV_SADDR", "INET_SPORT"];
-
-/// Where the running kernel keeps what the kernel half reads.
+/// What the running kernel's BTF says about the fields, tracepoints and enums that the kernel half uses.
 #[derive(Clone, Debug)]
-pub struct Layout {
-    /// Constant and offset; [`ABSENT_OFFSET`] where the kernel has no such field.
-    pub offsets: Vec<(&'static str, u32)>,
-    /// `tcp_send_reset` passes a reason.
-    pub send_has_reason: bool,
-    /// Names of the reasons.
-    pub reasons: Reasons,
-    /// Index of the v1 hierarchy to fall back on in `css_set.subsys`, with its controller's name.
-    pub cgroup_v1: Option<(u32, &'static str)>,
+pub(crate) struct KernelLayout {
+    /// Name of each constant and its offset in bytes; [`ABSENT_OFFSET`] where the kernel has no such field.
+    pub(crate) offsets: Vec<(&'static str, u32)>,
+    /// Whether `tcp_send_reset` passes a reason.
+    pub(crate) send_has_reason: bool,
+    /// Names of the reasons of `enum sk_rst_reason`.
+    pub(crate) reasons: Reasons,
+    /// Index in `css_set.subsys` of the v1 hierarchy to fall back on, with its controller's name.
+    pub(crate) cgroup_v1: Option<(u32, &'static str)>,
 }
 
-impl Layout {
-    /// Resolves everything; what the kernel lacks is absent, never guessed.
+impl KernelLayout {
+    /// Resolves every field; one that the kernel lacks is absent, never guessed.
     #[must_use]
-    pub fn resolve(btf: &Btf<'_>) -> Self {
+    pub(crate) fn resolve(btf: &Btf<'_>) -> Self {
         let reasons = btf.enum_variants("sk_rst_reason").unwrap_or_default();
         Self {
             offsets: FIELDS.iter().map(|field| (field.constant, offset(btf, field))).collect(),
-            send_has_reason: btf
-                .tracepoint_parameters("tcp_send_reset")
-                .is_some_and(|parameters| parameters.len() >= 3),
+            send_has_reason: btf.tracepoint_arity(SEND.name).is_some_and(|arity| arity >= 3),
             reasons: Reasons::from_variants(reasons),
             cgroup_v1: cgroup_v1(&btf.enum_variants("cgroup_subsys_id").unwrap_or_default()),
         }
     }
 
-    /// For which resets the kernel tells its reason.
-    #[must_use]
-    pub fn reasons_given(&self) -> ReasonsGiven {
+    /// For which resets the kernel gives its reason.
+    pub(super) fn reasons_given(&self) -> ReasonsGiven {
         match (self.send_has_reason, self.reasons.has("tcp_abort_on_close")) {
             (true, true) => ReasonsGiven::All,
             (true, false) => ReasonsGiven::Answers,
@@ -75,26 +75,26 @@ impl Layout {
         }
     }
 
-    /// Fields that are missing, as `struct.member`.
-    pub fn missing(&self) -> impl Iterator<Item = &'static Field> + '_ {
+    /// Fields that the kernel lacks.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &'static KernelField> + '_ {
         self.offsets.iter().zip(FIELDS).filter(|((_, offset), _)| *offset == ABSENT_OFFSET).map(|(_, field)| field)
     }
 
-    /// Missing fields without which rstmon cannot work at all.
+    /// Fields that the kernel lacks and without which rstmon cannot work.
     #[must_use]
-    pub fn missing_required(&self) -> Vec<&'static Field> {
-        self.missing().filter(|field| REQUIRED.contains(&field.constant)).collect()
+    pub(crate) fn missing_required(&self) -> Vec<&'static KernelField> {
+        self.missing().filter(|field| field.required).collect()
     }
 }
 
-fn offset(btf: &Btf<'_>, field: &Field) -> u32 {
+fn offset(btf: &Btf<'_>, field: &KernelField) -> u32 {
     match btf.member(field.aggregate, field.member) {
-        Some(Member { offset, size, bits: None }) if field.bytes == 0 || size == field.bytes => offset,
+        Some(Member { offset, size }) if field.bytes == 0 || size == field.bytes => offset,
         _ => ABSENT_OFFSET,
     }
 }
 
-/// Containers and systemd put every process into each of these; the first that the kernel has is used.
+/// The first of these controllers that the kernel has: containers and systemd put every process into each of them.
 fn cgroup_v1(subsystems: &[(&str, i64)]) -> Option<(u32, &'static str)> {
     ["pids", "memory", "cpu"].into_iter().find_map(|controller| {
         let index = subsystems.iter().find(|(name, _)| *name == format!("{controller}_cgrp_id"))?.1;
@@ -125,7 +125,7 @@ mod tests {
     fn this_kernel_has_every_required_field() {
         use crate::probe::btf::{Btf, read_kernel_btf};
         let Ok(data) = read_kernel_btf() else { return };
-        let layout = super::Layout::resolve(&Btf::parse(&data).expect("the running kernel's BTF parses"));
-        assert_eq!(layout.missing_required(), Vec::<&super::Field>::new());
+        let layout = super::KernelLayout::resolve(&Btf::parse(&data).expect("the running kernel's BTF parses"));
+        assert_eq!(layout.missing_required(), Vec::<&super::KernelField>::new());
     }
 }

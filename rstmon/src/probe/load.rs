@@ -1,15 +1,16 @@
-//! Loading the kernel half: constants in, programs attached, degradation noted.
+//! Loads the kernel half: patches the constants in, attaches the programs, and records which hooks are not attached.
 
 use super::{
     Options,
     btf::Btf,
-    counts::{CountReader, SlotPod, Tally, possible_cpus},
+    counts::{CountReader, GenerationTally, SlotPod, possible_cpus},
     error::ProbeError,
     front::FrontReader,
     kfuncs,
-    layout::Layout,
+    layout::KernelLayout,
     netns::{self, NetnsTasks},
-    plan::{HOOKS, Hook, HookStatus, Kind, NAMESPACES, Outcome, exists, is_needed},
+    object,
+    plan::{HOOKS, Hook, HookKind, HookOutcome, HookStatus, NAMESPACES, exists, is_needed},
     sys,
 };
 use aya::{
@@ -19,18 +20,20 @@ use aya::{
 };
 use aya_obj::btf::BtfKind;
 use rstmon_common::{
+    hooks::SETTLE,
     kfunc::{KFUNCS, RDONLY_CAST},
     limits::ABSENT_OFFSET,
+    maps::{
+        COUNTS_0, COUNTS_1, EVENTS, FRONT, GENERATION, GONE_LISTENERS, LOST, NETNS_SENT, NEWEST, OVERFLOW, TOMBSTONES,
+        UNTIL_WAKE,
+    },
 };
 use std::{
     io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
 };
 
-/// The object built from `rstmon-ebpf`, aligned for the ELF reader.
-pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/rstmon.bpf.o"));
-
-/// Programs, maps and what became of the hooks.
+/// Programs, maps and the outcome of attaching each hook.
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
     pub(super) hooks: Vec<HookStatus>,
@@ -42,11 +45,8 @@ pub(super) struct Loaded {
 }
 
 /// Loads and attaches everything that this kernel allows.
-pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8]) -> Result<Loaded, ProbeError> {
-    let mut object = match &options.object {
-        None => OBJECT.to_vec(),
-        Some(path) => std::fs::read(path).map_err(|source| ProbeError::ReadObject { path: path.clone(), source })?,
-    };
+pub(super) fn load(options: &Options, layout: &KernelLayout, btf: &Btf<'_>, data: &[u8]) -> Result<Loaded, ProbeError> {
+    let mut object = object::read(options)?;
     let kernel_types = aya::Btf::parse(data, aya::Endianness::default())
         .map_err(|error| ProbeError::Load { reason: error.to_string() })?;
     let id = |name: &str, kind| kernel_types.id_by_type_name_kind(name, kind).ok();
@@ -58,7 +58,7 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &Btf<'_>, data: &[u8
         _ => None,
     });
     tracing::debug!(bound, preempted, "calls to the kernel's own functions");
-    let types = if cast.is_some() { types(&kernel_types) } else { [0; TYPES.len()] };
+    let types = cast.and_then(|_| CastTypes::resolve(&kernel_types)).unwrap_or_default();
     tracing::debug!(?types, "casts");
     let mut ebpf = load_object(options, layout, &object, &kernel_types, types)?;
     #[cfg(feature = "debug")]
@@ -86,26 +86,31 @@ fn log_from_kernel(ebpf: &mut Ebpf) {
     });
 }
 
-/// The types that the kernel half casts to, with the constants that hold their ids.
-const TYPES: [(&str, &str); 3] =
-    [("TASK_TYPE", "task_struct"), ("TCP_TYPE", "tcp_sock"), ("WORDS_TYPE", "rtnl_link_stats64")];
+/// Ids, in the kernel's BTF, of the types that the kernel half casts to; all 0 where it cannot cast.
+#[derive(Clone, Copy, Debug, Default)]
+struct CastTypes {
+    task: u32,
+    tcp: u32,
+    words: u32,
+}
 
-/// Their ids; all 0 where the kernel lacks one of them.
-fn types(kernel_types: &aya::Btf) -> [u32; TYPES.len()] {
-    match TYPES.map(|(_, name)| kernel_types.id_by_type_name_kind(name, BtfKind::Struct)) {
-        [Ok(task), Ok(tcp), Ok(words)] => [task, tcp, words],
-        _ => [0; TYPES.len()],
+impl CastTypes {
+    /// Looks the types up; `None` where the kernel lacks one of them.
+    fn resolve(kernel_types: &aya::Btf) -> Option<Self> {
+        let id = |name| kernel_types.id_by_type_name_kind(name, BtfKind::Struct).ok();
+        // `struct rtnl_link_stats64` is 64-bit words and nothing else.
+        Some(Self { task: id("task_struct")?, tcp: id("tcp_sock")?, words: id("rtnl_link_stats64")? })
     }
 }
 
 fn load_object(
     options: &Options,
-    layout: &Layout,
+    layout: &KernelLayout,
     object: &[u8],
     kernel_types: &aya::Btf,
-    types: [u32; TYPES.len()],
+    types: CastTypes,
 ) -> Result<Ebpf, ProbeError> {
-    let settings = settings(options, layout);
+    let settings = settings(options, layout, types);
     let mut loader = EbpfLoader::new();
     loader.btf(Some(kernel_types)).verifier_log_level(if options.verifier_log {
         VerifierLogLevel::DEBUG | VerifierLogLevel::STATS
@@ -113,25 +118,17 @@ fn load_object(
         VerifierLogLevel::DISABLE
     });
     for (name, offset) in &layout.offsets {
-        let left_out = options.without_evidence && is_evidence_only(name);
-        loader.override_global(name, if left_out { &ABSENT_OFFSET } else { offset }, true);
+        loader.override_global(name, offset, true);
     }
-    for (name, value) in &settings.words {
-        loader.override_global(name, value, true);
-    }
-    for ((name, _), id) in TYPES.iter().zip(&types) {
-        loader.override_global(name, id, true);
-    }
-    loader.override_global("RACE_WINDOW_NS", &settings.race_window_ns, true);
-    loader.override_global("HOST_NETNS_COOKIE", &settings.netns_cookie, true);
+    settings.patch_into(&mut loader);
     loader
-        .map_max_entries("FRONT", u32::try_from(possible_cpus()?).unwrap_or(1))
-        .map_max_entries("COUNTS_0", options.count_entries)
-        .map_max_entries("COUNTS_1", options.count_entries)
-        .map_max_entries("EVENTS", options.ring_bytes)
-        .map_max_entries("TOMBSTONES", graves(options.tombstones))
-        .map_max_entries("NEWEST", graves(options.tombstones))
-        .map_max_entries("GONE_LISTENERS", options.tombstones.clamp(1, MAX_GONE_LISTENERS));
+        .map_max_entries(FRONT, u32::try_from(possible_cpus()?).unwrap_or(1))
+        .map_max_entries(COUNTS_0, options.count_entries)
+        .map_max_entries(COUNTS_1, options.count_entries)
+        .map_max_entries(EVENTS, options.ring_bytes)
+        .map_max_entries(TOMBSTONES, tombstone_slots(options.tombstones))
+        .map_max_entries(NEWEST, tombstone_slots(options.tombstones))
+        .map_max_entries(GONE_LISTENERS, options.tombstones.clamp(1, MAX_GONE_LISTENERS));
     loader.load(object).map_err(|error| match error {
         aya::EbpfError::MapError(_) | aya::EbpfError::BtfError(_) => ProbeError::Load { reason: chain(&error) },
         aya::EbpfError::ParseError(_) => ProbeError::Object { reason: chain(&error) },
@@ -139,52 +136,56 @@ fn load_object(
     })
 }
 
-/// Listeners that are remembered when they are gone, at most.
+/// Tombstones of listeners, at most.
 const MAX_GONE_LISTENERS: u32 = 4096;
 
-/// Room for that many tombstones, and somewhat more: a power of two.
-fn graves(tombstones: u32) -> u32 {
+/// Slots for that many tombstones: the next power of two.
+fn tombstone_slots(tombstones: u32) -> u32 {
     tombstones.max(1).next_power_of_two()
 }
 
-/// Whether a field only serves as evidence: neither to tell sockets, ends and owners nor to find the way to them.
-fn is_evidence_only(constant: &str) -> bool {
-    constant.starts_with("TCP_")
-        || constant.starts_with("ICSK_")
-        || matches!(constant, "SKC_FLAGS" | "SK_LINGERTIME" | "SK_ACK_BACKLOG")
-}
+macro_rules! settings_struct {
+    ($($(#[$doc:meta])* $name:ident: $ty:ty = $default:expr;)*) => {
+        /// Values of the kernel half's settings, each named like the global that it is patched into.
+        struct Settings {
+            $($name: $ty,)*
+        }
 
-/// Values of the kernel half's settings.
-struct Settings {
-    words: Vec<(&'static str, u32)>,
-    race_window_ns: u64,
-    netns_cookie: u64,
+        impl Settings {
+            fn patch_into<'a>(&'a self, loader: &mut EbpfLoader<'a>) {
+                $(loader.override_global(stringify!($name), &self.$name, true);)*
+            }
+        }
+    };
 }
+rstmon_common::settings!(settings_struct);
 
-fn settings(options: &Options, layout: &Layout) -> Settings {
+fn settings(options: &Options, layout: &KernelLayout, types: CastTypes) -> Settings {
     let jiffy = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
     // The coarse clock ticks once a jiffy.
     let jiffy_ns = u32::try_from(jiffy.tv_nsec).unwrap_or(4_000_000).max(1);
     let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX - 1);
     let idle_jiffies = u64::from(millis(options.idle)) * 1_000_000 / u64::from(jiffy_ns);
     Settings {
-        words: vec![
-            ("SEND_HAS_REASON", u32::from(layout.send_has_reason)),
-            ("JIFFY_NS", jiffy_ns),
-            ("SECOND_JIFFIES", (1_000_000_000 / jiffy_ns).max(1)),
-            ("IDLE_JIFFIES", u32::try_from(idle_jiffies).unwrap_or(u32::MAX)),
-            ("KEEPALIVE_IDLE_MS", millis(options.keepalive_idle)),
-            ("RATE_PER_SECOND", options.events_per_second),
-            ("TOMBSTONES_MASK", graves(options.tombstones) - 1),
-            ("TOMBSTONES_ON", u32::from(options.tombstones > 0)),
-            ("CGROUP_V1_SUBSYS", layout.cgroup_v1.map_or(ABSENT_OFFSET, |(index, _)| index)),
-        ],
-        race_window_ns: u64::try_from(options.race_window.as_nanos()).unwrap_or(u64::MAX),
-        netns_cookie: netns::own_cookie().unwrap_or(0),
+        SEND_HAS_REASON: u32::from(layout.send_has_reason),
+        SECOND_JIFFIES: (1_000_000_000 / jiffy_ns).max(1),
+        JIFFY_NS: jiffy_ns,
+        IDLE_JIFFIES: u32::try_from(idle_jiffies).unwrap_or(u32::MAX),
+        KEEPALIVE_IDLE_MS: millis(options.keepalive_idle),
+        RACE_WINDOW_NS: u64::try_from(options.race_window.as_nanos()).unwrap_or(u64::MAX),
+        RATE_PER_SECOND: options.events_per_second,
+        TOMBSTONES_ON: u32::from(options.tombstones > 0),
+        TOMBSTONES_MASK: tombstone_slots(options.tombstones) - 1,
+        HOST_NETNS_COOKIE: netns::own_cookie().unwrap_or(0),
+        TASK_TYPE: types.task,
+        TCP_TYPE: types.tcp,
+        WORDS_TYPE: types.words,
+        CGROUP_V1_SUBSYS: layout.cgroup_v1.map_or(ABSENT_OFFSET, |(index, _)| index),
     }
 }
 
-/// `fires_always`: the tracepoint of sent resets fires for each, also where there is no full socket.
+/// Attaches every hook that is needed. `fires_always`: the tracepoint of sent resets fires for each of them, even where
+/// there is no full socket.
 fn attach_all(
     ebpf: &mut Ebpf,
     btf: &Btf<'_>,
@@ -192,7 +193,7 @@ fn attach_all(
     fires_always: bool,
 ) -> Result<Vec<HookStatus>, ProbeError> {
     // The counting programs are the longest to verify: both are loaded before one is attached, so that they begin at
-    // the same moment. What the kernel says against one is kept for its turn below, which asks again.
+    // the same moment. An error is reported when the hook is attached below, where loading is tried again.
     for hook in HOOKS.iter().filter(|hook| hook.required && exists(hook, btf)) {
         if let Err(error) = load_tracepoint(program(ebpf, hook.name)?, hook.name, kernel_types) {
             tracing::debug!(hook = hook.name, %error, "not loaded");
@@ -202,18 +203,21 @@ fn attach_all(
     let mut statuses: Vec<HookStatus> = Vec::with_capacity(HOOKS.len());
     for hook in HOOKS {
         let outcome = if !is_needed(hook, &statuses, fires_always) {
-            Outcome::NotNeeded
+            HookOutcome::NotNeeded
         } else if !exists(hook, btf) {
-            Outcome::Absent
+            HookOutcome::Absent
         } else if trampolines_off && hook.kind.is_trampoline() {
-            // Attaching would succeed, and nothing be called.
-            Outcome::Refused { errno: None, reason: "trampolines are off: sysctl kernel.ftrace_enabled is 0".into() }
+            // Attaching would succeed, but the kernel would never call the program.
+            HookOutcome::Refused {
+                errno: None,
+                reason: "trampolines are off: sysctl kernel.ftrace_enabled is 0".into(),
+            }
         } else {
             attach(ebpf, hook, kernel_types)?
         };
-        if hook.required && outcome != Outcome::Attached {
+        if hook.required && outcome != HookOutcome::Attached {
             let reason = match outcome {
-                Outcome::Refused { reason, .. } => reason,
+                HookOutcome::Refused { reason, .. } => reason,
                 _ => "this kernel does not have it".into(),
             };
             return Err(ProbeError::RequiredHook { hook: hook.name, reason, hides: hook.hides });
@@ -224,18 +228,18 @@ fn attach_all(
     Ok(statuses)
 }
 
-/// Loads and attaches one program. An error is a wrong object; a refusal by the kernel is an outcome.
-fn attach(ebpf: &mut Ebpf, hook: &Hook, kernel_types: &aya::Btf) -> Result<Outcome, ProbeError> {
+/// Loads and attaches one program. A wrong object is an error; a refusal by the kernel is an outcome.
+fn attach(ebpf: &mut Ebpf, hook: &Hook, kernel_types: &aya::Btf) -> Result<HookOutcome, ProbeError> {
     let program = program(ebpf, hook.name)?;
     let result = match hook.kind {
-        Kind::Tracepoint => attach_tracepoint(program, hook.name, kernel_types),
-        Kind::FunctionEntry => attach_function_entry(program, hook.name, kernel_types),
-        Kind::FunctionExit => attach_function_exit(program, hook.name, kernel_types),
-        Kind::FileIterator => run_iterator(program, kernel_types),
-        Kind::TaskIterator => load_task_iterator(program, kernel_types),
+        HookKind::Tracepoint => attach_tracepoint(program, hook.name, kernel_types),
+        HookKind::FunctionEntry => attach_function_entry(program, hook.name, kernel_types),
+        HookKind::FunctionExit => attach_function_exit(program, hook.name, kernel_types),
+        HookKind::FileIterator => run_iterator(program, kernel_types),
+        HookKind::TaskIterator => load_task_iterator(program, kernel_types),
     };
     Ok(match result {
-        Ok(()) => Outcome::Attached,
+        Ok(()) => HookOutcome::Attached,
         Err(error) => refused(&error),
     })
 }
@@ -285,28 +289,29 @@ fn load_task_iterator(program: &mut Program, kernel_types: &aya::Btf) -> Result<
     program.load("task", kernel_types)
 }
 
-/// The iterator that says which namespaces have which tasks, ready to be run; says in its status why it is not.
+/// The iterator that lists the network namespace of each task, ready to be run. Where it is not, its status gets the
+/// reason.
 fn task_iterator(ebpf: &mut Ebpf, hooks: &mut [HookStatus]) -> Result<NetnsTasks, ProbeError> {
-    let Some(status) = hooks.iter_mut().find(|status| status.hook.name == NAMESPACES) else {
+    let Some(status) = hooks.iter_mut().find(|status| status.hook.name == NAMESPACES.name) else {
         return Ok(NetnsTasks::default());
     };
-    if status.outcome != Outcome::Attached {
+    if status.outcome != HookOutcome::Attached {
         return Ok(NetnsTasks::default());
     }
-    let program: &Iter = (&*program(ebpf, NAMESPACES)?)
+    let program: &Iter = (&*program(ebpf, NAMESPACES.name)?)
         .try_into()
         .map_err(|error: ProgramError| ProbeError::Object { reason: error.to_string() })?;
     let fd = program.fd().map_err(|error| ProbeError::Load { reason: error.to_string() })?;
     match NetnsTasks::link(fd.as_fd()) {
         Ok(tasks) => Ok(tasks),
         Err(error) => {
-            status.outcome = Outcome::Refused { errno: error.raw_os_error(), reason: error.to_string() };
+            status.outcome = HookOutcome::Refused { errno: error.raw_os_error(), reason: error.to_string() };
             Ok(NetnsTasks::default())
         }
     }
 }
 
-fn refused(error: &ProgramError) -> Outcome {
+fn refused(error: &ProgramError) -> HookOutcome {
     let errno = io_error(error).and_then(io::Error::raw_os_error);
     if let ProgramError::LoadError { verifier_log, .. } = error {
         tracing::debug!(%verifier_log, "verifier");
@@ -316,7 +321,7 @@ fn refused(error: &ProgramError) -> Outcome {
         Some(code) => io::Error::from_raw_os_error(code).to_string(),
         None => error.to_string(),
     };
-    Outcome::Refused { errno, reason }
+    HookOutcome::Refused { errno, reason }
 }
 
 fn io_error(error: &ProgramError) -> Option<&io::Error> {
@@ -328,7 +333,7 @@ fn io_error(error: &ProgramError) -> Option<&io::Error> {
 }
 
 fn load_settle(ebpf: &mut Ebpf) -> Result<OwnedFd, ProbeError> {
-    let program = program(ebpf, "settle")?;
+    let program = program(ebpf, SETTLE)?;
     let settle: &mut RawTracePoint =
         program.try_into().map_err(|error: ProgramError| ProbeError::Object { reason: error.to_string() })?;
     settle.load().map_err(|error| match io_error(&error).map(io::Error::kind) {
@@ -343,10 +348,10 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, ProbeE
     ebpf.program_mut(name).ok_or_else(|| ProbeError::Object { reason: format!("it has no program {name}") })
 }
 
-/// The maps that user space reads: counts, events, and the word that says when events wake their reader.
-type Maps = (CountReader, RingBuf<MapData>, MapData);
+/// The maps that user space reads: counts, events, and the counter that decides when an event wakes the reader.
+type SharedMaps = (CountReader, RingBuf<MapData>, MapData);
 
-fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<Maps, ProbeError> {
+fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<SharedMaps, ProbeError> {
     let mut take =
         |name: &str| ebpf.take_map(name).ok_or_else(|| ProbeError::Object { reason: format!("it has no map {name}") });
     let data = |map: aya::maps::Map| match map {
@@ -354,27 +359,27 @@ fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<Maps, ProbeError> {
         _ => Err(ProbeError::Object { reason: "a count map is no per-CPU hash".into() }),
     };
     let cpus = possible_cpus()?;
-    let aya::maps::Map::Array(front) = take("FRONT")? else {
-        return Err(ProbeError::Object { reason: "FRONT is no array".into() });
+    let aya::maps::Map::Array(front) = take(FRONT)? else {
+        return Err(ProbeError::Object { reason: format!("{FRONT} is no array") });
     };
     let counts = CountReader {
         front: FrontReader::map(&front, cpus).map_err(|source| ProbeError::ReadCounts { source })?,
-        generations: [data(take("COUNTS_0")?)?, data(take("COUNTS_1")?)?],
-        generation: Array::try_from(take("GENERATION")?).map_err(ProbeError::map("GENERATION"))?,
-        overflow: PerCpuArray::<_, SlotPod>::try_from(take("OVERFLOW")?).map_err(ProbeError::map("OVERFLOW"))?,
-        lost: PerCpuArray::try_from(take("LOST")?).map_err(ProbeError::map("LOST"))?,
-        netns_sent: data(take("NETNS_SENT")?)?,
+        generations: [data(take(COUNTS_0)?)?, data(take(COUNTS_1)?)?],
+        generation: Array::try_from(take(GENERATION)?).map_err(ProbeError::map(GENERATION))?,
+        overflow: PerCpuArray::<_, SlotPod>::try_from(take(OVERFLOW)?).map_err(ProbeError::map(OVERFLOW))?,
+        lost: PerCpuArray::try_from(take(LOST)?).map_err(ProbeError::map(LOST))?,
+        netns_sent: data(take(NETNS_SENT)?)?,
         max_entries: options.count_entries,
         cpus,
         recycles: sys::can_wait_for_running_programs(),
         current: 0,
-        tally: Tally::begin(),
+        tally: GenerationTally::begin(),
         emptying: false,
         settled: Vec::new(),
     };
-    let ring = RingBuf::try_from(take("EVENTS")?).map_err(ProbeError::map("EVENTS"))?;
-    let aya::maps::Map::Array(until_wake) = take("UNTIL_WAKE")? else {
-        return Err(ProbeError::Object { reason: "UNTIL_WAKE is no array".into() });
+    let ring = RingBuf::try_from(take(EVENTS)?).map_err(ProbeError::map(EVENTS))?;
+    let aya::maps::Map::Array(until_wake) = take(UNTIL_WAKE)? else {
+        return Err(ProbeError::Object { reason: format!("{UNTIL_WAKE} is no array") });
     };
     Ok((counts, ring, until_wake))
 }

@@ -1,59 +1,62 @@
-//! The kernel side of rstmon, and the only place that knows aya: BTF -> field offsets (`layout`), which hooks this
-//! kernel can have (`plan`), what it shows with them (`aspect`), loading (`load`), reading counts (`counts`) and events (`ring`).
+//! Loads the kernel half and reads what it writes; the only module that imports aya. From the kernel's BTF (`btf`) come
+//! the field offsets (`layout`) and which hooks this kernel can have (`plan`), from both what can be seen on it
+//! (`aspect`). `load` loads the object (`object`), `counts` reads counts, `ring` reads events.
 
-pub mod aspect;
-pub mod btf;
-pub mod counts;
-mod doorbell;
-pub mod error;
+pub(crate) mod aspect;
+pub(crate) mod btf;
+pub(crate) mod counts;
+pub(crate) mod error;
 mod front;
 mod kfuncs;
-pub mod layout;
+pub(crate) mod layout;
 mod load;
-pub mod netns;
-pub mod plan;
-pub mod privileges;
+pub(crate) mod netns;
+mod object;
+pub(crate) mod plan;
+pub(crate) mod privileges;
 mod ring;
-pub mod stats;
+pub(crate) mod stats;
 mod sys;
 mod undecided;
+mod wakeup;
 
-pub use counts::{CountReader, Counts};
-pub use error::ProbeError;
-pub use plan::{HookStatus, Outcome};
-pub use ring::{EventReader, Waker};
+pub(crate) use counts::{CountReader, Counts};
+pub(crate) use error::ProbeError;
+pub(crate) use plan::{HookOutcome, HookStatus};
+pub(crate) use ring::{EventReader, Waker};
 
 use crate::model::Reasons;
 use btf::Btf;
-use layout::Layout;
+use layout::KernelLayout;
 use rstmon_common::ResetRecord;
-use std::{io, os::fd::OwnedFd, path::PathBuf, sync::mpsc::Receiver, time::Duration};
+#[cfg(feature = "test-switches")]
+use std::path::PathBuf;
+use std::{io, os::fd::OwnedFd, sync::mpsc::Receiver, time::Duration};
 
-/// How the probe is to work.
+/// Sizes, limits and thresholds of the probe.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// Size of the ring buffer; a power of two and a multiple of the page size.
-    pub ring_bytes: u32,
+pub(crate) struct Options {
+    /// Size of the ring buffer in bytes; a power of two and a multiple of the page size.
+    pub(crate) ring_bytes: u32,
     /// Keys that a generation of counts holds.
-    pub count_entries: u32,
-    /// Closed connections remembered; 0 = none.
-    pub tombstones: u32,
-    /// Events a key may offer a second and CPU; 0 = unlimited.
-    pub events_per_second: u32,
+    pub(crate) count_entries: u32,
+    /// Closed connections whose tombstones are kept; 0 = none.
+    pub(crate) tombstones: u32,
+    /// Events that a key may offer in a second on each CPU; 0 = unlimited.
+    pub(crate) events_per_second: u32,
     /// Silence that counts as idle.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// Idle time before a close that makes a late segment a keep-alive race.
-    pub keepalive_idle: Duration,
+    pub(crate) keepalive_idle: Duration,
     /// How long after a close a segment may have crossed it.
-    pub race_window: Duration,
+    pub(crate) race_window: Duration,
     /// Another BPF object than the one built in.
-    pub object: Option<PathBuf>,
-    /// Read no field that is evidence only, as on a kernel that has none of them: what is left is the bare cost.
-    pub without_evidence: bool,
-    /// Ask the verifier for its log.
-    pub verifier_log: bool,
-    /// Ask the kernel to account the run time of BPF programs.
-    pub account_run_time: bool,
+    #[cfg(feature = "test-switches")]
+    pub(crate) object: Option<PathBuf>,
+    /// Whether the verifier's log is asked for.
+    pub(crate) verifier_log: bool,
+    /// Whether the kernel is asked to account the run time of BPF programs.
+    pub(crate) account_run_time: bool,
 }
 
 impl Default for Options {
@@ -66,40 +69,40 @@ impl Default for Options {
             idle: Duration::from_mins(1),
             keepalive_idle: Duration::from_millis(500),
             race_window: Duration::from_secs(1),
+            #[cfg(feature = "test-switches")]
             object: None,
-            without_evidence: false,
             verifier_log: false,
             account_run_time: false,
         }
     }
 }
 
-/// The probe, attached. Everything is detached when it is dropped, or when the process dies.
-pub struct Probe {
-    /// What became of each hook.
-    pub hooks: Vec<HookStatus>,
+/// The probe, attached. Dropping it detaches everything, and so does the end of the process.
+pub(crate) struct Probe {
+    /// The outcome of attaching each hook.
+    pub(crate) hooks: Vec<HookStatus>,
     /// Names of the running kernel's reasons.
-    pub reasons: Reasons,
-    /// What this kernel shows, and how well.
-    pub aspects: Vec<aspect::Aspect>,
-    /// For which resets the kernel tells its reason.
-    pub reasons_given: aspect::ReasonsGiven,
+    pub(crate) reasons: Reasons,
+    /// What can be seen on this kernel, and how well.
+    pub(crate) aspects: Vec<aspect::Aspect>,
+    /// For which resets the kernel gives its reason.
+    pub(crate) reasons_given: aspect::ReasonsGiven,
     /// Fields that this kernel lacks.
-    pub missing_fields: Vec<&'static layout::Field>,
-    /// The v1 controller whose hierarchy stands in where a process is in the v2 root.
-    pub cgroup_v1: Option<&'static str>,
-    /// The counting path.
-    pub counts: CountReader,
-    /// Which network namespaces there are, and who is in them.
-    pub netns_tasks: netns::NetnsTasks,
+    pub(crate) missing_fields: Vec<&'static layout::KernelField>,
+    /// The v1 controller whose hierarchy is used where a process is in the v2 root.
+    pub(crate) cgroup_v1: Option<&'static str>,
+    /// Reads the counting path.
+    pub(crate) counts: CountReader,
+    /// Lists the network namespaces and the tasks in them.
+    pub(crate) netns_tasks: netns::NetnsTasks,
     /// The event path, not started yet.
-    pub events: EventSource,
-    /// Keeps the programs.
-    pub programs: Programs,
+    pub(crate) events: EventSource,
+    /// The attached programs, which are detached when it is dropped.
+    pub(crate) programs: AttachedPrograms,
 }
 
 /// The ring buffer before its reader is started.
-pub struct EventSource {
+pub(crate) struct EventSource {
     ring: aya::maps::RingBuf<aya::maps::MapData>,
     until_wake: aya::maps::MapData,
     ring_bytes: u32,
@@ -107,42 +110,44 @@ pub struct EventSource {
 }
 
 impl EventSource {
-    /// Starts the reader's thread. Threads keep the privileges they were started with: reduce them before.
-    pub fn start(self) -> Result<(EventReader, Receiver<Vec<ResetRecord>>), ProbeError> {
-        let doorbell = doorbell::Doorbell::new(&self.ring, &self.until_wake, self.ring_bytes)
+    /// Starts the reader's thread. A thread keeps the privileges that it was started with: reduce them before.
+    pub(crate) fn start(self) -> Result<(EventReader, Receiver<Vec<ResetRecord>>), ProbeError> {
+        let wakeup = wakeup::WakeupControl::new(&self.ring, &self.until_wake, self.ring_bytes)
             .map_err(|source| ProbeError::Reader { source })?;
-        EventReader::start(self.ring, doorbell, self.settle)
+        EventReader::start(self.ring, wakeup, self.settle)
     }
 }
 
 /// The attached programs.
-pub struct Programs {
+pub(crate) struct AttachedPrograms {
     ebpf: aya::Ebpf,
-    /// Keeps the kernel's account of run times on, where that was asked for and allowed.
+    /// Keeps the kernel's accounting of run times on, where it was asked for and allowed.
     run_time: Option<io::Result<OwnedFd>>,
 }
 
-impl Programs {
-    /// What they cost and missed.
+impl AttachedPrograms {
+    /// Run time and missed runs of each program.
     #[must_use]
-    pub fn stats(&self) -> Vec<stats::ProgramStats> {
+    pub(crate) fn stats(&self) -> Vec<stats::ProgramStats> {
         stats::read(&self.ebpf)
     }
 
-    /// Why run times are not accounted though that was asked for.
+    /// Why run times are not accounted although it was asked for.
     #[must_use]
-    pub fn run_time_refused(&self) -> Option<&io::Error> {
+    pub(crate) fn run_time_refused(&self) -> Option<&io::Error> {
         self.run_time.as_ref()?.as_ref().err()
     }
 }
 
 impl Probe {
-    /// Checks the host, loads and attaches. Starts no thread.
-    pub fn attach(options: &Options) -> Result<Self, ProbeError> {
+    /// Checks the host, loads the programs and attaches them. Starts no thread.
+    pub(crate) fn attach(options: &Options) -> Result<Self, ProbeError> {
+        #[cfg(feature = "test-switches")]
+        object::check_test_switches(options, sys::is_privileged_start())?;
         privileges::check_kernel()?;
         let data = btf::read_kernel_btf()?;
         let kernel = Btf::parse(&data)?;
-        let layout = Layout::resolve(&kernel);
+        let layout = KernelLayout::resolve(&kernel);
         let missing = layout.missing_required();
         if !missing.is_empty() {
             let names: Vec<String> =
@@ -169,7 +174,10 @@ impl Probe {
                 ring_bytes: options.ring_bytes,
                 settle: loaded.settle,
             },
-            programs: Programs { ebpf: loaded.ebpf, run_time: options.account_run_time.then(sys::account_run_time) },
+            programs: AttachedPrograms {
+                ebpf: loaded.ebpf,
+                run_time: options.account_run_time.then(sys::account_run_time),
+            },
         })
     }
 }

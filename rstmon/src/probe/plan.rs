@@ -1,11 +1,11 @@
-//! Which hooks this kernel can have, and what becomes of them. Pure.
+//! Which hooks this kernel can have, and the outcome of attaching each. Pure.
 
 use super::btf::Btf;
 use serde::{Deserialize, Serialize};
 
 /// How a hook's program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum HookKind {
     /// BTF-typed raw tracepoint.
     Tracepoint,
     /// Trampoline at a function's entry.
@@ -18,32 +18,29 @@ pub enum Kind {
     TaskIterator,
 }
 
-impl Kind {
-    /// Whether it needs a trampoline, which lockdown and some configurations forbid.
-    #[must_use]
-    pub fn is_trampoline(self) -> bool {
+impl HookKind {
+    /// Whether the hook needs a trampoline, which lockdown and some configurations forbid.
+    pub(super) fn is_trampoline(self) -> bool {
         matches!(self, Self::FunctionEntry | Self::FunctionExit)
     }
 }
 
 /// What a hook is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Task {
-    /// Counts resets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HookPurpose {
     Count,
-    /// Learns owners.
+    /// Learns the owners of sockets.
     Owner,
-    /// Finds owners of sockets that were there before.
+    /// Finds the owners of sockets that were opened before rstmon started.
     Backfill,
-    /// Lets the counts be checked.
+    /// Lists network namespaces, so that the counts can be checked.
     Check,
 }
 
-impl Task {
-    /// The word for it, as the `role` label says it.
+impl HookPurpose {
+    /// The value of the label `role`.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Count => "count",
             Self::Owner => "owner",
@@ -53,106 +50,59 @@ impl Task {
     }
 }
 
-/// A hook of the kernel half.
+/// A hook of the kernel half, from the list in `rstmon_common::hooks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hook {
+pub(crate) struct Hook {
     /// Name of the program, and of what it attaches to.
-    pub name: &'static str,
-    /// How it is attached.
-    pub kind: Kind,
-    /// What it is for.
-    pub task: Task,
-    /// Without it there is no use in running.
-    pub required: bool,
+    pub(crate) name: &'static str,
+    /// How the program is attached.
+    pub(crate) kind: HookKind,
+    /// What the hook is for.
+    pub(crate) purpose: HookPurpose,
+    /// Whether rstmon is of no use without it.
+    pub(crate) required: bool,
     /// What stays hidden without it.
-    pub hides: &'static str,
+    pub(crate) hides: &'static str,
 }
 
-/// Kernel function that accepts connections; needs a trampoline.
-pub const ACCEPT: &str = "inet_accept";
-/// Tracepoint that stands in for [`ACCEPT`].
-pub const USED: &str = "tcp_rcv_space_adjust";
-/// Kernel functions that answer a segment with a reset; need trampolines. They show what the tracepoint of sent resets
-/// hides before 6.10.
-pub const ANSWERS: [&str; 2] = ["tcp_v4_send_reset", "tcp_v6_send_reset"];
-/// The iterator's program.
-pub const BACKFILL: &str = "backfill";
-/// The iterator that says which network namespaces have which tasks.
-pub const NAMESPACES: &str = "namespaces";
+macro_rules! hook_table {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident: $program:ident, $kind:ident, $purpose:ident, $need:ident, hides $hides:literal;
+    )*) => {
+        $(
+            $(#[$doc])*
+            pub(super) const $name: Hook = Hook {
+                name: stringify!($program),
+                kind: HookKind::$kind,
+                purpose: HookPurpose::$purpose,
+                required: hook_table!(@ $need),
+                hides: $hides,
+            };
+        )*
 
-/// Every hook, in the order in which they are attached: owners are learnt before the first reset is counted, and sent
-/// resets seen before received ones, some of which only a sent one proves false.
-pub const HOOKS: &[Hook] = &[
-    Hook {
-        name: "inet_sock_set_state",
-        kind: Kind::Tracepoint,
-        task: Task::Owner,
-        required: false,
-        hides: "owners of connections, states before a close, tombstones",
-    },
-    Hook {
-        name: ACCEPT,
-        kind: Kind::FunctionExit,
-        task: Task::Owner,
-        required: false,
-        hides: "the accepting worker until it reads from the connection",
-    },
-    Hook {
-        name: USED,
-        kind: Kind::Tracepoint,
-        task: Task::Owner,
-        required: false,
-        hides: "the worker that serves an accepted connection: its listener's owner is named instead",
-    },
-    Hook {
-        name: BACKFILL,
-        kind: Kind::FileIterator,
-        task: Task::Backfill,
-        required: false,
-        hides: "owners of sockets opened before rstmon started",
-    },
-    Hook {
-        name: NAMESPACES,
-        kind: Kind::TaskIterator,
-        task: Task::Check,
-        required: false,
-        hides: "whether the kernel's own counts of other network namespaces agree",
-    },
-    Hook {
-        name: ANSWERS[0],
-        kind: Kind::FunctionEntry,
-        task: Task::Count,
-        required: false,
-        hides: "resets sent over IPv4 for closed ports, unknown connections and TIME_WAIT",
-    },
-    Hook {
-        name: ANSWERS[1],
-        kind: Kind::FunctionEntry,
-        task: Task::Count,
-        required: false,
-        hides: "resets sent over IPv6 for closed ports, unknown connections and TIME_WAIT",
-    },
-    Hook { name: "tcp_send_reset", kind: Kind::Tracepoint, task: Task::Count, required: true, hides: "sent resets" },
-    Hook {
-        name: "tcp_receive_reset",
-        kind: Kind::Tracepoint,
-        task: Task::Count,
-        required: true,
-        hides: "received resets",
-    },
-];
+        /// Every hook, in the order in which they are attached.
+        pub(super) const HOOKS: &[Hook] = &[$($name),*];
+    };
+    (@ required) => { true };
+    (@ optional) => { false };
+}
+rstmon_common::hooks!(hook_table);
 
-/// What became of a hook.
+/// The hooks that see the resets for which the tracepoint of sent resets does not fire before 6.10.
+pub(super) const ANSWERS: [Hook; 2] = [ANSWER_V4, ANSWER_V6];
+
+/// The outcome of attaching a hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum Outcome {
-    /// At work (an iterator: has run).
+pub(crate) enum HookOutcome {
+    /// Attached (an iterator: has run).
     Attached,
     /// The kernel refused it.
     Refused {
-        /// The error number.
+        /// The error number, where the kernel gave one.
         errno: Option<i32>,
-        /// In words.
+        /// The error in words.
         reason: String,
     },
     /// The kernel has nothing of that name.
@@ -161,93 +111,90 @@ pub enum Outcome {
     NotNeeded,
 }
 
-/// A hook and what became of it.
+/// A hook and the outcome of attaching it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookStatus {
-    /// The hook.
-    pub hook: Hook,
-    /// What became of it.
-    pub outcome: Outcome,
+pub(crate) struct HookStatus {
+    /// The hook that was to be attached.
+    pub(crate) hook: Hook,
+    /// Whether it is attached, and why not.
+    pub(crate) outcome: HookOutcome,
 }
 
 impl HookStatus {
-    /// What stays hidden because of it; `None` when nothing does.
+    /// What stays hidden because the hook is not attached; `None` when nothing does.
     #[must_use]
-    pub fn hides(&self) -> Option<&'static str> {
+    pub(crate) fn hides(&self) -> Option<&'static str> {
         match self.outcome {
-            Outcome::Attached | Outcome::NotNeeded => None,
-            Outcome::Refused { .. } | Outcome::Absent => Some(self.hook.hides),
+            HookOutcome::Attached | HookOutcome::NotNeeded => None,
+            HookOutcome::Refused { .. } | HookOutcome::Absent => Some(self.hook.hides),
         }
     }
 }
 
+/// The outcome of attaching `hook`; `None` where it has not been tried yet.
+pub(super) fn outcome_of<'a>(hook: &Hook, statuses: &'a [HookStatus]) -> Option<&'a HookOutcome> {
+    statuses.iter().find(|status| status.hook.name == hook.name).map(|status| &status.outcome)
+}
+
 /// Whether the running kernel has what a hook attaches to.
-#[must_use]
-pub fn exists(hook: &Hook, btf: &Btf<'_>) -> bool {
+pub(super) fn exists(hook: &Hook, btf: &Btf<'_>) -> bool {
     match hook.kind {
-        Kind::Tracepoint => btf.tracepoint_parameters(hook.name).is_some(),
-        Kind::FunctionEntry | Kind::FunctionExit => btf.has_function(hook.name),
-        Kind::FileIterator => btf.has_function("bpf_iter_task_file"),
-        Kind::TaskIterator => btf.has_function("bpf_iter_task"),
+        HookKind::Tracepoint => btf.tracepoint_arity(hook.name).is_some(),
+        HookKind::FunctionEntry | HookKind::FunctionExit => btf.has_function(hook.name),
+        HookKind::FileIterator => btf.has_function("bpf_iter_task_file"),
+        HookKind::TaskIterator => btf.has_function("bpf_iter_task"),
     }
 }
 
-/// Whether a hook is to be tried, given what became of those before it, and whether the tracepoint of sent resets
-/// `fires_always`, or only where there is a full socket (before 6.10). The reader's hook costs a little at each read, so
-/// it is attached only where the accept hook is not; the answers' hooks would count twice where the tracepoint shows
-/// them.
-#[must_use]
-pub fn is_needed(hook: &Hook, before: &[HookStatus], fires_always: bool) -> bool {
-    match hook.name {
-        USED => !is_attached(ACCEPT, before),
-        name if ANSWERS.contains(&name) => !fires_always,
-        _ => true,
+/// Whether a hook is to be tried, given the outcomes of the hooks `before` it, and whether the tracepoint of sent
+/// resets `fires_always`, or only where there is a full socket (before 6.10). [`READ`] costs a little at each read, so
+/// it is attached only where [`ACCEPT`] is not; [`ANSWERS`] would count a reset twice where the tracepoint fires for
+/// it.
+pub(super) fn is_needed(hook: &Hook, before: &[HookStatus], fires_always: bool) -> bool {
+    if hook.name == READ.name {
+        outcome_of(&ACCEPT, before) != Some(&HookOutcome::Attached)
+    } else if ANSWERS.contains(hook) {
+        !fires_always
+    } else {
+        true
     }
-}
-
-fn is_attached(name: &str, statuses: &[HookStatus]) -> bool {
-    statuses.iter().any(|status| status.hook.name == name && status.outcome == Outcome::Attached)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ACCEPT, ANSWERS, HOOKS, Hook, HookStatus, Outcome, USED, is_needed};
+    use super::{ACCEPT, ANSWERS, HOOKS, HookOutcome, HookPurpose, HookStatus, READ, is_needed};
 
-    fn hook(name: &str) -> Hook {
-        *HOOKS.iter().find(|hook| hook.name == name).expect("a hook of that name")
-    }
-
-    fn accept(outcome: Outcome) -> [HookStatus; 1] {
-        [HookStatus { hook: hook(ACCEPT), outcome }]
+    fn accept(outcome: HookOutcome) -> [HookStatus; 1] {
+        [HookStatus { hook: ACCEPT, outcome }]
     }
 
     #[test]
-    fn the_readers_hook_stands_in_for_a_refused_accept_hook() {
-        let refused = Outcome::Refused { errno: Some(libc::EPERM), reason: "lockdown".into() };
+    fn the_hook_of_reads_replaces_a_refused_accept_hook() {
+        let refused = HookOutcome::Refused { errno: Some(libc::EPERM), reason: "lockdown".into() };
         for fires_always in [false, true] {
-            assert!(is_needed(&hook(USED), &accept(refused.clone()), fires_always));
-            assert!(is_needed(&hook(USED), &accept(Outcome::Absent), fires_always));
-            assert!(!is_needed(&hook(USED), &accept(Outcome::Attached), fires_always));
+            assert!(is_needed(&READ, &accept(refused.clone()), fires_always));
+            assert!(is_needed(&READ, &accept(HookOutcome::Absent), fires_always));
+            assert!(!is_needed(&READ, &accept(HookOutcome::Attached), fires_always));
         }
     }
 
     #[test]
-    fn what_the_tracepoint_shows_is_not_counted_twice() {
-        for name in ANSWERS {
-            assert!(is_needed(&hook(name), &[], false));
-            assert!(!is_needed(&hook(name), &[], true));
+    fn a_reset_that_the_tracepoint_fires_for_is_not_counted_twice() {
+        for hook in &ANSWERS {
+            assert!(is_needed(hook, &[], false));
+            assert!(!is_needed(hook, &[], true));
         }
     }
 
     #[test]
     fn nothing_hidden_is_reported_for_a_hook_that_is_not_needed() {
-        assert_eq!(HookStatus { hook: hook(USED), outcome: Outcome::NotNeeded }.hides(), None);
-        assert_eq!(HookStatus { hook: hook(USED), outcome: Outcome::Absent }.hides(), Some(hook(USED).hides));
+        assert_eq!(HookStatus { hook: READ, outcome: HookOutcome::NotNeeded }.hides(), None);
+        assert_eq!(HookStatus { hook: READ, outcome: HookOutcome::Absent }.hides(), Some(READ.hides));
     }
 
     #[test]
     fn resets_are_counted_only_once_owners_are_learnt() {
-        let first_count = HOOKS.iter().position(|hook| hook.task == super::Task::Count).expect("a counting hook");
-        assert!(HOOKS[first_count..].iter().all(|hook| hook.task == super::Task::Count));
+        let first_count = HOOKS.iter().position(|hook| hook.purpose == HookPurpose::Count).expect("a counting hook");
+        assert!(HOOKS[first_count..].iter().all(|hook| hook.purpose == HookPurpose::Count));
     }
 }

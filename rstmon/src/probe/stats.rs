@@ -1,25 +1,24 @@
-//! What the kernel half itself costs and misses, as the kernel accounts it.
+//! Run time and missed runs of the kernel half's programs, as the kernel accounts them.
 
 use super::sys;
 use aya::{Ebpf, programs::Program};
 use std::os::fd::AsFd as _;
 
-/// One program's account.
+/// The account of one program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProgramStats {
-    /// The hook it is attached to.
-    pub hook: String,
-    /// Nanoseconds it ran; 0 unless the kernel's `bpf_stats_enabled` is on.
-    pub run_time_ns: u64,
-    /// How often it ran, likewise.
-    pub runs: u64,
-    /// Runs that the kernel left out because the program was interrupted by itself (6.1 on): resets not counted.
-    pub missed: u64,
+pub(crate) struct ProgramStats {
+    /// Name of the hook that the program is attached to.
+    pub(crate) hook: String,
+    /// Nanoseconds that it ran; 0 unless the kernel's `bpf_stats_enabled` is on.
+    pub(crate) run_time_ns: u64,
+    /// Number of runs; 0 unless `bpf_stats_enabled` is on.
+    pub(crate) runs: u64,
+    /// Runs that the kernel left out because the program would have interrupted itself (6.1 on): resets not counted.
+    pub(crate) missed: u64,
 }
 
-/// Reads the accounts of every attached program. One that cannot be read is left out.
-#[must_use]
-pub fn read(ebpf: &Ebpf) -> Vec<ProgramStats> {
+/// Reads the account of every attached program. One that cannot be read is left out.
+pub(super) fn read(ebpf: &Ebpf) -> Vec<ProgramStats> {
     ebpf.programs()
         .filter_map(|(hook, program)| {
             let fd = match program {

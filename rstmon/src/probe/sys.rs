@@ -1,6 +1,6 @@
 //! The `bpf(2)` commands that aya does not wrap in the form needed: batched map reads, batched read-and-delete, a
-//! program's test run on a chosen CPU, its account with the runs that were missed, iterators that are run again and
-//! again; and the cookie of a network namespace.
+//! program's test run on a chosen CPU, its account with the missed runs, iterators that are run repeatedly; and other
+//! system calls that need `unsafe`.
 
 use aya_obj::generated::bpf_prog_info;
 use std::{
@@ -10,7 +10,7 @@ use std::{
     ptr::NonNull,
 };
 
-/// `include/uapi/asm-generic/socket.h`
+/// Defined in `include/uapi/asm-generic/socket.h`.
 const SO_NETNS_COOKIE: libc::c_int = 71;
 const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
@@ -24,10 +24,18 @@ const BPF_TRACE_ITER: u32 = 28;
 const BPF_STATS_RUN_TIME: u32 = 0;
 const BPF_F_TEST_RUN_ON_CPU: u32 = 1;
 
-/// Whether trampolines are attached and then never called: `kernel.ftrace_enabled` is 0 (Documentation/trace/ftrace.rst).
-/// A kernel without that sysctl has none, and refuses them by itself.
+/// Whether trampolines can be attached but are never called: `kernel.ftrace_enabled` is 0
+/// (Documentation/trace/ftrace.rst). A kernel without that sysctl has no trampolines, and refuses to attach them.
 pub(super) fn trampolines_off() -> bool {
     std::fs::read_to_string("/proc/sys/kernel/ftrace_enabled").is_ok_and(|enabled| enabled.trim() == "0")
+}
+
+/// Whether the process has more privileges than the user who started it, by set-user-id or file capabilities.
+#[cfg(feature = "test-switches")]
+pub(super) fn is_privileged_start() -> bool {
+    // SAFETY: takes a number, returns a number.
+    let secure = unsafe { libc::getauxval(libc::AT_SECURE) };
+    secure != 0
 }
 
 /// `struct { ... } batch` of `union bpf_attr` (`include/uapi/linux/bpf.h`).
@@ -107,11 +115,11 @@ fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<libc::c_long> {
 fn bpf_fd<T>(command: libc::c_long, attr: &mut T) -> io::Result<OwnedFd> {
     let fd = bpf(command, attr)?;
     let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made this descriptor for us.
+    // SAFETY: the kernel has just returned this new descriptor to this process.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Deletes an entry of a hash map whose keys are 64-bit numbers. One that is not there is deleted already.
+/// Deletes an entry of a hash map whose keys are 64-bit numbers. An absent entry is no error.
 pub(super) fn delete(map: BorrowedFd<'_>, key: u64) -> io::Result<()> {
     let mut attr = ElementAttr { map_fd: raw(map), zero: 0, key: std::ptr::from_ref(&key) as u64 };
     match bpf(BPF_MAP_DELETE_ELEM, &mut attr) {
@@ -120,13 +128,13 @@ pub(super) fn delete(map: BorrowedFd<'_>, key: u64) -> io::Result<()> {
     }
 }
 
-/// Attaches an iterator program: what [`run_iterator`] runs.
+/// Attaches an iterator program. The returned link is run by [`run_iterator`].
 pub(super) fn link_iterator(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let mut attr = LinkAttr { prog_fd: raw(program), target_fd: 0, attach_type: BPF_TRACE_ITER, flags: 0 };
     bpf_fd(BPF_LINK_CREATE, &mut attr)
 }
 
-/// Runs an iterator to its end and returns what it wrote.
+/// Runs an iterator to its end and returns the bytes that it wrote.
 pub(super) fn run_iterator(link: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     let mut output = Vec::new();
     let fd = bpf_fd(BPF_ITER_CREATE, &mut IterAttr { link_fd: raw(link), flags: 0 })?;
@@ -134,7 +142,7 @@ pub(super) fn run_iterator(link: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     Ok(output)
 }
 
-/// Has the kernel keep an account of the time that BPF programs take, for as long as the descriptor is open. Needs
+/// Turns on the kernel's accounting of the run time of BPF programs for as long as the descriptor is open. Needs
 /// `CAP_SYS_ADMIN` (`bpf_enable_stats()` in `kernel/bpf/syscall.c`).
 pub(super) fn account_run_time() -> io::Result<OwnedFd> {
     bpf_fd(BPF_ENABLE_STATS, &mut BPF_STATS_RUN_TIME.clone())
@@ -145,7 +153,7 @@ pub(super) fn netns_cookie() -> io::Result<u64> {
     let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None)?;
     let mut cookie = 0u64;
     let mut length = libc::socklen_t::try_from(size_of::<u64>()).map_err(io::Error::other)?;
-    // SAFETY: the kernel writes at most `length` bytes to `cookie`, which has as many.
+    // SAFETY: the kernel writes at most `length` bytes to `cookie`, which is of that size.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -171,7 +179,7 @@ impl SharedPages {
     /// Maps the first `bytes` of a map, a multiple of the page size.
     pub(super) fn map(map: BorrowedFd<'_>, bytes: usize, writable: bool) -> io::Result<Self> {
         let protection = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
-        // SAFETY: a new mapping wherever the kernel likes; no memory in use is touched.
+        // SAFETY: a new mapping at an address that the kernel chooses; no memory in use is touched.
         let start =
             unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, map.as_raw_fd(), 0) };
         if start == libc::MAP_FAILED {
@@ -194,7 +202,7 @@ impl SharedPages {
 
 impl Drop for SharedPages {
     fn drop(&mut self) {
-        // SAFETY: our own mapping, of that size; nothing borrows from it any more.
+        // SAFETY: a mapping of that size, made by `map`; nothing borrows from it any more.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
     }
 }
@@ -204,10 +212,11 @@ fn raw(fd: BorrowedFd<'_>) -> u32 {
     fd.as_raw_fd().unsigned_abs()
 }
 
-/// Reads a hash map by batches, handing each entry's key and value bytes to `each`; deletes what it read if asked.
+/// Reads a hash map in batches, calling `each` with the bytes of each entry's key and value; with `delete` it also
+/// deletes the entries that it read.
 ///
-/// `value_bytes` is the size of a whole value: of a per-CPU map, all CPUs' together. A batch is as large as the map,
-/// so that the kernel never finds a bucket that does not fit.
+/// `value_bytes` is the size of a whole value: for a per-CPU map, that of all CPUs together. A batch is as large as the
+/// map, so that every bucket fits into it.
 pub(super) fn read_hash(
     map: BorrowedFd<'_>,
     key_bytes: usize,
@@ -257,7 +266,7 @@ pub(super) fn run_on_cpu(program: BorrowedFd<'_>, cpu: u32) -> io::Result<u32> {
     Ok(attr.retval)
 }
 
-/// The kernel's account of a program; what this kernel does not tell is 0.
+/// The kernel's account of a program; fields that this kernel does not have are 0.
 pub(super) fn program_info(program: BorrowedFd<'_>) -> io::Result<bpf_prog_info> {
     // SAFETY: a structure of integers (and pointers that only the kernel reads, NULL here), for which zero is valid.
     let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
@@ -267,8 +276,8 @@ pub(super) fn program_info(program: BorrowedFd<'_>) -> io::Result<bpf_prog_info>
     Ok(info)
 }
 
-/// Waits until every BPF program that runs now has ended: `membarrier(2)` is `synchronize_rcu()`, and the hooks run
-/// in RCU read-side sections. Refused on kernels with `nohz_full` CPUs.
+/// Waits until every BPF program that is running now has ended: `membarrier(2)` is `synchronize_rcu()`, and the hooks
+/// run in RCU read-side sections. Refused on kernels with `nohz_full` CPUs.
 pub(super) fn wait_for_running_programs() -> io::Result<()> {
     // SAFETY: no pointers.
     let result = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
@@ -282,7 +291,7 @@ pub(super) fn can_wait_for_running_programs() -> bool {
     commands >= 0 && commands & libc::c_long::from(libc::MEMBARRIER_CMD_GLOBAL) != 0
 }
 
-/// Hands freed heap pages back to the kernel: parsing BTF leaves some 20 MiB behind.
+/// Returns freed heap pages to the kernel: parsing BTF leaves about 20 MiB of them.
 pub(super) fn trim_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: glibc's malloc_trim takes a number and touches only free memory.

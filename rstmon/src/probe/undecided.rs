@@ -1,45 +1,46 @@
-//! CPUs on which a received reset waits for a verdict, and when each is to be settled. Pure.
+//! The CPUs on which a received reset waits undecided, and when each CPU is to be settled. Pure.
 
 use std::time::{Duration, Instant};
 
-/// How long after a nudge the undecided reset of that CPU is settled; a little over `PENDING_SETTLE_NS`.
+/// How long after a nudge the undecided reset of that CPU is settled; a little more than `PENDING_SETTLE_NS`.
 const SETTLE_AFTER: Duration = Duration::from_millis(12);
-/// CPUs that may wait to be settled at once; further ones are settled by the reset that follows there.
+/// CPUs that may wait to be settled at the same time; the undecided reset of a further one is settled by the reset that
+/// follows on that CPU.
 const MAX_CPUS: usize = 1024;
 
 /// A CPU with an undecided reset.
 #[derive(Debug)]
-struct Waiting {
+struct WaitingCpu {
     cpu: u32,
-    /// Not to be settled before.
+    /// When it is to be settled.
     due: Instant,
-    /// Not to be forgotten before: for `PENDING_SETTLE_NS` after a nudge the kernel half does not nudge again, whatever
-    /// comes to wait there.
+    /// Until when it stays listed: for `PENDING_SETTLE_NS` after a nudge the kernel half sends no other, even if
+    /// another reset comes to wait there.
     until: Instant,
 }
 
-/// All of them.
+/// All CPUs with an undecided reset.
 #[derive(Debug, Default)]
-pub(super) struct Undecided(Vec<Waiting>);
+pub(super) struct Undecided(Vec<WaitingCpu>);
 
 impl Undecided {
-    /// Something waits on a CPU.
+    /// Adds a CPU on which a reset waits.
     pub(super) fn nudged(&mut self, cpu: u32, now: Instant) {
         let due = now + SETTLE_AFTER;
         if let Some(waiting) = self.0.iter_mut().find(|waiting| waiting.cpu == cpu) {
             waiting.until = due;
         } else if self.0.len() < MAX_CPUS {
-            self.0.push(Waiting { cpu, due, until: due });
+            self.0.push(WaitingCpu { cpu, due, until: due });
         }
     }
 
-    /// How long until the next is due; `None` if nothing waits.
+    /// Time until the next CPU is due; `None` if there is none.
     pub(super) fn time_left(&self, now: Instant) -> Option<Duration> {
         self.0.iter().map(|waiting| waiting.due.saturating_duration_since(now)).min()
     }
 
-    /// Has those settled that are due, or `all`. `settle` says how many resets are still too young on that CPU; `None` if
-    /// it is gone.
+    /// Settles the CPUs that are due, or `all`. `settle` returns how many resets on that CPU are still too young;
+    /// `None` if the CPU is gone.
     pub(super) fn settle(&mut self, now: Instant, all: bool, mut settle: impl FnMut(u32) -> Option<u32>) {
         self.0.retain_mut(|waiting| {
             if !all && waiting.due > now {
@@ -78,18 +79,18 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_a_second_nudge_is_not_forgotten() {
+    fn a_reset_after_a_second_nudge_is_settled() {
         let (mut undecided, start) = (Undecided::default(), Instant::now());
         undecided.nudged(0, start);
         undecided.nudged(0, start + Duration::from_millis(10));
-        // Nothing waits now; what comes at 15 ms makes no nudge.
+        // No reset waits now; one that comes at 15 ms causes no nudge.
         assert_eq!(settled(&mut undecided, start, 12, 0), [0]);
         assert_eq!(settled(&mut undecided, start, 24, 0), [0]);
         assert_eq!(undecided.time_left(start), None);
     }
 
     #[test]
-    fn a_cpu_that_is_gone_is_forgotten() {
+    fn a_cpu_that_is_gone_is_removed() {
         let (mut undecided, start) = (Undecided::default(), Instant::now());
         (0..2000).for_each(|cpu| undecided.nudged(cpu, start));
         assert_eq!(undecided.0.len(), MAX_CPUS);

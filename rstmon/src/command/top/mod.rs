@@ -67,7 +67,15 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     // No log: the terminal belongs to the view, which shows what matters.
     let feed = feed(arguments, &config, arguments.speed)?;
     let state = State::new(feed.origin.clone(), arguments.group, filter);
-    View { state, feed, look, regions: Regions::default() }.show(arguments.panic)
+    let view = View {
+        state,
+        feed,
+        look,
+        regions: Regions::default(),
+        #[cfg(feature = "test-switches")]
+        panics: arguments.panic,
+    };
+    view.show()
 }
 
 fn feed(arguments: &TopArguments, config: &Config, speed: f64) -> Result<Feed, Failure> {
@@ -89,6 +97,9 @@ struct View {
     feed: Feed,
     look: Look,
     regions: Regions,
+    /// Whether to panic after the first frame.
+    #[cfg(feature = "test-switches")]
+    panics: bool,
 }
 
 /// Whether the view goes on.
@@ -100,7 +111,7 @@ enum Then {
 }
 
 impl View {
-    fn show(mut self, panic: bool) -> Result<(), Failure> {
+    fn show(mut self) -> Result<(), Failure> {
         let ended = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&ended)).map_err(Failure::io("cannot handle signals"))?;
@@ -116,7 +127,8 @@ impl View {
                 drawn = Instant::now();
                 self.draw(&mut screen)?;
                 changed = false;
-                assert!(!panic, "asked for by --panic");
+                #[cfg(feature = "test-switches")]
+                assert!(!self.panics, "asked for by --panic");
             }
             if terminal::is_gone() {
                 break;

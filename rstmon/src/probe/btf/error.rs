@@ -2,7 +2,7 @@
 
 /// A part of the blob that the header points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
+pub(crate) enum BtfSection {
     /// The type records.
     Types,
     /// The NUL-terminated names.
@@ -11,7 +11,7 @@ pub enum Section {
     Layout,
 }
 
-impl std::fmt::Display for Section {
+impl std::fmt::Display for BtfSection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Types => "type",
@@ -24,7 +24,7 @@ impl std::fmt::Display for Section {
 /// Why a blob is not BTF that this reader can use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BtfError {
+pub(crate) enum BtfError {
     /// The blob ends inside its header.
     #[error("BTF header needs {needed} bytes, there are {available}")]
     HeaderTruncated {
@@ -33,10 +33,10 @@ pub enum BtfError {
         /// Bytes that the blob has.
         available: usize,
     },
-    /// The header claims to be shorter than the first version of the format had it.
+    /// The header's length is below that of the format's first version.
     #[error("BTF header length {length} is below the minimum of {minimum}")]
     HeaderTooShort {
-        /// The claimed length.
+        /// The length in the header.
         length: u32,
         /// The smallest length of any version.
         minimum: u32,
@@ -47,7 +47,7 @@ pub enum BtfError {
         /// The first two bytes in this machine's byte order.
         magic: u16,
     },
-    /// BTF of a machine with the other byte order; it cannot describe the running kernel.
+    /// BTF of a machine with the other byte order, which cannot describe the running kernel.
     #[error("BTF has the other byte order than this machine: it does not belong to the running kernel")]
     ForeignEndian,
     /// A format version other than 1.
@@ -56,7 +56,7 @@ pub enum BtfError {
         /// The header's version.
         version: u8,
     },
-    /// Header flags are set; none has a meaning that this reader knows.
+    /// Header flags are set; this reader knows none.
     #[error("BTF header flags {flags:#04x} are not supported")]
     UnsupportedFlags {
         /// The header's flags.
@@ -67,11 +67,11 @@ pub enum BtfError {
         "BTF {section} section ({length} bytes at {offset} after the header) is outside the blob of {available} bytes"
     )]
     SectionOutOfBounds {
-        /// Which one.
-        section: Section,
-        /// Where the header puts it, from the end of the header.
+        /// The section that is outside.
+        section: BtfSection,
+        /// Offset in the header, from the end of the header.
         offset: u32,
-        /// How long the header says it is.
+        /// Length in the header.
         length: u32,
         /// Bytes after the header.
         available: usize,
@@ -84,11 +84,10 @@ pub enum BtfError {
     TypeTruncated {
         /// The record's type id.
         id: u32,
-        /// Where it begins, from the start of the type section.
+        /// Offset of the record, from the start of the type section.
         offset: usize,
     },
-    /// A kind that this reader does not know and whose size the blob does not tell, so that nothing after it can be
-    /// read.
+    /// A kind that this reader does not know and whose size is not in the blob, so that nothing after it can be read.
     #[error("BTF type {id} has unknown kind {kind} and the blob does not say how long it is")]
     UnknownKind {
         /// The record's type id.

@@ -1,11 +1,10 @@
-//! The blob's outer shape: the header and the sections that it points to, checked once so that nothing later has to.
+//! The blob's outline: the header and the sections that it points to, checked once for all later look-ups.
 //!
 //! Format: `struct btf_header` and `struct btf_layout` in the kernel's include/uapi/linux/btf.h; what is accepted
 //! follows `btf_parse_hdr` and `btf_parse_str_sec` in kernel/bpf/btf.c.
 
-use super::error::{BtfError, Section};
+use super::error::{BtfError, BtfSection};
 
-/// `BTF_MAGIC`.
 const MAGIC: u16 = 0xeb9f;
 /// The header up to and with `str_len`, as every kernel with BTF has it.
 const MIN_HEADER: u32 = 24;
@@ -17,7 +16,7 @@ const LAYOUT_HEADER: u32 = 32;
 pub(super) struct Sections<'a> {
     pub(super) types: &'a [u8],
     pub(super) strings: &'a [u8],
-    /// One `struct btf_layout` a kind; empty where the producer wrote none.
+    /// One `struct btf_layout` for each kind; empty where the producer wrote none.
     pub(super) layout: &'a [u8],
 }
 
@@ -53,10 +52,13 @@ impl<'a> Sections<'a> {
                 available: body.len(),
             })
         };
-        let types = slice(Section::Types, field(8)?, field(12)?)?;
-        let strings = slice(Section::Strings, field(16)?, field(20)?)?;
-        let layout =
-            if length >= LAYOUT_HEADER { slice(Section::Layout, field(24)?, field(28)?)? } else { Default::default() };
+        let types = slice(BtfSection::Types, field(8)?, field(12)?)?;
+        let strings = slice(BtfSection::Strings, field(16)?, field(20)?)?;
+        let layout = if length >= LAYOUT_HEADER {
+            slice(BtfSection::Layout, field(24)?, field(28)?)?
+        } else {
+            Default::default()
+        };
         if strings.first() != Some(&0) || strings.last() != Some(&0) {
             return Err(BtfError::StringsUnterminated);
         }

@@ -1,4 +1,4 @@
-//! Getting at the running kernel's BTF.
+//! Reads the running kernel's BTF from sysfs.
 
 use std::{
     fs::File,
@@ -6,40 +6,40 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where the kernel shows its own BTF (world-readable, since Linux 5.4).
-pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// The kernel's own BTF (world-readable, since Linux 5.4).
+const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// More than any kernel has by a factor of 20: whatever is larger is not what it claims to be.
-pub const MAX_KERNEL_BTF_BYTES: u64 = 256 << 20;
+/// More than any kernel has by a factor of 20: a larger file is no kernel's BTF.
+const MAX_KERNEL_BTF_BYTES: u64 = 256 << 20;
 
-/// Why the kernel's BTF could not be had.
+/// Why the kernel's BTF could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum KernelBtfError {
-    /// There is a sysfs, but no BTF in it.
+pub(crate) enum KernelBtfError {
+    /// sysfs is mounted, but has no BTF.
     #[error("{} does not exist: the kernel was built without CONFIG_DEBUG_INFO_BTF", path.display())]
     Missing {
-        /// Where it was looked for.
+        /// Path that was tried.
         path: PathBuf,
     },
-    /// Not even the directory `/sys/kernel` is there: this says nothing about the kernel.
+    /// The directory `/sys/kernel` is missing, which says nothing about the kernel.
     #[error("{} does not exist: sysfs is not mounted on /sys here", path.display())]
     NoSysfs {
-        /// Where it was looked for.
+        /// Path that was tried.
         path: PathBuf,
     },
     /// It exists but cannot be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What open or read said.
+        /// The error of opening or reading it.
         source: io::Error,
     },
-    /// It is larger than [`MAX_KERNEL_BTF_BYTES`].
+    /// It is larger than 256 MiB.
     #[error("{} is larger than {limit} bytes: it cannot be a kernel's BTF", path.display())]
     TooLarge {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// The limit, in bytes.
         limit: u64,
@@ -50,7 +50,7 @@ pub enum KernelBtfError {
 ///
 /// # Errors
 /// When this kernel has none, or it cannot be read.
-pub fn read_kernel_btf() -> Result<Vec<u8>, KernelBtfError> {
+pub(crate) fn read_kernel_btf() -> Result<Vec<u8>, KernelBtfError> {
     read(Path::new(KERNEL_BTF), Path::new("/sys/kernel"), MAX_KERNEL_BTF_BYTES)
 }
 
@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path, sysfs: &Path, limit: u64) -> Result<Vec<u8>, Ker
         return Err(too_large());
     }
     let mut data = Vec::with_capacity(usize::try_from(claimed).map_err(|_| too_large())?);
-    // One byte past the limit tells a file that is larger than it claims.
+    // One byte past the limit reveals a file that is larger than its metadata says.
     file.take(limit.saturating_add(1)).read_to_end(&mut data).map_err(unreadable)?;
     if data.len() as u64 > limit { Err(too_large()) } else { Ok(data) }
 }

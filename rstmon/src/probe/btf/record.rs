@@ -2,18 +2,18 @@
 
 use super::header::u32_at;
 
-/// `sizeof(struct btf_type)`.
+/// Size of `struct btf_type`.
 pub(super) const FIXED: usize = 12;
-/// `sizeof(struct btf_member)`.
+/// Size of `struct btf_member`.
 pub(super) const MEMBER: usize = 12;
-/// `sizeof(struct btf_param)` and `sizeof(struct btf_enum)`.
+/// Size of `struct btf_param` and of `struct btf_enum`.
 pub(super) const PAIR: usize = 8;
-/// `sizeof(struct btf_enum64)`.
+/// Size of `struct btf_enum64`.
 pub(super) const ENUM64: usize = 12;
 
-/// `BTF_KIND_*`.
+/// The kernel's `BTF_KIND_*` numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TypeKind {
     Int,
     Ptr,
     Array,
@@ -37,8 +37,8 @@ pub(super) enum Kind {
     Unknown(u8),
 }
 
-impl Kind {
-    /// The position in this table is the kind's number minus one (0 is void and has no record).
+impl TypeKind {
+    /// A kind's index in this table is its number minus one (0 is void and has no record).
     const KNOWN: [Self; 19] = [
         Self::Int,
         Self::Ptr,
@@ -66,12 +66,11 @@ impl Kind {
         known.copied().unwrap_or(Self::Unknown(number))
     }
 
-    /// A qualifier, tag or typedef: says nothing of size or shape, its `reference` does.
+    /// A qualifier, tag or typedef: the type that it refers to has the size and the shape.
     pub(super) fn is_modifier(self) -> bool {
         matches!(self, Self::Typedef | Self::Volatile | Self::Const | Self::Restrict | Self::TypeTag)
     }
 
-    /// A struct or a union.
     pub(super) fn is_aggregate(self) -> bool {
         matches!(self, Self::Struct | Self::Union)
     }
@@ -79,21 +78,21 @@ impl Kind {
 
 /// The fixed part of a type record.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Record {
-    /// Where its name is in the string section; the name there is empty for an anonymous type.
+pub(super) struct TypeRecord {
+    /// Offset of its name in the string section; the name there is empty for an anonymous type.
     pub(super) name: u32,
-    pub(super) kind: Kind,
+    pub(super) kind: TypeKind,
     /// Number of members, variants or parameters.
     pub(super) count: u32,
     /// `kind_flag`: what it means depends on the kind.
     pub(super) flag: bool,
     /// The size in bytes, or the id of the referenced type, depending on the kind.
     pub(super) size_or_type: u32,
-    /// Where the bytes after the fixed part begin in the type section.
+    /// Offset in the type section of the bytes after the fixed part.
     pub(super) body: usize,
 }
 
-impl Record {
+impl TypeRecord {
     /// Decode the record at byte `at` of the type section.
     pub(super) fn at(types: &[u8], at: usize) -> Option<Self> {
         let info = u32_at(types, at + 4)?;
@@ -102,7 +101,7 @@ impl Record {
         let [head, ..] = info.to_be_bytes();
         Some(Self {
             name: u32_at(types, at)?,
-            kind: Kind::of(head & 0x7f),
+            kind: TypeKind::of(head & 0x7f),
             count: info & 0x00ff_ffff,
             flag: head & 0x80 != 0,
             size_or_type: u32_at(types, at + 8)?,
@@ -110,26 +109,26 @@ impl Record {
         })
     }
 
-    /// Bytes after the fixed part; `None` for an unknown kind that `layout` does not tell.
+    /// Number of bytes after the fixed part; `None` for an unknown kind that is not in `layout`.
     pub(super) fn body_length(&self, layout: &[u8]) -> Option<usize> {
         let count = self.count as usize;
         Some(match self.kind {
-            Kind::Ptr
-            | Kind::Fwd
-            | Kind::Typedef
-            | Kind::Volatile
-            | Kind::Const
-            | Kind::Restrict
-            | Kind::Func
-            | Kind::Float
-            | Kind::TypeTag => 0,
-            Kind::Int | Kind::Var | Kind::DeclTag => 4,
-            Kind::Array => 12,
-            Kind::Struct | Kind::Union => count * MEMBER,
-            Kind::Enum | Kind::FuncProto => count * PAIR,
-            Kind::Datasec => count * 12,
-            Kind::Enum64 => count * ENUM64,
-            Kind::Unknown(number) => {
+            TypeKind::Ptr
+            | TypeKind::Fwd
+            | TypeKind::Typedef
+            | TypeKind::Volatile
+            | TypeKind::Const
+            | TypeKind::Restrict
+            | TypeKind::Func
+            | TypeKind::Float
+            | TypeKind::TypeTag => 0,
+            TypeKind::Int | TypeKind::Var | TypeKind::DeclTag => 4,
+            TypeKind::Array => 12,
+            TypeKind::Struct | TypeKind::Union => count * MEMBER,
+            TypeKind::Enum | TypeKind::FuncProto => count * PAIR,
+            TypeKind::Datasec => count * 12,
+            TypeKind::Enum64 => count * ENUM64,
+            TypeKind::Unknown(number) => {
                 // `struct btf_layout { u8 info_sz; u8 elem_sz; u16 flags; }`, one a kind, indexed by the kind's number.
                 let at = usize::from(number) * 4;
                 let &[info, element] = layout.get(at..at + 4)?.first_chunk()?;

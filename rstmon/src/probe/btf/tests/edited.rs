@@ -1,11 +1,11 @@
-//! A kernel that has renamed, removed or changed one field: the layout calls exactly that one absent, and keeps the
-//! place of every other.
+//! A kernel that has renamed, removed or changed one field: in the layout exactly that field is absent, and every other
+//! keeps its offset.
 
 use super::builder::{Builder, MemberWords, with_btf};
-use crate::probe::layout::{FIELDS, Field, Layout};
+use crate::probe::layout::{FIELDS, KernelField, KernelLayout};
 use rstmon_common::limits::ABSENT_OFFSET;
 
-/// What was done to a field.
+/// How a field was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Edit {
     Renamed,
@@ -20,8 +20,8 @@ const EDITS: [Edit; 5] = [Edit::Renamed, Edit::Removed, Edit::Wider, Edit::Narro
 /// Bytes from one field to the next, enough for the widest and for one that is twice as wide.
 const STRIDE: u32 = 64;
 
-/// A kernel that has all fields, each at a place of its own, with one of them edited.
-fn kernel(edited: Option<(&Field, Edit)>) -> Builder {
+/// A kernel that has all fields, each at its own offset, with one of them edited.
+fn kernel(edited: Option<(&KernelField, Edit)>) -> Builder {
     let mut builder = Builder::new();
     let byte = builder.int("unsigned char", 1, 0);
     let mut aggregates: Vec<&str> = FIELDS.iter().map(|field| field.aggregate).collect();
@@ -58,7 +58,7 @@ fn kernel(edited: Option<(&Field, Edit)>) -> Builder {
 }
 
 fn offsets(builder: &Builder) -> Vec<(&'static str, u32)> {
-    with_btf(builder, |btf| Layout::resolve(btf).offsets)
+    with_btf(builder, |btf| KernelLayout::resolve(btf).offsets)
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn an_unedited_kernel_has_every_field() {
 fn an_edited_field_is_absent_and_no_other_is_touched() {
     let before = offsets(&kernel(None));
     for edit in EDITS {
-        // Of a field without a width only the place matters.
+        // For a field without a width only the offset matters.
         let widths_matter = matches!(edit, Edit::Wider | Edit::Narrower | Edit::BitField);
         for field in FIELDS.iter().filter(|field| field.bytes > 0 || !widths_matter) {
             let after = offsets(&kernel(Some((field, edit))));
@@ -87,7 +87,7 @@ fn an_edited_field_is_absent_and_no_other_is_touched() {
 fn a_required_field_that_was_edited_is_named() {
     let state = FIELDS.iter().find(|field| field.constant == "SKC_STATE").expect("it is read");
     for edit in EDITS {
-        let missing = with_btf(&kernel(Some((state, edit))), |btf| Layout::resolve(btf).missing_required());
+        let missing = with_btf(&kernel(Some((state, edit))), |btf| KernelLayout::resolve(btf).missing_required());
         assert_eq!(missing.iter().map(|field| field.member).collect::<Vec<_>>(), ["skc_state"], "{edit:?}");
     }
 }

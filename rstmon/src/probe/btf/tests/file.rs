@@ -1,4 +1,4 @@
-//! Reading the file: what is missing, what is too large.
+//! Reading the file: missing and too large files.
 
 use super::super::{KernelBtfError, kernel::read};
 use std::path::Path;
@@ -14,13 +14,13 @@ fn a_file_is_read_whole_up_to_the_limit() {
 }
 
 #[test]
-fn a_file_that_claims_no_size_is_limited_all_the_same() {
+fn a_file_without_a_size_is_limited() {
     let error = read(Path::new("/dev/zero"), Path::new("/dev"), 4096).expect_err("endless");
     assert!(matches!(error, KernelBtfError::TooLarge { limit: 4096, .. }), "{error:?}");
 }
 
 #[test]
-fn a_kernel_without_btf_is_told_from_a_missing_sysfs() {
+fn a_kernel_without_btf_is_distinguished_from_a_missing_sysfs() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let absent = directory.path().join("absent");
     let error = read(&absent, directory.path(), 100).expect_err("absent");
@@ -31,7 +31,7 @@ fn a_kernel_without_btf_is_told_from_a_missing_sysfs() {
 }
 
 #[test]
-fn what_cannot_be_read_keeps_its_source() {
+fn an_unreadable_file_keeps_its_error() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let error = read(directory.path(), directory.path(), 1 << 20).expect_err("a directory");
     let KernelBtfError::Unreadable { source, .. } = error else { panic!("{error:?}") };

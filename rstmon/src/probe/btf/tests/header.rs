@@ -1,7 +1,7 @@
-//! What is refused, and how; unknown kinds.
+//! Refused blobs and their errors; unknown kinds.
 
 use super::{
-    super::{Btf, BtfError, Section},
+    super::{Btf, BtfError, error::BtfSection},
     builder::{Builder, specimen},
 };
 
@@ -32,7 +32,7 @@ fn counts_the_types() {
 }
 
 #[test]
-fn foreign_endian_is_told_from_garbage() {
+fn foreign_endian_is_distinguished_from_garbage() {
     assert_eq!(error_of(&patched(0, &0x9feb_u16.to_ne_bytes())), BtfError::ForeignEndian);
     assert_eq!(error_of(&patched(0, b"\x7fE")), BtfError::BadMagic { magic: u16::from_ne_bytes(*b"\x7fE") });
 }
@@ -53,7 +53,8 @@ fn headers_of_the_wrong_length_are_refused() {
 
 #[test]
 fn sections_must_lie_inside_the_blob() {
-    for (field, section) in [(8, Section::Types), (12, Section::Types), (16, Section::Strings), (20, Section::Strings)]
+    for (field, section) in
+        [(8, BtfSection::Types), (12, BtfSection::Types), (16, BtfSection::Strings), (20, BtfSection::Strings)]
     {
         for value in [u32::MAX, 100_000] {
             let error = error_of(&patched(field, &value.to_ne_bytes()));
@@ -82,17 +83,21 @@ fn a_record_past_the_end_is_refused() {
 }
 
 #[test]
-fn an_unknown_kind_is_refused_unless_the_layout_tells_its_length() {
+fn an_unknown_kind_is_refused_unless_the_layout_has_its_length() {
     let mut b = Builder::new();
     b.raw("new", 21, false, 2, 0, &[7, 8, 9]);
-    b.structure("after", 24, &[]);
+    let int = b.int("int", 4, 0);
+    b.structure("after", 24, &[("member", int, 64)]);
     assert_eq!(error_of(&b.build()), BtfError::UnknownKind { id: 1, kind: 21 });
 
     let mut entries = [(0, 0); 22];
     entries[21] = (4, 4);
     b.layout(&entries);
     let blob = b.build();
-    assert_eq!(Btf::parse(&blob).expect("the layout tells").struct_size("after"), Some(24));
+    assert_eq!(
+        Btf::parse(&blob).expect("the layout has it").member("after", "member").map(|member| member.offset),
+        Some(8)
+    );
 
     b.layout(&entries[..21]);
     assert_eq!(error_of(&b.build()), BtfError::UnknownKind { id: 1, kind: 21 });
@@ -102,11 +107,10 @@ fn an_unknown_kind_is_refused_unless_the_layout_tells_its_length() {
 fn a_count_of_more_than_16_bits_is_read() {
     let mut b = Builder::new();
     let int = b.int("int", 4, 0);
-    let mut body = [0, int, 0].repeat(70_000);
-    let last = b.string("last");
-    body.extend([last, int, 32]);
-    b.raw("huge", 4, false, 70_001, 8, &body);
-    b.structure("after", 3, &[]);
+    let body = [0, int, 0].repeat(70_000);
+    b.raw("huge", 4, false, 70_000, 8, &body);
+    b.structure("after", 8, &[("member", int, 32)]);
     let blob = b.build();
-    assert_eq!(Btf::parse(&blob).expect("valid").struct_size("after"), Some(3));
+    let member = Btf::parse(&blob).expect("valid").member("after", "member");
+    assert_eq!(member.map(|member| member.offset), Some(4));
 }

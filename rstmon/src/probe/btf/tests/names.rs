@@ -30,7 +30,7 @@ fn variants_of_64_bits() {
 }
 
 #[test]
-fn an_enum_only_declared_yields_to_its_definition() {
+fn the_definition_of_an_enum_is_preferred_to_its_declaration() {
     let mut b = Builder::new();
     b.enumeration("twice", false, &[]);
     with_btf(&b, |btf| assert_eq!(btf.enum_variants("twice"), None));
@@ -39,7 +39,7 @@ fn an_enum_only_declared_yields_to_its_definition() {
 }
 
 #[test]
-fn a_name_that_is_no_text_hides_its_enum_only() {
+fn a_name_that_is_no_text_makes_only_its_enum_absent() {
     let mut b = Builder::new();
     b.enumeration("bad", false, &[("AXE", 1)]);
     b.enumeration("long", false, &[(&"L".repeat(512), 1)]);
@@ -47,7 +47,7 @@ fn a_name_that_is_no_text_hides_its_enum_only() {
     let mut blob = b.build();
     let at = blob.windows(3).position(|window| window == b"AXE").expect("present");
     blob[at] = 0xff;
-    let btf = Btf::parse(&blob).expect("names are not looked at before they are asked for");
+    let btf = Btf::parse(&blob).expect("names are not read before they are looked up");
     assert_eq!(btf.enum_variants("bad"), None);
     assert_eq!(btf.enum_variants("long"), None, "longer than KSYM_NAME_LEN");
     assert!(btf.enum_variants("fits").is_some());

@@ -1,13 +1,16 @@
-//! Writes what the fuzzer starts from (`fuzz/seeds/btf`): run it after a change to the builder or the list of fields.
+//! Writes the fuzzer's seeds (`fuzz/seeds/btf`): to be run after a change to the builder or the list of fields.
 
 use super::{
-    super::Btf,
+    super::{
+        super::layout::{FIELDS, KernelLayout},
+        Btf,
+    },
     builder::{Builder, SIGNED, specimen},
 };
 use crate::probe::layout::{FIELDS, Layout};
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// A small kernel: every field that the probe asks for, and nothing else.
+/// A small kernel: every field that the probe looks up, and nothing else.
 fn kernel() -> Builder {
     let mut b = Builder::new();
     let byte = b.int("char", 1, SIGNED);
@@ -40,7 +43,7 @@ fn kernel() -> Builder {
 #[test]
 fn the_small_kernel_has_everything() {
     let blob = kernel().build();
-    let layout = Layout::resolve(&Btf::parse(&blob).expect("the builder makes valid BTF"));
+    let layout = KernelLayout::resolve(&Btf::parse(&blob).expect("the builder makes valid BTF"));
     assert_eq!(layout.missing().map(|field| field.constant).collect::<Vec<_>>(), [""; 0]);
     assert!(layout.send_has_reason);
     assert_eq!(layout.cgroup_v1, Some((11, "pids")));
