@@ -1,8 +1,8 @@
-//! The test's end of an actor: a child process that does with sockets what it is told (`src/bin/actor`).
+//! The parent's side of an actor: a child process that operates sockets on command (`src/bin/actor`).
 
 use crate::{
     interruption,
-    netns::Place,
+    netns::NetworkPlace,
     protocol::{Fields, Reply},
     wait::{self, LATER, SOON},
 };
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between two looks at whether this process was interrupted.
+/// The time between two checks for an interruption of this process.
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// A running actor; killed and reaped on drop.
@@ -31,11 +31,11 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Starts an actor of the name `comm` (at most 15 bytes, no blanks) in a namespace.
+    /// Starts an actor named `comm` (at most 15 bytes, no blanks) in a namespace.
     ///
     /// # Errors
-    /// When the binary is missing or does not report for duty.
-    pub fn spawn(place: &Place, comm: &str) -> Result<Self> {
+    /// When the binary is missing or the actor does not report its process id.
+    pub fn spawn(place: &NetworkPlace, comm: &str) -> Result<Self> {
         let program = binary()?;
         let mut child = place
             .run(|| {
@@ -57,31 +57,31 @@ impl Actor {
         Ok(actor)
     }
 
-    /// The process id.
+    /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The process' name.
+    /// Its name, which is the comm of the process.
     #[must_use]
     pub fn comm(&self) -> &str {
         &self.comm
     }
 
-    /// Has a command carried out.
+    /// Runs a command and waits for its result.
     ///
     /// # Errors
-    /// When it fails, with the call and the error number.
+    /// When the command fails, with the system call and the error number.
     pub fn ask(&mut self, command: &str) -> Result<Fields> {
         self.begin(command)?;
         self.finish().with_context(|| format!("{}[{}]: {command}", self.comm, self.pid()))
     }
 
-    /// Has a command carried out that must fail, and returns the error number.
+    /// Runs a command that must fail; returns the error number.
     ///
     /// # Errors
-    /// When it succeeds.
+    /// When the command succeeds.
     pub fn refused(&mut self, command: &str) -> Result<i32> {
         self.begin(command)?;
         match self.hear(LATER)? {
@@ -90,27 +90,27 @@ impl Actor {
         }
     }
 
-    /// Has a command started whose end [`Actor::finish`] awaits: for several actors at work at once.
+    /// Starts a command whose result [`Actor::finish`] waits for, so that several actors can work at once.
     ///
     /// # Errors
     /// When the actor is gone.
     pub fn begin(&mut self, command: &str) -> Result<()> {
         let commands = self.commands.as_mut().context("actor was dismissed")?;
-        writeln!(commands, "{command}").with_context(|| format!("telling {}: {command}", self.comm))
+        writeln!(commands, "{command}").with_context(|| format!("sending {} the command {command}", self.comm))
     }
 
-    /// Awaits the end of what was begun.
+    /// Waits for the result of the command that was started.
     ///
     /// # Errors
-    /// When it fails.
+    /// When the command fails.
     pub fn finish(&mut self) -> Result<Fields> {
         self.finish_within(LATER)
     }
 
-    /// Awaits the end of what was begun, if it may take long.
+    /// Waits for the result of a command that may take long.
     ///
     /// # Errors
-    /// When it fails or takes longer.
+    /// When the command fails or takes longer than `deadline`.
     pub fn finish_within(&mut self, deadline: Duration) -> Result<Fields> {
         match self.hear(deadline)? {
             Reply::Done(fields) => Ok(fields),
@@ -120,7 +120,7 @@ impl Actor {
         }
     }
 
-    /// The number of bytes that wait to be read in a slot's socket reaches `bytes`.
+    /// Waits until the number of unread bytes in a slot's socket is `bytes`.
     ///
     /// # Errors
     /// When they do not arrive in time.
@@ -131,7 +131,7 @@ impl Actor {
         })
     }
 
-    /// Everything written to a slot's socket has been acknowledged.
+    /// Waits until everything written to a slot's socket has been acknowledged.
     ///
     /// # Errors
     /// When it is not in time.
@@ -140,11 +140,11 @@ impl Actor {
         crate::wait::until_true("the acknowledgement", SOON, || Ok(self.ask(&look)?.get::<u64>("unacked")? == 0))
     }
 
-    /// A slot's connection reaches a state, named as in the kernel's enum.
+    /// Waits until the connection in a slot has a state.
     ///
     /// # Errors
     /// When it does not in time.
-    pub fn await_state(&mut self, slot: &str, state: TcpState) -> Result<()> {
+    pub(crate) fn await_state(&mut self, slot: &str, state: TcpState) -> Result<()> {
         let look = format!("look {slot}");
         crate::wait::until_true(&format!("state {state:?}"), SOON, || {
             Ok(self.ask(&look)?.get::<u8>("state")? == state as u8)
@@ -161,10 +161,10 @@ impl Actor {
         Ok(())
     }
 
-    /// Has the process end itself and waits until it is gone.
+    /// Makes the process exit with `code` and waits until it is gone.
     ///
     /// # Errors
-    /// When it ends with another status.
+    /// When it exits with another status.
     pub fn exit(&mut self, code: i32) -> Result<()> {
         self.begin(&format!("exit {code}"))?;
         let status = self.child.wait().context("reaping an actor")?;
@@ -189,7 +189,7 @@ impl Actor {
 
 impl Drop for Actor {
     fn drop(&mut self) {
-        // Forked children see the end of their input once this process is gone, and end by themselves.
+        // Forked children exit at the end of their standard input, which is closed when the actor is gone.
         self.commands = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -200,32 +200,32 @@ impl Drop for Actor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum TcpState {
-    /// Connected.
+    /// The connection is open.
     Established = 1,
-    /// We closed or shut down, the FIN is not acknowledged.
+    /// We closed or shut down our side; the FIN is not acknowledged.
     FinWait1 = 4,
-    /// We closed or shut down, the peer did not.
+    /// We closed or shut down our side; the peer did not.
     FinWait2 = 5,
-    /// Nothing left.
+    /// There is no connection.
     Close = 7,
-    /// The peer closed or shut down, we did not.
+    /// The peer closed or shut down its side; we did not.
     CloseWait = 8,
-    /// Both did, we are the last.
+    /// The peer closed its side first, we second; our FIN is not acknowledged.
     LastAck = 9,
-    /// A listener.
+    /// The socket is a listener.
     Listen = 10,
-    /// Both did at once.
+    /// Both sides closed at the same time.
     Closing = 11,
 }
 
-/// The actor's binary: beside the directory of the running test, where cargo puts it.
+/// Path of the actor's binary, which cargo puts beside the directory of the running test.
 fn binary() -> Result<PathBuf> {
     if let Some(path) = env::var_os("RSTMON_ACTOR") {
         return Ok(path.into());
     }
-    let test = env::current_exe().context("who am I")?;
+    let test = env::current_exe().context("path of the running test")?;
     let path = test.ancestors().skip(1).take(2).map(|dir| dir.join("actor")).find(|path| path.is_file());
     path.with_context(|| {
-        format!("no actor near {}: build it with `cargo build -p rstmon-tests --bins`", test.display())
+        format!("no actor beside {}: build it with `cargo build -p rstmon-tests --bins`", test.display())
     })
 }

@@ -1,4 +1,4 @@
-//! What of BPF the kernel has loaded, asked of the kernel itself: fast enough to ask again and again, unlike bpftool.
+//! The BPF objects that the kernel has loaded, read by system calls, which is much faster than running bpftool.
 
 use anyhow::{Context as _, Result, bail};
 use std::{
@@ -9,17 +9,17 @@ use std::{
 
 /// A kind of BPF object that has an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A program.
+pub enum ObjectKind {
+    /// A loaded BPF program.
     Program,
-    /// A map.
+    /// A BPF map.
     Map,
-    /// An attachment.
+    /// A BPF link, the attachment of a program.
     Link,
 }
 
-impl Kind {
-    /// The field of a descriptor's `fdinfo` that tells the id.
+impl ObjectKind {
+    /// The field of a descriptor's `fdinfo` that contains the id.
     fn field(self) -> &'static str {
         match self {
             Self::Program => "prog_id",
@@ -28,7 +28,7 @@ impl Kind {
         }
     }
 
-    /// The command that makes a descriptor of an id (`enum bpf_cmd` of linux/bpf.h).
+    /// The command that opens a descriptor for an id (`enum bpf_cmd` of linux/bpf.h).
     fn command(self) -> u32 {
         match self {
             Self::Program => 13,
@@ -40,7 +40,7 @@ impl Kind {
 
 const MAP_GET_NEXT_KEY: u32 = 4;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
-/// Entries counted at most; more is as good as endless.
+/// Upper bound of the entries to count.
 const ENDLESS: usize = 1 << 20;
 
 /// The start of `union bpf_attr`, zero beyond; every command used here fits.
@@ -65,15 +65,15 @@ struct MapInfo {
 }
 
 fn bpf(command: u32, attributes: &mut Attributes) -> io::Result<i32> {
-    // SAFETY: the attributes live through the call, are as long as is said, and the pointers in them are the caller's
-    // buffers of the size that the kernel was told or knows.
+    // SAFETY: the attributes live through the call and have the length that is passed; the pointers in them refer to
+    // buffers of the caller, of the size that is passed to the kernel or that the kernel knows.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, mem::size_of::<Attributes>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(i32::try_from(result).unwrap_or_default()) }
 }
 
-fn open(kind: Kind, id: u32) -> io::Result<OwnedFd> {
+fn open(kind: ObjectKind, id: u32) -> io::Result<OwnedFd> {
     let fd = bpf(kind.command(), &mut Attributes { words: [id, 0], ..Attributes::default() })?;
-    // SAFETY: the kernel has just made this descriptor for us.
+    // SAFETY: the kernel has just created this descriptor for this process.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -81,10 +81,10 @@ fn open(kind: Kind, id: u32) -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// When the process is gone.
-pub fn held_by(pid: u32) -> Result<BTreeSet<(Kind, u32)>> {
+pub fn held_by(pid: u32) -> Result<BTreeSet<(ObjectKind, u32)>> {
     let mut held = BTreeSet::new();
     for info in descriptors(pid)? {
-        for kind in [Kind::Program, Kind::Map, Kind::Link] {
+        for kind in [ObjectKind::Program, ObjectKind::Map, ObjectKind::Link] {
             let id = field(&info, kind.field()).and_then(|id| u32::try_from(id).ok());
             held.extend(id.map(|id| (kind, id)));
         }
@@ -118,8 +118,8 @@ fn field(info: &str, name: &str) -> Option<u64> {
 /// Whether the kernel still has an object.
 ///
 /// # Errors
-/// When it does not say.
-pub fn exists((kind, id): (Kind, u32)) -> Result<bool> {
+/// When the kernel refuses to say.
+pub fn exists((kind, id): (ObjectKind, u32)) -> Result<bool> {
     match open(kind, id) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -127,14 +127,14 @@ pub fn exists((kind, id): (Kind, u32)) -> Result<bool> {
     }
 }
 
-/// Entries of a map of the process, by the map's name (its first 15 bytes), among those that can be walked through.
+/// The number of entries of a map of the process, found by the map's name (its first 15 bytes).
 ///
 /// # Errors
 /// When the process has no such map.
 pub fn entries(pid: u32, name: &str) -> Result<usize> {
     let name = &name[..name.len().min(15)];
-    for (_, id) in held_by(pid)?.into_iter().filter(|(kind, _)| *kind == Kind::Map) {
-        let map = open(Kind::Map, id)?;
+    for (_, id) in held_by(pid)?.into_iter().filter(|(kind, _)| *kind == ObjectKind::Map) {
+        let map = open(ObjectKind::Map, id)?;
         let info = info(&map)?;
         let end = info.name.iter().position(|&byte| byte == 0).unwrap_or(info.name.len());
         if info.name[..end] == *name.as_bytes() {
@@ -151,7 +151,7 @@ fn info(map: &OwnedFd) -> io::Result<MapInfo> {
     Ok(info)
 }
 
-/// Counts the keys. One that is deleted meanwhile makes the kernel begin again, hence the bound.
+/// Counts the keys. If a key is deleted meanwhile, the kernel starts again from the first, hence the bound.
 fn walk(map: &OwnedFd, key_size: usize) -> Result<usize> {
     let (mut key, mut next) = (vec![0u8; key_size], vec![0u8; key_size]);
     for count in 0..ENDLESS {
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn what_was_never_there_does_not_exist() {
         if crate::skip::unless_root("BPF by id") {
-            assert!(!exists((Kind::Map, u32::MAX - 1)).expect("an answer"));
+            assert!(!exists((ObjectKind::Map, u32::MAX - 1)).expect("an answer"));
         }
     }
 }

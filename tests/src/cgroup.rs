@@ -1,4 +1,4 @@
-//! Control groups named like systemd's, to show that a reset is attributed to a unit.
+//! Control groups with names like systemd's, to test the attribution of resets to units.
 
 use anyhow::{Context as _, Result};
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the slices of this crate are called, followed by the test process' id and `.slice`.
+/// Prefix of the names of slices, followed by the id of the test process and `.slice`.
 const PREFIX: &str = "rstmon-test-";
 
 /// A cgroup v2 directory `rstmon-test-<pid>.slice/<unit>`, removed on drop once its processes are gone.
@@ -52,7 +52,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // A reaped process leaves its group at once; a group that others still use stays for the next sweep.
+        // A reaped process leaves its group at once. If the group is still in use, the next run removes it.
         let _ = fs::remove_dir(&self.path);
         let _ = self.path.parent().map(fs::remove_dir);
     }
@@ -66,7 +66,7 @@ fn v1_mount(controller: &str) -> Result<Option<PathBuf>> {
     mount(|kind, options| kind == "cgroup" && options.split(',').any(|option| option == controller))
 }
 
-/// Where the first file system is mounted whose type and options fit.
+/// The mount point of the first file system with a matching type and options.
 fn mount(fits: impl Fn(&str, &str) -> bool) -> Result<Option<PathBuf>> {
     let mounts = fs::read_to_string("/proc/self/mounts").context("reading /proc/self/mounts")?;
     Ok(mounts.lines().find_map(|line| {

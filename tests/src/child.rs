@@ -1,6 +1,6 @@
 //! Child processes: where they are started, and how they end.
 
-use crate::{netns::Place, wait};
+use crate::{netns::NetworkPlace, wait};
 use anyhow::{Result, bail};
 use rustix::{
     process::{Pid, Signal, getpid, kill_process, set_parent_process_death_signal},
@@ -21,7 +21,7 @@ use std::{
 ///
 /// # Errors
 /// When the namespace cannot be opened or the program cannot be started.
-pub fn spawn(place: &Place, command: &mut Command) -> Result<Child> {
+pub fn spawn(place: &NetworkPlace, command: &mut Command) -> Result<Child> {
     let namespace = place.open()?;
     let bound = gettid() == getpid();
     let prepare = move || -> io::Result<()> {
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_child_ends_by_the_signal_that_it_gets() {
-        let mut child = spawn(&Place::Host, Command::new("sleep").arg("60")).expect("sleep");
+        let mut child = spawn(&NetworkPlace::Host, Command::new("sleep").arg("60")).expect("sleep");
         let status = end(&mut child, Signal::INT, SOON).expect("an end");
         assert_eq!(status.signal(), Some(Signal::INT.as_raw()));
         assert_eq!(end(&mut child, Signal::INT, SOON).expect("the same end"), status);

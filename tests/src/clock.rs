@@ -1,10 +1,10 @@
-//! Steps of the wall clock, which go back by themselves. Only for a machine of one's own: whatever runs there sees them.
+//! Steps of the wall clock that are undone on drop. For dedicated machines only: every process of a machine sees them.
 
 use anyhow::{Context as _, Result};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 use std::{env, time::Duration};
 
-/// Environment variable: set where the machine is the tests' own, and nobody else goes by its clock.
+/// Environment variable: set if the machine is dedicated to the tests, so that its clock may be stepped.
 pub const OURS: &str = "RSTMON_TEST_OWN_CLOCK";
 
 /// Whether the clock may be stepped.
@@ -13,40 +13,40 @@ pub fn is_ours() -> bool {
     env::var_os(OURS).is_some()
 }
 
-/// `CLOCK_REALTIME` set off by some time; right again, to the time that has passed, when this is dropped.
+/// A step of `CLOCK_REALTIME`. On drop the clock is set back, to the time that has really passed.
 #[derive(Debug)]
 #[must_use = "the clock is set right when this is dropped"]
-pub struct Stepped {
-    /// Wall clock minus boot clock, in nanoseconds, as it was.
+pub struct SteppedClock {
+    /// Wall clock minus boot clock before the step, in nanoseconds.
     offset: i128,
 }
 
-/// Which way to step.
+/// The direction and length of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ClockStep {
     /// Into the future.
     Ahead(Duration),
     /// Into the past.
     Back(Duration),
 }
 
-impl Stepped {
-    /// Steps the clock.
+impl SteppedClock {
+    /// Steps the wall clock.
     ///
     /// # Errors
-    /// When the kernel refuses.
-    pub fn by(step: Step) -> Result<Self> {
+    /// When the kernel refuses to set the clock.
+    pub fn by(step: ClockStep) -> Result<Self> {
         let before = Self { offset: now(ClockId::Realtime) - now(ClockId::Boottime) };
         let by = match step {
-            Step::Ahead(by) => i128::try_from(by.as_nanos())?,
-            Step::Back(by) => -i128::try_from(by.as_nanos())?,
+            ClockStep::Ahead(by) => i128::try_from(by.as_nanos())?,
+            ClockStep::Back(by) => -i128::try_from(by.as_nanos())?,
         };
         set(before.offset + by).context("stepping the clock")?;
         Ok(before)
     }
 }
 
-impl Drop for Stepped {
+impl Drop for SteppedClock {
     fn drop(&mut self) {
         let _ = set(self.offset);
     }

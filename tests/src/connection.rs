@@ -1,34 +1,34 @@
-//! A connection between two processes, the start of most scenarios.
+//! A connection between two processes, with which most scenarios begin.
 
 use crate::{actor::Actor, scene::End, stage::Stage};
 use anyhow::Result;
 use std::net::{IpAddr, SocketAddr};
 
-/// A server that listens in slot `l` and a client, connected; either's end of the connection is in slot `c`.
+/// A server that listens in slot `l` and a connected client; each has its end of the connection in slot `c`.
 #[derive(Debug)]
 pub struct Connection {
-    /// The process that listens.
+    /// The process that listens and accepts.
     pub server: Actor,
-    /// The process that connected.
+    /// The process that connects.
     pub client: Actor,
-    /// The server's end of the connection as IPv4 or IPv6, whatever the socket's family.
+    /// The server's address, as IPv4 if it is an IPv4-mapped IPv6 address.
     pub server_address: SocketAddr,
-    /// The client's end.
+    /// The client's address.
     pub client_address: SocketAddr,
 }
 
-/// What may be special about a connection's making.
+/// How to open a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
-    /// The kind of both sockets, where it is not the stage's.
+    /// The kind of both sockets, if it is not that of the stage.
     pub kind: Option<&'static str>,
     /// Limit of the accept queue.
     pub backlog: u32,
     /// Whether the server accepts the connection.
     pub accept: bool,
-    /// The server's name.
+    /// Comm of the server.
     pub server: &'static str,
-    /// The client's name.
+    /// Comm of the client.
     pub client: &'static str,
 }
 
@@ -39,7 +39,7 @@ impl Default for Recipe {
 }
 
 impl Connection {
-    /// Connects two fresh processes.
+    /// Connects two new processes.
     ///
     /// # Errors
     /// When a step fails.
@@ -47,7 +47,7 @@ impl Connection {
         Self::make(stage, Recipe::default())
     }
 
-    /// Connects two fresh processes as `recipe` says.
+    /// Connects two new processes as `recipe` says.
     ///
     /// # Errors
     /// When a step fails.
@@ -74,31 +74,31 @@ impl Connection {
         End::of(&self.client, self.client_address, self.server_address)
     }
 
-    /// Has the client write `bytes` and waits until they lie unread and acknowledged at the server.
+    /// Makes the client write `bytes` and waits until they are unread and acknowledged at the server.
     ///
     /// # Errors
     /// When they do not arrive.
-    pub fn client_writes(&mut self, bytes: u64) -> Result<()> {
+    pub(crate) fn client_writes(&mut self, bytes: u64) -> Result<()> {
         self.client.ask(&format!("send c {bytes}"))?;
         self.server.await_unread("c", bytes)?;
         self.client.await_acknowledged("c")
     }
 
-    /// Has the server write `bytes` and waits until they lie unread and acknowledged at the client.
+    /// Makes the server write `bytes` and waits until they are unread and acknowledged at the client.
     ///
     /// # Errors
     /// When they do not arrive.
-    pub fn server_writes(&mut self, bytes: u64) -> Result<()> {
+    pub(crate) fn server_writes(&mut self, bytes: u64) -> Result<()> {
         self.server.ask(&format!("send c {bytes}"))?;
         self.client.await_unread("c", bytes)?;
         self.server.await_acknowledged("c")
     }
 }
 
-/// Has a process listen in slot `l`; returns the address that clients dial.
+/// Makes a process listen in slot `l`; returns the address that clients connect to.
 ///
 /// # Errors
-/// When it cannot.
+/// When a socket call fails.
 pub fn listen(stage: &Stage, server: &mut Actor, kind: Option<&str>, backlog: u32) -> Result<SocketAddr> {
     server.ask(&format!("socket l {}", kind.unwrap_or(stage.server_socket())))?;
     if stage.server_socket() == "v6" {
@@ -109,17 +109,17 @@ pub fn listen(stage: &Stage, server: &mut Actor, kind: Option<&str>, backlog: u3
     Ok(stage.server_address(bound.port()))
 }
 
-/// Has a process connect in `slot`; returns its own address.
+/// Makes a process connect in `slot`; returns its own address.
 ///
 /// # Errors
-/// When it cannot.
+/// When a socket call fails.
 pub fn dial(stage: &Stage, client: &mut Actor, kind: Option<&str>, slot: &str, to: SocketAddr) -> Result<SocketAddr> {
     client.ask(&format!("socket {slot} {}", kind.unwrap_or(stage.client_socket())))?;
     let local: SocketAddr = client.ask(&format!("connect {slot} {to}"))?.get("local")?;
     Ok(plain(local))
 }
 
-/// The address without an IPv4-mapped IPv6 disguise.
+/// The address, as IPv4 if it is an IPv4-mapped IPv6 address.
 #[must_use]
 pub fn plain(address: SocketAddr) -> SocketAddr {
     match address.ip() {

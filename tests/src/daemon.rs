@@ -1,9 +1,9 @@
-//! A `rstmon run` of the test's own: own port, own socket, own directory; gone when dropped.
+//! A `rstmon run` for one test: with its own port, socket and directory; ended on drop.
 
 use crate::{
     child, http,
     metrics::Metrics,
-    netns::Place,
+    netns::NetworkPlace,
     scratch, sockets,
     wait::{self, SOON},
 };
@@ -14,18 +14,18 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread,
 };
 use tempfile::TempDir;
 
-/// Environment variable: the binary under test.
+/// Environment variable: path of the binary under test.
 pub const BINARY: &str = "RSTMON_BIN";
 
-/// Where a daemon says whether it is ready.
+/// The path at which a daemon answers whether it is ready.
 pub const READY: &str = "/-/ready";
 
-/// The binary under test, `None` when there is none yet.
+/// The path of the binary under test; `None` if it has not been built.
 #[must_use]
 pub fn binary() -> Option<PathBuf> {
     let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/rstmon");
@@ -33,7 +33,7 @@ pub fn binary() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// Whether test `name` can run: as root, with the binary. Notes the skip if not.
+/// Whether test `name` can run, as root and with the binary. Records a skipped test if not.
 #[must_use]
 pub fn unless_ready(name: &str) -> bool {
     let built = binary().is_some();
@@ -43,7 +43,7 @@ pub fn unless_ready(name: &str) -> bool {
     built && crate::skip::unless_root(name)
 }
 
-/// Runs `rstmon` to its end.
+/// Runs `rstmon` with these arguments until it exits.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -52,18 +52,18 @@ pub fn rstmon(arguments: &[&str]) -> Result<Output> {
     Command::new(&binary).args(arguments).output().with_context(|| format!("starting {}", binary.display()))
 }
 
-/// What another thread reads from a child's stderr, for messages.
+/// The standard error of a child process, collected by a thread.
 #[derive(Clone, Debug, Default)]
-pub struct Said(Arc<Mutex<String>>);
+pub struct StderrLog(Arc<Mutex<String>>);
 
-impl Said {
+impl StderrLog {
     /// Reads lines until the stream ends.
-    pub fn listen(stream: impl std::io::Read + Send + 'static) -> Self {
+    pub fn collect(stream: impl std::io::Read + Send + 'static) -> Self {
         let said = Self::default();
         let keeper = said.clone();
         thread::spawn(move || {
             for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                let mut text = keeper.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut text = crate::lock(&keeper.0);
                 text.push_str(&line);
                 text.push('\n');
             }
@@ -71,15 +71,15 @@ impl Said {
         said
     }
 
-    /// All of it so far.
+    /// The text collected so far.
     #[must_use]
     pub fn text(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        crate::lock(&self.0).clone()
     }
 }
 
-/// Whether the daemon there says that it is ready. Not asked while nobody listens: to be refused is a reset, which another
-/// daemon that watches this host would count.
+/// Whether the daemon at `address` answers that it is ready. Does not connect if nothing listens there: a refused
+/// connection is a reset, which another daemon on this host would count.
 fn answers_ready(address: SocketAddr) -> bool {
     sockets::is_listened_to(address.port()).unwrap_or(true)
         && http::get(address, READY).is_ok_and(|answer| answer.status == 200)
@@ -87,14 +87,14 @@ fn answers_ready(address: SocketAddr) -> bool {
 
 /// A running daemon.
 #[derive(Debug)]
-pub struct Daemon {
+pub struct DaemonProcess {
     child: Child,
     address: SocketAddr,
     directory: TempDir,
-    said: Said,
+    said: StderrLog,
 }
 
-impl Daemon {
+impl DaemonProcess {
     /// Starts a daemon with the default configuration and waits until it is ready.
     ///
     /// # Errors
@@ -106,15 +106,15 @@ impl Daemon {
     /// Starts a daemon with a configuration file of this text.
     ///
     /// # Errors
-    /// As [`Daemon::start`].
+    /// As [`DaemonProcess::start`].
     pub fn configured(toml: &str) -> Result<Self> {
         Self::reached(toml, answers_ready)
     }
 
-    /// The same for a daemon that does not answer to everybody: `ready` knows how to ask it.
+    /// The same for a daemon whose pages need a password or TLS: `ready` checks whether it is ready.
     ///
     /// # Errors
-    /// As [`Daemon::start`].
+    /// As [`DaemonProcess::start`].
     pub fn reached(toml: &str, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let directory = scratch::directory()?;
         std::fs::write(directory.path().join("rstmon.toml"), toml)?;
@@ -133,18 +133,18 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let mut child =
-            child::spawn(&Place::Host, &mut command).with_context(|| format!("starting {}", binary.display()))?;
-        let said = Said::listen(child.stderr.take().context("no stderr")?);
+        let mut child = child::spawn(&NetworkPlace::Host, &mut command)
+            .with_context(|| format!("starting {}", binary.display()))?;
+        let said = StderrLog::collect(child.stderr.take().context("no stderr")?);
         let mut daemon = Self { child, address, directory, said };
         daemon.await_ready(ready)?;
         Ok(daemon)
     }
 
-    /// Waits until a daemon that was only launched is ready.
+    /// Waits until a daemon started by [`KilledDaemon::launch`] is ready.
     ///
     /// # Errors
-    /// As [`Daemon::start`].
+    /// As [`DaemonProcess::start`].
     pub fn ready(&mut self) -> Result<()> {
         self.await_ready(answers_ready)
     }
@@ -159,120 +159,120 @@ impl Daemon {
         ready.with_context(|| format!("rstmon said:\n{}", self.said.text()))
     }
 
-    /// The process id.
+    /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where it serves HTTP.
+    /// The address of its HTTP server.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its Unix socket.
+    /// The path of its Unix socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("rstmon.sock")
     }
 
-    /// Its stderr so far.
+    /// Its standard error so far.
     #[must_use]
     pub fn said(&self) -> String {
         self.said.text()
     }
 
-    /// Gets a page.
+    /// Gets a page over HTTP.
     ///
     /// # Errors
-    /// When it cannot be had.
+    /// When there is no valid answer.
     pub fn get(&self, path: &str) -> Result<http::Answer> {
         http::get(self.address, path)
     }
 
-    /// Scrapes the metrics.
+    /// Gets `/metrics` and parses it.
     ///
     /// # Errors
-    /// When they cannot be had or are not in the format.
+    /// When there is no valid answer, or the metrics are not in the Prometheus text format.
     pub fn scrape(&self) -> Result<Metrics> {
         let answer = self.get("/metrics")?;
         ensure!(answer.status == 200, "/metrics answered {}: {}", answer.status, answer.body);
         Metrics::parse(&answer.body)
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has, in good order.
+    /// Sends SIGTERM and waits until it has exited with status 0.
     ///
     /// # Errors
-    /// When it does not in time or with another status than 0.
+    /// When it does not exit in time, exits with another status, or leaves its socket behind.
     pub fn stop(mut self) -> Result<()> {
         let status = signal_and_wait(&mut self.child, rustix::process::Signal::TERM)
-            .with_context(|| format!("stopping rstmon, which said:\n{}", self.said.text()))?;
-        ensure!(status.code() == Some(0), "rstmon run ended with {status} and said:\n{}", self.said.text());
+            .with_context(|| format!("stopping rstmon, whose stderr is:\n{}", self.said.text()))?;
+        ensure!(status.code() == Some(0), "rstmon run ended with {status}; stderr:\n{}", self.said.text());
         ensure!(!self.socket().exists(), "rstmon left its socket {}", self.socket().display());
         Ok(())
     }
 
-    /// Kills it without a warning.
+    /// Kills it with SIGKILL.
     ///
     /// # Errors
     /// When it cannot be killed.
-    pub fn kill(mut self) -> Result<Dead> {
+    pub fn kill(mut self) -> Result<KilledDaemon> {
         self.child.kill()?;
         self.child.wait()?;
         let directory = std::mem::replace(&mut self.directory, scratch::directory()?);
-        Ok(Dead { directory, address: self.address })
+        Ok(KilledDaemon { directory, address: self.address })
     }
 
-    /// Sends a signal and waits for the end it brings.
+    /// Sends a signal and waits until the process has exited.
     ///
     /// # Errors
-    /// When the process outlives it.
+    /// When the process does not exit in time.
     pub fn end_by(mut self, signal: rustix::process::Signal) -> Result<ExitStatus> {
         signal_and_wait(&mut self.child, signal)
     }
 }
 
-/// What a killed daemon left: another can take its place.
+/// What a killed daemon leaves: its addresses, socket and configuration, for a successor.
 #[derive(Debug)]
-pub struct Dead {
+pub struct KilledDaemon {
     directory: TempDir,
     address: SocketAddr,
 }
 
-impl Dead {
-    /// Starts another daemon: same addresses, same socket, same configuration.
+impl KilledDaemon {
+    /// Starts another daemon with the same addresses, socket and configuration.
     ///
     /// # Errors
-    /// As [`Daemon::start`].
-    pub fn replace(self) -> Result<Daemon> {
-        Daemon::spawn(self.directory, self.address, answers_ready)
+    /// As [`DaemonProcess::start`].
+    pub fn replace(self) -> Result<DaemonProcess> {
+        DaemonProcess::spawn(self.directory, self.address, answers_ready)
     }
 
-    /// The same without waiting until it is ready: see [`Daemon::ready`].
+    /// The same without waiting until it is ready: see [`DaemonProcess::ready`].
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn launch(self) -> Result<Daemon> {
-        Daemon::spawn(self.directory, self.address, |_| true)
+    pub fn launch(self) -> Result<DaemonProcess> {
+        DaemonProcess::spawn(self.directory, self.address, |_| true)
     }
 }
 
-impl Drop for Daemon {
+impl Drop for DaemonProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sends a signal to a child and waits, with a deadline, for its end.
+/// Sends a signal to a child and waits until it has exited.
 pub(crate) fn signal_and_wait(child: &mut Child, signal: rustix::process::Signal) -> Result<ExitStatus> {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, signal)?;
     wait::until("a child to end", SOON, || Ok(child.try_wait()?))
 }
 
-/// An address on loopback that is free just now.
+/// An address on loopback whose port is free at the moment.
 ///
 /// # Errors
 /// When no socket can be bound.

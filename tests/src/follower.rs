@@ -1,4 +1,5 @@
-//! A reader of the daemon's events that only counts them, so that it keeps up with a flood, or that reads nothing at all.
+//! A reader of the daemon's events that only counts them, so that it keeps up with a flood, or that reads nothing at
+//! all.
 
 use crate::wait::{SOON, patient};
 use anyhow::{Context as _, Result, ensure};
@@ -15,24 +16,24 @@ use std::{
     time::Duration,
 };
 
-/// How the line begins that announces a gap.
+/// How a line begins that announces lost events.
 const GAP: &str = "{\"schema\":1,\"lost\":";
 
-/// A connection to the daemon's socket that has asked for all events from now on.
+/// A connection to the daemon's socket that has requested all events from now on.
 #[derive(Debug)]
 pub struct Subscriber {
     stream: BufReader<UnixStream>,
 }
 
 impl Subscriber {
-    /// Subscribes; has been given a seat when this returns.
+    /// Subscribes; the daemon has accepted the subscription when this returns.
     ///
     /// # Errors
-    /// When the daemon refuses.
+    /// When the daemon refuses the subscription.
     pub fn new(socket: &Path) -> Result<Self> {
         let stream = UnixStream::connect(socket).with_context(|| format!("connecting to {}", socket.display()))?;
         stream.set_read_timeout(Some(patient(SOON)))?;
-        // HTTP/1.0: lines as they are, to the end of the connection.
+        // HTTP/1.0: the body is not chunked and ends with the connection.
         (&stream).write_all(b"GET /v1/events?history=0 HTTP/1.0\r\nHost: test\r\n\r\n")?;
         let mut stream = BufReader::new(stream);
         let mut line = String::new();
@@ -45,13 +46,13 @@ impl Subscriber {
         Ok(Self { stream })
     }
 
-    /// Begins to read, as fast as it comes, on a thread of its own.
+    /// Starts a thread that reads as fast as possible.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// When the socket cannot be configured.
     pub fn follow(self) -> Result<Follower> {
         self.stream.get_ref().set_read_timeout(Some(Duration::from_millis(100)))?;
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(LineCounts::default());
         let kept = Arc::clone(&tally);
         thread::spawn(move || kept.read(self.stream));
         Ok(Follower(tally))
@@ -59,7 +60,7 @@ impl Subscriber {
 }
 
 #[derive(Debug, Default)]
-struct Tally {
+struct LineCounts {
     seen: AtomicU64,
     lost: AtomicU64,
     nonsense: AtomicU64,
@@ -67,14 +68,14 @@ struct Tally {
     leave: AtomicBool,
 }
 
-impl Tally {
+impl LineCounts {
     fn read(&self, mut stream: BufReader<UnixStream>) {
         let mut line = String::new();
         while !self.leave.load(Ordering::Relaxed) {
             match stream.read_line(&mut line) {
                 Ok(0) => break,
                 Ok(_) => self.count(&line),
-                // What of a line has come stays in the buffer.
+                // The part of a line that has arrived stays in the buffer.
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
                 Err(_) => break,
             }
@@ -87,7 +88,7 @@ impl Tally {
         let number = if line.starts_with(GAP) {
             serde_json::from_str::<Value>(line).ok().and_then(|gap| gap["lost"].as_u64()).map(|lost| (&self.lost, lost))
         } else {
-            // A whole event: taking it apart would take longer than the daemon needs to write it.
+            // A whole event. It is not parsed: that would take longer than the daemon needs to write it.
             (line.starts_with('{') && line.ends_with("}\n")).then_some((&self.seen, 1))
         };
         let (counter, by) = number.unwrap_or((&self.nonsense, 1));
@@ -95,30 +96,30 @@ impl Tally {
     }
 }
 
-/// A reader at work; leaves when dropped.
+/// A thread that reads events; ended on drop.
 #[derive(Debug)]
-pub struct Follower(Arc<Tally>);
+pub struct Follower(Arc<LineCounts>);
 
 impl Follower {
-    /// Events seen.
+    /// The number of events read.
     #[must_use]
     pub fn seen(&self) -> u64 {
         self.0.seen.load(Ordering::Relaxed)
     }
 
-    /// Events that the daemon said were left out for this reader.
+    /// The number of events that the daemon reported as lost for this reader.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.0.lost.load(Ordering::Relaxed)
     }
 
-    /// Lines that are none.
+    /// The number of lines that are neither events nor reports of losses.
     #[must_use]
     pub fn nonsense(&self) -> u64 {
         self.0.nonsense.load(Ordering::Relaxed)
     }
 
-    /// Whether the daemon has ended the connection.
+    /// Whether the daemon has closed the connection.
     #[must_use]
     pub fn ended(&self) -> bool {
         self.0.ended.load(Ordering::Acquire)
@@ -136,8 +137,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_gaps_and_nonsense_are_told_apart() {
-        let tally = Tally::default();
+    fn events_gaps_and_nonsense_are_distinguished() {
+        let tally = LineCounts::default();
         for line in ["{\"schema\":1,\"cause\":\"x\"}\n", "{\"schema\":1,\"lost\":7}\n", "{\"schema\":1,\"ca", "\n"] {
             tally.count(line);
         }

@@ -1,9 +1,9 @@
-//! Clients that mean no good, and what goes on meanwhile: resets that have to be counted all the same.
+//! Hostile clients, and resets that are provoked at the same time and have to be counted nevertheless.
 
 use crate::{
     actor::Actor,
-    daemon::Daemon,
-    netns::Place,
+    daemon::DaemonProcess,
+    netns::NetworkPlace,
     wait::{self, SOON},
     watched::RESETS,
 };
@@ -20,20 +20,20 @@ use std::{
     time::Duration,
 };
 
-/// A port of loopback that nobody listens on and the kernel gives to nobody: below the ephemeral ones.
-const NOBODY: u16 = 20_777;
-/// The process that provokes resets.
+/// A port of loopback that is never listened on or assigned by the kernel: it is below the ephemeral ports.
+const CLOSED_PORT: u16 = 20_777;
+/// The name of the process that provokes resets.
 const PROVOKER: &str = "provoker";
-/// Resets provoked at once, between two looks at whether to stop.
+/// Resets provoked between two checks of whether to stop.
 const BATCH: u64 = 200;
 
-/// Where nobody listens.
+/// A loopback address whose port is closed.
 #[must_use]
-pub fn nobody() -> SocketAddr {
-    ([127, 0, 0, 1], NOBODY).into()
+pub fn closed_address() -> SocketAddr {
+    ([127, 0, 0, 1], CLOSED_PORT).into()
 }
 
-/// Provokes resets on the host's loopback until told to stop, or dropped, and knows how many.
+/// Provokes resets on the host's loopback until it is ended or dropped, and counts them.
 #[derive(Debug)]
 pub struct Provocation {
     stop: Arc<AtomicBool>,
@@ -41,18 +41,18 @@ pub struct Provocation {
 }
 
 impl Provocation {
-    /// Begins.
+    /// Starts to provoke resets.
     ///
     /// # Errors
     /// When the actor cannot be started.
     pub fn begin() -> Result<Self> {
-        let mut actor = Actor::spawn(&Place::Host, PROVOKER)?;
+        let mut actor = Actor::spawn(&NetworkPlace::Host, PROVOKER)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let mut provoked = 0;
             while !stopped.load(Ordering::Relaxed) {
-                let refused: u64 = actor.ask(&format!("flood {} {BATCH}", nobody()))?.get("refused")?;
+                let refused: u64 = actor.ask(&format!("flood {} {BATCH}", closed_address()))?.get("refused")?;
                 ensure!(refused == BATCH, "{refused} of {BATCH} connections were refused");
                 provoked += refused;
             }
@@ -61,18 +61,18 @@ impl Provocation {
         Ok(Self { stop, thread: Some(thread) })
     }
 
-    /// Ends it; the daemon must have counted every single reset, sent and received, and the kernel must agree.
+    /// Ends it. The daemon must have counted every reset, sent and received, and the kernel's counters must agree.
     ///
     /// # Errors
-    /// When a count is wrong; the daemon's words are in the message.
-    pub fn end(mut self, daemon: &Daemon) -> Result<u64> {
+    /// When a count is wrong; the daemon's stderr is in the message.
+    pub fn end(mut self, daemon: &DaemonProcess) -> Result<u64> {
         let provoked = match self.stop() {
             Some(Ok(provoked)) => provoked?,
             None | Some(Err(_)) => bail!("the provocation panicked"),
         };
-        ensure!(provoked > 0, "nothing was provoked meanwhile");
+        ensure!(provoked > 0, "no reset was provoked");
         let metrics = daemon.scrape()?;
-        let port = NOBODY.to_string();
+        let port = CLOSED_PORT.to_string();
         for labels in [
             &[("direction", "received"), ("process", PROVOKER), ("port", &port)][..],
             &[("direction", "sent"), ("cause", "refused"), ("port", &port)],
@@ -93,33 +93,33 @@ impl Provocation {
 
 impl Drop for Provocation {
     fn drop(&mut self) {
-        // A test that failed must not disturb the next.
+        // A failed test must not disturb the next one.
         let _ = self.stop();
     }
 }
 
-/// The kernel's own count agrees: `rstmon_uncounted_resets` is there and 0.
+/// Waits until the kernel's count agrees: `rstmon_uncounted_resets` exists and is 0.
 ///
 /// # Errors
-/// When it stays otherwise.
-pub fn agreed(daemon: &Daemon) -> Result<()> {
+/// When it has another value until the deadline.
+pub fn agreed(daemon: &DaemonProcess) -> Result<()> {
     wait::until_true("rstmon_uncounted_resets to be 0", SOON, || {
         let metrics = daemon.scrape()?;
         Ok(metrics.select("rstmon_uncounted_resets", &[]).any(|sample| sample.value == 0.0))
     })
 }
 
-/// Has the kernel forget how much memory a process had at most, so that [`peak_kib`] speaks of the time from now on:
-/// loading the probe takes more than anything that comes later.
+/// Resets the kernel's peak of a process's memory, so that [`peak_kib`] covers the time from now on: loading the probe
+/// takes more memory than everything afterwards.
 ///
 /// # Errors
-/// When the process is gone or this is not root.
+/// When the process is gone or the caller is not root.
 pub fn forget_peak(pid: u32) -> Result<()> {
     // 5 resets VmHWM, see proc(5).
     fs::write(format!("/proc/{pid}/clear_refs"), "5").context("resetting VmHWM")
 }
 
-/// The most memory that a process had resident, in KiB (`VmHWM` of proc(5)).
+/// The peak of a process's resident memory in KiB (`VmHWM` of proc(5)).
 ///
 /// # Errors
 /// When the process is gone.
@@ -129,13 +129,13 @@ pub fn peak_kib(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// Says what was measured, for whoever looks at the test's output.
+/// Prints a measurement for the reader of the test's output.
 pub fn report(text: &str) {
-    // What cannot be said must not fail the test.
+    // A failed write must not fail the test.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Clients that each send half a request and then a byte now and then, and come back when they are thrown out.
+/// Clients that each send half a request and then a byte now and then, and reconnect when the server disconnects them.
 #[derive(Debug)]
 pub struct SlowClients {
     stop: Arc<AtomicBool>,
@@ -143,7 +143,7 @@ pub struct SlowClients {
 }
 
 impl SlowClients {
-    /// Lets them loose on a server.
+    /// Starts the clients.
     #[must_use]
     pub fn attack(server: SocketAddr, clients: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
@@ -168,7 +168,7 @@ impl Drop for SlowClients {
     }
 }
 
-/// One connection of a slow client, until it is thrown out or told to stop.
+/// One connection of a slow client, until the server closes it or `stop` is set.
 fn trickle(server: SocketAddr, stop: &AtomicBool) -> std::io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&server, SOON)?;
     // The pause between two bytes.

@@ -1,4 +1,4 @@
-//! The least of HTTP that a scrape needs, written out so that the tests share no code with what they test.
+//! A minimal HTTP client for scrapes, so that the tests share no code with the server under test.
 
 use crate::wait::{SOON, patient};
 use anyhow::{Context as _, Result, ensure};
@@ -12,19 +12,19 @@ use std::{
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// Everything after the empty line.
+    /// The text after the header.
     pub body: String,
 }
 
-/// Gets `path`. HTTP/1.0 is spoken, so that the body comes in one piece and ends with the connection.
+/// Gets `path` by HTTP/1.0, so that the body is not chunked and ends with the connection.
 ///
 /// # Errors
-/// When the server cannot be reached or does not speak HTTP.
+/// When the server cannot be reached or does not answer with HTTP.
 pub fn get(server: SocketAddr, path: &str) -> Result<Answer> {
     get_with(server, path, "")
 }
 
-/// The same with more header lines, each with its line end.
+/// The same with further header lines, each with its line end.
 ///
 /// # Errors
 /// As [`get`].
@@ -48,20 +48,20 @@ fn connect(server: SocketAddr) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// The same on a stream that is connected.
+/// The same on a connected stream.
 ///
 /// # Errors
 /// As [`get`].
 pub fn exchange(stream: &mut (impl Read + Write), path: &str, header: &str) -> Result<Answer> {
     let text = ask(stream, "GET", path, header)?;
-    parse(&text).with_context(|| format!("it answered {text:?}"))
+    parse(&text).with_context(|| format!("the answer was {text:?}"))
 }
 
 fn ask(stream: &mut (impl Read + Write), method: &str, path: &str, header: &str) -> Result<String> {
     let request = format!("{method} {path} HTTP/1.0\r\nHost: test\r\nConnection: close\r\n{header}\r\n");
     stream.write_all(request.as_bytes()).context("asking")?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).with_context(|| format!("reading the answer, after {text:?}"))?;
+    stream.read_to_string(&mut text).with_context(|| format!("reading the answer; read so far: {text:?}"))?;
     Ok(text)
 }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_an_answer_apart() {
+    fn parses_an_answer() {
         let answer = parse("HTTP/1.0 200 OK\r\nA: b\r\n\r\nx\r\n\r\ny").expect("well-formed");
         assert_eq!(answer, Answer { status: 200, body: "x\r\n\r\ny".to_owned() });
         assert!(parse("HTTP/1.0 200 OK").is_err());

@@ -1,5 +1,5 @@
-//! What ends a long run before its end: a signal. It is looked at wherever this crate waits, so that whoever waits fails,
-//! and what was made is put away as after any other failure. Test processes do not ask for it: signals end them at once.
+//! Interruption of a long run by a signal. Every wait of this crate checks for it and returns an error, so that
+//! resources are cleaned up as after any other failure. Test processes do not opt in: signals end them at once.
 
 use anyhow::{Context as _, Result, bail};
 use signal_hook::{
@@ -12,13 +12,13 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// The last signal that came; 0 before the first.
+/// The number of the last signal; 0 before the first.
 static CAME: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// From now on the signals that ask for an end only leave a note here.
+/// From now on SIGINT, SIGTERM and SIGHUP are recorded here instead of ending the process.
 ///
 /// # Errors
-/// When the kernel refuses.
+/// When the handlers cannot be installed.
 pub fn watch() -> Result<()> {
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         let number = usize::try_from(signal)?;
@@ -27,16 +27,16 @@ pub fn watch() -> Result<()> {
     Ok(())
 }
 
-/// The number of the signal that came, if any did.
+/// The number of the signal that was received, if any.
 #[must_use]
 pub fn signal() -> Option<u8> {
     u8::try_from(CAME.load(Ordering::Relaxed)).ok().filter(|signal| *signal > 0)
 }
 
-/// Goes on unless a signal came.
+/// Fails if a signal was received.
 ///
 /// # Errors
-/// Which one.
+/// The signal's name.
 pub fn check() -> Result<()> {
     let Some(signal) = signal() else { return Ok(()) };
     bail!("interrupted by {}", signal_name(signal.into()).unwrap_or("a signal"))

@@ -1,10 +1,10 @@
-//! Holding an event of `rstmon tail --json` against what a scenario expects.
+//! Compares events of `rstmon tail --json` with what a scenario expects.
 
 use crate::scene::Expected;
 use serde_json::Value;
 use std::{fmt::Write as _, net::SocketAddr};
 
-/// Whether an event tells of this reset: the same direction and the same two ends.
+/// Whether an event is that of a reset: the same direction and the same two addresses.
 #[must_use]
 pub fn is_of(reset: &Expected, event: &Value) -> bool {
     event["direction"] == reset.direction.word()
@@ -12,8 +12,8 @@ pub fn is_of(reset: &Expected, event: &Value) -> bool {
         && is_address(&event["remote"], reset.remote)
 }
 
-/// What differs between an event and what is expected of it, apart from the verdict; one line each, none when all is
-/// well.
+/// The differences between an event and what is expected of it, apart from the verdict; one line each, empty if there
+/// are none.
 #[must_use]
 pub fn facts(reset: &Expected, event: &Value) -> String {
     let mut found = String::new();
@@ -45,7 +45,7 @@ pub fn facts(reset: &Expected, event: &Value) -> String {
     found
 }
 
-/// What differs between an event's verdict and the expected one.
+/// The differences between an event's verdict and the expected one.
 #[must_use]
 pub fn verdict(reset: &Expected, event: &Value) -> String {
     let (cause, confidence) = reset.verdict;
@@ -58,10 +58,10 @@ pub fn verdict(reset: &Expected, event: &Value) -> String {
     found
 }
 
-/// Whether an expected verdict is as certain as it is only because the kernel tells its reason: from the socket alone
-/// others would follow, too.
+/// Whether the expected verdict is only certain because the kernel has a reason: the socket alone would allow other
+/// verdicts.
 #[must_use]
-pub fn needs_reason(reset: &Expected) -> bool {
+pub(crate) fn needs_reason(reset: &Expected) -> bool {
     let (cause, confidence) = reset.verdict;
     confidence == "certain"
         && (matches!(
@@ -84,7 +84,7 @@ fn is_address(value: &Value, address: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{End, Number};
+    use crate::scene::{End, ExpectedNumber};
     use serde_json::json;
 
     fn reset() -> Expected {
@@ -92,7 +92,7 @@ mod tests {
         let end = End { pid: 7, comm: "web".to_owned(), local: address(80), remote: address(4000) };
         Expected::sent(&end, "tcp_abort_on_close", "established")
             .because("closed_with_unread_data", "certain")
-            .with("unread_bytes", Number::Exactly(9))
+            .with("unread_bytes", ExpectedNumber::Exactly(9))
     }
 
     fn event() -> Value {
@@ -124,7 +124,7 @@ mod tests {
         ] {
             let mut event = event();
             *event.pointer_mut(pointer).expect("exists") = wrong;
-            assert_ne!(facts(&reset(), &event), "", "{pointer} was not noticed");
+            assert_ne!(facts(&reset(), &event), "", "a difference in {pointer} was not found");
         }
         let mut event = event();
         event["confidence"] = json!("guess");

@@ -1,10 +1,10 @@
-//! The kernel's own TCP counters, per network namespace: the oracle that rstmon is held against (KERNEL.md section 4).
+//! The kernel's own TCP counters, per network namespace: the oracle for rstmon's counts.
 
-use crate::netns::Place;
+use crate::netns::NetworkPlace;
 use anyhow::{Context as _, Result, ensure};
 use std::{collections::BTreeMap, fs};
 
-/// One reading of `/proc/net/snmp` and `/proc/net/netstat`, keyed by the counter's bare name (`OutRsts`).
+/// One reading of `/proc/net/snmp` and `/proc/net/netstat`, keyed by the name of the counter (`OutRsts`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters(BTreeMap<String, u64>);
 
@@ -13,10 +13,10 @@ impl Counters {
     ///
     /// # Errors
     /// When a file cannot be read or is not in the kernel's two-line table format.
-    pub fn read(place: &Place) -> Result<Self> {
+    pub fn read(place: &NetworkPlace) -> Result<Self> {
         place.run(|| {
             let mut counters = BTreeMap::new();
-            // `/proc/net` is the thread-group leader's; only `thread-self` follows a thread into a namespace.
+            // `/proc/net` is that of the thread-group leader; only `thread-self` follows a thread into a namespace.
             for (file, group) in [("snmp", "Tcp:"), ("netstat", "TcpExt:")] {
                 let path = format!("/proc/thread-self/net/{file}");
                 let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
@@ -26,7 +26,7 @@ impl Counters {
         })?
     }
 
-    /// From the text of `/proc/net/snmp` alone.
+    /// Parses the text of `/proc/net/snmp` alone.
     ///
     /// # Errors
     /// When it is not in the kernel's two-line table format.
@@ -34,13 +34,13 @@ impl Counters {
         Ok(Self(parse(text, "Tcp:")?))
     }
 
-    /// One counter's value, 0 where this kernel has none of that name.
+    /// The value of a counter; 0 if this kernel does not have it.
     #[must_use]
     pub fn get(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
 
-    /// How much each counter has grown since `earlier`; counters that stood still are left out.
+    /// The growth of each counter since `earlier`, without counters that did not change.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let grown = self.0.iter().map(|(name, now)| (name.clone(), now.saturating_sub(earlier.get(name))));
@@ -48,16 +48,16 @@ impl Counters {
     }
 }
 
-/// One counter of `/proc/net/mptcp`'s group in netstat (`MPTcpExt`), 0 where the kernel has no MPTCP.
+/// One counter of the group `MPTcpExt` of `/proc/net/netstat`; 0 if the kernel has no MPTCP.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn mptcp(place: &Place, name: &str) -> Result<u64> {
+pub fn mptcp(place: &NetworkPlace, name: &str) -> Result<u64> {
     let text = place.run(|| fs::read_to_string("/proc/thread-self/net/netstat"))?.context("reading netstat")?;
     Ok(parse(&text, "MPTcpExt:")?.get(name).copied().unwrap_or(0))
 }
 
-/// The counters of one group of the table: a line of names followed by a line of values, both with the group's prefix.
+/// The counters of one group: a line of names followed by a line of values, both with the group's prefix.
 fn parse(text: &str, group: &str) -> Result<BTreeMap<String, u64>> {
     let mut lines = text.lines().filter(|line| line.starts_with(group));
     let names = lines.next().with_context(|| format!("no line {group}"))?.split_whitespace().skip(1);
@@ -65,7 +65,7 @@ fn parse(text: &str, group: &str) -> Result<BTreeMap<String, u64>> {
     let table: BTreeMap<String, u64> = names
         .clone()
         .zip(values.clone())
-        // MaxConn is -1: not a counter.
+        // MaxConn is -1 and no counter.
         .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
         .collect();
     ensure!(names.count() == values.count(), "{group}: more names than values");
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn growth_leaves_out_what_stood_still() {
+    fn growth_leaves_out_unchanged_counters() {
         let counters = |out| Counters(BTreeMap::from([("OutRsts".to_owned(), out), ("InSegs".to_owned(), 4)]));
         assert_eq!(counters(9).since(&counters(7)), Counters(BTreeMap::from([("OutRsts".to_owned(), 2)])));
     }
 
     #[test]
     fn the_host_has_the_counters_the_tests_rely_on() {
-        let counters = Counters::read(&Place::Host).expect("readable");
+        let counters = Counters::read(&NetworkPlace::Host).expect("readable");
         for name in ["OutRsts", "EstabResets", "AttemptFails", "TCPAbortOnClose", "EmbryonicRsts", "ListenOverflows"] {
             assert!(counters.0.contains_key(name), "no counter {name}");
         }

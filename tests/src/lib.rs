@@ -1,11 +1,12 @@
 //! End-to-end tests of rstmon on the live kernel: the harness and the library of reset scenarios.
 //!
-//! Contract: traffic stays on loopback or inside network namespaces that this crate made; everything it changes
-//! (namespaces, control groups, sysctls, child processes) is undone on drop, and what a killed run left behind is
-//! removed by the next one. A program that asks for it ([`interruption`]) can be interrupted. Nothing here waits for time to pass where a condition can be observed.
+//! Contract: traffic stays on loopback or inside network namespaces that this crate made. Everything it changes
+//! (namespaces, control groups, sysctls, child processes) is undone on drop; what a killed run left behind is removed
+//! by the next one. A program can opt into handling signals ([`interruption`]). The crate does not sleep where it can
+//! observe a condition.
 //!
-//! The traffic half (everything but [`daemon`] and [`tail`]) needs no rstmon: the kernel's own counters, tracepoints
-//! and error numbers are its oracle, and `tests/scenarios.rs` holds every scenario against them.
+//! The modules for traffic (all but [`daemon`] and [`tail`]) need no rstmon: they check scenarios by the kernel's own
+//! counters, tracepoints and error numbers, and `tests/scenarios.rs` does so for every scenario.
 
 pub mod actor;
 pub mod bpf;
@@ -46,11 +47,21 @@ pub mod vitals;
 pub mod wait;
 pub mod watched;
 
-/// Whether `name` is `prefix`, a process id and whatever a dash or dot sets apart, and that process is gone.
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Locks a mutex whose content is valid even if a thread panicked while it held the lock.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether `name` is `prefix` and a process id, with an optional suffix after a dash or dot, and that process is gone.
 pub(crate) fn stale(name: &str, prefix: &str) -> bool {
     let Some(rest) = name.strip_prefix(prefix) else { return false };
     let pid: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    !pid.is_empty() && !std::path::Path::new("/proc").join(pid).exists()
+    !pid.is_empty() && !Path::new("/proc").join(pid).exists()
 }
 
 #[cfg(test)]
@@ -58,7 +69,7 @@ mod tests {
     use super::stale;
 
     #[test]
-    fn only_what_a_dead_process_left_is_stale() {
+    fn only_files_of_dead_processes_are_stale() {
         let (dead, alive) = (u32::MAX, std::process::id());
         assert!(stale(&format!("rstmon-test-{dead}-0"), "rstmon-test-"));
         assert!(!stale(&format!("rstmon-test-{alive}-0"), "rstmon-test-"));

@@ -1,7 +1,7 @@
-//! Who may disturb whom: a lock over all test processes of this machine.
+//! A lock over all test processes of this machine.
 //!
-//! Most tests keep to a network namespace of their own and run side by side. A few need the whole machine: those that
-//! add up every namespace's counters, and those that set a sysctl that exists once.
+//! Most tests use their own network namespace and run side by side. A few need the whole machine: tests that add up the
+//! counters of all namespaces, and tests that set a sysctl that is not per namespace.
 
 use anyhow::{Context as _, Result};
 use std::{
@@ -11,19 +11,19 @@ use std::{
 };
 
 thread_local! {
-    /// Whether this thread holds the machine for itself: then it need not share it with itself.
+    /// Whether this thread holds the exclusive lock: the thread must not take the shared one then.
     static MINE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Held while a test runs; the kernel releases it when the process dies. To be dropped by the thread that took it.
+/// The lock. The kernel releases it when the process dies. To be dropped by the thread that took it.
 #[derive(Debug)]
-pub struct Machine {
+pub struct MachineLock {
     _lock: Option<File>,
     exclusive: bool,
 }
 
-impl Machine {
-    /// This test minds only its own namespaces.
+impl MachineLock {
+    /// Takes the shared lock, for a test that only uses its own namespaces.
     ///
     /// # Errors
     /// When the lock file cannot be opened or locked.
@@ -36,10 +36,11 @@ impl Machine {
         Ok(Self { _lock: Some(lock), exclusive: false })
     }
 
-    /// Nobody else may provoke resets meanwhile; what this thread does with [`Machine::shared`] is covered.
+    /// Takes the exclusive lock, so that no other test provokes resets. While it is held, [`MachineLock::shared`]
+    /// succeeds at once in this thread.
     ///
     /// # Errors
-    /// As [`Machine::shared`].
+    /// As [`MachineLock::shared`].
     pub fn exclusive() -> Result<Self> {
         if MINE.get() {
             return Self::shared();
@@ -51,7 +52,7 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
+impl Drop for MachineLock {
     fn drop(&mut self) {
         if self.exclusive {
             MINE.set(false);

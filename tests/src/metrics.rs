@@ -1,38 +1,39 @@
-//! A strict reader of the Prometheus text format: what it does not understand is an error, as it is for Prometheus.
+//! A strict parser of the Prometheus text format: like Prometheus it refuses everything that it does not understand.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The labels of a sample.
+/// Names and values of a sample's labels.
 pub type Labels = BTreeMap<String, String>;
 
-/// One sample.
+/// One sample of a scrape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// The metric's name.
+    /// Name of the metric.
     pub name: String,
-    /// Its labels.
+    /// Labels without the name.
     pub labels: Labels,
-    /// Its value.
+    /// Its numeric value.
     pub value: f64,
 }
 
-/// One scrape.
+/// The samples of one scrape.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {
-    /// Every sample, in order.
+    /// All samples, in the order of the text.
     pub samples: Vec<Sample>,
-    /// The type of every family that declares one.
+    /// The type of every metric family that declares one.
     pub types: BTreeMap<String, String>,
 }
 
 impl Metrics {
-    /// Reads a scrape.
+    /// Parses the text of a scrape.
     ///
     /// # Errors
-    /// At the first line that is not in the format, a second sample of the same series, or a family in two pieces.
+    /// At the first line that is not in the format, at a second sample of the same series, or at a family in two
+    /// pieces.
     pub fn parse(text: &str) -> Result<Self> {
-        ensure!(text.ends_with('\n'), "the last line has no end");
+        ensure!(text.ends_with('\n'), "the last line is not terminated");
         let mut metrics = Self::default();
         let mut seen = BTreeSet::new();
         for line in text.lines().filter(|line| !line.is_empty()) {
@@ -50,16 +51,16 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// The sum of all samples of `name` that have all these labels.
+    /// The sum of all samples of `name` that have these labels.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.select(name, labels).map(|sample| sample.value).sum()
     }
 
-    /// [`Metrics::sum`] of a metric that counts whole things.
+    /// [`Metrics::sum`] of a metric with integer values.
     ///
     /// # Panics
-    /// When the sum is no whole number that an `f64` can hold exactly.
+    /// When the sum is no integer that an `f64` can hold exactly.
     #[must_use]
     pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         // The sum of no samples is -0.
@@ -89,7 +90,7 @@ pub(crate) fn sample(line: &str) -> Result<Sample> {
         "+Inf" => f64::INFINITY,
         "-Inf" => f64::NEG_INFINITY,
         "NaN" => f64::NAN,
-        // Rust would also take "inf" and "infinity", which Prometheus writes otherwise.
+        // Rust would also accept "inf" and "infinity", which Prometheus does not write.
         _ if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
             value.parse().context("value")?
         }
@@ -98,7 +99,7 @@ pub(crate) fn sample(line: &str) -> Result<Sample> {
     Ok(Sample { name: name.to_owned(), labels, value })
 }
 
-/// Reads `name="value",...}` and returns what follows.
+/// Parses `name="value",...}` and returns the rest.
 fn read_labels<'a>(mut rest: &'a str, labels: &mut Labels) -> Result<&'a str> {
     loop {
         if let Some(after) = rest.strip_prefix('}') {
@@ -113,7 +114,7 @@ fn read_labels<'a>(mut rest: &'a str, labels: &mut Labels) -> Result<&'a str> {
     }
 }
 
-/// Undoes the three escapes up to the closing quote and returns what follows it.
+/// Undoes the three escapes up to the closing quote and returns the rest.
 fn unquote(text: &str) -> Result<(String, &str)> {
     let mut value = String::new();
     let mut letters = text.char_indices();

@@ -1,4 +1,4 @@
-//! Network namespaces that vanish with the test, and code and children that run inside them.
+//! Network namespaces that are removed on drop, and a way to run code and children inside them.
 
 use anyhow::{Context as _, Result, bail};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -17,26 +17,26 @@ use std::{
     thread,
 };
 
-/// What every namespace of this crate is called, followed by the test process' id and a number.
+/// Prefix of the names of namespaces, followed by the id of the test process and a number.
 const PREFIX: &str = "rstmon-test-";
 
-/// Where a piece of the traffic happens.
+/// The network namespace of an operation.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum NetworkPlace {
     /// The network namespace that the tests were started in.
     Host,
     /// A namespace made for the test.
     In(NetNs),
 }
 
-impl Place {
-    /// Runs `work` on a thread inside the namespace. A child process started by it lives there, too.
+impl NetworkPlace {
+    /// Runs `work` on a thread inside the namespace. Child processes that it starts are in the namespace as well.
     ///
     /// # Errors
     /// When the namespace cannot be entered.
     ///
     /// # Panics
-    /// When `work` does.
+    /// When `work` panics.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         let Some(file) = self.open()? else { return Ok(work()) };
         thread::scope(|scope| {
@@ -56,7 +56,7 @@ impl Place {
         File::open(&path).map(Some).with_context(|| format!("opening {}", path.display()))
     }
 
-    /// Runs a tool inside the namespace to its successful end and returns what it printed.
+    /// Runs a tool inside the namespace, expects success, and returns its output.
     ///
     /// # Errors
     /// When it cannot be started or fails; its stderr is in the message.
@@ -64,7 +64,7 @@ impl Place {
         self.run(|| tool(words))?
     }
 
-    /// The inode number of the namespace, which is how the kernel and rstmon name it.
+    /// The inode number of the namespace, by which the kernel and rstmon identify it.
     ///
     /// # Errors
     /// When the namespace's file cannot be read.
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-/// A network namespace with its loopback device up; the last clone to be dropped removes it.
+/// A network namespace with its loopback device up; dropping the last clone removes it.
 #[derive(Clone, Debug)]
 pub struct NetNs(Arc<Named>);
 
@@ -85,7 +85,7 @@ pub struct NetNs(Arc<Named>);
 struct Named(String);
 
 impl NetNs {
-    /// Makes a namespace of a name that no other test has.
+    /// Makes a namespace with a unique name.
     ///
     /// # Errors
     /// When `ip netns` fails (not root, no iproute2).
@@ -94,14 +94,14 @@ impl NetNs {
         static SWEEP: Once = Once::new();
         SWEEP.call_once(remove_stale);
         let name = format!("{PREFIX}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        // Before it is there: what is half made has to go, too.
+        // Before the namespace exists: if a command fails, drop removes it.
         let netns = Self(Arc::new(Named(name)));
         tool(&format!("ip netns add {}", netns.name()))?;
         tool(&format!("ip -n {} link set lo up", netns.name()))?;
         Ok(netns)
     }
 
-    /// The name that `ip netns` knows it by.
+    /// Its name, as `ip netns` shows it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.0
@@ -118,7 +118,7 @@ impl Drop for Named {
     }
 }
 
-/// Two namespaces whose `eth0` are joined by a veth pair.
+/// Two namespaces whose `eth0` devices are joined by a veth pair.
 ///
 /// # Errors
 /// When the namespaces or devices cannot be made.
@@ -127,7 +127,7 @@ pub fn joined(near: &[&str], far: &[&str]) -> Result<(NetNs, NetNs)> {
     tool(&format!("ip -n {} link add eth0 type veth peer name eth0 netns {}", a.name(), b.name()))?;
     for (netns, addresses) in [(&a, near), (&b, far)] {
         for address in addresses {
-            // Without duplicate address detection an IPv6 address serves at once.
+            // Without duplicate address detection an IPv6 address can be used at once.
             let nodad = if address.contains(':') { "nodad" } else { "" };
             tool(&format!("ip -n {} addr add {address} dev eth0 {nodad}", netns.name()))?;
         }
@@ -136,13 +136,13 @@ pub fn joined(near: &[&str], far: &[&str]) -> Result<(NetNs, NetNs)> {
     Ok((a, b))
 }
 
-/// Runs a command line of words without blanks inside.
+/// Runs a command line whose words contain no blanks.
 fn tool(words: &str) -> Result<String> {
     let mut words = words.split_whitespace();
     let name = words.next().context("no tool named")?;
     let program = crate::skip::find(name).with_context(|| format!("{name} is not installed"))?;
     let arguments: Vec<&str> = words.collect();
-    // In a process group of its own: Ctrl-C is meant for the tests, which go on to put away what they made.
+    // In a process group of its own: Ctrl-C interrupts the tests, which then still need tools to clean up.
     let output =
         Command::new(program).args(&arguments).process_group(0).output().with_context(|| format!("starting {name}"))?;
     if !output.status.success() {
@@ -152,7 +152,7 @@ fn tool(words: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Removes the namespaces of test processes that were killed before they could.
+/// Removes the namespaces of test processes that were killed.
 fn remove_stale() {
     let Ok(entries) = fs::read_dir("/run/netns") else { return };
     for entry in entries.flatten() {

@@ -1,9 +1,9 @@
-//! A real nginx, Debian's package, with a configuration, directory and port of the test's own.
+//! A real nginx from Debian's package, with its own configuration, directory and port.
 
 use crate::{
     child,
-    daemon::Said,
-    netns::Place,
+    daemon::StderrLog,
+    netns::NetworkPlace,
     scratch, skip, sockets,
     wait::{self, SOON},
 };
@@ -16,17 +16,17 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Bytes of the file `/big`: more than both sockets' buffers together hold.
-pub const BIG_BYTES: u64 = 64 * 1024 * 1024;
+/// Size of the file `/big`: larger than the buffers of both sockets together.
+pub(crate) const BIG_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How to set nginx up.
+/// The settings of an nginx.
 #[derive(Clone, Copy, Debug)]
-pub struct Setup {
+pub struct NginxSetup {
     /// Number of worker processes.
     pub workers: usize,
     /// Seconds after which an idle client connection is closed.
     pub keepalive_seconds: u32,
-    /// Where `/proxy/` is passed on to.
+    /// The address that `/proxy/` is forwarded to.
     pub backend: Option<SocketAddr>,
     /// More directives of the main context, each with its semicolon.
     pub main_directives: &'static str,
@@ -34,7 +34,7 @@ pub struct Setup {
     pub server_directives: &'static str,
 }
 
-impl Default for Setup {
+impl Default for NginxSetup {
     fn default() -> Self {
         Self { workers: 2, keepalive_seconds: 75, backend: None, main_directives: "", server_directives: "" }
     }
@@ -46,20 +46,20 @@ pub struct Nginx {
     master: Child,
     workers: Vec<u32>,
     address: SocketAddr,
-    said: Said,
+    said: StderrLog,
     _directory: TempDir,
 }
 
 impl Nginx {
-    /// Starts nginx at an address and waits until it serves there.
+    /// Starts nginx at an address and waits until it serves.
     ///
     /// # Errors
     /// When it is not installed or ends; its stderr is in the message.
-    pub fn start(place: &Place, address: SocketAddr, setup: Setup) -> Result<Self> {
+    pub fn start(place: &NetworkPlace, address: SocketAddr, setup: NginxSetup) -> Result<Self> {
         let program = skip::find("nginx").context("nginx is not installed")?;
         let directory = scratch::directory()?;
         let root = directory.path();
-        // Workers run as an unprivileged user, who has to get through to the files.
+        // Workers run as an unprivileged user that needs access to the files.
         fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         fs::create_dir(root.join("html"))?;
         fs::write(root.join("html/small"), "small\n")?;
@@ -73,13 +73,13 @@ impl Nginx {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut master = child::spawn(place, &mut command).context("starting nginx")?;
-        let said = Said::listen(master.stderr.take().context("no stderr")?);
+        let said = StderrLog::collect(master.stderr.take().context("no stderr")?);
         let mut nginx = Self { master, workers: Vec::new(), address, said, _directory: directory };
         nginx.await_workers(place, setup.workers)?;
         Ok(nginx)
     }
 
-    fn await_workers(&mut self, place: &Place, count: usize) -> Result<()> {
+    fn await_workers(&mut self, place: &NetworkPlace, count: usize) -> Result<()> {
         let pid = self.master.id();
         let ready = wait::until("nginx's workers", SOON, || {
             if let Some(status) = self.master.try_wait()? {
@@ -94,36 +94,36 @@ impl Nginx {
         Ok(())
     }
 
-    /// The master's process id: it opened the listener, but serves nobody.
+    /// The master's process id. It opened the listener and accepts no connections.
     #[must_use]
     pub fn master(&self) -> u32 {
         self.master.id()
     }
 
-    /// The workers' process ids.
+    /// The process ids of the workers.
     #[must_use]
     pub fn workers(&self) -> &[u32] {
         &self.workers
     }
 
-    /// The worker that has the connection between two addresses, once one has.
+    /// The worker that has the connection between two addresses; `None` before one has accepted it.
     ///
     /// # Errors
     /// When the kernel's socket table cannot be read.
-    pub fn owner(&self, place: &Place, local: SocketAddr, remote: SocketAddr) -> Result<Option<u32>> {
+    pub fn owner(&self, place: &NetworkPlace, local: SocketAddr, remote: SocketAddr) -> Result<Option<u32>> {
         let Some(socket) = sockets::find(place, local, remote)? else { return Ok(None) };
         Ok(self.workers.iter().copied().find(|pid| sockets::has(*pid, socket.inode)))
     }
 
-    /// Whether a client's response has come to a halt because the client has no room for more of it.
+    /// Whether the response to a client is blocked because the client's receive buffer is full.
     ///
     /// # Errors
     /// When the kernel's socket table cannot be read.
-    pub fn is_stuck(&self, place: &Place, client: SocketAddr) -> Result<bool> {
+    pub(crate) fn is_stuck(&self, place: &NetworkPlace, client: SocketAddr) -> Result<bool> {
         Ok(sockets::find(place, self.address, client)?.is_some_and(|socket| socket.stuck))
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -132,14 +132,14 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // The master takes its workers along only if it is asked to end, not if it is killed.
+        // The master ends its workers on SIGTERM, but not if it is killed.
         let _ = child::end(&mut self.master, rustix::process::Signal::TERM, SOON);
         let _ = self.master.kill();
         let _ = self.master.wait();
     }
 }
 
-fn config(address: SocketAddr, setup: Setup) -> Result<String> {
+fn config(address: SocketAddr, setup: NginxSetup) -> Result<String> {
     let mut proxy = String::new();
     if let Some(backend) = setup.backend {
         write!(proxy, "location /proxy/ {{ proxy_pass http://{backend}; proxy_request_buffering off; }}")?;

@@ -1,19 +1,19 @@
-//! A strict reader of OpenMetrics 1.0 text, as far as rstmon uses it: no timestamps, no exemplars, no info or state sets.
+//! A strict parser of OpenMetrics 1.0 text, as far as rstmon uses it: no timestamps, exemplars, infos or state sets.
 
 use crate::metrics::{Metrics, Sample, sample};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeSet;
 
-/// A family: its name, its type, and whether samples of it have begun.
+/// A metric family: its name, its type, and the number of its samples so far.
 #[derive(Debug, Default)]
-struct Family {
+struct MetricFamily {
     name: String,
     kind: String,
     samples: usize,
 }
 
-impl Family {
-    /// Whether a sample of this name belongs to it.
+impl MetricFamily {
+    /// Whether a sample of this name belongs to the family.
     fn has(&self, sample: &Sample) -> bool {
         let suffixes: &[&str] = match self.kind.as_str() {
             "counter" => &["_total"],
@@ -24,14 +24,14 @@ impl Family {
     }
 }
 
-/// Reads a scrape; the types are under the families' names, which counters' samples exceed by `_total`.
-///
+/// Parses the text of a scrape. Types are stored under the names of families; the samples of counters have the suffix
+/// `_total` besides.
 /// # Errors
 /// At the first line that OpenMetrics forbids.
 pub fn parse(text: &str) -> Result<Metrics> {
     let body = text.strip_suffix("# EOF\n").context("no # EOF at the end")?;
     let mut metrics = Metrics::default();
-    let mut family = Family::default();
+    let mut family = MetricFamily::default();
     let mut seen = BTreeSet::new();
     for line in body.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
@@ -42,7 +42,7 @@ pub fn parse(text: &str) -> Result<Metrics> {
                 ensure!(kinds.contains(&value), "type in {line:?}");
                 let before = metrics.types.insert(name.to_owned(), value.to_owned());
                 ensure!(before.is_none(), "{name} comes twice");
-                family = Family { name: name.to_owned(), kind: value.to_owned(), samples: 0 };
+                family = MetricFamily { name: name.to_owned(), kind: value.to_owned(), samples: 0 };
             }
             ensure!(family.name == name && family.samples == 0, "{line:?} is out of place");
             match keyword {

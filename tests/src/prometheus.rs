@@ -1,8 +1,8 @@
-//! A Prometheus of the test's own: Debian's binary, on loopback, with its data in a temporary directory; gone when
-//! dropped.
+//! A Prometheus server for one test: Debian's binary, on loopback, with its data in a temporary directory; ended on
+//! drop.
 
 use crate::{
-    daemon::{Said, free_address},
+    daemon::{StderrLog, free_address},
     http,
     metrics::Labels,
     scratch, skip,
@@ -19,26 +19,26 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// One sample of an answer.
+/// One sample of a query's result.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// Its labels, the name included.
+pub struct QuerySample {
+    /// Its labels, including the name.
     pub labels: Labels,
-    /// Its value.
+    /// Its numeric value.
     pub value: f64,
 }
 
-/// A running server.
+/// A running Prometheus server.
 #[derive(Debug)]
 pub struct Prometheus {
     child: Child,
     address: SocketAddr,
-    said: Said,
+    said: StderrLog,
     _directory: TempDir,
 }
 
 impl Prometheus {
-    /// Starts one that scrapes `targets` every second as the job `rstmon`, with the rules of a file.
+    /// Starts a server that scrapes `targets` every second as the job `rstmon`, with the rules of a file.
     ///
     /// # Errors
     /// When it is not installed or does not get ready.
@@ -65,45 +65,45 @@ impl Prometheus {
             .stderr(Stdio::piped())
             .spawn()
             .context("starting prometheus")?;
-        let said = Said::listen(child.stderr.take().context("no stderr")?);
+        let said = StderrLog::collect(child.stderr.take().context("no stderr")?);
         let mut server = Self { child, address, said, _directory: directory };
         let ready = wait::until_true("prometheus to be ready", LATER, || {
             if let Some(status) = server.child.try_wait()? {
                 bail!("prometheus ended with {status}");
             }
-            // Not by connecting: a connection that is refused is a reset, which somebody may be counting.
+            // Its log is read, because a refused connection would be a reset that a daemon might count.
             Ok(server.said.text().contains("Server is ready to receive web requests"))
         });
         ready.with_context(|| format!("prometheus said:\n{}", server.said.text()))?;
         Ok(server)
     }
 
-    /// Evaluates an expression now.
+    /// Evaluates an expression at the current time.
     ///
     /// # Errors
-    /// When Prometheus refuses it.
-    pub fn query(&self, expression: &str) -> Result<Vec<Sample>> {
+    /// When Prometheus refuses the expression.
+    pub fn query(&self, expression: &str) -> Result<Vec<QuerySample>> {
         let data = self.get(&format!("/api/v1/query?query={}", encode(expression))).context(expression.to_owned())?;
         let results = match data["resultType"].as_str() {
             Some("vector") => data["result"].as_array().context("no result")?.clone(),
-            // A lone number has no labels.
+            // A scalar has no labels.
             Some("scalar") => vec![serde_json::json!({ "metric": {}, "value": data["result"] })],
-            other => bail!("{expression}: an answer of type {other:?}"),
+            other => bail!("{expression}: unexpected result of type {other:?}"),
         };
         results.iter().map(sample).collect()
     }
 
-    /// The one value of an expression; `None` when there is none.
+    /// The single value of an expression; `None` if there is none.
     ///
     /// # Errors
-    /// When Prometheus refuses it, or has several.
+    /// When Prometheus refuses the expression, or there are several values.
     pub fn value(&self, expression: &str) -> Result<Option<f64>> {
         let samples = self.query(expression)?;
         ensure!(samples.len() <= 1, "{expression}: {} values", samples.len());
         Ok(samples.first().map(|sample| sample.value))
     }
 
-    /// Values of a label of the series that a selector names.
+    /// The values of a label in the series that a selector matches.
     ///
     /// # Errors
     /// When Prometheus refuses it.
@@ -112,7 +112,7 @@ impl Prometheus {
         Ok(data.as_array().context("no list")?.iter().filter_map(|value| Some(value.as_str()?.to_owned())).collect())
     }
 
-    /// Every alerting rule with its annotations and state.
+    /// All alerting rules with their annotations and states.
     ///
     /// # Errors
     /// When the API does not answer.
@@ -138,21 +138,21 @@ impl Drop for Prometheus {
     }
 }
 
-fn sample(result: &Value) -> Result<Sample> {
+fn sample(result: &Value) -> Result<QuerySample> {
     let labels = result["metric"].as_object().context("no labels")?;
     let labels = labels.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
     let value = result["value"][1].as_str().context("no value")?.parse()?;
-    Ok(Sample { labels: labels.collect(), value })
+    Ok(QuerySample { labels: labels.collect(), value })
 }
 
-/// Percent-encodes everything but letters and digits.
+/// Percent-encodes all characters but letters and digits.
 fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
 
-/// Runs promtool to its end, with `input` on its standard input.
+/// Runs promtool until it exits, with `input` on its standard input.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -166,7 +166,7 @@ pub fn promtool(arguments: &[&str], directory: &Path, input: &str) -> Result<Out
         .stderr(Stdio::piped())
         .spawn()
         .context("starting promtool")?;
-    // It may end without having read everything: its answer says why.
+    // It may exit without having read everything; its output shows why.
     let _ = child.stdin.take().context("no stdin")?.write_all(input.as_bytes());
     Ok(child.wait_with_output()?)
 }

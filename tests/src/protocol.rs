@@ -1,24 +1,24 @@
-//! What is said between a test and its actors: one line of words there, one line of `key=value` words back.
+//! The protocol between a test and its actors: a command is one line of words, a reply one line of `key=value` words.
 
 use anyhow::{Context as _, Result, bail};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-/// The answer to a command that was carried out: what the actor found.
+/// The reply to a command that succeeded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(BTreeMap<String, String>);
 
 impl Fields {
-    /// Adds a fact. Neither word may hold a blank.
+    /// Adds a field. Neither key nor value may contain a blank.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
         self.0.insert(key.to_owned(), value.to_string());
         self
     }
 
-    /// A fact, parsed.
+    /// The value of a field, parsed.
     ///
     /// # Errors
-    /// When the actor did not say it or it does not parse.
+    /// When the reply lacks the field or the value does not parse.
     pub fn get<T: FromStr>(&self, key: &str) -> Result<T>
     where
         T::Err: std::error::Error + Send + Sync + 'static,
@@ -28,14 +28,14 @@ impl Fields {
     }
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Carried out.
+    /// The command succeeded.
     Done(Fields),
-    /// A system call failed: which, and with what error number.
+    /// A system call failed.
     Failed {
-        /// The call's name.
+        /// Name of the system call.
         call: String,
         /// The kernel's error number.
         errno: i32,
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_what_is_understood() {
+    fn replies_survive_formatting_and_parsing() {
         let done = Reply::Done(Fields::default().with("pid", 7).with("local", "[::1]:80"));
         let failed = Reply::Failed { call: "connect".to_owned(), errno: 111 };
         for reply in [done, failed, Reply::Done(Fields::default())] {

@@ -1,10 +1,10 @@
-//! Bytes that are random and the same on every run.
+//! Pseudo-random numbers and bytes that are the same on every run.
 
-/// A splitmix64 generator.
+/// A splitmix64 generator; the field is its state.
 #[derive(Clone, Debug)]
-pub struct Random(pub u64);
+pub struct SplitMix(pub u64);
 
-impl Random {
+impl SplitMix {
     /// The next 64 bits.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -13,12 +13,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`, which is not 0.
+    /// A number below `bound`, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.number() % bound as u64).unwrap_or_default()
     }
 
-    /// As many bytes.
+    /// A vector of random bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         std::iter::repeat_with(|| self.number().to_le_bytes()).flatten().take(count).collect()
     }

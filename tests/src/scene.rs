@@ -1,19 +1,19 @@
-//! What a scenario leaves: the resets that must be seen, nothing else, and whatever has to stay alive meanwhile.
+//! The result of a scenario: the resets that rstmon must see, and resources that have to outlive the scenario.
 
-use crate::{actor::Actor, kernel::Counters, netns::Place};
+use crate::{actor::Actor, kernel::Counters, netns::NetworkPlace};
 use anyhow::Result;
 use std::{any::Any, net::SocketAddr};
 
-/// One end of a connection and the process it belonged to.
+/// One end of a connection, and the process that owned its socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
     /// Process id of the owner.
     pub pid: u32,
-    /// Name of the owner (its thread-group leader's).
+    /// Comm of the owner's thread-group leader.
     pub comm: String,
     /// The address at this end.
     pub local: SocketAddr,
-    /// The address at the other end.
+    /// The address of the peer.
     pub remote: SocketAddr,
 }
 
@@ -25,7 +25,7 @@ impl End {
     }
 }
 
-/// Which way a reset went, seen from the socket it is reported for.
+/// The direction of a reset, as seen from the socket that it is reported for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// This host's kernel sent it.
@@ -35,7 +35,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The word in labels and events.
+    /// The value of the label and of the event's field.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -45,19 +45,19 @@ impl Direction {
     }
 }
 
-/// A number of an event's evidence, and what it must be.
+/// The expected value of a number in an event's evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Number {
-    /// Exactly this.
+pub enum ExpectedNumber {
+    /// Exactly this value.
     Exactly(u64),
-    /// This or more.
+    /// This value or more.
     AtLeast(u64),
-    /// Anything from the first to the second, both included.
+    /// From the first to the second value, both included.
     Between(u64, u64),
 }
 
-impl Number {
-    /// Whether a value is as it must be.
+impl ExpectedNumber {
+    /// Whether `value` is as expected.
     #[must_use]
     pub fn holds(self, value: u64) -> bool {
         match self {
@@ -71,28 +71,28 @@ impl Number {
 /// One reset that must be seen exactly once.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// Sent or received.
+    /// Whether it is sent or received.
     pub direction: Direction,
-    /// The socket's addresses.
+    /// The socket's own address.
     pub local: SocketAddr,
-    /// The other end's.
+    /// The address of its peer.
     pub remote: SocketAddr,
-    /// The process that the socket belonged to: name and id. `None`: there was no socket, so there is no owner.
+    /// Comm and id of the process that owned the socket. `None`: there was no socket, so there is no owner.
     pub owner: Option<(String, u32)>,
-    /// The kernel's reason in lower case, on kernels that give one (6.12+).
+    /// The kernel's reason in lower case, on kernels that have one (6.12 and later).
     pub reason: Option<&'static str>,
-    /// The socket's state before the reset, where it had one.
+    /// The socket's state before the reset, if there was a socket.
     pub state: Option<&'static str>,
-    /// The verdict: cause and confidence.
+    /// The expected cause and confidence.
     pub verdict: (&'static str, &'static str),
-    /// The verdict where the kernel gives no reason, if that is about another cause.
+    /// The expected cause and confidence on kernels without reasons, if the cause differs.
     pub verdict_without_reason: Option<(&'static str, &'static str)>,
-    /// Numbers of the evidence.
-    pub evidence: Vec<(&'static str, Number)>,
+    /// Expected numbers of the evidence.
+    pub evidence: Vec<(&'static str, ExpectedNumber)>,
 }
 
 impl Expected {
-    /// A reset that the kernel sent for `end`, for `reason`, with the socket in `state`.
+    /// A reset that the kernel sent for `end` with `reason` while the socket was in `state`.
     #[must_use]
     pub fn sent(end: &End, reason: &'static str, state: &'static str) -> Self {
         Self {
@@ -108,53 +108,54 @@ impl Expected {
         }
     }
 
-    /// A reset that `end` received in `state`.
+    /// A reset that `end` received while its socket was in `state`.
     #[must_use]
     pub fn received(end: &End, state: &'static str) -> Self {
         Self { direction: Direction::Received, reason: None, ..Self::sent(end, "", state) }
     }
 
-    /// A reset sent from an address that no socket had.
+    /// A reset that the kernel sent without a socket.
     #[must_use]
-    pub fn sent_by_nobody(local: SocketAddr, remote: SocketAddr, reason: &'static str) -> Self {
+    pub fn sent_without_socket(local: SocketAddr, remote: SocketAddr, reason: &'static str) -> Self {
         let end = End { pid: 0, comm: String::new(), local, remote };
         Self { owner: None, state: None, ..Self::sent(&end, reason, "") }
     }
 
-    /// What rstmon must make of it.
+    /// Sets the expected cause and confidence.
     #[must_use]
     pub fn because(mut self, cause: &'static str, confidence: &'static str) -> Self {
         self.verdict = (cause, confidence);
         self
     }
 
-    /// What rstmon must make of it where the kernel gives no reason.
+    /// Sets the expected cause and confidence on kernels without reasons.
     #[must_use]
-    pub fn without_reason(mut self, cause: &'static str, confidence: &'static str) -> Self {
+    pub(crate) fn without_reason(mut self, cause: &'static str, confidence: &'static str) -> Self {
         self.verdict_without_reason = Some((cause, confidence));
         self
     }
 
-    /// A number that the evidence must hold.
+    /// Adds an expected number of the evidence.
     #[must_use]
-    pub fn with(mut self, name: &'static str, number: Number) -> Self {
+    pub fn with(mut self, name: &'static str, number: ExpectedNumber) -> Self {
         self.evidence.push((name, number));
         self
     }
 }
 
-/// A scenario that was played.
+/// The result of a scenario.
 #[derive(Debug)]
 pub struct Scene {
-    /// Every reset it provoked.
+    /// Every reset that it provoked.
     pub resets: Vec<Expected>,
-    /// How often `tcp_receive_reset` fired though no reset was received (KERNEL.md section 3).
+    /// How often `tcp_receive_reset` fired although no reset was received: the kernel also runs `tcp_reset` for data
+    /// that arrives after a close.
     pub false_receives: usize,
-    /// Resets besides, sent for segments that had crossed one of those: how many is a matter of timing.
-    pub echoes: u64,
-    /// What each namespace's counters have grown by, exactly.
+    /// Further resets, sent for segments that crossed one of `resets`; their number depends on timing.
+    pub answered_stray_segments: u64,
+    /// Exact growth of the counters of each namespace.
     pub growth: Vec<Growth>,
-    /// Error numbers that the applications saw: claimed and found.
+    /// Error numbers that the applications got: expected and found.
     pub errnos: Vec<(i32, i32)>,
     kept: Vec<Box<dyn Any + Send>>,
 }
@@ -163,38 +164,45 @@ impl Scene {
     /// A scene that provoked `resets`.
     #[must_use]
     pub fn new(resets: Vec<Expected>) -> Self {
-        Self { resets, false_receives: 0, echoes: 0, growth: Vec::new(), errnos: Vec::new(), kept: Vec::new() }
+        Self {
+            resets,
+            false_receives: 0,
+            answered_stray_segments: 0,
+            growth: Vec::new(),
+            errnos: Vec::new(),
+            kept: Vec::new(),
+        }
     }
 
-    /// Notes resets that were sent for segments which crossed one of the others.
+    /// Records resets that were sent for segments which crossed one of `resets`.
     #[must_use]
-    pub fn with_echoes(mut self, echoes: u64) -> Self {
-        self.echoes = echoes;
+    pub(crate) fn with_answered_stray_segments(mut self, count: u64) -> Self {
+        self.answered_stray_segments = count;
         self
     }
 
-    /// Notes what a namespace's counters must have grown by since `watch` began.
+    /// Records the expected growth of a namespace's counters since `watch` began.
     #[must_use]
     pub fn grew(mut self, watch: Watch, counters: &[(&'static str, u64)]) -> Self {
         self.growth.push(Growth { watch, counters: counters.to_vec() });
         self
     }
 
-    /// Notes what an application must have seen, and what it saw.
+    /// Records the error number that an application must get, and the one that it got.
     #[must_use]
     pub fn saw(mut self, claimed: i32, found: i32) -> Self {
         self.errnos.push((claimed, found));
         self
     }
 
-    /// Notes a `tcp_receive_reset` that is none.
+    /// Records a `tcp_receive_reset` without a received reset.
     #[must_use]
-    pub fn with_false_receive(mut self) -> Self {
+    pub(crate) fn with_false_receive(mut self) -> Self {
         self.false_receives += 1;
         self
     }
 
-    /// Whether the kernel's counters have grown by what they must have grown by.
+    /// Whether the kernel's counters have grown as expected.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -207,11 +215,11 @@ impl Scene {
         Ok(true)
     }
 
-    /// By how much the kernel's counters have grown, beside what they must have grown by, for a message.
+    /// The growth of the kernel's counters with the expected values, for an error message.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn kernels_view(&self) -> Result<String> {
+    pub(crate) fn kernels_view(&self) -> Result<String> {
         let mut view = Vec::new();
         for growth in &self.growth {
             let both = growth.found()?.into_iter().zip(&growth.counters);
@@ -228,23 +236,23 @@ impl Scene {
     }
 }
 
-/// A namespace's counters from a moment on.
+/// The counters of a namespace at some time, to measure their growth.
 #[derive(Debug)]
 pub struct Watch {
-    place: Place,
+    place: NetworkPlace,
     before: Counters,
 }
 
 impl Watch {
-    /// Begins to watch.
+    /// Reads the counters.
     ///
     /// # Errors
     /// When the counters cannot be read.
-    pub fn on(place: &Place) -> Result<Self> {
+    pub fn on(place: &NetworkPlace) -> Result<Self> {
         Ok(Self { place: place.clone(), before: Counters::read(place)? })
     }
 
-    /// What has been counted since.
+    /// The growth of the counters since then.
     ///
     /// # Errors
     /// When the counters cannot be read.
@@ -253,17 +261,17 @@ impl Watch {
     }
 }
 
-/// What a namespace's counters must have grown by.
+/// The expected growth of a namespace's counters.
 #[derive(Debug)]
 pub struct Growth {
-    /// The namespace, since when.
+    /// The counters at the start.
     pub watch: Watch,
-    /// Counter and growth.
+    /// Name and expected growth of each counter.
     pub counters: Vec<(&'static str, u64)>,
 }
 
 impl Growth {
-    /// What those counters have grown by, in the same order.
+    /// The measured growth of those counters, in the same order.
     ///
     /// # Errors
     /// When they cannot be read.

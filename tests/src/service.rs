@@ -1,7 +1,7 @@
-//! `rstmon run` under a made-up service manager: what the daemon tells it is heard, what systemd would pass is passed.
+//! `rstmon run` under a fake service manager: receives the daemon's notifications and passes what systemd would pass.
 
 use crate::{
-    daemon::{self, Said},
+    daemon::{self, StderrLog},
     wait::{SOON, patient},
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -26,58 +26,58 @@ use tempfile::TempDir;
 /// The first descriptor that a service manager passes (`SD_LISTEN_FDS_START`).
 const FIRST_PASSED: i32 = 3;
 
-/// More than any test passes: no memory may be had between fork and exec.
+/// More than any test passes: nothing may be allocated between fork and exec.
 const MOST_PASSED: usize = 8;
 
-/// How to start the service.
+/// The settings of a service.
 #[derive(Debug, Default)]
-pub struct Setup {
-    /// The configuration file's text.
+pub struct ServiceSetup {
+    /// Text of the configuration file.
     pub toml: String,
-    /// Files besides, by name; `web.yml` becomes the web configuration.
+    /// Further files by name; `web.yml` becomes the web configuration.
     pub files: Vec<(&'static str, String)>,
-    /// How often the manager wants a sign of life.
+    /// The watchdog interval of the manager.
     pub watchdog: Option<Duration>,
-    /// The manager listens on an abstract socket.
+    /// Whether the manager listens on an abstract socket.
     pub abstract_manager: bool,
-    /// Listeners that the manager opened.
+    /// Listeners that the manager passes.
     pub passed: Vec<OwnedFd>,
 }
 
 /// A running service; killed on drop.
 #[derive(Debug)]
-pub struct Service {
+pub struct ServiceProcess {
     child: Child,
-    said: Said,
+    said: StderrLog,
     manager: UnixDatagram,
     address: SocketAddr,
     directory: TempDir,
 }
 
-impl Service {
-    /// Starts it and waits until it says that it is ready.
+impl ServiceProcess {
+    /// Starts it and waits until it reports that it is ready.
     ///
     /// # Errors
-    /// When it ends or does not say so in time; its stderr is in the message.
-    pub fn start(setup: Setup) -> Result<Self> {
+    /// When it ends or does not report in time; its stderr is in the message.
+    pub fn start(setup: ServiceSetup) -> Result<Self> {
         let service = Self::launch(setup)?;
         service.hear("READY=1").with_context(|| format!("rstmon said:\n{}", service.said()))?;
         Ok(service)
     }
 
-    /// Starts it.
+    /// Starts it without waiting.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn launch(setup: Setup) -> Result<Self> {
-        let Setup { toml, files, watchdog, abstract_manager, passed } = setup;
+    pub fn launch(setup: ServiceSetup) -> Result<Self> {
+        let ServiceSetup { toml, files, watchdog, abstract_manager, passed } = setup;
         let directory = TempDir::with_prefix("rstmon-test-")?;
         let config = directory.path().join("rstmon.toml");
         std::fs::write(&config, toml)?;
         let (manager, name) = manager(directory.path(), abstract_manager)?;
         let address = daemon::free_address()?;
         let binary = daemon::binary().context("no rstmon binary")?;
-        // LISTEN_PID is the daemon's own pid, which only its shell before the exec knows.
+        // LISTEN_PID is the daemon's pid, which only the shell that executes it knows.
         let mut command = Command::new("sh");
         command
             .args(["-c", "LISTEN_PID=$$ exec \"$@\"", "sh"])
@@ -104,14 +104,14 @@ impl Service {
         }
         pass(&mut command, &passed);
         let mut child = command.spawn().with_context(|| format!("starting {}", binary.display()))?;
-        let said = Said::listen(child.stderr.take().context("no stderr")?);
+        let said = StderrLog::collect(child.stderr.take().context("no stderr")?);
         Ok(Self { child, said, manager, address, directory })
     }
 
-    /// Waits for a message to the manager with this line; returns the whole message.
+    /// Waits for a notification that has this line; returns the whole notification.
     ///
     /// # Errors
-    /// When it does not come in time.
+    /// When none comes in time.
     pub fn hear(&self, line: &str) -> Result<String> {
         let started = Instant::now();
         let mut heard = Vec::new();
@@ -123,10 +123,10 @@ impl Service {
                 heard.push(message);
             }
         }
-        bail!("{line} was not heard, only {heard:?}; rstmon said:\n{}", self.said())
+        bail!("no notification {line}, only {heard:?}; stderr of rstmon:\n{}", self.said())
     }
 
-    /// The next message to the manager, if one comes in time.
+    /// The next notification, if one comes in time.
     ///
     /// # Errors
     /// When the socket fails.
@@ -140,10 +140,10 @@ impl Service {
         }
     }
 
-    /// Forgets the messages that nobody has waited for.
+    /// Discards the notifications that have not been read.
     ///
     /// # Errors
-    /// As [`Service::listen`].
+    /// As [`ServiceProcess::listen`].
     pub fn forget(&self) -> Result<()> {
         while self.listen(Duration::from_millis(1))?.is_some() {}
         Ok(())
@@ -155,25 +155,25 @@ impl Service {
         self.child.id()
     }
 
-    /// Where it serves HTTP unless listeners were passed.
+    /// The address of its HTTP server, unless listeners were passed.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its Unix socket, unless one was passed. Its directory is the daemon's to make.
+    /// The path of its Unix socket, unless one was passed. The daemon creates the socket's directory.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("run/rstmon.sock")
     }
 
-    /// A file of its configuration.
+    /// The path of a file of its configuration.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// Puts another file in the place of one, as a careful administrator does.
+    /// Replaces a file of its configuration atomically.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -183,7 +183,7 @@ impl Service {
         Ok(std::fs::rename(new, self.file(name))?)
     }
 
-    /// Its stderr so far.
+    /// Its standard error so far.
     #[must_use]
     pub fn said(&self) -> String {
         self.said.text()
@@ -192,15 +192,15 @@ impl Service {
     /// Sends it a signal.
     ///
     /// # Errors
-    /// When it is gone.
+    /// When the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         Ok(rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)?)
     }
 
-    /// Has it read its configuration again and waits until it has; returns what it then tells the manager.
+    /// Makes it reload its configuration and waits until it has; returns its notification.
     ///
     /// # Errors
-    /// When it does not say so in time.
+    /// When it does not report in time.
     pub fn reload(&self) -> Result<String> {
         self.signal(Signal::HUP)?;
         let begin = self.hear("RELOADING=1")?;
@@ -208,24 +208,24 @@ impl Service {
         self.hear("READY=1")
     }
 
-    /// Asks it to end and waits for it.
+    /// Sends SIGTERM and waits until it has exited.
     ///
     /// # Errors
-    /// When it outlives SIGTERM.
+    /// When it does not exit in time.
     pub fn stop(mut self) -> Result<ExitStatus> {
         daemon::signal_and_wait(&mut self.child, Signal::TERM)
     }
 
-    /// Waits for its end.
+    /// Waits until it has exited.
     ///
     /// # Errors
-    /// When it does not end.
+    /// When it does not exit in time.
     pub fn end(&mut self) -> Result<ExitStatus> {
         crate::wait::until("the service to end", SOON, || Ok(self.child.try_wait()?))
     }
 }
 
-impl Drop for Service {
+impl Drop for ServiceProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -245,15 +245,15 @@ fn manager(directory: &Path, hidden: bool) -> Result<(UnixDatagram, OsString)> {
     Ok((UnixDatagram::bind_addr(&address)?, text))
 }
 
-/// Has the child get these descriptors, numbered from [`FIRST_PASSED`].
+/// Makes the child inherit these descriptors, numbered from [`FIRST_PASSED`].
 fn pass(command: &mut Command, passed: &[OwnedFd]) {
     let numbers: Vec<i32> = passed.iter().map(AsRawFd::as_raw_fd).collect();
     let last = FIRST_PASSED + i32::try_from(numbers.len()).unwrap_or(0);
-    // SAFETY: only fcntl, dup2 and errno, which may be called between fork and exec.
+    // SAFETY: only fcntl, dup2 and errno, which may be used between fork and exec.
     unsafe {
         command.pre_exec(move || {
             let checked = |result: i32| if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(result) };
-            // All out of the way first, so that none is overwritten before it has been copied.
+            // All are duplicated to higher numbers first, so that none is overwritten before it has been copied.
             let mut copies = [0; MOST_PASSED];
             for (copy, &number) in copies.iter_mut().zip(&numbers) {
                 *copy = checked(libc::fcntl(number, libc::F_DUPFD_CLOEXEC, last))?;

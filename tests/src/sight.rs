@@ -1,5 +1,5 @@
-//! What rstmon can see on the running kernel, as `rstmon doctor` says it: what a test may expect there, and no less. No
-//! test asks for a kernel's version.
+//! What rstmon can see on the running kernel according to `rstmon doctor`, from which tests derive what to expect. No
+//! test checks the kernel's version.
 
 use crate::{
     daemon, judge,
@@ -10,22 +10,22 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::{env, fs, sync::OnceLock};
 
-/// Environment variable: a file with what `rstmon doctor --json` has said, where asking takes long.
+/// Environment variable: a file with the output of `rstmon doctor --json`, for machines where it takes long.
 pub const REPORT: &str = "RSTMON_TEST_DOCTOR";
 
-/// What of a reset rstmon sees.
+/// A report of `rstmon doctor`: which aspects of a reset rstmon sees on a kernel.
 #[derive(Clone, Debug)]
 pub struct Sight(Value);
 
-/// Why a reset cannot be seen.
+/// The reason why a reset cannot be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hidden(pub String);
 
 impl Sight {
-    /// On the running kernel. `rstmon doctor` is asked once a process.
+    /// The report for the running kernel. `rstmon doctor` runs once in each process.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When `rstmon doctor` fails.
     pub fn of_kernel() -> Result<&'static Self> {
         static SIGHT: OnceLock<Sight> = OnceLock::new();
         if let Some(sight) = SIGHT.get() {
@@ -39,25 +39,19 @@ impl Sight {
         Ok(SIGHT.get_or_init(|| Self(report)))
     }
 
-    /// Of a report of `rstmon doctor --json`.
-    #[must_use]
-    pub fn of_report(report: Value) -> Self {
-        Self(report)
-    }
-
-    /// How clearly an aspect is seen: `exact`, `less_certain` or `unseen`; and why not better.
+    /// How clearly an aspect is seen (`exact`, `less_certain` or `unseen`), and why not better.
     ///
     /// # Panics
-    /// When the report does not have the aspect: a misspelt name must not pass for something unseen.
+    /// When the report lacks the aspect: a misspelt name must not be taken for an aspect that is not seen.
     #[must_use]
     pub fn of(&self, aspect: &str) -> (&str, &str) {
         let all = self.0["shows"].as_array().map_or(&[][..], Vec::as_slice);
         let found = all.iter().find(|one| one["aspect"] == aspect);
-        let Some(found) = found else { panic!("rstmon doctor says nothing of {aspect}: {}", self.0) };
+        let Some(found) = found else { panic!("rstmon doctor does not report {aspect}: {}", self.0) };
         (found["clarity"].as_str().unwrap_or_default(), found["why"].as_str().unwrap_or_default())
     }
 
-    /// What is to be expected of a reset here, given what is on a kernel that shows all.
+    /// What to expect of a reset on this kernel, derived from what to expect on a kernel that shows everything.
     ///
     /// # Errors
     /// Why it cannot be seen.
@@ -87,7 +81,7 @@ impl Sight {
         Ok(expected)
     }
 
-    /// The resets of a scene that can be seen, as they are to be expected; the others are noted as left out of the test.
+    /// The resets of a scene that can be seen, as they are to be expected; records the others as left out of the test.
     #[must_use]
     pub fn of_scene(&self, name: &str, scene: &Scene) -> Vec<Expected> {
         let seen = scene.resets.iter().filter_map(|reset| match self.expect(reset) {
@@ -101,19 +95,20 @@ impl Sight {
     }
 }
 
-/// Whether test `name` can be on this kernel, where all of `aspects` have to be seen. Notes it if not.
+/// Whether test `name` is possible on this kernel: all of `aspects` have to be seen. Records it as not possible if not.
 ///
 /// # Panics
-/// When `rstmon doctor` does not answer.
+/// When `rstmon doctor` fails.
 #[must_use]
 pub fn unless_unseen(name: &str, aspects: &[&str]) -> bool {
     unless(name, aspects, |clarity| clarity == "unseen")
 }
 
-/// Whether test `name` can be on this kernel, where all of `aspects` have to be seen exactly. Notes it if not.
+/// Whether test `name` is possible on this kernel: all of `aspects` have to be seen exactly. Records it as not possible
+/// if not.
 ///
 /// # Panics
-/// When `rstmon doctor` does not answer.
+/// When `rstmon doctor` fails.
 #[must_use]
 pub fn unless_blurred(name: &str, aspects: &[&str]) -> bool {
     unless(name, aspects, |clarity| clarity != "exact")
@@ -144,7 +139,7 @@ mod tests {
                 json!({"aspect": name, "clarity": clarity, "why": "because"})
             })
             .collect();
-        Sight::of_report(json!({ "shows": shows }))
+        Sight(json!({ "shows": shows }))
     }
 
     fn end() -> End {
@@ -172,7 +167,7 @@ mod tests {
     #[test]
     fn what_is_unseen_is_not_expected() {
         let blind = sight(&[("sent_without_socket", "unseen"), ("reason", "unseen")]);
-        let reset = Expected::sent_by_nobody(end().local, end().remote, "no_socket");
+        let reset = Expected::sent_without_socket(end().local, end().remote, "no_socket");
         assert_eq!(blind.expect(&reset).expect_err("hidden"), Hidden("because".to_owned()));
         assert!(sight(&[("sent_time_wait", "unseen")]).expect(&reset).is_ok());
     }

@@ -1,4 +1,4 @@
-//! Saying out loud that a test did not run, and why: a test that passes without having tested is a lie.
+//! Records which tests did not run and why: otherwise they would be counted as passed.
 
 use std::{
     env,
@@ -7,35 +7,35 @@ use std::{
     path::Path,
 };
 
-/// Environment variable: the file to which each skipped test is appended, one line each.
+/// Environment variable: the file to which a line is appended for each skipped test.
 pub const SKIP_LOG: &str = "RSTMON_SKIP_LOG";
 
-/// How the line of a test begins that did not run though it could have.
+/// Prefix of the line of a test that was skipped although it could have run.
 pub const SKIPPED: &str = "SKIPPED: ";
 
-/// How the line of a test begins that did not run because this kernel cannot do what it is about.
+/// Prefix of the line of a test that did not run because it is not possible on this kernel.
 pub const NOT_POSSIBLE: &str = "NOT POSSIBLE: ";
 
-/// How the line of a part of a test begins that this kernel cannot do; the rest of the test has run.
+/// Prefix of the line of a part of a test that is not possible on this kernel; the rest of the test has run.
 pub const LEFT_OUT: &str = "LEFT OUT: ";
 
-/// Notes that test `name` is skipped because of `why`, on stderr and in the file that [`SKIP_LOG`] names.
+/// Records that test `name` is skipped because of `why`, on stderr and in the file that [`SKIP_LOG`] names.
 pub fn note(name: &str, why: &str) {
     log(&format!("{SKIPPED}{name}: {why}\n"));
 }
 
-/// Notes that test `name` cannot be on this kernel, because of `why`.
+/// Records that test `name` is not possible on this kernel because of `why`.
 pub fn not_possible(name: &str, why: &str) {
     log(&format!("{NOT_POSSIBLE}{name}: {why}\n"));
 }
 
-/// Notes that a test has done without `part`, which cannot be on this kernel because of `why`.
-pub fn left_out(part: &str, why: &str) {
+/// Records that `part` of a test is left out because it is not possible on this kernel, because of `why`.
+pub(crate) fn left_out(part: &str, why: &str) {
     log(&format!("{LEFT_OUT}{part}: {why}\n"));
 }
 
 fn log(line: &str) {
-    // A test's captured output is lost when it passes, hence the file as well. Neither may fail the test.
+    // The captured output of a test that passes is lost, hence the file. A failed write must not fail the test.
     let _ = io::stderr().write_all(line.as_bytes());
     if let Some(path) = env::var_os(SKIP_LOG)
         && let Ok(mut log) = OpenOptions::new().create(true).append(true).open(path)
@@ -44,7 +44,7 @@ fn log(line: &str) {
     }
 }
 
-/// Whether test `name` can run: root is needed for namespaces, sysctls and raw sockets. Notes the skip if not.
+/// Whether test `name` can run as root, which namespaces, sysctls and raw sockets need. Records a skipped test if not.
 #[must_use]
 pub fn unless_root(name: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
@@ -54,7 +54,7 @@ pub fn unless_root(name: &str) -> bool {
     root
 }
 
-/// Whether every one of the `tools` is installed. Notes the skip of test `name` if not.
+/// Whether all `tools` are installed. Records test `name` as skipped if not.
 #[must_use]
 pub fn unless_installed(name: &str, tools: &[&str]) -> bool {
     let missing: Vec<&str> = tools.iter().copied().filter(|tool| find(tool).is_none()).collect();
@@ -64,7 +64,7 @@ pub fn unless_installed(name: &str, tools: &[&str]) -> bool {
     missing.is_empty()
 }
 
-/// The path of an installed tool, looked for in `PATH` and in the administrator's directories.
+/// The path of an installed tool, searched in `PATH` and in the administrator's directories.
 #[must_use]
 pub fn find(tool: &str) -> Option<std::path::PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();

@@ -1,32 +1,32 @@
-//! Where a scenario plays: which namespaces, which addresses.
+//! The namespaces and addresses of a scenario.
 
 use crate::{
     actor::Actor,
-    machine::Machine,
-    netns::{self, NetNs, Place},
+    machine::MachineLock,
+    netns::{self, NetNs, NetworkPlace},
 };
 use anyhow::Result;
 use rustix::net::{AddressFamily, SocketType};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Which IP the two ends speak.
+/// The IP versions of the two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// IPv4 at both ends.
     V4,
     /// IPv6 at both ends.
     V6,
-    /// An IPv4 client of a server whose socket is IPv6: what the wire carries is IPv4.
+    /// An IPv4 client and a server with an IPv6 socket: the packets are IPv4.
     Mapped,
 }
 
-/// The ground of a scenario: a place and an address for either end.
+/// The namespaces and addresses of the two ends of a scenario.
 #[derive(Debug)]
 pub struct Stage {
-    server: (Place, IpAddr),
-    client: (Place, IpAddr),
+    server: (NetworkPlace, IpAddr),
+    client: (NetworkPlace, IpAddr),
     family: Family,
-    _machine: Machine,
+    _machine: MachineLock,
 }
 
 impl Stage {
@@ -35,24 +35,24 @@ impl Stage {
     /// # Errors
     /// When the machine cannot be locked.
     pub fn host(family: Family) -> Result<Self> {
-        Ok(Self::alone(Place::Host, family, Machine::shared()?))
+        Ok(Self::alone(NetworkPlace::Host, family, MachineLock::shared()?))
     }
 
-    /// Loopback of a namespace of its own, so that its counters and sysctls are this scenario's.
+    /// Loopback of a new namespace, whose counters and sysctls are not shared with other tests.
     ///
     /// # Errors
     /// When the namespace cannot be made.
     pub fn loopback(family: Family) -> Result<Self> {
-        Ok(Self::alone(Place::In(NetNs::new()?), family, Machine::shared()?))
+        Ok(Self::alone(NetworkPlace::In(NetNs::new()?), family, MachineLock::shared()?))
     }
 
-    /// Loopback of a namespace of its own, with nobody else at work on the machine.
+    /// Loopback of a new namespace, while no other test runs on this machine.
     ///
     /// # Errors
     /// When the namespace cannot be made.
     pub fn undisturbed(family: Family) -> Result<Self> {
-        let machine = Machine::exclusive()?;
-        Ok(Self::alone(Place::In(NetNs::new()?), family, machine))
+        let machine = MachineLock::exclusive()?;
+        Ok(Self::alone(NetworkPlace::In(NetNs::new()?), family, machine))
     }
 
     /// Two namespaces joined by a veth pair.
@@ -66,14 +66,14 @@ impl Stage {
             Family::V4 | Family::Mapped => IpAddr::V4(Ipv4Addr::new(192, 0, 2, last.to_be_bytes()[1])),
         };
         Ok(Self {
-            server: (Place::In(server), address(1)),
-            client: (Place::In(client), address(2)),
+            server: (NetworkPlace::In(server), address(1)),
+            client: (NetworkPlace::In(client), address(2)),
             family,
-            _machine: Machine::shared()?,
+            _machine: MachineLock::shared()?,
         })
     }
 
-    fn alone(place: Place, family: Family, machine: Machine) -> Self {
+    fn alone(place: NetworkPlace, family: Family, machine: MachineLock) -> Self {
         let address = match family {
             Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
             Family::V4 | Family::Mapped => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -83,56 +83,56 @@ impl Stage {
 
     /// The server's namespace.
     #[must_use]
-    pub fn server(&self) -> &Place {
+    pub fn server(&self) -> &NetworkPlace {
         &self.server.0
     }
 
-    /// The client's namespace, on loopback the same.
+    /// The client's namespace; the same as the server's on loopback.
     #[must_use]
-    pub fn client(&self) -> &Place {
+    pub fn client(&self) -> &NetworkPlace {
         &self.client.0
     }
 
-    /// Which IP is spoken.
+    /// The IP versions of the two ends.
     #[must_use]
     pub fn family(&self) -> Family {
         self.family
     }
 
-    /// The server's address as the client dials it.
+    /// The server's address as the client connects to it.
     #[must_use]
     pub fn server_address(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.server.1, port)
     }
 
-    /// The client's address.
+    /// The address that the client binds to.
     #[must_use]
     pub fn client_address(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.client.1, port)
     }
 
-    /// What the server binds to: for mapped traffic every address.
+    /// The address that the server binds to; the unspecified one for mapped traffic.
     #[must_use]
-    pub fn listen_address(&self) -> SocketAddr {
+    pub(crate) fn listen_address(&self) -> SocketAddr {
         match self.family {
             Family::Mapped => SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
             Family::V4 | Family::V6 => self.server_address(0),
         }
     }
 
-    /// The kind of socket the server opens, in the actors' words.
+    /// The kind of socket that the server opens, as the actors name it.
     #[must_use]
-    pub fn server_socket(&self) -> &'static str {
+    pub(crate) fn server_socket(&self) -> &'static str {
         if self.family == Family::V4 { "v4" } else { "v6" }
     }
 
-    /// The kind of socket the client opens.
+    /// The kind of socket that the client opens, as the actors name it.
     #[must_use]
     pub fn client_socket(&self) -> &'static str {
         if self.family == Family::V6 { "v6" } else { "v4" }
     }
 
-    /// A process at the server's end.
+    /// Starts an actor in the server's namespace.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -140,7 +140,7 @@ impl Stage {
         Actor::spawn(self.server(), comm)
     }
 
-    /// A process at the client's end.
+    /// Starts an actor in the client's namespace.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -148,13 +148,13 @@ impl Stage {
         Actor::spawn(self.client(), comm)
     }
 
-    /// A port at the server's end where nobody listens: taken and given back.
+    /// A port of the server's address on which nothing listens.
     ///
     /// # Errors
     /// When no socket can be bound.
     pub fn closed_port(&self) -> Result<u16> {
         let address = self.server_address(0);
-        // Bound only: a port that had a listener would have a last owner.
+        // It is only bound: a port that had a listener would have a last owner.
         self.server().run(|| {
             let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
             let socket = rustix::net::socket(family, SocketType::STREAM, None)?;

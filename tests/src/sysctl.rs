@@ -1,14 +1,14 @@
-//! Network sysctls, set for as long as a value lives.
+//! Network sysctls that are restored on drop.
 
-use crate::netns::Place;
+use crate::netns::NetworkPlace;
 use anyhow::{Context as _, Result};
 use std::fs;
 
-/// A sysctl that is put back to what it was when this is dropped.
+/// A sysctl whose previous value is restored on drop.
 #[derive(Debug)]
 #[must_use = "the sysctl is restored when this is dropped"]
 pub struct Sysctl {
-    place: Place,
+    place: NetworkPlace,
     path: String,
     before: String,
 }
@@ -17,10 +17,10 @@ impl Sysctl {
     /// Sets a sysctl under `/proc/sys/net`, named by its path there (`ipv4/tcp_fin_timeout`).
     ///
     /// # Errors
-    /// When the namespace does not have it or the value is refused.
-    pub fn set(place: &Place, name: &str, value: &str) -> Result<Self> {
+    /// When the namespace does not have it or the kernel refuses the value.
+    pub fn set(place: &NetworkPlace, name: &str, value: &str) -> Result<Self> {
         let path = format!("/proc/sys/net/{name}");
-        // `/proc/sys/net` shows the namespace of the thread that opens the file.
+        // `/proc/sys/net` shows the namespace of the thread that opens a file.
         let before = place.run(|| -> Result<String> {
             let before = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
             fs::write(&path, value).with_context(|| format!("writing {value} to {path}"))?;

@@ -1,8 +1,9 @@
-//! A `rstmon tail --json` of the test's own, whose events can be awaited.
+//! A `rstmon tail --json` for one test, with functions that wait for events.
 
 use crate::{
-    daemon::{self, Said},
-    netns::Place,
+    daemon::{self, StderrLog},
+    lock,
+    netns::NetworkPlace,
     scene::Expected,
     sight::Sight,
     wait::{self, SOON},
@@ -13,30 +14,30 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
-/// What `tail` says on stderr once it is attached.
+/// Part of the line that `tail` prints to stderr once it is attached.
 const ATTACHED: &str = "watching";
 
 #[derive(Debug, Default)]
-struct Seen {
+struct TailOutput {
     events: Vec<Value>,
     nonsense: Option<String>,
 }
 
-/// A running `tail`; killed on drop.
+/// A running `rstmon tail`; killed on drop.
 #[derive(Debug)]
 pub struct Tail {
     child: Child,
-    said: Said,
-    seen: Arc<Mutex<Seen>>,
+    said: StderrLog,
+    seen: Arc<Mutex<TailOutput>>,
 }
 
 impl Tail {
-    /// Watches through a daemon's socket, with filters.
+    /// Starts it on a daemon's socket, with filters.
     ///
     /// # Errors
     /// When it ends or does not attach in time.
@@ -44,7 +45,7 @@ impl Tail {
         Self::start(&[&["--socket", &socket.display().to_string()], filters].concat())
     }
 
-    /// Watches alone, without a daemon.
+    /// Starts it with its own probe, without a daemon.
     ///
     /// # Errors
     /// As [`Tail::through`].
@@ -52,7 +53,7 @@ impl Tail {
         Self::start(&[&["--standalone"], filters].concat())
     }
 
-    /// The process id.
+    /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -64,7 +65,7 @@ impl Tail {
         Self::of(command)
     }
 
-    /// Watches with a command that becomes `rstmon tail --json`.
+    /// Starts a command that executes `rstmon tail --json`.
     ///
     /// # Errors
     /// As [`Tail::through`].
@@ -75,16 +76,16 @@ impl Tail {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting {}", command.get_program().display()))?;
-        let said = Said::listen(child.stderr.take().context("no stderr")?);
+        let said = StderrLog::collect(child.stderr.take().context("no stderr")?);
         let output = BufReader::new(child.stdout.take().context("no stdout")?);
-        let seen = Arc::<Mutex<Seen>>::default();
+        let seen = Arc::<Mutex<TailOutput>>::default();
         let keeper = Arc::clone(&seen);
         thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                let mut seen = keeper.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut seen = lock(&keeper);
                 match serde_json::from_str::<Value>(&line) {
-                    // The daemon's word that this reader was too slow; the daemon counts them, too.
-                    Ok(word) if word.get("lost").is_some() => {}
+                    // The daemon's notice that this reader was too slow; the daemon counts the lost events as well.
+                    Ok(notice) if notice.get("lost").is_some() => {}
                     Ok(event) => seen.events.push(event),
                     Err(error) => seen.nonsense = Some(format!("{error}: {line}")),
                 }
@@ -92,7 +93,7 @@ impl Tail {
         });
         let mut tail = Self { child, said, seen };
         wait::until_true("tail to attach", SOON, || tail.attached())
-            .with_context(|| format!("rstmon tail said:\n{}", tail.said.text()))?;
+            .with_context(|| format!("stderr of rstmon tail:\n{}", tail.said.text()))?;
         Ok(tail)
     }
 
@@ -103,35 +104,35 @@ impl Tail {
         Ok(self.said.text().contains(ATTACHED))
     }
 
-    /// Everything seen so far.
+    /// All events read so far.
     ///
     /// # Errors
-    /// When a line was no JSON.
+    /// When a line was not JSON.
     pub fn events(&self) -> Result<Vec<Value>> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        ensure!(seen.nonsense.is_none(), "tail wrote a line that is no JSON: {:?}", seen.nonsense);
+        let seen = lock(&self.seen);
+        ensure!(seen.nonsense.is_none(), "tail wrote a line that is not JSON: {:?}", seen.nonsense);
         Ok(seen.events.clone())
     }
 
-    /// How many events were seen so far.
+    /// The number of events read so far.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).events.len()
+        lock(&self.seen).events.len()
     }
 
-    /// Awaits an event, the first that fits, seen already or still to come.
+    /// Waits for the first event that fits, which may have been read already.
     ///
     /// # Errors
-    /// When none fits in time; the message holds all that were seen.
+    /// When none fits in time; the message contains all events.
     pub fn wait_for(&self, what: &str, deadline: Duration, fits: impl Fn(&Value) -> bool) -> Result<Value> {
         let found = wait::until(what, deadline, || Ok(self.events()?.into_iter().find(|event| fits(event))));
         found.with_context(|| {
             let lines: Vec<String> = self.events().unwrap_or_default().iter().map(Value::to_string).collect();
-            format!("events seen:\n{}\nrstmon tail said:\n{}", lines.join("\n"), self.said.text())
+            format!("events:\n{}\nstderr of rstmon tail:\n{}", lines.join("\n"), self.said.text())
         })
     }
 
-    /// Awaits the event of an expected reset.
+    /// Waits for the event of an expected reset.
     ///
     /// # Errors
     /// As [`Tail::wait_for`].
@@ -139,15 +140,18 @@ impl Tail {
         self.wait_for(&format!("the event of {reset:?}"), SOON, |event| crate::judge::is_of(reset, event))
     }
 
-    /// Waits until everything that happened before this call has been seen: provokes a reset that nothing else does, a
-    /// refused connection, and awaits its events (both ends'). Needs a tail without filters.
+    /// Waits until the events of everything before this call have been read: provokes a distinct reset, a refused
+    /// connection, and waits for its events of both ends. Requires a tail without filters.
     ///
     /// # Errors
     /// When they do not come.
-    pub fn barrier(&self, place: &Place) -> Result<()> {
+    pub fn barrier(&self, place: &NetworkPlace) -> Result<()> {
         let port = place.run(|| -> Result<u16> {
             let address = daemon::free_address()?;
-            ensure!(std::net::TcpStream::connect(address).is_err(), "{address} was taken over by somebody");
+            ensure!(
+                std::net::TcpStream::connect(address).is_err(),
+                "{address} was opened by another process meanwhile"
+            );
             Ok(address.port())
         })??;
         let hidden = Sight::of_kernel()?.of("sent_without_socket").0 == "unseen";

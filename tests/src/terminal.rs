@@ -1,4 +1,4 @@
-//! A terminal of the test's own: a shell under tmux, driven by keys and read as a person would.
+//! A terminal for one test: a shell under tmux, driven by keys, whose screen is read.
 
 use crate::wait;
 use anyhow::{Context as _, Result, ensure};
@@ -8,33 +8,33 @@ use std::{
     time::Duration,
 };
 
-/// What the shell says when it waits.
+/// The prompt of the shell.
 const PROMPT: &str = "ready>";
 
-/// A shell in a terminal; both end on drop.
+/// A shell in a terminal; both are ended on drop.
 #[derive(Debug)]
 pub struct Terminal {
     server: String,
 }
 
-/// How a program left the terminal, or holds it.
+/// The modes of the terminal, as its program set them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Modes {
-    /// The alternate screen is shown.
+    /// Whether the alternate screen is shown.
     pub alternate: bool,
-    /// The cursor is visible.
+    /// Whether the cursor is visible.
     pub cursor: bool,
-    /// Clicks go to the program.
+    /// Whether mouse events go to the program.
     pub mouse: bool,
 }
 
 impl Modes {
-    /// As a shell has it.
+    /// The modes under a shell.
     pub const SHELL: Self = Self { alternate: false, cursor: true, mouse: false };
 }
 
 impl Terminal {
-    /// Opens one of this size. It speaks UTF-8.
+    /// Opens a terminal of this size with a UTF-8 locale.
     ///
     /// # Errors
     /// When tmux cannot be started; `cargo xtask setup` installs it.
@@ -56,7 +56,7 @@ impl Terminal {
         Ok(output)
     }
 
-    /// Presses keys, in tmux's words: `Enter`, `Down`, `C-c`, or a letter.
+    /// Presses keys, as tmux names them: `Enter`, `Down`, `C-c`, or a letter.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -64,7 +64,7 @@ impl Terminal {
         self.tmux(&[&["send-keys", "-t", "0"], keys].concat()).map(drop)
     }
 
-    /// Types a text as it is, then Enter.
+    /// Types a text literally, then Enter.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -73,7 +73,7 @@ impl Terminal {
         self.press(&["Enter"])
     }
 
-    /// What is on the screen, a line a row.
+    /// The text of the screen, one line for each row.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -82,10 +82,10 @@ impl Terminal {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Waits until the screen is as it should be, and returns it.
+    /// Waits until the screen fulfils a condition, and returns it.
     ///
     /// # Errors
-    /// When it is not in time; the screen is in the message.
+    /// When it does not in time; the screen is in the message.
     pub fn wait(&self, what: &str, deadline: Duration, is: impl Fn(&str) -> bool) -> Result<String> {
         let mut last = String::new();
         let seen = wait::until(what, deadline, || {
@@ -95,7 +95,7 @@ impl Terminal {
         seen.with_context(|| format!("the screen was:\n{last}"))
     }
 
-    /// Who holds the terminal, and how.
+    /// The current modes of the terminal.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -108,7 +108,7 @@ impl Terminal {
         Ok(Modes { alternate, cursor, mouse })
     }
 
-    /// The process that runs in the shell.
+    /// The id of the process that runs in the shell.
     ///
     /// # Errors
     /// When there is not exactly one.

@@ -1,4 +1,4 @@
-//! The threads of another process: what each may do, and one of them stopped while the others run.
+//! The threads of another process: their names and status, and a way to stop one of them.
 
 use anyhow::{Context as _, Result, ensure};
 use std::{collections::BTreeMap, fs, io};
@@ -13,7 +13,7 @@ pub fn of(pid: u32) -> Result<BTreeMap<i32, String>> {
     for entry in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
         let entry = entry?;
         let id = entry.file_name().to_string_lossy().parse().context("a thread's id")?;
-        // A thread that ends meanwhile is none.
+        // A thread may have ended meanwhile.
         if let Ok(name) = fs::read_to_string(entry.path().join("comm")) {
             threads.insert(id, name.trim_end().to_owned());
         }
@@ -36,21 +36,22 @@ pub fn status(pid: u32, field: &str) -> Result<BTreeMap<String, String>> {
     Ok(found)
 }
 
-/// A thread that is stopped, alone of its process; it goes on when this is dropped. Only for the thread that made it.
+/// A stopped thread of a process whose other threads run; it continues on drop. Must be dropped by the thread that made
+/// it.
 #[derive(Debug)]
 pub struct Stopped(i32);
 
 impl Stopped {
-    /// Stops a thread.
+    /// Stops a thread with ptrace.
     ///
     /// # Errors
-    /// When it is gone, or may not be traced.
+    /// When the thread is gone or may not be traced.
     pub fn new(id: i32) -> Result<Self> {
         trace(libc::PTRACE_SEIZE, id)?;
         let stopped = Self(id);
         trace(libc::PTRACE_INTERRUPT, id)?;
         let mut status = 0;
-        // SAFETY: waits for the thread just seized, and writes to an integer.
+        // SAFETY: waits for the thread that was just seized; `status` is a valid integer to write to.
         let waited = unsafe { libc::waitpid(id, &raw mut status, libc::__WALL) };
         ensure!(waited == id, "waiting for thread {id}: {}", io::Error::last_os_error());
         Ok(stopped)
@@ -59,7 +60,7 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        // Fails only when the thread is gone.
+        // Fails only if the thread is gone.
         let _ = trace(libc::PTRACE_DETACH, self.0);
     }
 }

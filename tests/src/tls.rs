@@ -1,4 +1,4 @@
-//! Certificates for a test, and a client that trusts one of them only.
+//! Certificates for a test, and a client that trusts exactly one of them.
 
 use crate::{
     http::{self, Answer},
@@ -15,12 +15,12 @@ use std::{
     sync::Arc,
 };
 
-/// A certificate for `localhost`, signed by itself, with its key: both in PEM.
+/// A self-signed certificate for `localhost` with its key.
 #[derive(Clone, Debug)]
 pub struct Issued {
-    /// The certificate.
+    /// The certificate in PEM.
     pub certificate: String,
-    /// The key.
+    /// The private key in PEM.
     pub key: String,
 }
 
@@ -28,7 +28,7 @@ impl Issued {
     /// Valid from the beginning of the first year to the beginning of the second.
     ///
     /// # Errors
-    /// When there is no key to be had.
+    /// When the key cannot be generated.
     pub fn between(first: i32, second: i32) -> Result<Self> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
         params.not_before = date_time_ymd(first, 1, 1);
@@ -37,7 +37,7 @@ impl Issued {
         Ok(Self { certificate: params.self_signed(&key)?.pem(), key: key.serialize_pem() })
     }
 
-    /// Valid now.
+    /// Valid at the current time.
     ///
     /// # Errors
     /// As [`Issued::between`].
@@ -45,7 +45,7 @@ impl Issued {
         Self::between(2000, 2200)
     }
 
-    /// Gets a page from a server that has this certificate; any other one is an error.
+    /// Gets a page from a server and accepts this certificate only.
     ///
     /// # Errors
     /// When the server has another certificate, or as [`http::get`].
@@ -63,7 +63,7 @@ impl Issued {
     }
 }
 
-/// Puts a file in place as a careful administrator does: whole, under another name first.
+/// Replaces a file atomically: writes another one and renames it.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -1,6 +1,7 @@
-//! The kernel's reset tracepoints through tracefs: a second oracle beside the counters, which also knows the reason.
+//! The kernel's reset tracepoints, read through tracefs: a second oracle beside the counters, which also shows the
+//! reason.
 
-use crate::{netns::Place, scene::Direction};
+use crate::{netns::NetworkPlace, scene::Direction};
 use anyhow::{Context as _, Result};
 use std::{
     fs,
@@ -11,7 +12,7 @@ use std::{
     },
 };
 
-/// What the trace instances of this crate are called, followed by the test process' id and a number.
+/// Prefix of the names of trace instances, followed by the id of the test process and a number.
 const PREFIX: &str = "rstmon-test-";
 
 /// A trace instance with both reset tracepoints enabled; removed on drop.
@@ -23,21 +24,21 @@ pub struct Trace {
 /// One hit of a tracepoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// Which of the two.
+    /// Which of the two tracepoints it was.
     pub direction: Direction,
-    /// Port of the socket.
+    /// The port of the socket.
     pub local_port: u16,
-    /// The other port.
+    /// The port of its peer.
     pub remote_port: u16,
-    /// The kernel's reason in lower case, where it tells one.
+    /// The kernel's reason in lower case, if the tracepoint has one.
     pub reason: Option<String>,
 }
 
 impl Trace {
-    /// Starts to trace; `None` where this kernel or this user has no tracefs.
+    /// Starts tracing; `None` where this kernel or this user has no tracefs.
     ///
     /// # Errors
-    /// When tracefs is there but refuses.
+    /// When tracefs is mounted but refuses access.
     pub fn start() -> Result<Option<Self>> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let Some(root) = tracefs() else { return Ok(None) };
@@ -53,7 +54,7 @@ impl Trace {
         Ok(Some(trace))
     }
 
-    /// Everything traced so far.
+    /// All hits so far.
     ///
     /// # Errors
     /// When the trace cannot be read.
@@ -87,13 +88,14 @@ fn parse(line: &str) -> Option<Hit> {
     }
 }
 
-/// Where tracefs is. Mounts it at its usual place if nobody has, and leaves it there for the next test.
+/// The directory of tracefs. Mounts it at its usual place if it is not mounted, and leaves it mounted for the next
+/// test.
 fn tracefs() -> Option<PathBuf> {
     static MOUNT: Once = Once::new();
     let usual = Path::new("/sys/kernel/tracing");
     MOUNT.call_once(|| {
         if !usual.join("instances").is_dir() {
-            let _ = Place::Host.tool("mount -t tracefs tracefs /sys/kernel/tracing");
+            let _ = NetworkPlace::Host.tool("mount -t tracefs tracefs /sys/kernel/tracing");
         }
     });
     usual.join("instances").is_dir().then(|| usual.to_path_buf())
@@ -112,11 +114,17 @@ mod tests {
 
     #[test]
     fn reads_both_tracepoints() {
-        let sent = "  x-7 [000] ..s.. 1.2: tcp_send_reset: skbaddr=0 skaddr=1 src=[::1]:80 dest=[::1]:4000 state=TCP_CLOSE reason=TCP_STATE";
+        let sent = concat!(
+            "  x-7 [000] ..s.. 1.2: tcp_send_reset: skbaddr=0 skaddr=1 src=[::1]:80 dest=[::1]:4000 ",
+            "state=TCP_CLOSE reason=TCP_STATE"
+        );
         let hit = parse(sent).expect("a hit");
         assert_eq!((hit.direction, hit.local_port, hit.remote_port), (Direction::Sent, 80, 4000));
         assert_eq!(hit.reason.as_deref(), Some("tcp_state"));
-        let received = "  x-7 [000] ..s.. 1.2: tcp_receive_reset: family=AF_INET sport=4000 dport=80 saddr=127.0.0.1 daddr=127.0.0.1 saddrv6=::1 daddrv6=::1 sock_cookie=1";
+        let received = concat!(
+            "  x-7 [000] ..s.. 1.2: tcp_receive_reset: family=AF_INET sport=4000 dport=80 saddr=127.0.0.1 ",
+            "daddr=127.0.0.1 saddrv6=::1 daddrv6=::1 sock_cookie=1"
+        );
         let hit = parse(received).expect("a hit");
         assert_eq!((hit.direction, hit.local_port, hit.remote_port), (Direction::Received, 4000, 80));
         assert_eq!(parse("# tracer: nop"), None);

@@ -1,4 +1,4 @@
-//! What a process takes of the machine, for the question whether it takes more and more.
+//! The memory, descriptors and threads of a process, to find leaks.
 
 use crate::{
     threads,
@@ -13,19 +13,19 @@ use std::{
 /// CPU time of a process that waits for something: a few wake-ups to look at a clock.
 const IDLE_CPU_NS: u64 = 2_000_000;
 
-/// At one moment.
+/// One measurement of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vitals {
     /// Resident memory in KiB.
     pub resident_kib: u64,
-    /// Open descriptors.
+    /// Number of open descriptors.
     pub descriptors: u64,
-    /// Threads.
+    /// Number of its threads.
     pub threads: u64,
 }
 
 impl Vitals {
-    /// Of a process.
+    /// Measures a process.
     ///
     /// # Errors
     /// When it is gone.

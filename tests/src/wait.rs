@@ -1,4 +1,4 @@
-//! Waiting for a condition, with a deadline: the only place of this crate that sleeps.
+//! Waiting for a condition with a deadline: the only module of this crate that sleeps.
 
 use crate::interruption;
 use anyhow::{Result, bail};
@@ -9,22 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a condition that needs no more than a scheduler's turn may take on a loaded machine.
+/// Time limit for a condition that only needs to be scheduled, on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(10);
 
-/// How long a condition may take that waits for kernel timers of some seconds.
+/// Time limit for a condition that waits for kernel timers of some seconds.
 pub const LATER: Duration = Duration::from_secs(30);
 
-/// Environment variable: how much longer than usual everything may take, on a machine that is slow by nature.
+/// Environment variable: factor on all time limits, for a slow machine.
 pub const SLOWNESS: &str = "RSTMON_TEST_SLOWNESS";
 
-/// The pause between two looks at a condition.
+/// The time between two checks of a condition.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Several times what rstmon holds a reset back for.
+/// Several times the time for which rstmon holds back a reset.
 const SETTLING: Duration = Duration::from_millis(60);
 
-/// How much longer than usual everything may take; 1 unless [`SLOWNESS`] says otherwise.
+/// The factor on all time limits; 1 unless [`SLOWNESS`] is set.
 #[must_use]
 pub fn slowness() -> u32 {
     static FACTOR: LazyLock<u32> = LazyLock::new(|| {
@@ -33,30 +33,30 @@ pub fn slowness() -> u32 {
     *FACTOR
 }
 
-/// A deadline, as long as this machine needs it.
+/// A time limit multiplied by [`slowness`].
 #[must_use]
-pub fn patient(deadline: Duration) -> Duration {
+pub(crate) fn patient(deadline: Duration) -> Duration {
     deadline * slowness()
 }
 
-/// A number of repetitions, as many as this machine can do in the same time.
+/// A number of repetitions divided by [`slowness`], so that they take the same time on a slow machine.
 #[must_use]
 pub fn feasible(count: u64) -> u64 {
     count / u64::from(slowness())
 }
 
-/// Sleeps until it is time for the next look.
+/// Sleeps until the next check of a condition.
 pub fn pause() {
     thread::sleep(POLL * slowness());
 }
 
-/// Lets more time pass than rstmon holds anything back (a received reset that may prove to be none: 12 ms), so that what
-/// has happened by now is counted by the next look, and what would be counted once too often is noticed.
+/// Sleeps longer than rstmon holds back anything (12 ms for a received reset that may prove to be none), so that the
+/// next scrape counts all that has happened, and shows what would be counted once too often.
 pub fn pause_for_settling() {
     thread::sleep(SETTLING * slowness());
 }
 
-/// Lets some time pass, for what has to happen at a random moment. Never a way to wait for something.
+/// Sleeps for `length`, to act at a random time. Never used to wait for a condition.
 pub fn moment(length: Duration) {
     thread::sleep(length);
 }
@@ -64,7 +64,7 @@ pub fn moment(length: Duration) {
 /// Polls `condition` until it yields a value.
 ///
 /// # Errors
-/// The condition's own error at once, an [`interruption`], or after `deadline` one that names `what` was awaited.
+/// The condition's own error at once, an [`interruption`], or, after `deadline`, an error that names `what`.
 pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let (started, deadline) = (Instant::now(), patient(deadline));
     loop {

@@ -1,7 +1,7 @@
-//! A daemon and a tail on it: what most tests of rstmon look through.
+//! A daemon with a tail connected to it, which most tests of rstmon use.
 
 use crate::{
-    daemon::Daemon,
+    daemon::DaemonProcess,
     judge,
     metrics::Metrics,
     scene::{Direction, Expected, Scene},
@@ -12,13 +12,13 @@ use crate::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
-/// The counter that everything is about.
+/// The name of the counter of resets.
 pub const RESETS: &str = "rstmon_resets_total";
 
-/// How many events a message shows.
+/// How many events an error message shows.
 const LAST: usize = 6;
 
-/// An event in a line.
+/// An event as one line.
 fn summary(event: &Value) -> String {
     let end = |name: &str| format!("{}:{}", event[name]["address"], event[name]["port"]);
     format!(
@@ -35,33 +35,33 @@ fn summary(event: &Value) -> String {
 
 /// A daemon and a tail without filters, both ready.
 #[derive(Debug)]
-pub struct Watched {
-    /// Sees everything.
+pub struct WatchedDaemon {
+    /// A tail without filters.
     pub tail: Tail,
-    /// Counts everything.
-    pub daemon: Daemon,
+    /// The daemon that it is connected to.
+    pub daemon: DaemonProcess,
 }
 
-impl Watched {
-    /// Starts both with the default configuration, but without a rate limit on events.
+impl WatchedDaemon {
+    /// Starts both with the default configuration except that events have no rate limit.
     ///
     /// # Errors
-    /// When one does not get ready.
+    /// When one of them does not get ready.
     pub fn start() -> Result<Self> {
         Self::configured("[events]\nrate_per_second = 0\n")
     }
 
-    /// Starts both with a configuration.
+    /// Starts both with a configuration file of this text.
     ///
     /// # Errors
-    /// When one does not get ready.
+    /// When one of them does not get ready.
     pub fn configured(toml: &str) -> Result<Self> {
-        let daemon = Daemon::configured(toml)?;
+        let daemon = DaemonProcess::configured(toml)?;
         let tail = Tail::through(&daemon.socket(), &[])?;
         Ok(Self { tail, daemon })
     }
 
-    /// Awaits the event of a reset and holds its facts against what is expected.
+    /// Waits for the event of a reset and compares it with what is expected.
     ///
     /// # Errors
     /// When it does not come or something differs; every difference is in the message.
@@ -73,17 +73,17 @@ impl Watched {
         Ok(event)
     }
 
-    /// [`Watched::facts`] of every reset of a scene that this kernel shows.
+    /// [`WatchedDaemon::facts`] for every reset of a scene that this kernel shows.
     ///
     /// # Errors
-    /// As there, for the first that is wrong.
+    /// As there, for the first reset that is wrong.
     pub fn all_facts(&self, scene: &Scene) -> Result<Vec<Value>> {
         let seen =
             scene.resets.iter().filter(|reset| Sight::of_kernel().is_ok_and(|sight| sight.expect(reset).is_ok()));
         seen.map(|reset| self.facts(reset)).collect()
     }
 
-    /// Awaits the event of a reset, and its owner known in one of these ways.
+    /// Waits for the event of a reset and expects an owner with one of these provenances.
     ///
     /// # Errors
     /// When it does not come or something differs.
@@ -100,7 +100,7 @@ impl Watched {
     /// Whether a hook is attached, as the daemon's metrics say.
     ///
     /// # Errors
-    /// When they do not say.
+    /// When the metrics do not have the hook.
     pub fn has_hook(&self, hook: &str) -> Result<bool> {
         let metrics = self.daemon.scrape()?;
         let labels = [("hook", hook)];
@@ -108,23 +108,24 @@ impl Watched {
         Ok(sample.with_context(|| format!("rstmon_hook_attached has no hook {hook}"))?.value > 0.0)
     }
 
-    /// What rstmon says it may not have seen, counted or told.
+    /// The counters of what rstmon may have missed.
     fn own_doubts(&self) -> Result<String> {
         let metrics = self.daemon.scrape()?;
         let doubts = ["rstmon_probe_missed_runs_total", "rstmon_count_overflow_total", "rstmon_events_lost_total"];
-        let told = doubts.map(|name| format!("{name} {}", metrics.count(name, &[])));
-        Ok(told.join(", "))
+        let counts = doubts.map(|name| format!("{name} {}", metrics.count(name, &[])));
+        Ok(counts.join(", "))
     }
 
-    /// The counters have grown since `before` by exactly what a scene provoked, as far as this kernel shows it.
+    /// Waits until the counters have grown since `before` by exactly the resets of a scene, as far as this kernel shows
+    /// them.
     ///
     /// # Errors
-    /// When they have grown by less (in time) or by more.
+    /// When they have grown by less at the deadline, or by more.
     pub fn counted(&self, name: &str, scene: &Scene, before: &Metrics) -> Result<()> {
         let seen = Sight::of_kernel()?.of_scene(name, scene);
         let mut claimed = [Direction::Sent, Direction::Received]
             .map(|way| seen.iter().filter(|reset| reset.direction == way).count() as u64);
-        claimed[0] += scene.echoes;
+        claimed[0] += scene.answered_stray_segments;
         let grown = || -> Result<[u64; 2]> {
             let now = self.daemon.scrape()?;
             Ok(["sent", "received"].map(|way| {
@@ -141,7 +142,7 @@ impl Watched {
             let events = self.tail.events().unwrap_or_default();
             let last: Vec<String> = events[events.len().saturating_sub(LAST)..].iter().map(summary).collect();
             bail!(
-                "{RESETS} grew by {found:?} (sent, received), expected {claimed:?}; meanwhile {}; {}; last seen:\n{}",
+                "{RESETS} grew by {found:?} (sent, received), expected {claimed:?}; meanwhile {}; {}; last events:\n{}",
                 scene.kernels_view()?,
                 self.own_doubts()?,
                 last.join("\n")

@@ -1,11 +1,11 @@
-//! Who may use the daemon's socket: its group, each subcommand; nobody else, and they are told so.
+//! Access to the daemon's socket: allowed for its group, with each subcommand; all others get an error with the fix.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
     daemon,
     scenario::victim,
-    service::{Service, Setup},
+    service::{ServiceProcess, ServiceSetup},
     skip,
     stage::{Family, Stage},
     wait::{self, SOON},
@@ -17,23 +17,23 @@ use std::{
     process::{Command, Output},
 };
 
-/// A user and groups that own nothing on any system.
+/// The id of a user and the ids of groups that own nothing on any system.
 const USER: &str = "61337";
 const GROUP: &str = "61338";
 const OTHER: &str = "61339";
 
-/// The binary where everybody may run it: the build directory need not be such a place.
-struct Tool {
+/// A copy of the binary that every user may execute, because the build directory need not be accessible.
+struct BinaryCopy {
     directory: tempfile::TempDir,
     setpriv: PathBuf,
 }
 
-impl Tool {
+impl BinaryCopy {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         fs::copy(daemon::binary().unwrap(), directory.path().join("rstmon")).unwrap();
-        // Whatever this host is configured with is not what is tested.
+        // An empty configuration, so that the host's own is not used.
         fs::write(directory.path().join("empty.toml"), "").unwrap();
         Self { directory, setpriv: skip::find("setpriv").unwrap() }
     }
@@ -53,18 +53,18 @@ impl Tool {
     }
 }
 
-fn service() -> Service {
-    let service = Service::start(Setup {
+fn service() -> ServiceProcess {
+    let service = ServiceProcess::start(ServiceSetup {
         toml: format!("[socket]\ngroup = \"{GROUP}\"\n[events]\nrate_per_second = 0\n"),
-        ..Setup::default()
+        ..ServiceSetup::default()
     })
     .unwrap();
-    // The test's own directory; the socket's is the daemon's work.
+    // The test's own directory. The daemon creates that of the socket.
     fs::set_permissions(service.file(""), Permissions::from_mode(0o755)).unwrap();
     service
 }
 
-fn socket(service: &Service) -> String {
+fn socket(service: &ServiceProcess) -> String {
     format!("--socket={}", service.socket().display())
 }
 
@@ -93,7 +93,7 @@ fn each_subcommand_works_for_a_member_of_the_group() {
     if !unless_ready("members") {
         return;
     }
-    let (service, tool) = (service(), Tool::new());
+    let (service, tool) = (service(), BinaryCopy::new());
     let socket = socket(&service);
     let stage = Stage::loopback(Family::V4).unwrap();
     victim::established(&stage).unwrap();
@@ -105,7 +105,7 @@ fn each_subcommand_works_for_a_member_of_the_group() {
         for word in words {
             assert!(
                 said.contains(word) || noted.contains(word),
-                "{word:?} is not in what {arguments:?} said:\n{said}{noted}"
+                "{word:?} is not in the output of {arguments:?}:\n{said}{noted}"
             );
         }
     };
@@ -117,7 +117,7 @@ fn each_subcommand_works_for_a_member_of_the_group() {
     works(&["top", "--json", &socket], &["\"exact\": true"]);
     works(&["causes"], &["refused"]);
 
-    // Until the first event it waits for.
+    // Ends with the first event.
     let output = service.file("tail.txt");
     let mut tail =
         tool.as_member(GROUP, &["tail", "--json", &socket]).stdout(fs::File::create(&output).unwrap()).spawn().unwrap();
@@ -125,7 +125,7 @@ fn each_subcommand_works_for_a_member_of_the_group() {
         victim::established(&stage)?;
         Ok(fs::read_to_string(&output)?.contains("\"direction\""))
     });
-    // A signal that `timeout` passes on: killed itself, it would leave behind a tail that waits for a daemon for ever.
+    // `timeout` passes the signal on. If it were killed, its child `tail` would wait for a daemon for ever.
     let pid = rustix::process::Pid::from_child(&tail);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     tail.wait().unwrap();
@@ -133,11 +133,11 @@ fn each_subcommand_works_for_a_member_of_the_group() {
 }
 
 #[test]
-fn everybody_else_is_refused_and_told_the_way_in() {
+fn other_users_are_refused_with_the_fix() {
     if !unless_ready("others") {
         return;
     }
-    let (service, tool) = (service(), Tool::new());
+    let (service, tool) = (service(), BinaryCopy::new());
     let (path, socket) = (service.socket().display().to_string(), socket(&service));
     for arguments in [
         &["tail", &socket][..],
@@ -151,12 +151,12 @@ fn everybody_else_is_refused_and_told_the_way_in() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?} said:\n{said}");
         for word in ["not allowed to connect to", &path, "join the group that owns the socket"] {
-            assert!(said.contains(word), "{word:?} is not in what {arguments:?} said:\n{said}");
+            assert!(said.contains(word), "{word:?} is not in the output of {arguments:?}:\n{said}");
         }
         assert_eq!(said.lines().count(), 1, "one line: {said}");
         assert!(output.stdout.is_empty(), "{arguments:?} printed {}", String::from_utf8_lossy(&output.stdout));
     }
-    // Without the daemon's help they lack the capabilities, and nothing else.
+    // Without the daemon the user only lacks the capabilities.
     let output = tool.as_member(OTHER, &["tail", "--standalone"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("CAP_BPF"));

@@ -1,4 +1,4 @@
-//! The actors themselves, held against `/proc`: who is called what and has which socket, before rstmon is asked.
+//! The actors, checked against `/proc`: their names, and which process has which socket.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +16,7 @@ fn comm(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim_end().to_owned()
 }
 
-/// Which of the processes have a descriptor of the socket at this end.
+/// The processes that have a descriptor of the socket at this end.
 fn holders(stage: &Stage, end: &End, pids: &[u32]) -> Vec<u32> {
     let socket = sockets::find(stage.server(), end.local, end.remote).unwrap().unwrap();
     pids.iter().copied().filter(|pid| sockets::has(*pid, socket.inode)).collect()
@@ -127,7 +127,7 @@ fn a_process_moves_into_a_control_group() {
 }
 
 #[test]
-fn a_name_may_be_full_of_tricks() {
+fn a_name_may_contain_special_characters() {
     if !skip::unless_root("name") {
         return;
     }

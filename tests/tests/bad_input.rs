@@ -1,4 +1,4 @@
-//! Whatever is wrong, the message says what and where on few lines, and the exit code says which kind of wrong it is.
+//! Error messages name the mistake and its location in a few lines; the exit code gives the kind of mistake.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,17 +13,17 @@ use std::{
     process::{Command, Output},
 };
 
-/// Exit code: failed at run time.
+/// Exit code of a failure at run time.
 const FAILED: i32 = 1;
-/// Exit code: wrong usage or configuration.
+/// Exit code of wrong usage or configuration.
 const USAGE: i32 = 2;
-/// Exit code: this host cannot be monitored.
+/// Exit code of a host that cannot be monitored.
 const HOST: i32 = 3;
 
-/// Lines that a message may have: the cause, the fix, a pointer to help.
+/// Most lines of a message: the cause, the fix, a pointer to help.
 const MESSAGE_LINES: usize = 6;
 
-/// The command fails with this code and says all of these words, in a message, not a stack trace.
+/// The command fails with this code and its message, which is not a stack trace, contains all of these words.
 fn check(output: &Output, code: i32, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "exit code; stderr:\n{said}");
@@ -96,7 +96,7 @@ fn a_wrong_listen_address_is_usage() {
 }
 
 #[test]
-fn a_port_in_use_is_told() {
+fn a_port_in_use_is_reported() {
     if !daemon::unless_ready("port in use") {
         return;
     }
@@ -109,11 +109,11 @@ fn a_port_in_use_is_told() {
     check(&output, FAILED, &[&address, "in use"]);
 }
 
-/// The object of this checkout, wherever the test runs.
+/// The object of this checkout, embedded so that the test can run elsewhere.
 const WHOLE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/bpf/rstmon.bpf.o"));
 
 #[test]
-fn a_corrupt_bpf_object_is_told() {
+fn a_corrupt_bpf_object_is_reported() {
     if !daemon::unless_ready("corrupt object") {
         return;
     }
@@ -134,7 +134,7 @@ fn a_corrupt_bpf_object_is_told() {
 }
 
 #[test]
-fn a_socket_path_that_cannot_be_is_told() {
+fn an_impossible_socket_path_is_reported() {
     if !daemon::unless_ready("socket path") {
         return;
     }
@@ -159,7 +159,7 @@ fn a_wrong_filter_lists_the_right_ones() {
 }
 
 #[test]
-fn a_daemon_that_is_not_there_is_told() {
+fn a_missing_daemon_is_reported() {
     if !daemon::unless_ready("no daemon") {
         return;
     }
@@ -180,7 +180,7 @@ fn a_missing_capability_is_named() {
     if !daemon::unless_ready("capability") {
         return;
     }
-    // Somewhere that everybody may look into: the build directory need not be.
+    // A directory that every user may read: the build directory need not be one.
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = directory.path().join("rstmon");
@@ -188,21 +188,21 @@ fn a_missing_capability_is_named() {
     let (config_directory, option) = config("");
     fs::set_permissions(config_directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let listen = format!("--web.listen-address={}", daemon::free_address().unwrap());
-    let nobody = 65534;
+    let unprivileged = 65534;
     let output = Command::new(copy)
-        .args(["run", &listen, "--socket=/tmp/rstmon-nobody.sock", &option])
-        .uid(nobody)
-        .gid(nobody)
+        .args(["run", &listen, "--socket=/tmp/rstmon-unprivileged.sock", &option])
+        .uid(unprivileged)
+        .gid(unprivileged)
         .output();
     check(&output.unwrap(), HOST, &["CAP_BPF"]);
 }
 
 #[test]
-fn a_kernel_without_btf_is_told() {
+fn a_kernel_without_btf_is_reported() {
     if !daemon::unless_ready("no BTF") || !skip::unless_installed("no BTF", &["unshare", "mount", "sh"]) {
         return;
     }
-    // In a mount namespace of its own the kernel's BTF is covered up.
+    // The kernel's BTF is hidden in a mount namespace.
     let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$@\"";
     let (_config, option) = config("");
     let listen = format!("--web.listen-address={}", daemon::free_address().unwrap());

@@ -1,20 +1,20 @@
-//! The wall clock steps. Counts do not care, ages are the kernel's own, and an event's time is the clock's as it is told
-//! then. Only in a guest of the kernel matrix: on any other machine, whatever else runs there would see the step.
+//! A step of the wall clock changes no count; ages are the kernel's own; an event's time is the clock's at that moment.
+//! Runs only in a guest of the kernel matrix: on any other machine all other processes would see the step.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
-    clock::{self, Step, Stepped},
+    clock::{self, ClockStep, SteppedClock},
     connection::Connection,
     daemon, skip,
     stage::{Family, Stage},
     wait::SOON,
-    watched::{RESETS, Watched},
+    watched::{RESETS, WatchedDaemon},
 };
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
-/// No connection of this test is as old.
+/// An upper bound of the age of the connections of this test, in milliseconds.
 const OLD_MS: u64 = 12 * 3_600_000;
 
 #[test]
@@ -23,18 +23,19 @@ fn a_step_of_the_wall_clock_changes_no_count_and_no_age() {
         return;
     }
     if !clock::is_ours() {
-        return skip::not_possible("clock", "stepped in the guests of `cargo xtask vm` only: others would see it here");
+        return skip::not_possible("clock", "the clock is stepped only in guests of `cargo xtask vm`");
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let watched = Watched::start().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
     let received = [("direction", "received"), ("process", "web")];
     let count = || watched.daemon.scrape().unwrap().count(RESETS, &received);
     let mut dates = Vec::new();
-    for (number, step) in [None, Some(Step::Ahead(DAY)), Some(Step::Back(DAY)), None].into_iter().enumerate() {
+    for (number, step) in [None, Some(ClockStep::Ahead(DAY)), Some(ClockStep::Back(DAY)), None].into_iter().enumerate()
+    {
         let number = number as u64;
         let mut pair = Connection::open(&stage).unwrap();
-        // The connection is older than the step.
-        let stepped = step.map(|step| Stepped::by(step).unwrap());
+        // The connection is opened before the step.
+        let stepped = step.map(|step| SteppedClock::by(step).unwrap());
         pair.client.ask("set c linger 0").unwrap();
         pair.client.ask("close c").unwrap();
         let port = pair.client_address.port();
@@ -45,7 +46,7 @@ fn a_step_of_the_wall_clock_changes_no_count_and_no_age() {
         let age = event["evidence"]["age_ms"].as_u64().unwrap_or_default();
         assert!(age < OLD_MS, "the connection is {age} ms old: {event:#}");
         dates.push(event["time"].as_str().unwrap().split('T').next().unwrap().to_owned());
-        // While the clock is off, and when it is right again.
+        // While the clock is off, and after it has been set back.
         assert_eq!(count(), number + 1);
         drop(stepped);
         assert_eq!(count(), number + 1);

@@ -1,4 +1,4 @@
-//! Every reset is counted once, and nothing else is.
+//! Every reset is counted exactly once, and nothing else is counted.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,32 +6,32 @@ use rstmon_tests::{
     connection::{Connection, Recipe},
     daemon, hostile,
     kernel::Counters,
-    machine::Machine,
+    machine::MachineLock,
     metrics::Metrics,
-    netns::Place,
+    netns::NetworkPlace,
     scenario::{self, Ground, Scenario},
     scene::Watch,
     sight::unless_unseen,
     skip,
     stage::{Family, Stage},
     wait::{self, LATER, SOON},
-    watched::{RESETS, Watched},
+    watched::{RESETS, WatchedDaemon},
 };
 
-/// Connections of each of the two processes of the flood, where the processor is not emulated.
+/// Connections of each of the two processes of the flood, unless the processor is emulated.
 const EACH: u64 = 100_000;
 
-/// Ports that are refused between two scrapes, each of which is two keys.
+/// Closed ports between two scrapes; each of them gives two keys.
 const PORTS: u16 = 60;
 
 #[test]
-fn a_flood_of_refused_connections_is_counted_to_the_last() {
+fn every_refused_connection_of_a_flood_is_counted() {
     if !daemon::unless_ready("flood") || !unless_unseen("flood", &["sent_without_socket"]) {
         return;
     }
     let stage = Stage::undisturbed(Family::V4).unwrap();
-    let watched = Watched::configured("[events]\nring_bytes = 4096\nrate_per_second = 0\n").unwrap();
-    let host_before = Counters::read(&Place::Host).unwrap();
+    let watched = WatchedDaemon::configured("[events]\nring_bytes = 4096\nrate_per_second = 0\n").unwrap();
+    let host_before = Counters::read(&NetworkPlace::Host).unwrap();
     let before = watched.daemon.scrape().unwrap();
     let watch = Watch::on(stage.server()).unwrap();
 
@@ -39,19 +39,24 @@ fn a_flood_of_refused_connections_is_counted_to_the_last() {
     let (port, ends) = scenario::open::flood(&stage, &["flood-a", "flood-b"], each).unwrap();
 
     let after = watched.daemon.scrape().unwrap();
-    // Every namespace counts for itself; rstmon counts them all.
-    let host = Counters::read(&Place::Host).unwrap().since(&host_before).get("OutRsts");
+    // The kernel counts in every namespace separately; rstmon adds up all.
+    let host = Counters::read(&NetworkPlace::Host).unwrap().since(&host_before).get("OutRsts");
     let kernel = watch.growth().unwrap().get("OutRsts") + host;
     let grown = |labels: &[(&str, &str)]| after.count(RESETS, labels) - before.count(RESETS, labels);
     assert_eq!(grown(&[("direction", "sent")]), kernel, "sent, against the kernel's OutRsts");
 
     let port = port.to_string();
-    // Where a task is preempted in a hook, the kernel leaves that out for others, and says so: these have no owner.
+    // If a task is preempted in a hook, the kernel skips that hook for other tasks and counts the misses: these have no
+    // owner.
     let received = |process: &str| grown(&[("direction", "received"), ("process", process), ("port", port.as_str())]);
     let owned: Vec<u64> = ends.iter().map(|end| received(&end.comm)).collect();
     let unowned = received("");
     assert!(owned.iter().all(|&owned| owned <= each), "{owned:?} of {each}");
-    assert_eq!(owned.iter().sum::<u64>() + unowned, 2 * each, "received by both ({owned:?}), and by nobody");
+    assert_eq!(
+        owned.iter().sum::<u64>() + unowned,
+        2 * each,
+        "received by both processes ({owned:?}) and without an owner"
+    );
     let missed =
         |metrics: &Metrics| metrics.count("rstmon_probe_missed_runs_total", &[("hook", "inet_sock_set_state")]);
     let missed = missed(&after) - missed(&before);
@@ -59,9 +64,9 @@ fn a_flood_of_refused_connections_is_counted_to_the_last() {
     for direction in ["sent", "received"] {
         assert_eq!(grown(&[("direction", direction), ("port", port.as_str())]), 2 * each, "{direction} at port {port}");
     }
-    assert_eq!(after.count("rstmon_count_overflow_total", &[]), 0, "a handful of keys cannot overflow the map");
+    assert_eq!(after.count("rstmon_count_overflow_total", &[]), 0, "the few keys of this test fit into the map");
 
-    // What the reader did not get is counted as lost, what it got was handed on: nothing is missing, nothing invented.
+    // Events that the reader did not get are counted as lost; all others were handed on: the sum has to be exact.
     let balance = || -> anyhow::Result<(u64, u64, u64)> {
         let metrics = watched.daemon.scrape()?;
         let lost = |metrics: &Metrics| metrics.count("rstmon_events_lost_total", &[]);
@@ -75,7 +80,7 @@ fn a_flood_of_refused_connections_is_counted_to_the_last() {
     let (seen, lost, counted) = balance().unwrap();
     assert!(added_up.is_ok() && seen + lost == counted, "{seen} events seen, {lost} lost, {counted} resets counted");
     let metrics = watched.daemon.scrape().unwrap();
-    assert!(metrics.count("rstmon_events_lost_total", &[("why", "ring_full")]) > 0, "a ring of one page held all");
+    assert!(metrics.count("rstmon_events_lost_total", &[("why", "ring_full")]) > 0, "a ring of one page lost no event");
     assert_eq!(metrics.count("rstmon_events_lost_total", &[("why", "rate_limited")]), 0, "no limit was set");
 }
 
@@ -85,8 +90,8 @@ fn a_full_count_map_keeps_the_sum() {
         return;
     }
     let stage = Stage::undisturbed(Family::V4).unwrap();
-    // Far fewer keys than ports, and fewer series: both overflow slots and folding have to work.
-    let watched = Watched::configured("[counts]\nentries = 16\n[metrics]\nmax_series = 256\n").unwrap();
+    // Far fewer entries and series than ports: the overflow slots and folding are both needed.
+    let watched = WatchedDaemon::configured("[counts]\nentries = 16\n[metrics]\nmax_series = 256\n").unwrap();
     let before = watched.daemon.scrape().unwrap();
     let watch = Watch::on(stage.server()).unwrap();
     let mut scanner = stage.client_actor("scanner").unwrap();
@@ -102,9 +107,9 @@ fn a_full_count_map_keeps_the_sum() {
         assert_eq!(after.count(RESETS, &labels) - before.count(RESETS, &labels), refused, "{direction}");
     }
     assert!(after.count("rstmon_count_overflow_total", &[]) > 0, "2000 keys fitted into 16 entries");
-    assert!(after.count(RESETS, &[("process", "_other")]) > 0, "what overflowed is under another name");
+    assert!(after.count(RESETS, &[("process", "_other")]) > 0, "the overflow is not counted as _other");
     let series = after.select(RESETS, &[]).count();
-    assert!(series <= 256, "{series} series, allowed are 256");
+    assert!(series <= 256, "{series} series, more than 256");
     assert_eq!(after.count("rstmon_uncounted_resets", &[]), 0);
 }
 
@@ -114,12 +119,12 @@ fn a_generation_of_counts_is_recycled_without_a_loss() {
         return;
     }
     let stage = Stage::undisturbed(Family::V4).unwrap();
-    let watched = Watched::configured("[counts]\nentries = 256\n").unwrap();
+    let watched = WatchedDaemon::configured("[counts]\nentries = 256\n").unwrap();
     let before = watched.daemon.scrape().unwrap();
     let mut scanner = stage.client_actor("scanner").unwrap();
     let mut refused = 0;
-    // A round needs less than half of the map, which every scrape leaves free. All rounds together need three times what the
-    // map and the tables in front of it hold, so that scrapes have to change the generation.
+    // A round needs less than half of the map, and every scrape keeps that much free. All rounds need three times the
+    // size of the map and the tables in front of it, so that scrapes have to change the generation.
     for round in 0..16u16 {
         for port in 0..PORTS {
             scanner.ask(&format!("flood {} 1", stage.server_address(20_001 + round * PORTS + port))).unwrap();
@@ -141,7 +146,7 @@ fn a_rate_limit_loses_events_but_no_counts() {
         return;
     }
     let stage = Stage::undisturbed(Family::V4).unwrap();
-    let watched = Watched::configured("[events]\nrate_per_second = 10\n").unwrap();
+    let watched = WatchedDaemon::configured("[events]\nrate_per_second = 10\n").unwrap();
     let before = watched.daemon.scrape().unwrap();
     let watch = Watch::on(stage.server()).unwrap();
     let times = wait::feasible(10_000);
@@ -159,12 +164,12 @@ fn each_scenario_counts_what_it_provokes_and_no_more() {
     if !daemon::unless_ready("exact counts") {
         return;
     }
-    let _alone = Machine::exclusive().unwrap();
-    let watched = Watched::start().unwrap();
+    let _alone = MachineLock::exclusive().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
     let mut failed = Vec::new();
-    // Kept to the end: what a scene's end provokes, late, would be counted for the next one.
+    // Kept to the end: resets caused by the end of a scene would be counted for the next one.
     let mut played = Vec::new();
-    // What needs the machine for itself comes first: a limit on orphans would end those of other scenes, too.
+    // Scenarios that need the whole machine come first: a limit on orphans would abort those of other scenes.
     let mut scenarios: Vec<&Scenario> = scenario::ALL.iter().collect();
     scenarios.sort_by_key(|scenario| scenario.ground != Ground::Undisturbed);
     for scenario in scenarios {
@@ -182,8 +187,9 @@ fn each_scenario_counts_what_it_provokes_and_no_more() {
         };
         let mut result = play();
         if let Ok((Err(error), false)) = &result {
-            // Not rstmon's: the kernel itself says that what was to be provoked was not. Once more, and aloud.
-            hostile::report(&format!("{}: did not come about: {error:#}", scenario.name));
+            // No fault of rstmon: the kernel's counters show that the scenario did not provoke its resets. It is
+            // reported and repeated.
+            hostile::report(&format!("{}: not provoked: {error:#}", scenario.name));
             result = play();
         }
         let counted = result.and_then(|(counted, _)| counted);
@@ -197,10 +203,10 @@ fn the_kernels_own_counters_agree() {
     if !daemon::unless_ready("reconciliation") || !unless_unseen("reconciliation", &["sent_without_socket"]) {
         return;
     }
-    // On the host's own loopback: these are the counters that rstmon can see.
-    let _alone = Machine::exclusive().unwrap();
+    // On the host's own loopback, whose counters rstmon can read.
+    let _alone = MachineLock::exclusive().unwrap();
     let stage = Stage::host(Family::V4).unwrap();
-    let watched = Watched::start().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
     for play in [scenario::open::refused, scenario::close::with_unread_data, scenario::late::in_time_wait] {
         play(&stage).unwrap();
     }
@@ -209,9 +215,9 @@ fn the_kernels_own_counters_agree() {
         Ok(metrics.select("rstmon_uncounted_resets", &[]).any(|sample| sample.value == 0.0))
     })
     .unwrap();
-    let told = watched.daemon.scrape().unwrap().count("rstmon_kernel_resets_total", &[("counter", "OutRsts")]);
-    let known = Counters::read(&Place::Host).unwrap().get("OutRsts");
-    assert_eq!(told, known, "rstmon_kernel_resets_total is the kernel's OutRsts");
+    let exported = watched.daemon.scrape().unwrap().count("rstmon_kernel_resets_total", &[("counter", "OutRsts")]);
+    let known = Counters::read(&NetworkPlace::Host).unwrap().get("OutRsts");
+    assert_eq!(exported, known, "rstmon_kernel_resets_total is the kernel's OutRsts");
 }
 
 #[test]
@@ -220,7 +226,7 @@ fn a_name_full_of_tricks_is_a_label_like_any_other() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let watched = Watched::start().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
     let name = "a\"}b\\n{c=\"1";
     let mut pair = Connection::make(&stage, Recipe { server: name, ..Recipe::default() }).unwrap();
     pair.client.ask("set c linger 0").unwrap();

@@ -1,15 +1,16 @@
-//! The kernel's own count of resets sent, in every network namespace: agreement, gaps, and what cannot be compared.
+//! The kernel's own count of sent resets in every network namespace: agreement, gaps, and namespaces that cannot be
+//! read.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use anyhow::Result;
 use rstmon_tests::{
     actor::Actor,
-    daemon::{self, Daemon},
+    daemon::{self, DaemonProcess},
     kernel::Counters,
-    machine::Machine,
+    machine::MachineLock,
     metrics::Metrics,
-    netns::{self, Place},
+    netns::{self, NetworkPlace},
     scenario::{late, open},
     scene::Watch,
     sight::{Sight, unless_unseen},
@@ -21,9 +22,9 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 const SERVER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
-/// What the metrics say of the reconciliation.
+/// The result of the reconciliation, read from the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Told {
+struct Reconciliation {
     uncounted: i64,
     reconciled: u64,
     differing: u64,
@@ -31,8 +32,8 @@ struct Told {
     unsettled: u64,
 }
 
-impl Told {
-    fn by(daemon: &Daemon) -> Result<Self> {
+impl Reconciliation {
+    fn by(daemon: &DaemonProcess) -> Result<Self> {
         let metrics = daemon.scrape()?;
         let state = |state| metrics.count("rstmon_network_namespaces", &[("state", state)]);
         Ok(Self {
@@ -49,8 +50,8 @@ fn sent(metrics: &Metrics) -> u64 {
     metrics.count("rstmon_resets_total", &[("direction", "sent")])
 }
 
-/// Has so many SYNs sent from `client` to a closed port of [`SERVER`], each once.
-fn knock(client: &Place, times: usize) {
+/// Sends `times` SYNs from `client` to a closed port of [`SERVER`], without retransmissions.
+fn knock(client: &NetworkPlace, times: usize) {
     let address = SocketAddr::V6(SocketAddrV6::new(SERVER, 9, 0, 0));
     for _ in 0..times {
         client
@@ -63,35 +64,35 @@ fn knock(client: &Place, times: usize) {
     }
 }
 
-/// Agreement can be had only where every reset sent is seen.
+/// The counts can only agree where every sent reset is seen.
 fn ready(name: &str) -> bool {
     daemon::unless_ready(name) && unless_unseen(name, &["sent_without_socket"])
 }
 
-/// A daemon and two joined namespaces, with a process in each, that it has compared once.
+/// A daemon and two joined namespaces with a process in each, after the daemon has compared their counts once.
 struct Joined {
-    server: Place,
-    client: Place,
+    server: NetworkPlace,
+    client: NetworkPlace,
     server_process: Actor,
     client_process: Actor,
-    daemon: Daemon,
-    _alone: Machine,
+    daemon: DaemonProcess,
+    _alone: MachineLock,
 }
 
 impl Joined {
     fn new() -> Self {
-        let alone = Machine::exclusive().unwrap();
+        let alone = MachineLock::exclusive().unwrap();
         let (server, client) = netns::joined(&["2001:db8::1/64"], &["2001:db8::2/64"]).unwrap();
-        let (server, client) = (Place::In(server), Place::In(client));
+        let (server, client) = (NetworkPlace::In(server), NetworkPlace::In(client));
         let processes = [&server, &client].map(|place| Actor::spawn(place, "inhabitant").unwrap());
         let [server_process, client_process] = processes;
-        // Neighbours know each other before anything is counted.
+        // The neighbours are resolved before anything is counted.
         knock(&client, 1);
         wait::until_true("the neighbours to meet", SOON, || Ok(Counters::read(&server)?.get("OutRsts") > 0)).unwrap();
-        let daemon = Daemon::start().unwrap();
-        let told = Told::by(&daemon).unwrap();
-        assert!(told.reconciled >= 3, "the host's namespace and the two: {told:?}");
-        assert_eq!((told.uncounted, told.differing), (0, 0), "{told:?}");
+        let daemon = DaemonProcess::start().unwrap();
+        let counts = Reconciliation::by(&daemon).unwrap();
+        assert!(counts.reconciled >= 3, "the host's namespace and the two: {counts:?}");
+        assert_eq!((counts.uncounted, counts.differing), (0, 0), "{counts:?}");
         Self { server, client, server_process, client_process, daemon, _alone: alone }
     }
 
@@ -110,16 +111,16 @@ fn resets_in_every_namespace_are_reconciled() {
     let before = sent(&joined.daemon.scrape().unwrap());
     let watches = [&joined.server, &joined.client].map(|place| Watch::on(place).unwrap());
     knock(&joined.client, 5);
-    // And in one that is made while the daemon runs.
+    // And in a namespace that is made while the daemon runs.
     let stage = Stage::loopback(Family::V4).unwrap();
     let inhabitant = stage.server_actor("newcomer").unwrap();
     open::refused(&stage).unwrap();
     joined.await_sent(6, before);
     let [server, client] = watches.map(|watch| watch.growth().unwrap().get("OutRsts"));
     assert_eq!((server, client), (5, 0), "sent by the server's kernel alone");
-    let told = Told::by(&joined.daemon).unwrap();
-    assert_eq!((told.uncounted, told.differing, told.unsettled), (0, 0, 0), "{told:?}");
-    assert!(told.reconciled >= 4, "{told:?}");
+    let counts = Reconciliation::by(&joined.daemon).unwrap();
+    assert_eq!((counts.uncounted, counts.differing, counts.unsettled), (0, 0, 0), "{counts:?}");
+    assert!(counts.reconciled >= 4, "{counts:?}");
     drop(inhabitant);
 }
 
@@ -130,23 +131,23 @@ fn a_gap_in_another_namespace_shows() {
     }
     let joined = Joined::new();
     let before = sent(&joined.daemon.scrape().unwrap());
-    // A reset that may not be sent back is an event and not in OutRsts; a prohibited route is no missing one, so none
-    // of the kernel's counters explains it.
+    // A reset that the route prohibits is an event and not in OutRsts. A prohibited route is no missing route, so none
+    // of the kernel's counters explains the difference.
     joined.server.tool("ip -6 route add prohibit 2001:db8::2/128").unwrap();
     let watch = Watch::on(&joined.server).unwrap();
     knock(&joined.client, 3);
     joined.await_sent(3, before);
     let growth = watch.growth().unwrap();
     assert_eq!(growth.get("OutRsts"), 0, "the kernel sent them after all");
-    let told = Told::by(&joined.daemon).unwrap();
-    assert_eq!((told.uncounted, told.differing), (-3, 1), "{told:?}");
+    let counts = Reconciliation::by(&joined.daemon).unwrap();
+    assert_eq!((counts.uncounted, counts.differing), (-3, 1), "{counts:?}");
 
-    // It stays while resets that can be sent agree.
+    // The gap stays while further resets agree.
     joined.server.tool("ip -6 route del prohibit 2001:db8::2/128").unwrap();
     knock(&joined.client, 4);
     joined.await_sent(7, before);
-    let told = Told::by(&joined.daemon).unwrap();
-    assert_eq!((told.uncounted, told.differing), (-3, 1), "{told:?}");
+    let counts = Reconciliation::by(&joined.daemon).unwrap();
+    assert_eq!((counts.uncounted, counts.differing), (-3, 1), "{counts:?}");
 }
 
 #[test]
@@ -161,8 +162,8 @@ fn a_difference_that_the_kernel_explains_is_no_gap() {
     knock(&joined.client, 3);
     joined.await_sent(3, before);
     assert_eq!(watch.growth().unwrap().get("OutRsts"), 0, "the kernel sent them after all");
-    let told = Told::by(&joined.daemon).unwrap();
-    assert_eq!((told.uncounted, told.differing), (0, 0), "{told:?}");
+    let counts = Reconciliation::by(&joined.daemon).unwrap();
+    assert_eq!((counts.uncounted, counts.differing), (0, 0), "{counts:?}");
 }
 
 #[test]
@@ -171,27 +172,27 @@ fn a_vanished_namespace_leaves_no_gap() {
         return;
     }
     let joined = Joined::new();
-    let all = Told::by(&joined.daemon).unwrap();
+    let all = Reconciliation::by(&joined.daemon).unwrap();
     let before = sent(&joined.daemon.scrape().unwrap());
-    // With a gap of its own, which goes with it.
+    // This namespace has a gap, which disappears with it.
     joined.server.tool("ip -6 route add prohibit 2001:db8::2/128").unwrap();
     knock(&joined.client, 2);
     joined.await_sent(2, before);
-    assert_eq!(Told::by(&joined.daemon).unwrap().uncounted, -2);
+    assert_eq!(Reconciliation::by(&joined.daemon).unwrap().uncounted, -2);
 
     let Joined { server, client, server_process, client_process, daemon, _alone } = joined;
     drop((server_process, client_process, server, client));
-    let told = Told::by(&daemon).unwrap();
-    assert_eq!((told.uncounted, told.differing), (0, 0), "{told:?}");
-    assert_eq!(told.reconciled, all.reconciled - 2, "{told:?}");
+    let counts = Reconciliation::by(&daemon).unwrap();
+    assert_eq!((counts.uncounted, counts.differing), (0, 0), "{counts:?}");
+    assert_eq!(counts.reconciled, all.reconciled - 2, "{counts:?}");
 
-    // Nor does the next one, which gets their inode numbers.
+    // Nor does the next namespace, which gets the same inode number.
     let stage = Stage::loopback(Family::V4).unwrap();
     let _inhabitant = stage.server_actor("successor").unwrap();
     open::refused(&stage).unwrap();
-    let told = Told::by(&daemon).unwrap();
-    assert_eq!((told.uncounted, told.differing), (0, 0), "{told:?}");
-    assert_eq!(told.reconciled, all.reconciled - 1, "{told:?}");
+    let counts = Reconciliation::by(&daemon).unwrap();
+    assert_eq!((counts.uncounted, counts.differing), (0, 0), "{counts:?}");
+    assert_eq!(counts.reconciled, all.reconciled - 1, "{counts:?}");
 }
 
 #[test]
@@ -200,23 +201,27 @@ fn a_namespace_that_cannot_be_read_is_declared() {
         return;
     }
     let joined = Joined::new();
-    let all = Told::by(&joined.daemon).unwrap();
+    let all = Reconciliation::by(&joined.daemon).unwrap();
     let before = sent(&joined.daemon.scrape().unwrap());
     let Joined { server, client, server_process, client_process, daemon, _alone } = joined;
-    // Only the name in /run/netns keeps it now, which rstmon has no right to follow.
+    // Only the name in /run/netns refers to the namespace now, and rstmon may not open that.
     drop(server_process);
     knock(&client, 3);
-    let told = wait::until("the resets to be counted", SOON, || {
-        (sent(&daemon.scrape()?) - before >= 3).then(|| Told::by(&daemon)).transpose()
+    let counts = wait::until("the resets to be counted", SOON, || {
+        (sent(&daemon.scrape()?) - before >= 3).then(|| Reconciliation::by(&daemon)).transpose()
     });
-    let told = told.unwrap();
-    assert_eq!((told.reconciled, told.unreadable), (all.reconciled - 1, all.unreadable + 1), "{told:?}");
-    assert_eq!(told.uncounted, 0, "nothing is claimed of what is not seen: {told:?}");
+    let counts = counts.unwrap();
+    assert_eq!((counts.reconciled, counts.unreadable), (all.reconciled - 1, all.unreadable + 1), "{counts:?}");
+    assert_eq!(counts.uncounted, 0, "an unreadable namespace has no difference: {counts:?}");
 
-    // As soon as a process is in it, all of it is compared.
+    // As soon as a process is in it, the whole growth is compared.
     let visitor = Actor::spawn(&server, "visitor").unwrap();
-    let told = Told::by(&daemon).unwrap();
-    assert_eq!((told.uncounted, told.reconciled, told.unreadable), (0, all.reconciled, all.unreadable), "{told:?}");
+    let counts = Reconciliation::by(&daemon).unwrap();
+    assert_eq!(
+        (counts.uncounted, counts.reconciled, counts.unreadable),
+        (0, all.reconciled, all.unreadable),
+        "{counts:?}"
+    );
     drop((visitor, client_process));
 }
 
@@ -227,21 +232,21 @@ fn a_flood_is_no_gap_at_any_moment() {
     }
     let stage = Stage::undisturbed(Family::V4).unwrap();
     let [mut one, mut two] = ["flood-a", "flood-b"].map(|name| stage.client_actor(name).unwrap());
-    // Begun before the daemon looks for the first time, so that this falls into the middle of it, too.
+    // Begun before the daemon reads the counters for the first time, so that this happens in the middle of the flood.
     let each = wait::feasible(60_000);
     let flood = format!("flood {} {each}", stage.server_address(stage.closed_port().unwrap()));
     let ahead = Watch::on(stage.server()).unwrap();
     one.begin(&flood).unwrap();
     let under_way = || Ok(ahead.growth()?.get("OutRsts") > 100);
     wait::until_true("the flood to begin", SOON, under_way).unwrap();
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     two.begin(&flood).unwrap();
     let mut looks = 0;
     loop {
-        let told = Told::by(&daemon).unwrap();
-        assert_eq!((told.uncounted, told.differing), (0, 0), "look {looks}: {told:?}");
+        let counts = Reconciliation::by(&daemon).unwrap();
+        assert_eq!((counts.uncounted, counts.differing), (0, 0), "scrape {looks}: {counts:?}");
         looks += 1;
-        // While the second is at work.
+        // While the second process is running.
         if ahead.growth().unwrap().get("OutRsts") > each + each / 2 {
             break;
         }
@@ -249,21 +254,21 @@ fn a_flood_is_no_gap_at_any_moment() {
     for actor in [&mut one, &mut two] {
         actor.finish().unwrap();
     }
-    let told = Told::by(&daemon).unwrap();
-    assert_eq!((told.uncounted, told.differing, told.unsettled), (0, 0, 0), "{told:?}");
-    assert!(looks > 3, "{looks} looks during the flood");
+    let counts = Reconciliation::by(&daemon).unwrap();
+    assert_eq!((counts.uncounted, counts.differing, counts.unsettled), (0, 0, 0), "{counts:?}");
+    assert!(looks > 3, "{looks} scrapes during the flood");
 }
 
-/// Resets that the kernel hides are declared, before and after; where it hides none, nothing is.
+/// Resets that the kernel hides are declared, before and after they happen; where it hides none, none are declared.
 #[test]
 fn what_no_hook_shows_is_declared_and_is_the_gap() {
     if !daemon::unless_ready("declared gap") {
         return;
     }
-    let _alone = Machine::exclusive().unwrap();
-    // On the host's own loopback: these are the counters that rstmon reads everywhere.
+    let _alone = MachineLock::exclusive().unwrap();
+    // On the host's own loopback: rstmon can read its counters on every host.
     let stage = Stage::host(Family::V4).unwrap();
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     let before = daemon.scrape().unwrap();
     for play in [open::refused, late::in_time_wait] {
         play(&stage).unwrap();
@@ -275,12 +280,12 @@ fn what_no_hook_shows_is_declared_and_is_the_gap() {
     let hidden = Sight::of_kernel().unwrap().of("sent_without_socket").0 == "unseen";
     let after = daemon.scrape().unwrap();
     assert_eq!(sent(&after) - sent(&before), if hidden { 0 } else { 2 });
-    let gap = || Ok(Told::by(&daemon)?.uncounted == if hidden { 2 } else { 0 });
+    let gap = || Ok(Reconciliation::by(&daemon)?.uncounted == if hidden { 2 } else { 0 });
     wait::until_true("the gap", SOON, gap).unwrap();
     for hook in ["tcp_v4_send_reset", "tcp_v6_send_reset"] {
         let labels = [("hook", hook)];
         let attached: Vec<f64> = after.select("rstmon_hook_attached", &labels).map(|sample| sample.value).collect();
-        // Where the tracepoint shows all, these are not needed and have no series.
+        // Where the tracepoint shows all resets, these hooks are not needed and have no series.
         assert_eq!(attached.contains(&0.0), hidden, "{hook}: {attached:?}");
     }
 }

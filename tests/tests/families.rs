@@ -1,4 +1,4 @@
-//! IPv4, IPv6, IPv4 on IPv6 sockets; the host's loopback, a namespace's, and two joined ones.
+//! IPv4, IPv6 and IPv4 on IPv6 sockets, on the host's loopback, on that of a namespace, and between two joined ones.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,14 +8,14 @@ use rstmon_tests::{
     scenario::{close, open, victim},
     scene::Scene,
     stage::{Family, Stage},
-    watched::{RESETS, Watched},
+    watched::{RESETS, WatchedDaemon},
 };
 
 fn every_family(name: &str, ground: fn(Family) -> Result<Stage>) {
     if !daemon::unless_ready(name) {
         return;
     }
-    let watched = Watched::start().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
     let mut failed = Vec::new();
     for family in [Family::V4, Family::V6, Family::Mapped] {
         let stage = ground(family).unwrap();
@@ -31,8 +31,8 @@ fn every_family(name: &str, ground: fn(Family) -> Result<Stage>) {
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }
 
-/// The event and its counter have the addresses, the family, the service's port and the namespace of the right end.
-fn check(watched: &Watched, stage: &Stage, scene: &Scene) -> Result<()> {
+/// The event and its counter have the addresses, the family, the service port and the namespace of the right end.
+fn check(watched: &WatchedDaemon, stage: &Stage, scene: &Scene) -> Result<()> {
     for reset in &scene.resets {
         let event = watched.facts(reset)?;
         let service = stage.server_address(0).ip();
@@ -47,12 +47,12 @@ fn check(watched: &Watched, stage: &Stage, scene: &Scene) -> Result<()> {
         let port = port.to_string();
         let labels = [("direction", reset.direction.word()), ("family", family), ("port", port.as_str())];
         let counted = watched.daemon.scrape()?.count(RESETS, &labels);
-        ensure!(counted >= 1, "nothing counted under {labels:?}");
+        ensure!(counted >= 1, "no count for {labels:?}");
     }
     Ok(())
 }
 
-/// The server's port: where the client's reset came from or went to.
+/// The server's port.
 fn service_port(scene: &Scene) -> u16 {
     let client = scene.resets.iter().find(|reset| reset.owner.as_ref().is_some_and(|(comm, _)| comm == "caller"));
     let client = client.unwrap_or(&scene.resets[0]);

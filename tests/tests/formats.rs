@@ -1,9 +1,9 @@
-//! What `/metrics` says in each of its forms, read by parsers that are not ours: Prometheus' own tools, where installed.
+//! Both formats of `/metrics`, read by independent parsers: Prometheus' own tools, where they are installed.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
-    daemon::{self, Daemon},
+    daemon::{self, DaemonProcess},
     http,
     metrics::{Labels, Metrics},
     openmetrics, scenario, skip,
@@ -18,15 +18,15 @@ use std::{
 };
 
 const OPEN_METRICS: &str = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n";
-/// Debian's, which the packages for it are installed for; another python3 may come first in `PATH`.
+/// Debian's Python, for which the packages are installed; `PATH` may name another python3 first.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// Values by name and labels.
-type Series = BTreeMap<(String, Labels), f64>;
+/// Values by metric name and labels.
+type SeriesValues = BTreeMap<(String, Labels), f64>;
 
-/// A daemon that has something to show: counters, gauges and both histograms.
-fn busy() -> (Daemon, Stage) {
-    let daemon = Daemon::start().unwrap();
+/// A daemon with values in its counters, gauges and both histograms.
+fn busy() -> (DaemonProcess, Stage) {
+    let daemon = DaemonProcess::start().unwrap();
     let stage = Stage::loopback(Family::V4).unwrap();
     for play in [scenario::open::refused, scenario::close::with_unread_data, scenario::late::in_time_wait] {
         play(&stage).unwrap();
@@ -38,7 +38,7 @@ fn busy() -> (Daemon, Stage) {
     (daemon, stage)
 }
 
-/// Feeds a program and returns what it said on both streams, if it agreed.
+/// Runs a program with `text` as its input; returns its output if it succeeds, else the error.
 fn feed(command: &mut Command, text: &str) -> Result<String, String> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
@@ -53,11 +53,11 @@ fn both_formats_show_the_same() {
         return;
     }
     let (daemon, _stage) = busy();
-    let series = |metrics: &Metrics| -> Series {
+    let series = |metrics: &Metrics| -> SeriesValues {
         let own = metrics.samples.iter().filter(|sample| sample.name.starts_with("rstmon_"));
         own.map(|sample| {
             let mut labels = sample.labels.clone();
-            // The bound of a bucket is a number, however it is written.
+            // The bound of a bucket is a number that may be formatted in several ways.
             if let Some(bound) = labels.get_mut("le").filter(|bound| *bound != "+Inf") {
                 *bound = bound.parse::<f64>().unwrap().to_string();
             }
@@ -65,13 +65,13 @@ fn both_formats_show_the_same() {
         })
         .collect()
     };
-    // Events and late counts may still come between two scrapes.
+    // Events and late counts may change values between two scrapes.
     let mut different = String::new();
     let same = wait::until("both formats to agree", SOON, || {
         let answer = http::get_with(daemon.address(), "/metrics", OPEN_METRICS)?;
         let (open, text) = (openmetrics::parse(&answer.body)?, daemon.scrape()?);
         let (old, new) = (series(&text), series(&open));
-        let only = |one: &Series, other: &Series| -> Vec<_> {
+        let only = |one: &SeriesValues, other: &SeriesValues| -> Vec<_> {
             one.iter()
                 .filter(|(series, value)| other.get(*series) != Some(value))
                 .map(|(series, _)| series.clone())
@@ -81,7 +81,7 @@ fn both_formats_show_the_same() {
         Ok((old == new && !old.is_empty()).then_some((text, open)))
     });
     let (text, open) = same.unwrap_or_else(|error| panic!("{error:#}: {different}"));
-    // A counter's samples keep their names; only the family's is shorter.
+    // The samples of a counter have the same names; only the name of the family is shorter.
     assert_eq!(text.types[RESETS], "counter");
     assert_eq!(open.types[RESETS.trim_end_matches("_total")], "counter");
     assert!(!open.types.values().any(|kind| kind == "unknown"), "a counter without _total: {:?}", open.types);
@@ -89,7 +89,7 @@ fn both_formats_show_the_same() {
 }
 
 #[test]
-fn promtool_has_no_remark_on_the_text_format() {
+fn promtool_accepts_the_text_format() {
     if !daemon::unless_ready("promtool check metrics") || !skip::unless_installed("promtool", &["promtool"]) {
         return;
     }

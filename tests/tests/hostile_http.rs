@@ -1,14 +1,15 @@
-//! Clients that are slow, many, loud or mad: whoever asks properly is served, nothing is lost, memory is bounded.
+//! Clients that are slow, numerous, or send garbage: well-behaved clients are served, no reset is lost, memory is
+//! bounded.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
-    daemon::{self, Daemon},
+    daemon::{self, DaemonProcess},
     hostile::{Provocation, SlowClients, forget_peak, peak_kib, report},
     http,
-    machine::Machine,
+    machine::MachineLock,
     metrics::Metrics,
-    random::Random,
+    random::SplitMix,
     wait::{LATER, SOON},
     watched::RESETS,
 };
@@ -21,36 +22,36 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long Prometheus waits for an answer unless told otherwise.
+/// How long Prometheus waits for an answer by default.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much more memory than at rest any of this may need.
+/// Most growth of memory under attack, compared to the daemon at rest.
 const MOST_GROWTH_KIB: u64 = 32 * 1024;
 
-/// A daemon, resets that are being provoked, and the memory it took before anybody was hostile.
+/// A daemon, resets that are provoked during the attack, and the daemon's memory before it.
 struct Siege {
-    daemon: Daemon,
+    daemon: DaemonProcess,
     provocation: Provocation,
     calm_kib: u64,
-    _machine: Machine,
+    _machine: MachineLock,
 }
 
 impl Siege {
     fn begin() -> Self {
-        let machine = Machine::exclusive().unwrap();
-        let daemon = Daemon::start().unwrap();
+        let machine = MachineLock::exclusive().unwrap();
+        let daemon = DaemonProcess::start().unwrap();
         daemon.scrape().unwrap();
         forget_peak(daemon.pid()).unwrap();
         let calm_kib = peak_kib(daemon.pid()).unwrap();
         Self { provocation: Provocation::begin().unwrap(), daemon, calm_kib, _machine: machine }
     }
 
-    /// Every reset was counted, the memory is bounded, and the daemon ends in good order.
+    /// Expects that every reset was counted, that memory is bounded, and that the daemon exits normally.
     fn end(self, what: &str) {
         let Self { daemon, provocation, calm_kib, .. } = self;
         let provoked = provocation.end(&daemon).unwrap();
         let growth = peak_kib(daemon.pid()).unwrap() - calm_kib;
         report(&format!(
-            "{what}: {provoked} resets meanwhile, all counted; {growth} KiB more than the {calm_kib} at rest"
+            "{what}: {provoked} resets during the attack, all counted; {growth} KiB more than the {calm_kib} at rest"
         ));
         assert!(growth < MOST_GROWTH_KIB, "{what} took {growth} KiB");
         daemon.stop().unwrap();
@@ -117,7 +118,7 @@ fn a_thousand_scrapes_at_once_are_all_answered() {
 }
 
 #[test]
-fn headers_of_ten_megabytes_are_refused_in_words() {
+fn headers_of_ten_megabytes_are_refused_with_an_answer() {
     const BYTES: usize = 10 * 1024 * 1024;
     const CLIENTS: usize = 16;
     if !daemon::unless_ready("large headers") {
@@ -150,7 +151,7 @@ fn headers_of_ten_megabytes_are_refused_in_words() {
 }
 
 #[test]
-fn random_bytes_on_both_sockets_disturb_nobody() {
+fn random_bytes_on_both_sockets_do_no_harm() {
     const ROUNDS: usize = 400;
     const MOST_BYTES: usize = 20_000;
     if !daemon::unless_ready("random bytes") {
@@ -160,7 +161,7 @@ fn random_bytes_on_both_sockets_disturb_nobody() {
     let (address, path) = (siege.daemon.address(), siege.daemon.socket());
     let beginnings: [&[u8]; 5] =
         [b"", b"GET /metrics HTTP/1.1\r\n", b"GET ", b"\x16\x03\x01", b"GET /v1/events?filter= HTTP/1.1\r\nHost: "];
-    let mut random = Random(0x05ee_d0fa_5bad_b17e);
+    let mut random = SplitMix(0x05ee_d0fa_5bad_b17e);
     for round in 0..ROUNDS {
         let length = random.below(MOST_BYTES);
         let bytes = [beginnings[random.below(beginnings.len())], &random.bytes(length)].concat();
@@ -174,14 +175,14 @@ fn random_bytes_on_both_sockets_disturb_nobody() {
         assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "Unix, round {round}: {:?}", text(&answer));
     }
     siege.daemon.scrape().unwrap();
-    // The Unix socket still serves its purpose.
+    // The Unix socket still works.
     let socket = path.display().to_string();
     let doctor = daemon::rstmon(&["doctor", "--json", "--socket", &socket]).unwrap();
     assert!(doctor.status.success(), "doctor: {}", String::from_utf8_lossy(&doctor.stderr));
     siege.end("random bytes");
 }
 
-/// Says something, ends, and hears the answer. The server may hang up at any point, but it has to.
+/// Sends bytes, ends its side, and reads the answer. The server may close the connection at any time, but has to.
 fn talk<S>(stream: S, bytes: &[u8], end: impl Fn() -> std::io::Result<()>) -> Vec<u8>
 where
     S: std::io::Read + std::io::Write,
@@ -191,7 +192,7 @@ where
     let _ = end();
     let mut answer = Vec::new();
     if let Err(error) = stream.read_to_end(&mut answer) {
-        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the server does not hang up");
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the server does not close the connection");
     }
     answer
 }
@@ -201,7 +202,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_siege_by_all_of_them_together() {
+fn all_attacks_together() {
     if !daemon::unless_ready("all together") {
         return;
     }
@@ -211,11 +212,11 @@ fn a_siege_by_all_of_them_together() {
     thread::scope(|scope| {
         for seed in 0..8 {
             scope.spawn(move || {
-                let mut random = Random(seed);
+                let mut random = SplitMix(seed);
                 for _ in 0..50 {
                     let Ok(tcp) = TcpStream::connect_timeout(&address, SOON) else { continue };
                     let length = random.below(1 << 16);
-                    // Left without a word: half of these closes reset the connection, and are counted, too.
+                    // Closed without reading: half of these closes reset the connection, and are counted as well.
                     let _ = (&tcp).write_all(&random.bytes(length));
                 }
             });

@@ -1,12 +1,12 @@
-//! Certificates that are renewed wrongly while the daemon runs: the last good ones serve on, and the log says why.
+//! Broken certificates at a reload: the daemon keeps serving the previous ones, and logs the reason.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
-    daemon::{self, Daemon, READY},
+    daemon::{self, DaemonProcess, READY},
     hostile::Provocation,
     http,
-    machine::Machine,
+    machine::MachineLock,
     tls::{Issued, replace},
     wait::{self, SOON},
 };
@@ -19,9 +19,9 @@ fn install(directory: &Path, issued: &Issued) {
     replace(&directory.join("server.key"), &issued.key).unwrap();
 }
 
-/// The daemon serves with `issued`, and has warned in these words.
+/// Expects that the daemon serves `issued` and has logged a warning with these words.
 #[track_caller]
-fn assert_kept(daemon: &Daemon, issued: &Issued, what: &str, words: &[&str], before: &str) {
+fn assert_kept(daemon: &DaemonProcess, issued: &Issued, what: &str, words: &[&str], before: &str) {
     let answer = issued.get(daemon.address(), "/metrics").unwrap_or_else(|error| panic!("{what}: {error:#}"));
     assert_eq!(answer.status, 200, "{what}");
     wait::until_true(&format!("a warning about {what}"), SOON, || {
@@ -29,7 +29,7 @@ fn assert_kept(daemon: &Daemon, issued: &Issued, what: &str, words: &[&str], bef
         let new = said.strip_prefix(before).unwrap_or(&said);
         Ok(new.lines().any(|line| line.contains("WARN") && words.iter().all(|word| line.contains(word))))
     })
-    .unwrap_or_else(|error| panic!("{error:#}; it said:\n{}", daemon.said()));
+    .unwrap_or_else(|error| panic!("{error:#}; stderr:\n{}", daemon.said()));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn certificates_that_cannot_serve_do_not_replace_those_that_do() {
     if !daemon::unless_ready("certificates at reload") {
         return;
     }
-    let machine = Machine::exclusive().unwrap();
+    let machine = MachineLock::exclusive().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let good = Issued::valid().unwrap();
@@ -46,7 +46,8 @@ fn certificates_that_cannot_serve_do_not_replace_those_that_do() {
     fs::write(&config, CONFIG).unwrap();
     let toml = format!("[web]\nconfig_file = \"{}\"\n", config.display());
     let daemon =
-        Daemon::reached(&toml, |address| good.get(address, READY).is_ok_and(|answer| answer.status == 200)).unwrap();
+        DaemonProcess::reached(&toml, |address| good.get(address, READY).is_ok_and(|answer| answer.status == 200))
+            .unwrap();
 
     let kept = "the last good one stays";
     let mut said = daemon.said();
@@ -79,7 +80,7 @@ fn certificates_that_cannot_serve_do_not_replace_those_that_do() {
     });
     replace(&config, CONFIG).unwrap();
 
-    // In the end the right files come, and with them the new certificate; the old one is gone.
+    // Finally valid files: the daemon serves the new certificate and not the old one.
     let renewed = Issued::valid().unwrap();
     install(directory, &renewed);
     assert_eq!(renewed.get(daemon.address(), "/metrics").unwrap().status, 200);
@@ -91,7 +92,7 @@ fn certificates_that_cannot_serve_do_not_replace_those_that_do() {
 }
 
 #[test]
-fn the_check_of_the_configuration_tells_of_the_date() {
+fn the_check_of_the_configuration_checks_the_date() {
     if !daemon::unless_ready("certificate check") {
         return;
     }
@@ -112,13 +113,13 @@ fn reloads_lose_no_count() {
     if !daemon::unless_ready("counts across reloads") {
         return;
     }
-    let _machine = Machine::exclusive().unwrap();
+    let _machine = MachineLock::exclusive().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("web.yml");
-    // Plain HTTP, so that the counts can be read; what is reloaded is the same file.
+    // Plain HTTP, so that the counts can be scraped; the file that is reloaded is the same one.
     let header = |value: &str| format!("http_server_config: {{headers: {{Content-Security-Policy: \"{value}\"}}}}\n");
     replace(&config, &header("0")).unwrap();
-    let daemon = Daemon::configured(&format!("[web]\nconfig_file = \"{}\"\n", config.display())).unwrap();
+    let daemon = DaemonProcess::configured(&format!("[web]\nconfig_file = \"{}\"\n", config.display())).unwrap();
     let provocation = Provocation::begin().unwrap();
     for round in 0..50 {
         let broken = round % 5 == 4;
@@ -126,8 +127,8 @@ fn reloads_lose_no_count() {
         replace(&config, &text).unwrap();
         daemon.scrape().unwrap();
     }
-    assert!(daemon.said().contains("web configuration reloaded"), "it said:\n{}", daemon.said());
-    assert!(daemon.said().contains("the last good one stays"), "it said:\n{}", daemon.said());
+    assert!(daemon.said().contains("web configuration reloaded"), "stderr:\n{}", daemon.said());
+    assert!(daemon.said().contains("the last good one stays"), "stderr:\n{}", daemon.said());
     provocation.end(&daemon).unwrap();
     daemon.stop().unwrap();
 }

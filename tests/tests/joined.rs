@@ -1,4 +1,4 @@
-//! Both ends on this host are one story: a received reset names the local process that sent it, and its cause.
+//! Joining of both ends on this host: a received reset names the local process that sent it, and that process' cause.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,10 +7,10 @@ use rstmon_tests::{
     scenario::{self, Scenario},
     scene::Direction,
     skip,
-    watched::Watched,
+    watched::WatchedDaemon,
 };
 
-/// Active and passive resets, on loopback, and a proxy with its backend.
+/// Scenarios with active and passive resets, on loopback, and with a proxy and its backend.
 const STORIES: &[&str] = &[
     "close_with_unread_data",
     "linger_zero",
@@ -24,12 +24,12 @@ fn both_ends_on_one_host_are_one_story() {
     if !daemon::unless_ready("joined") {
         return;
     }
-    let watched = Watched::start().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
     for name in STORIES {
         let scenario = scenario::ALL
             .iter()
             .find(|scenario| scenario.name == *name)
-            .unwrap_or_else(|| panic!("no scenario {name}; there are {:?}", names()));
+            .unwrap_or_else(|| panic!("unknown scenario {name}; the scenarios are {:?}", names()));
         if skip::unless_installed(scenario.name, scenario.tools) {
             check(&watched, scenario);
         }
@@ -40,7 +40,7 @@ fn names() -> Vec<&'static str> {
     scenario::ALL.iter().map(|scenario| scenario.name).collect()
 }
 
-fn check(watched: &Watched, scenario: &Scenario) {
+fn check(watched: &WatchedDaemon, scenario: &Scenario) {
     let stage = scenario.ground.stage().unwrap();
     let scene = (scenario.play)(&stage).unwrap();
     let mut joined = 0;

@@ -1,24 +1,25 @@
-//! From start to end: what the daemon serves, what it costs, and that nothing of it is left.
+//! The daemon from start to exit: its pages, its cost, and what is left after it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
-    daemon::{self, Daemon},
+    daemon::{self, DaemonProcess},
     scenario::{open, victim},
     skip,
     stage::{Family, Stage},
     vitals::Vitals,
     wait::{self, SOON},
-    watched::Watched,
+    watched::WatchedDaemon,
 };
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
-/// Processor time from start to ready, all hooks attached: also for a debug build, three times what a release takes.
+/// Upper bound of the processor time from start to ready with all hooks attached: three times that of a release build,
+/// so that debug builds pass.
 const START: Duration = Duration::from_millis(600);
 
-/// Resident memory once attached, in KiB.
+/// Upper bound of the resident memory once attached, in KiB.
 const RESIDENT_KIB: u64 = 25 * 1024;
 
 #[test]
@@ -26,7 +27,7 @@ fn it_serves_its_pages() {
     if !daemon::unless_ready("pages") {
         return;
     }
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     for (path, status) in [("/-/ready", 200), ("/-/healthy", 200), ("/", 200), ("/metrics", 200), ("/nothing", 404)] {
         assert_eq!(daemon.get(path).unwrap().status, status, "{path}");
     }
@@ -35,12 +36,12 @@ fn it_serves_its_pages() {
 }
 
 #[test]
-fn it_exports_what_the_design_promises() {
+fn it_exports_the_documented_metrics() {
     if !daemon::unless_ready("families") {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let watched = Watched::start().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
     let scene = open::refused(&stage).unwrap();
     watched.all_facts(&scene).unwrap();
     let metrics = watched.daemon.scrape().unwrap();
@@ -60,7 +61,7 @@ fn it_exports_what_the_design_promises() {
     }
     for why in ["ring_full", "rate_limited", "slow_subscriber"] {
         let labels = [("why", why)];
-        assert!(metrics.select("rstmon_events_lost_total", &labels).next().is_some(), "nothing told of {why}");
+        assert!(metrics.select("rstmon_events_lost_total", &labels).next().is_some(), "no series for {why}");
     }
     for hook in ["tcp_send_reset", "tcp_receive_reset", "inet_sock_set_state"] {
         assert!(watched.has_hook(hook).unwrap(), "{hook} is not attached:\n{}", watched.daemon.said());
@@ -75,7 +76,7 @@ fn nothing_is_left_attached_after_a_graceful_stop() {
 #[test]
 fn nothing_is_left_attached_after_an_interrupt() {
     nothing_is_left("interrupt", |daemon| {
-        assert_eq!(daemon.end_by(Signal::INT).unwrap().code(), Some(0), "SIGINT is a graceful stop, too");
+        assert_eq!(daemon.end_by(Signal::INT).unwrap().code(), Some(0), "SIGINT is a graceful stop as well");
     });
 }
 
@@ -86,11 +87,11 @@ fn nothing_is_left_attached_after_kill_9() {
     });
 }
 
-fn nothing_is_left(name: &str, end: fn(Daemon)) {
+fn nothing_is_left(name: &str, end: fn(DaemonProcess)) {
     if !daemon::unless_ready(name) || !skip::unless_installed(name, &["bpftool"]) {
         return;
     }
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     let pid = daemon.pid();
     let ours: Vec<(&str, Vec<u64>)> = ["link", "prog", "map"].map(|kind| (kind, held_by(kind, pid))).to_vec();
     for (kind, ids) in &ours {
@@ -107,7 +108,7 @@ fn nothing_is_left(name: &str, end: fn(Daemon)) {
     }
 }
 
-/// Everything of a kind that the kernel has.
+/// All objects of a kind that the kernel has, from bpftool.
 fn all(kind: &str) -> Vec<Value> {
     let bpftool = skip::find("bpftool").unwrap();
     let output = Command::new(bpftool).args(["--json", kind, "show"]).output().unwrap();
@@ -115,14 +116,14 @@ fn all(kind: &str) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The ids of those that a process holds, as its descriptors tell: bpftool names holders only on kernels where it can
-/// load programs of its own.
+/// The ids of the objects that a process holds, from its descriptors: bpftool shows holders only on kernels where it
+/// can load programs of its own.
 fn held_by(kind: &str, pid: u32) -> Vec<u64> {
     let field = format!("{kind}_id:");
     let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
     let held: BTreeSet<u64> = infos
         .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
-        // A link's descriptor tells its program, too.
+        // The descriptor of a link names its program as well.
         .filter(|info| kind == "link" || !info.contains("link_id:"))
         .filter_map(|info| info.lines().find_map(|line| line.strip_prefix(&field)?.trim().parse().ok()))
         .collect();
@@ -130,7 +131,7 @@ fn held_by(kind: &str, pid: u32) -> Vec<u64> {
     held.into_iter().filter(|id| known.iter().any(|entry| entry["id"] == *id)).collect()
 }
 
-/// What a process has run so far, by the scheduler's account.
+/// The processor time that a process has used, from the scheduler's statistics.
 fn cpu_time(pid: u32) -> Duration {
     let schedstat = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
     Duration::from_nanos(schedstat.split_whitespace().next().unwrap().parse().unwrap())
@@ -142,14 +143,14 @@ fn it_starts_with_little_work_and_stays_small() {
         return;
     }
     if wait::slowness() > 1 {
-        return skip::not_possible("cost", "times under an emulated processor are nobody's");
+        return skip::not_possible("cost", "times on an emulated processor mean nothing");
     }
-    let daemon = Daemon::start().unwrap();
-    // Not the time on the clock, which is as long as others keep the processors busy; `cargo xtask bench` measures that.
+    let daemon = DaemonProcess::start().unwrap();
+    // Not the elapsed time, which depends on the load of the machine; `cargo xtask bench` measures that.
     let worked = cpu_time(daemon.pid());
-    assert!(worked < START, "ready after {worked:?} of work, allowed are {START:?}");
+    assert!(worked < START, "ready after {worked:?} of processor time, more than {START:?}");
     let resident = Vitals::of(daemon.pid()).unwrap().resident_kib;
-    assert!(resident < RESIDENT_KIB, "resident are {resident} KiB, allowed are {RESIDENT_KIB}");
+    assert!(resident < RESIDENT_KIB, "{resident} KiB are resident, more than {RESIDENT_KIB}");
 }
 
 #[test]
@@ -158,7 +159,7 @@ fn two_daemons_see_the_same() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let daemons = [Watched::start().unwrap(), Watched::start().unwrap()];
+    let daemons = [WatchedDaemon::start().unwrap(), WatchedDaemon::start().unwrap()];
     let scene = victim::established(&stage).unwrap();
     for watched in &daemons {
         watched.all_facts(&scene).unwrap();
@@ -171,7 +172,7 @@ fn counts_only_grow_from_scrape_to_scrape() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let watched = Watched::start().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
     let mut before = watched.daemon.scrape().unwrap();
     for _ in 0..3 {
         victim::established(&stage).unwrap();

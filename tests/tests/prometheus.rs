@@ -1,5 +1,5 @@
-//! The Prometheus kit against Prometheus itself: what promtool says of it, and what a real server that scrapes rstmon
-//! answers to the dashboard's queries about resets that were provoked.
+//! The Prometheus kit: checked by promtool, and the dashboard's queries answered by a real Prometheus that scrapes
+//! rstmon while resets are provoked.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,9 +8,9 @@ use rstmon_tests::{
     actor::Actor,
     cgroup::Cgroup,
     connection,
-    daemon::{self, Daemon},
-    machine::Machine,
-    prometheus::{Prometheus, Sample, promtool},
+    daemon::{self, DaemonProcess},
+    machine::MachineLock,
+    prometheus::{Prometheus, QuerySample, promtool},
     scenario::{close, death, late, open, victim},
     scene::Scene,
     skip,
@@ -25,16 +25,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is provoked, twice: with harmful and harmless causes, with and without an owner.
+/// The scenarios that are played twice: with harmful and harmless causes, with and without an owner.
 const SCENARIOS: [fn(&Stage) -> Result<Scene>; 5] =
     [open::refused, close::with_unread_data, death::exited_with_unread_data, late::in_time_wait, victim::fin_wait1];
 
-/// The unit of one more service, and the names at its two ends.
+/// The unit of an additional service, and the names of the processes at its two ends.
 const UNIT: &str = "dashboard.service";
 const SERVER: &str = "unit-server";
 const CLIENT: &str = "unit-client";
 
-/// Resets by direction, cause and process.
+/// Number of resets by direction, cause and process.
 type Provoked = BTreeMap<(String, String, String), u64>;
 
 fn repository() -> PathBuf {
@@ -92,7 +92,7 @@ fn every_alert_has_a_test_and_a_runbook_that_exists() {
         let link = runbook.trim_matches('\'').strip_prefix("{{ or $externalLabels.rstmon_docs \"docs\" }}/").unwrap();
         let (page, anchor) = link.split_once('#').unwrap();
         let headings = headings(page);
-        // Which causes a templated one can name, promtool's tests say; here: that each has its heading.
+        // promtool's tests check which causes a templated link can name; this test, that each cause has a heading.
         let anchors =
             if anchor.contains("$labels.cause") { causes().into_keys().collect() } else { vec![anchor.into()] };
         for anchor in anchors {
@@ -108,7 +108,7 @@ fn rules_and_dashboard_call_those_causes_harmful_that_the_catalogue_does() {
     let rules = fs::read_to_string(kit().join("rstmon.rules.yml")).unwrap();
     let dashboard = fs::read_to_string(repository().join("packaging/grafana/rstmon-dashboard.json")).unwrap();
     for (name, text) in [("rules", rules), ("dashboard", dashboard)] {
-        // A list of causes is the only thing with bars between words.
+        // A list of causes is the only text with bars between words.
         let lists: Vec<BTreeSet<String>> = text
             .split(|letter: char| !(letter.is_ascii_lowercase() || letter == '_' || letter == '|'))
             .filter(|word| word.contains("|process_exit|"))
@@ -121,7 +121,7 @@ fn rules_and_dashboard_call_those_causes_harmful_that_the_catalogue_does() {
     }
 }
 
-/// Anchors of the headings of a page of the documentation.
+/// The anchors of the headings of a page of the documentation.
 fn headings(page: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(repository().join("docs").join(page)).unwrap();
     let anchor = |heading: &str| -> String {
@@ -137,7 +137,7 @@ fn headings(page: &str) -> BTreeSet<String> {
     text.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#'))).collect()
 }
 
-/// The catalogue's causes with their severity, as the table of docs/causes.md has them.
+/// The causes of the catalogue with their severity, from the table in docs/causes.md.
 fn causes() -> BTreeMap<String, String> {
     let text = fs::read_to_string(repository().join("docs/causes.md")).unwrap();
     let row = |line: &str| {
@@ -149,12 +149,12 @@ fn causes() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn promtool_has_no_remark_on_the_metrics() {
+fn promtool_accepts_the_metrics() {
     if !daemon::unless_ready("check metrics") || !is_ready("check metrics") {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let daemon = Daemon::configured("[metrics]\nprobe_runtime = true\n").unwrap();
+    let daemon = DaemonProcess::configured("[metrics]\nprobe_runtime = true\n").unwrap();
     for play in SCENARIOS {
         play(&stage).unwrap();
     }
@@ -167,7 +167,7 @@ fn promtool_has_no_remark_on_the_metrics() {
     assert!(output.status.success() && said.is_empty(), "promtool check metrics: {said}");
 }
 
-/// Resets by direction, cause and process: what was provoked.
+/// Adds a provoked reset.
 fn note(provoked: &mut Provoked, direction: &str, cause: &str, process: &str) {
     *provoked.entry((direction.to_owned(), cause.to_owned(), process.to_owned())).or_default() += 1;
 }
@@ -181,15 +181,15 @@ fn play_all(stage: &Stage, provoked: &mut Provoked) {
     }
 }
 
-/// A server of [`UNIT`], where there are cgroups, that resets a client each time it is asked: always the same series.
-struct Service {
+/// A server in the cgroup of [`UNIT`], if there are cgroups, that resets a client on request: always the same series.
+struct DashboardService {
     server: Actor,
     client: Actor,
     address: SocketAddr,
     _group: Option<Cgroup>,
 }
 
-impl Service {
+impl DashboardService {
     fn new(stage: &Stage) -> Self {
         let group = Cgroup::new(UNIT).unwrap();
         let [mut server, client] = [SERVER, CLIENT].map(|name| stage.server_actor(name).unwrap());
@@ -212,8 +212,8 @@ impl Service {
     }
 }
 
-fn by_key(samples: Vec<Sample>) -> Provoked {
-    let label = |sample: &Sample, name: &str| sample.labels.get(name).cloned().unwrap_or_default();
+fn by_key(samples: Vec<QuerySample>) -> Provoked {
+    let label = |sample: &QuerySample, name: &str| sample.labels.get(name).cloned().unwrap_or_default();
     let mut sums = Provoked::new();
     for sample in samples {
         let key = (label(&sample, "direction"), label(&sample, "cause"), label(&sample, "process"));
@@ -223,7 +223,7 @@ fn by_key(samples: Vec<Sample>) -> Provoked {
 }
 
 fn whole(value: f64) -> u64 {
-    assert!(value >= 0.0 && value.fract() == 0.0, "{value} is no count");
+    assert!(value >= 0.0 && value.fract() == 0.0, "{value} is not a count");
     format!("{value:.0}").parse().unwrap()
 }
 
@@ -231,7 +231,7 @@ fn total(provoked: &Provoked) -> u64 {
     provoked.values().sum()
 }
 
-/// A query of the dashboard, with the title of its panel.
+/// A query of the dashboard with the title of its panel.
 struct Query {
     title: String,
     expression: String,
@@ -263,14 +263,14 @@ fn queries(dashboard: &Value) -> Vec<Query> {
     queries
 }
 
-/// As Grafana does it, with `All` for every variable that is not given.
+/// Substitutes variables as Grafana does, with `All` for every variable that is not in `given`.
 fn substituted(expression: &str, given: &[(&str, &str)]) -> String {
     let mut text = expression.replace("$__rate_interval", "1m").replace("$__range", "1h");
     for name in ["instance", "unit", "process", "cause"] {
         let value = given.iter().find(|(given, _)| *given == name).map_or(".*", |(_, value)| value);
         text = text.replace(&format!("${name}"), value);
     }
-    assert!(!text.contains('$'), "a variable that is not known: {text}");
+    assert!(!text.contains('$'), "unknown variable in {text}");
     text
 }
 
@@ -279,15 +279,15 @@ fn a_real_prometheus_answers_about_provoked_resets() {
     if !daemon::unless_ready("prometheus") || !is_ready("prometheus") {
         return;
     }
-    let _alone = Machine::exclusive().unwrap();
+    let _alone = MachineLock::exclusive().unwrap();
     let stage = Stage::loopback(Family::V4).unwrap();
-    let daemon = Daemon::configured("[metrics]\nprobe_runtime = true\n").unwrap();
+    let daemon = DaemonProcess::configured("[metrics]\nprobe_runtime = true\n").unwrap();
     let server = Prometheus::scraping(&[daemon.address()], &kit().join("rstmon.rules.yml")).unwrap();
     wait::until_true("the first scrape", LATER, || Ok(server.value("rstmon_build_info")? == Some(1.0))).unwrap();
 
     // Twice, with a scrape in between, so that rates exist.
     let mut provoked = Provoked::new();
-    let mut service = Service::new(&stage);
+    let mut service = DashboardService::new(&stage);
     for _ in 0..2 {
         play_all(&stage, &mut provoked);
         service.reset(&stage, &mut provoked);
@@ -300,14 +300,14 @@ fn a_real_prometheus_answers_about_provoked_resets() {
     let raw = by_key(server.query("rstmon_resets_total").unwrap());
     assert_eq!(raw, provoked, "found, expected: the counters");
     let scraped = daemon.scrape().unwrap().count("rstmon_resets_total", &[]);
-    assert_eq!(scraped, total(&provoked), "nothing happened since");
+    assert_eq!(scraped, total(&provoked), "no reset since the last scrape");
 
     let dashboard = dashboard();
     let queries = queries(&dashboard);
     for Query { title, expression } in &queries {
         let expression = substituted(expression, &[]);
         if title.contains("annotation") {
-            // Marks restarts, of which there are none.
+            // The annotation marks restarts, of which there are none.
             server.query(&expression).unwrap();
         } else {
             wait::until_true(&format!("data for {title:?}: {expression}"), SOON, || {
@@ -347,7 +347,7 @@ fn a_real_prometheus_answers_about_provoked_resets() {
     alerts_are_at_work(daemon, &server);
 }
 
-/// The variables offer the values that the metrics have.
+/// Expects that the dashboard's variables offer the values that the metrics have.
 fn offers_what_there_is(dashboard: &Value, server: &Prometheus, provoked: &Provoked) {
     let variables = dashboard["templating"]["list"].as_array().unwrap();
     let names: Vec<&str> = variables.iter().map(|variable| variable["name"].as_str().unwrap()).collect();
@@ -372,8 +372,8 @@ fn offers_what_there_is(dashboard: &Value, server: &Prometheus, provoked: &Provo
     }
 }
 
-/// Every rule is evaluated without an error, and one has something to say once the daemon is gone.
-fn alerts_are_at_work(daemon: Daemon, server: &Prometheus) {
+/// Expects that every rule is evaluated without an error, and that one is pending once the daemon is gone.
+fn alerts_are_at_work(daemon: DaemonProcess, server: &Prometheus) {
     let state = |name: &str| -> Result<Option<String>> {
         let rules = server.alert_rules()?;
         let rule = rules.iter().find(|rule| rule["name"] == name);
@@ -387,6 +387,8 @@ fn alerts_are_at_work(daemon: Daemon, server: &Prometheus) {
         assert_eq!(state(quiet).unwrap().as_deref(), Some("inactive"), "{quiet}");
     }
     daemon.stop().unwrap();
-    wait::until_true("Prometheus to miss the daemon", LATER, || Ok(state("RstmonDown")?.as_deref() == Some("pending")))
-        .unwrap();
+    wait::until_true("the alert about the missing daemon", LATER, || {
+        Ok(state("RstmonDown")?.as_deref() == Some("pending"))
+    })
+    .unwrap();
 }

@@ -1,6 +1,6 @@
-//! Every scenario held against the kernel itself, without rstmon: its counters, its tracepoints, its error numbers.
+//! Checks every scenario against the kernel, without rstmon: its counters, its tracepoints, its error numbers.
 //!
-//! What passes here is known to provoke exactly the resets it claims; the tests of rstmon build on that.
+//! A scenario that passes provokes exactly the resets it claims; the tests of rstmon rely on that.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -63,7 +63,7 @@ fn resets_cross_from_one_namespace_to_the_other() {
 }
 
 #[test]
-fn a_flood_is_refused_to_the_last_connection() {
+fn every_connection_of_a_flood_is_refused() {
     if skip::unless_root("flood") {
         let stage = Stage::undisturbed(Family::V4).unwrap();
         let watch = rstmon_tests::scene::Watch::on(stage.server()).unwrap();
@@ -78,14 +78,14 @@ fn check(scenario: &Scenario, stage: &Stage) -> Result<()> {
     let trace = Trace::start()?;
     let scene = (scenario.play)(stage)?;
     for (claimed, found) in &scene.errnos {
-        ensure!(claimed == found, "the application saw errno {found}, claimed was {claimed}");
+        ensure!(claimed == found, "expected errno {claimed} in the application, found {found}");
     }
     let counted = check_counters(&scene);
     let traced = trace.map_or(Ok(()), |trace| check_trace(&scene, &trace));
     counted.and(traced)
 }
 
-/// The counters grow to what is claimed, and stay there.
+/// The counters grow by what is claimed, and not further.
 fn check_counters(scene: &Scene) -> Result<()> {
     for growth in &scene.growth {
         let mut found = Vec::new();
@@ -94,19 +94,19 @@ fn check_counters(scene: &Scene) -> Result<()> {
             Ok(found.iter().zip(&growth.counters).all(|((_, found), (_, claimed))| found >= claimed))
         });
         if reached.is_err() || found != growth.counters {
-            bail!("counters grew by {found:?}, claimed was {:?}", growth.counters);
+            bail!("the counters grew by {found:?}, expected {:?}", growth.counters);
         }
     }
     Ok(())
 }
 
-/// The ports that the kernel traces for a reset: of a listener it knows no peer.
+/// The ports in the tracepoint of a reset: that of a listener has no peer.
 fn traced_ports(reset: &Expected) -> (u16, u16) {
     let remote = if reset.state == Some("listen") { 0 } else { reset.remote.port() };
     (reset.local.port(), remote)
 }
 
-/// Each reset is traced once, with its reason, and no other between the same ports.
+/// Each reset is traced once, with its reason, and there is no other between the same ports.
 fn check_trace(scene: &Scene, trace: &Trace) -> Result<()> {
     let pairs: BTreeSet<(u16, u16)> = scene
         .resets
@@ -121,14 +121,14 @@ fn check_trace(scene: &Scene, trace: &Trace) -> Result<()> {
     wait::until_true("the trace", SOON, || Ok(hits()?.len() >= claimed))
         .with_context(|| format!("traced were {:?}", hits()))?;
     let hits = hits()?;
-    ensure!(hits.len() == claimed, "traced were {hits:#?}");
+    ensure!(hits.len() == claimed, "expected {claimed} hits, found {hits:#?}");
     for reset in &scene.resets {
         let hit = hits
             .iter()
             .find(|hit| hit.direction == reset.direction && (hit.local_port, hit.remote_port) == traced_ports(reset));
         let hit = hit.with_context(|| format!("{reset:?} is not among {hits:?}"))?;
         if let (Direction::Sent, Some(reason), Some(traced)) = (reset.direction, reset.reason, &hit.reason) {
-            ensure!(traced == reason, "the kernel's reason is {traced}, claimed was {reason}");
+            ensure!(traced == reason, "expected the reason {reason}, found {traced}");
         }
     }
     Ok(())

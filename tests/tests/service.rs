@@ -1,4 +1,4 @@
-//! rstmon as a service: what it tells its manager, what a reload changes, what it is handed, what it forbids itself.
+//! rstmon as a service: notifications to its manager, reloads, passed listeners, and the sandbox.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ use rstmon_tests::{
     daemon, http,
     metrics::Metrics,
     scenario::victim,
-    service::{Service, Setup},
+    service::{ServiceProcess, ServiceSetup},
     skip,
     stage::{Family, Stage},
     threads::{self, Stopped},
@@ -22,26 +22,30 @@ use std::{
     time::Duration,
 };
 
-/// Threads that the pool has at most.
+/// The most threads that the pool has.
 const POOL: usize = 8;
 
-/// What the manager asks for in these tests; a sign of life comes three times as often.
+/// The manager's watchdog interval in these tests; the daemon notifies three times as often.
 const WATCHDOG: Duration = Duration::from_millis(600);
 
-fn metrics(service: &Service) -> Metrics {
+fn metrics(service: &ServiceProcess) -> Metrics {
     Metrics::parse(&http::get(service.address(), "/metrics").unwrap().body).unwrap()
 }
 
 #[test]
-fn it_tells_its_manager_of_its_whole_life() {
+fn it_notifies_its_manager_from_start_to_stop() {
     if !daemon::unless_ready("life as a service") {
         return;
     }
     for abstract_manager in [false, true] {
-        let mut service =
-            Service::launch(Setup { watchdog: Some(WATCHDOG), abstract_manager, ..Setup::default() }).unwrap();
+        let mut service = ServiceProcess::launch(ServiceSetup {
+            watchdog: Some(WATCHDOG),
+            abstract_manager,
+            ..ServiceSetup::default()
+        })
+        .unwrap();
         let ready = service.hear("READY=1").unwrap();
-        // Ready means ready, not about to be.
+        // The notification comes after the daemon is ready, not before.
         assert_eq!(http::get(service.address(), "/-/ready").unwrap().status, 200);
         assert_eq!(metrics(&service).count("rstmon_hook_attached", &[("hook", "tcp_receive_reset")]), 1);
         assert!(ready.contains("\nSTATUS=watching resets, "), "{ready}");
@@ -57,36 +61,36 @@ fn it_tells_its_manager_of_its_whole_life() {
 }
 
 #[test]
-fn no_sign_of_life_comes_while_any_part_hangs() {
+fn no_watchdog_notification_while_any_part_hangs() {
     if !daemon::unless_ready("watchdog") {
         return;
     }
-    let service = Service::start(Setup { watchdog: Some(WATCHDOG), ..Setup::default() }).unwrap();
-    // The counts are read by a thread of the pool; a round takes one from the start on.
+    let service = ServiceProcess::start(ServiceSetup { watchdog: Some(WATCHDOG), ..ServiceSetup::default() }).unwrap();
+    // A thread of the pool reads the counts, so every round of the watchdog checks the pool.
     service.hear("WATCHDOG=1").unwrap();
     let main = i32::try_from(service.pid()).unwrap();
     for part in ["main", "rstmon-events", "rstmon-explain", "tokio"] {
         let of_part = |id, name: &str| if part == "main" { id == main } else { name.starts_with(part) };
         let mut stopped = BTreeMap::new();
         let silent = (0..POOL).any(|_| {
-            // A thread of the pool that was stopped just after its work has a successor: that is stopped next.
+            // If a pool thread was stopped just after its work, another one takes over: that is stopped next.
             for (id, _) in threads::of(service.pid()).unwrap().iter().filter(|(id, name)| of_part(**id, name)) {
                 stopped.entry(*id).or_insert_with(|| Stopped::new(*id).unwrap());
             }
             assert!(!stopped.is_empty(), "no thread {part}");
-            // The round that was under way may have passed this part already.
+            // The round in progress may have checked this part already.
             service.forget().unwrap();
             service.listen(WATCHDOG).unwrap();
             service.listen(2 * WATCHDOG).unwrap().is_none()
         });
-        assert!(silent, "{part} hangs and is alive");
+        assert!(silent, "{part} hangs, but the watchdog is notified");
         drop(stopped);
         service.hear("WATCHDOG=1").unwrap();
     }
     assert_eq!(service.stop().unwrap().code(), Some(0));
 }
 
-/// Programs that the daemon holds, by id.
+/// The ids of the BPF programs that the daemon holds.
 fn programs(pid: u32) -> Vec<String> {
     let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
     let mut ids: Vec<String> = infos
@@ -97,8 +101,8 @@ fn programs(pid: u32) -> Vec<String> {
     ids
 }
 
-/// Events that the daemon remembers.
-fn remembered(service: &Service) -> u64 {
+/// The number of events in the daemon's history.
+fn remembered(service: &ServiceProcess) -> u64 {
     let output = daemon::rstmon(&["why", "--json", "--socket", &service.socket().display().to_string()]).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     report["events"].as_u64().unwrap()
@@ -110,7 +114,11 @@ fn a_reload_changes_what_can_change_and_names_the_rest() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let service = Service::start(Setup { toml: "[events]\nrate_per_second = 0\n".into(), ..Setup::default() }).unwrap();
+    let service = ServiceProcess::start(ServiceSetup {
+        toml: "[events]\nrate_per_second = 0\n".into(),
+        ..ServiceSetup::default()
+    })
+    .unwrap();
     victim::established(&stage).unwrap();
     let held = programs(service.pid());
     let before = metrics(&service);
@@ -120,8 +128,8 @@ fn a_reload_changes_what_can_change_and_names_the_rest() {
     service
         .replace("rstmon.toml", "[log]\nformat = \"json\"\n[events]\nring_bytes = 8192\n[history]\nevents = 0\n")
         .unwrap();
-    let told = service.reload().unwrap();
-    assert!(told.contains("restart to apply: events.ring_bytes, events.rate_per_second"), "{told}");
+    let status = service.reload().unwrap();
+    assert!(status.contains("restart to apply: events.ring_bytes, events.rate_per_second"), "{status}");
     assert_eq!(remembered(&service), 0, "history.events = 0");
     wait::until_true("the log to turn into JSON", SOON, || {
         Ok(service.said().lines().any(|line| line.starts_with('{') && line.contains("restart to apply: events.ring")))
@@ -129,8 +137,8 @@ fn a_reload_changes_what_can_change_and_names_the_rest() {
     .unwrap();
 
     service.replace("rstmon.toml", "[log]\nformat = \"text\"\nlevl = 1\n").unwrap();
-    let told = service.reload().unwrap();
-    assert!(told.contains("configuration refused") && told.contains("rstmon.toml:3"), "{told}");
+    let status = service.reload().unwrap();
+    assert!(status.contains("configuration refused") && status.contains("rstmon.toml:3"), "{status}");
     wait::until_true("the refusal in the log, in JSON still", SOON, || {
         Ok(service.said().lines().any(|line| line.starts_with('{') && line.contains("the old one stays")))
     })
@@ -148,14 +156,14 @@ fn a_reload_changes_what_can_change_and_names_the_rest() {
     assert!(metrics(&service).count(RESETS, &[]) > after.count(RESETS, &[]), "it no longer counts");
 }
 
-/// A certificate and its key that the unit tests use, too.
+/// A certificate or key of the unit tests.
 fn certificate(name: &str, kind: &str) -> String {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/src/serve/testdata");
     fs::read_to_string(format!("{directory}/test-only-{name}.{kind}")).unwrap()
 }
 
-/// The certificate that a server shows.
-fn shown(service: &Service) -> String {
+/// The certificate that a server presents.
+fn shown(service: &ServiceProcess) -> String {
     let script = "import ssl, sys; print(ssl.get_server_certificate((sys.argv[1], int(sys.argv[2]))))";
     let (ip, port) = (service.address().ip().to_string(), service.address().port().to_string());
     let output = Command::new(skip::find("python3").unwrap()).args(["-c", script, &ip, &port]).output().unwrap();
@@ -170,7 +178,7 @@ fn a_reload_renews_certificates_and_keeps_the_old_ones_when_the_new_are_wrong() 
     }
     let expected = |name| {
         let text: String = certificate(name, "crt").split_whitespace().collect();
-        // What comes before says that it is for tests only.
+        // The text before it says that it is for tests only.
         text[text.find("-----BEGIN").unwrap()..].to_owned()
     };
     let files = vec![
@@ -178,18 +186,18 @@ fn a_reload_renews_certificates_and_keeps_the_old_ones_when_the_new_are_wrong() 
         ("server.key", certificate("a", "key")),
         ("web.yml", "tls_server_config: {cert_file: server.crt, key_file: server.key}\n".to_owned()),
     ];
-    let service = Service::start(Setup { files, ..Setup::default() }).unwrap();
+    let service = ServiceProcess::start(ServiceSetup { files, ..ServiceSetup::default() }).unwrap();
     assert_eq!(shown(&service), expected("a"));
 
     service.replace("server.crt", "no certificate\n").unwrap();
-    let told = service.reload().unwrap();
-    assert!(told.contains("web configuration refused"), "{told}");
+    let status = service.reload().unwrap();
+    assert!(status.contains("web configuration refused"), "{status}");
     assert_eq!(shown(&service), expected("a"));
 
     service.replace("server.crt", &certificate("b", "crt")).unwrap();
     service.replace("server.key", &certificate("b", "key")).unwrap();
-    let told = service.reload().unwrap();
-    assert!(!told.contains("refused"), "{told}");
+    let status = service.reload().unwrap();
+    assert!(!status.contains("refused"), "{status}");
     assert_eq!(shown(&service), expected("b"));
 
     fs::remove_file(service.file("server.key")).unwrap();
@@ -203,20 +211,20 @@ fn a_running_daemon_reads_no_file_out_of_reach() {
         return;
     }
     let files = vec![("web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n".to_owned())];
-    let service = Service::start(Setup { files, ..Setup::default() }).unwrap();
+    let service = ServiceProcess::start(ServiceSetup { files, ..ServiceSetup::default() }).unwrap();
     wait::until_true("the log of the start", SOON, || Ok(service.said().contains("watching resets"))).unwrap();
     if !service.said().contains("landlock=applied") {
         return skip::note("reach", "this kernel has no Landlock");
     }
-    // Root may read it, and so could the daemon at its start.
+    // Root may read it, and so could the daemon before it was confined.
     let elsewhere = tempfile::tempdir().unwrap();
     for kind in ["crt", "key"] {
         fs::write(elsewhere.path().join(kind), certificate("a", kind)).unwrap();
     }
     let at = elsewhere.path().display();
     service.replace("web.yml", &format!("tls_server_config: {{cert_file: {at}/crt, key_file: {at}/key}}\n")).unwrap();
-    let told = service.reload().unwrap();
-    assert!(told.contains("web configuration refused") && told.contains("Permission denied"), "{told}");
+    let status = service.reload().unwrap();
+    assert!(status.contains("web configuration refused") && status.contains("Permission denied"), "{status}");
 }
 
 #[test]
@@ -232,9 +240,9 @@ fn it_serves_on_the_listeners_that_it_is_handed() {
     let passed = || {
         vec![unix.try_clone().unwrap().into(), tcp[0].try_clone().unwrap().into(), tcp[1].try_clone().unwrap().into()]
     };
-    // Twice: the listeners are the manager's and outlive the service.
+    // Twice: the listeners belong to the manager and outlive the service.
     for _ in 0..2 {
-        let service = Service::start(Setup { passed: passed(), ..Setup::default() }).unwrap();
+        let service = ServiceProcess::start(ServiceSetup { passed: passed(), ..ServiceSetup::default() }).unwrap();
         for address in addresses {
             assert_eq!(http::get(address, "/-/ready").unwrap().status, 200, "{address}");
         }
@@ -248,18 +256,19 @@ fn it_serves_on_the_listeners_that_it_is_handed() {
 }
 
 #[test]
-fn a_descriptor_that_does_not_listen_is_told() {
+fn a_descriptor_that_does_not_listen_is_reported() {
     if !daemon::unless_ready("wrong descriptor") {
         return;
     }
     let file = tempfile::tempfile().unwrap();
-    let mut service = Service::launch(Setup { passed: vec![file.into()], ..Setup::default() }).unwrap();
+    let mut service =
+        ServiceProcess::launch(ServiceSetup { passed: vec![file.into()], ..ServiceSetup::default() }).unwrap();
     assert_eq!(service.end().unwrap().code(), Some(1), "{}", service.said());
     wait::until_true("the reason", SOON, || Ok(service.said().contains("no listening TCP or Unix stream socket")))
         .unwrap();
 }
 
-/// `CAP_BPF` (39): what is left of it and `CAP_PERFMON` once the programs are loaded.
+/// `CAP_BPF` (39), which is kept after the programs are loaded; `CAP_PERFMON` is not.
 const ONE_CAPABILITY: &str = "0000008000000000";
 
 #[test]
@@ -267,8 +276,8 @@ fn every_thread_has_one_capability_and_the_sandbox() {
     if !daemon::unless_ready("confinement") {
         return;
     }
-    let service = Service::start(Setup { watchdog: Some(WATCHDOG), ..Setup::default() }).unwrap();
-    // Threads that came after the start, too.
+    let service = ServiceProcess::start(ServiceSetup { watchdog: Some(WATCHDOG), ..ServiceSetup::default() }).unwrap();
+    // Including threads started later.
     metrics(&service);
     service.reload().unwrap();
     service.hear("WATCHDOG=1").unwrap();
@@ -286,7 +295,7 @@ fn every_thread_has_one_capability_and_the_sandbox() {
         assert!(found.len() >= 4, "threads of every part: {found:?}");
         assert!(found.values().all(|value| value == expected), "{field} is {found:?}");
     }
-    wait::until_true("the log to say so", SOON, || {
+    wait::until_true("the report on the sandbox in the log", SOON, || {
         let said = service.said();
         Ok(said.contains("no_new_privileges=applied landlock=") && said.contains("seccomp=applied"))
     })
@@ -298,7 +307,9 @@ fn the_sandbox_can_be_turned_off_but_for_new_privileges() {
     if !daemon::unless_ready("no sandbox") {
         return;
     }
-    let service = Service::start(Setup { toml: "[security]\nsandbox = false\n".into(), ..Setup::default() }).unwrap();
+    let service =
+        ServiceProcess::start(ServiceSetup { toml: "[security]\nsandbox = false\n".into(), ..ServiceSetup::default() })
+            .unwrap();
     let values = |field| threads::status(service.pid(), field).unwrap().into_values().collect::<Vec<_>>();
     assert!(values("Seccomp").iter().all(|value| value == "0"));
     assert!(values("NoNewPrivs").iter().all(|value| value == "1"));
@@ -306,7 +317,7 @@ fn the_sandbox_can_be_turned_off_but_for_new_privileges() {
 }
 
 #[test]
-fn what_watches_alone_is_confined_too() {
+fn a_standalone_tail_is_confined() {
     if !daemon::unless_ready("standalone confinement") {
         return;
     }

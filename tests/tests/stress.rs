@@ -1,10 +1,10 @@
-//! The reliability suite, interrupted in the middle of a scenario: it says so, and nothing of it is left.
+//! The reliability suite, interrupted in the middle of a scenario: it reports the signal and cleans up.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
-    bpf::{self, Kind},
-    daemon::{self, Said},
+    bpf::{self, ObjectKind},
+    daemon::{self, StderrLog},
     skip,
     wait::{self, LATER, SOON},
 };
@@ -16,10 +16,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// The suite with one scenario, in a process group of its own as on a terminal; interrupted at the latest when dropped.
+/// The suite with one scenario, in a process group of its own as under a shell; ended at the latest on drop.
 struct Suite {
     child: Child,
-    said: Said,
+    said: StderrLog,
 }
 
 impl Suite {
@@ -29,7 +29,7 @@ impl Suite {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stress"));
         command.args(["--full", "--only", scenario]).process_group(0).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let said = Said::listen(child.stderr.take().unwrap());
+        let said = StderrLog::collect(child.stderr.take().unwrap());
         Self { child, said }
     }
 
@@ -37,7 +37,7 @@ impl Suite {
         Pid::from_child(&self.child)
     }
 
-    /// Its namespaces.
+    /// The paths of its namespaces.
     fn namespaces(&self) -> Vec<PathBuf> {
         let prefix = format!("rstmon-test-{}-", self.child.id());
         let Ok(entries) = fs::read_dir("/run/netns") else { return Vec::new() };
@@ -48,7 +48,7 @@ impl Suite {
 
 impl Drop for Suite {
     fn drop(&mut self) {
-        // One that was waited for is not signalled again.
+        // No signal is sent if the process has already been reaped: its id may belong to another one.
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             let _ = kill_process(self.pid(), Signal::TERM);
             let _ = self.child.wait();
@@ -56,7 +56,7 @@ impl Drop for Suite {
     }
 }
 
-/// Each process' parent and name, those aside that have ended.
+/// Parent and name of each process that is not a zombie.
 fn processes() -> BTreeMap<u32, (u32, String)> {
     let stat = |pid: u32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -69,7 +69,7 @@ fn processes() -> BTreeMap<u32, (u32, String)> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(stat).collect()
 }
 
-/// All that descend from a process, and their names.
+/// All descendants of a process, with their names.
 fn descendants(of: u32) -> BTreeMap<u32, String> {
     let all = processes();
     let (mut found, mut parents) = (BTreeMap::new(), vec![of]);
@@ -82,20 +82,20 @@ fn descendants(of: u32) -> BTreeMap<u32, String> {
     found
 }
 
-/// What a process was given and has, if it is a daemon that has begun: a directory and BPF objects.
-fn holdings(pid: u32) -> Option<(PathBuf, BTreeSet<(Kind, u32)>)> {
+/// The directory and the BPF objects of a process, if it is a daemon that has loaded its objects.
+fn holdings(pid: u32) -> Option<(PathBuf, BTreeSet<(ObjectKind, u32)>)> {
     let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
     let socket = command.split('\0').find_map(|word| word.strip_prefix("--socket="))?;
     let objects = bpf::held_by(pid).ok().filter(|objects| !objects.is_empty())?;
     Some((Path::new(socket).parent()?.to_owned(), objects))
 }
 
-/// Interrupts the suite while a process whose name begins with `busy` is at work.
-fn interrupt(scenario: &str, busy: &str, signal: Signal, everybody: bool) {
+/// Interrupts the suite while a process whose name begins with `busy` is running.
+fn interrupt(scenario: &str, busy: &str, signal: Signal, whole_group: bool) {
     let mut suite = Suite::start(scenario);
     let (mut family, mut held) = (BTreeMap::new(), None);
     wait::until_true("the load to be on", LATER, || {
-        assert_eq!(suite.child.try_wait()?, None, "it ended and said:\n{}", suite.said.text());
+        assert_eq!(suite.child.try_wait()?, None, "it ended early; stderr:\n{}", suite.said.text());
         family = descendants(suite.child.id());
         held = family.keys().find_map(|pid| holdings(*pid));
         let begun = suite.said.text().contains(&format!("stress: {scenario}\n"));
@@ -105,15 +105,16 @@ fn interrupt(scenario: &str, busy: &str, signal: Signal, everybody: bool) {
     let (directory, objects) = held.unwrap();
     assert!(!suite.namespaces().is_empty() && directory.exists());
 
-    // A terminal's interruption is everybody's: the suite's tools, daemons and actors get it, too.
-    let send = if everybody { kill_process_group } else { kill_process };
+    // A terminal interrupts the whole process group: the suite's tools, daemons and actors get the signal as well.
+    let send = if whole_group { kill_process_group } else { kill_process };
     send(suite.pid(), signal).unwrap();
-    let status = wait::until("its end", SOON, || Ok(suite.child.try_wait()?)).unwrap();
-    assert_eq!(status.code(), Some(128 + signal.as_raw()), "it said:\n{}", suite.said.text());
-    wait::until_true("it to say why", SOON, || Ok(suite.said.text().contains("interrupted by SIG"))).unwrap();
+    let status = wait::until("the suite to end", SOON, || Ok(suite.child.try_wait()?)).unwrap();
+    assert_eq!(status.code(), Some(128 + signal.as_raw()), "stderr:\n{}", suite.said.text());
+    wait::until_true("the name of the signal on stderr", SOON, || Ok(suite.said.text().contains("interrupted by SIG")))
+        .unwrap();
     assert_eq!(suite.namespaces(), [""; 0].map(PathBuf::from));
-    assert!(!directory.exists(), "{} is left", directory.display());
-    wait::until_true("its processes and BPF objects to be gone", LATER, || {
+    assert!(!directory.exists(), "{} still exists", directory.display());
+    wait::until_true("the processes and BPF objects to be gone", LATER, || {
         let alive = processes();
         let same = |(pid, name): (&u32, &String)| alive.get(pid).is_some_and(|(_, now)| now == name);
         let objects = objects.iter().map(|object| bpf::exists(*object)).collect::<Result<Vec<_>, _>>()?;
@@ -123,7 +124,7 @@ fn interrupt(scenario: &str, busy: &str, signal: Signal, everybody: bool) {
 }
 
 #[test]
-fn interrupted_it_puts_away_what_it_made() {
+fn interrupted_it_cleans_up() {
     if !daemon::unless_ready("stress") || !skip::unless_installed("stress", &["ip"]) {
         return;
     }

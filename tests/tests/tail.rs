@@ -1,9 +1,9 @@
-//! `rstmon tail --json`: through the daemon and alone, with and without filters.
+//! `rstmon tail --json`: with the daemon and alone, with and without filters.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
-    daemon::{self, Daemon},
+    daemon::{self, DaemonProcess},
     scenario::{close, open},
     stage::{Family, Stage},
     tail::Tail,
@@ -11,7 +11,7 @@ use rstmon_tests::{
 };
 use serde_json::Value;
 
-/// Fields that every event has, whatever their value.
+/// Fields of every event, whatever their value.
 const FIELDS: &[&str] = &[
     "schema",
     "time",
@@ -27,7 +27,7 @@ const FIELDS: &[&str] = &[
     "evidence",
 ];
 
-/// Whether a filter should let an event through; the number is the port of the filters that name one.
+/// Whether a filter should pass an event; the number is the port of the filters that name one.
 type Fits = fn(&Value, u16) -> bool;
 
 fn check_schema(event: &Value) {
@@ -39,7 +39,7 @@ fn check_schema(event: &Value) {
     assert!(shape.starts_with("0000-00-00T00:00:00"), "time is not RFC 3339: {time}");
     assert!(shape.ends_with('Z') || shape.ends_with("00:00"), "time has no zone: {time}");
     let evidence = event["evidence"].as_object().unwrap();
-    assert!(evidence.values().all(|value| !value.is_null()), "evidence holds only what is known: {evidence:?}");
+    assert!(evidence.values().all(|value| !value.is_null()), "evidence has no null values: {evidence:?}");
 }
 
 #[test]
@@ -48,14 +48,14 @@ fn alone_it_sees_what_the_daemon_sees() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     let tails = [Tail::through(&daemon.socket(), &[]).unwrap(), Tail::standalone(&[]).unwrap()];
     let scene = close::with_unread_data(&stage).unwrap();
     for reset in &scene.resets {
         let [mut through, mut alone] = [&tails[0], &tails[1]].map(|tail| tail.expect(reset).unwrap());
         check_schema(&through);
         check_schema(&alone);
-        // Two probes read the clock one after the other; ages and idle times differ by as much, also in words.
+        // The two probes read the clock at different times; ages and idle times differ, also in the text.
         for event in [&mut through, &mut alone] {
             for part in ["", "/peer"] {
                 let Some(part) = event.pointer_mut(part).and_then(Value::as_object_mut) else { continue };
@@ -72,7 +72,7 @@ fn a_filter_lets_through_what_it_names_and_nothing_else() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let daemon = Daemon::configured("[events]\nrate_per_second = 0\n").unwrap();
+    let daemon = DaemonProcess::configured("[events]\nrate_per_second = 0\n").unwrap();
     let tail = |filters: &[&str]| Tail::through(&daemon.socket(), filters).unwrap();
     let first = close::with_unread_data(&stage).unwrap();
     let port = first.resets[0].local.port();
@@ -89,10 +89,11 @@ fn a_filter_lets_through_what_it_names_and_nothing_else() {
         (vec!["remote=127.0.0.0/8"], |event, _| event["remote"]["address"].as_str().unwrap().starts_with("127.")),
     ];
     let watching: Vec<Tail> = cases.iter().map(|(filters, _)| tail(filters)).collect();
-    let silent = tail(&[port_is.as_str(), "process=nobody-is-called-so"]);
+    let silent = tail(&[port_is.as_str(), "process=no-such-process"]);
 
     open::refused(&stage).unwrap();
-    // Comes last, and every filter lets one of its two ends through: when it is there, all before it has been decided.
+    // The last scene; every filter passes one of its two ends: once that event is there, all earlier ones have been
+    // filtered.
     let last = close::with_unread_data(&stage).unwrap();
     for (tail, (filters, fits)) in watching.iter().zip(&cases) {
         let marker = last.resets.iter().filter(|reset| {
@@ -119,7 +120,7 @@ fn events_come_in_the_order_of_their_time() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let daemon = Daemon::configured("[events]\nrate_per_second = 0\n").unwrap();
+    let daemon = DaemonProcess::configured("[events]\nrate_per_second = 0\n").unwrap();
     let tail = Tail::through(&daemon.socket(), &["local=127.0.0.1/32"]).unwrap();
     for _ in 0..5 {
         open::refused(&stage).unwrap();
@@ -128,7 +129,7 @@ fn events_come_in_the_order_of_their_time() {
     for reset in &last.resets {
         tail.expect(reset).unwrap();
     }
-    // Seconds and their fraction, so that the number of digits does not matter.
+    // Seconds and their fraction, because the number of digits may differ.
     let time = |event: &Value| {
         let text = event["time"].as_str().unwrap();
         let (seconds, fraction) = text.trim_end_matches('Z').split_once('.').unwrap_or((text, ""));
@@ -147,7 +148,7 @@ fn a_barrier_is_passed() {
         return;
     }
     let stage = Stage::loopback(Family::V6).unwrap();
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     let tail = Tail::through(&daemon.socket(), &[]).unwrap();
     let scene = open::refused(&stage).unwrap();
     tail.barrier(stage.server()).unwrap();

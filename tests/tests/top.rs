@@ -1,10 +1,10 @@
-//! `rstmon top` as a person uses it: in a terminal, by keys, on real resets; and as a script does.
+//! `rstmon top` in a terminal, operated by keys, on real resets; and its output for scripts.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use anyhow::Result;
 use rstmon_tests::{
-    daemon::{self, Daemon},
+    daemon::{self, DaemonProcess},
     scenario::{close, open},
     scene::Scene,
     stage::{Family, Stage},
@@ -20,9 +20,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A row appears within this time.
+/// A row must appear within this time.
 const PROMPT: Duration = Duration::from_secs(1);
-/// Tries to be that prompt on a machine that is busy with something else.
+/// Number of attempts, because the machine may be busy with something else.
 const TRIES: usize = 3;
 
 fn ready(name: &str) -> bool {
@@ -39,12 +39,12 @@ fn show(terminal: &Terminal, arguments: &str) {
     terminal.wait("the view", SOON, |screen| screen.contains("exact counts")).unwrap();
 }
 
-/// The line of a row: it begins with the process and has all of `parts`.
+/// The line of a row: it begins with the process and contains all of `parts`.
 fn row<'a>(screen: &'a str, process: &str, parts: &[&str]) -> Option<&'a str> {
     screen.lines().find(|line| line.starts_with(process) && parts.iter().all(|part| line.contains(part)))
 }
 
-/// The service's port and the server's process.
+/// The service port, and comm and id of the server's process.
 fn facts(scene: &Scene) -> (u16, String, u32) {
     let sent = &scene.resets[0];
     let (comm, pid) = sent.owner.clone().unwrap();
@@ -57,7 +57,7 @@ fn a_session_from_the_row_to_the_evidence_and_out_again() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     let terminal = Terminal::open(120, 40).unwrap();
     terminal.enter("stty -g").unwrap();
     let before = settings(&terminal).unwrap();
@@ -75,9 +75,9 @@ fn a_session_from_the_row_to_the_evidence_and_out_again() {
         waited = waited.min(provoked.elapsed());
         scenes.push(scene);
     }
-    assert!(waited <= PROMPT, "a row took {waited:?} to appear");
+    assert!(waited <= PROMPT, "a row appeared after {waited:?}");
 
-    // Filter: only this port's two rows are left.
+    // Filter: only the two rows of this port are left.
     let (port, server, pid) = facts(scenes.last().unwrap());
     open::refused(&stage).unwrap();
     terminal.wait("the refused", SOON, |screen| screen.contains("refused")).unwrap();
@@ -88,7 +88,7 @@ fn a_session_from_the_row_to_the_evidence_and_out_again() {
         |screen: &str| screen.contains(&filtered) && screen.contains(" 2 rows") && !screen.contains("refused");
     terminal.wait("the filter", SOON, is_filtered).unwrap();
 
-    // Sort by name, then the other way round.
+    // Sort by name, then in reverse.
     let names = |screen: &str| -> Vec<String> {
         let rows = screen.lines().skip_while(|line| !line.starts_with("PROCESS")).skip(1).take(2);
         rows.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
@@ -110,7 +110,7 @@ fn a_session_from_the_row_to_the_evidence_and_out_again() {
     terminal.press(&["Enter"]).unwrap();
     let address = format!(":{port}");
     let parts = ["one reset", "unread_bytes=", "kernel reason tcp_abort_on_close", "known by: ", &address];
-    // All of them: a screen may be read in the middle of a frame.
+    // All of them at once: a screen may be read in the middle of a frame.
     terminal.wait("the reset's page", SOON, |screen| parts.iter().all(|part| screen.contains(part))).unwrap();
     terminal.press(&["Escape"]).unwrap();
     terminal.wait("the row's page again", SOON, |screen| screen.contains("its last reset")).unwrap();
@@ -124,7 +124,7 @@ fn a_session_from_the_row_to_the_evidence_and_out_again() {
     assert_eq!(settings(&terminal).unwrap(), before, "the terminal's settings");
 }
 
-/// What `stty -g` printed last.
+/// The last output of `stty -g`.
 fn settings(terminal: &Terminal) -> Result<String> {
     let line = |screen: &str| screen.lines().rev().find(|line| line.matches(':').count() > 20).map(str::to_owned);
     let screen = terminal.wait("the settings", SOON, |screen| line(screen).is_some())?;
@@ -136,7 +136,7 @@ fn the_terminal_is_given_back_after_a_signal_and_after_a_panic() {
     if !ready("top and the terminal") {
         return;
     }
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     let arguments = format!("--socket {}", daemon.socket().display());
     let terminal = Terminal::open(80, 24).unwrap();
     show(&terminal, &arguments);
@@ -156,9 +156,9 @@ fn it_ends_with_its_terminal() {
     if !ready("top and a closed terminal") {
         return;
     }
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     let terminal = Terminal::open(80, 24).unwrap();
-    // It must not depend on the signal: `nohup` ignores it.
+    // The view must not depend on the signal: `nohup` ignores it.
     terminal.enter("trap '' HUP").unwrap();
     show(&terminal, &format!("--socket {}", daemon.socket().display()));
     let view = terminal.child().unwrap();
@@ -180,7 +180,7 @@ fn it_and_tail_outlive_the_daemon_and_go_on_with_the_next() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     let tail = Tail::through(&daemon.socket(), &[]).unwrap();
     let terminal = Terminal::open(100, 24).unwrap();
     show(&terminal, &format!("--socket {}", daemon.socket().display()));
@@ -193,7 +193,7 @@ fn it_and_tail_outlive_the_daemon_and_go_on_with_the_next() {
 
     let dead = daemon.kill().unwrap();
     let screen = terminal.wait("the loss", SOON, |screen| screen.contains("no connection")).unwrap();
-    assert!(shown(port)(&screen), "what was known stays:\n{screen}");
+    assert!(shown(port)(&screen), "known rows stay:\n{screen}");
     let daemon = dead.replace().unwrap();
     terminal.wait("the return", SOON, |screen| !screen.contains("no connection")).unwrap();
     let second = close::with_unread_data(&stage).unwrap();
@@ -205,7 +205,7 @@ fn it_and_tail_outlive_the_daemon_and_go_on_with_the_next() {
         let events = tail.events().unwrap();
         events.iter().filter(|event| rstmon_tests::judge::is_of(&scene.resets[0], event)).count()
     };
-    assert_eq!((times(&first), times(&second)), (1, 1), "nothing is told twice");
+    assert_eq!((times(&first), times(&second)), (1, 1), "an event was printed twice");
     terminal.press(&["q"]).unwrap();
     terminal.wait("the end", SOON, |screen| screen.contains("ended with 0")).unwrap();
     drop(daemon);
@@ -217,7 +217,7 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The total of a process' resets in a document of `top --json`.
+/// The total of the resets of a process in a document of `top --json`.
 fn total(document: &Value, process: &str, cause: &str) -> u64 {
     let rows = document["rows"].as_array().unwrap();
     let rows = rows.iter().filter(|row| row["process"] == process && row["cause"] == cause);
@@ -230,14 +230,14 @@ fn once_is_what_the_metrics_say() {
         return;
     }
     let stage = Stage::undisturbed(Family::V4).unwrap();
-    let daemon = Daemon::configured("[metrics]\nlabels = [\"direction\"]\n").unwrap();
+    let daemon = DaemonProcess::configured("[metrics]\nlabels = [\"direction\"]\n").unwrap();
     let scenes: Vec<Scene> = (0..3).map(|_| close::with_unread_data(&stage).unwrap()).collect();
     assert_eq!(scenes.len(), 3);
     let socket = daemon.socket();
     let socket = socket.to_str().unwrap();
     let document = json(&["top", "--socket", socket, "--json"]);
     assert_eq!(document["exact"], true);
-    // Also with labels that the metrics do without.
+    // Also with labels that the metrics leave out.
     assert_eq!(total(&document, "web", "closed_with_unread_data"), 3);
     assert_eq!(total(&document, "caller", "peer_reset"), 3, "{document:#}");
     let sent: f64 = daemon
@@ -264,7 +264,7 @@ fn a_recording_can_be_looked_at_again() {
         return;
     }
     let stage = Stage::loopback(Family::V4).unwrap();
-    let daemon = Daemon::start().unwrap();
+    let daemon = DaemonProcess::start().unwrap();
     let scenes = [close::with_unread_data(&stage).unwrap(), close::with_unread_data(&stage).unwrap()];
     let recording = daemon.socket().with_file_name("incident.json");
     record(&daemon.socket(), &recording, 4).unwrap();
@@ -298,7 +298,7 @@ fn a_recording_can_be_looked_at_again() {
     }
 }
 
-/// `rstmon tail --json -n N > file`, ended once the file has at least `events` lines of this test's processes.
+/// Runs `rstmon tail --json -n N > file` until the file has at least `events` lines of this test's processes.
 fn record(socket: &Path, file: &Path, events: usize) -> Result<()> {
     let mut tail = Command::new(daemon::binary().unwrap())
         .args(["tail", "--json", "-n", "1000", "--socket"])

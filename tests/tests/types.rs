@@ -1,5 +1,5 @@
-//! A kernel whose types are not what rstmon knows: a copy of the running kernel's BTF with a field renamed, laid over the
-//! real one in a mount namespace of rstmon's own. What reads the field is left out, nothing is read from another place.
+//! A kernel with unknown types: a copy of the running kernel's BTF with a renamed field, mounted over the real one in a
+//! mount namespace. The evidence from that field is left out, and nothing is read from a wrong offset.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -21,22 +21,22 @@ use std::{
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// The exit code of a host that cannot be monitored.
+/// The exit code for a host that cannot be monitored.
 const HOST: i32 = 3;
 
-/// Covers the kernel's BTF with another file, for itself only, and goes on as the program that is named after it.
+/// Mounts another file over the kernel's BTF, in this mount namespace only, and executes the program given after it.
 const DISGUISE: &str = "mount --bind \"$0\" /sys/kernel/btf/vmlinux && exec \"$@\"";
 
 fn ready(name: &str) -> bool {
     daemon::unless_ready(name) && skip::unless_installed(name, &["unshare", "mount", "sh"])
 }
 
-/// A copy of the kernel's BTF in which every `member` is called something else of the same length.
+/// A copy of the kernel's BTF in which every `member` has another name of the same length.
 fn renamed(directory: &Path, member: &str) -> PathBuf {
     let mut types = fs::read(BTF).unwrap();
     let name: Vec<u8> = [b"\0", member.as_bytes(), b"\0"].concat();
     let places: Vec<usize> = (0..types.len() - name.len()).filter(|&at| types[at..].starts_with(&name)).collect();
-    assert!(!places.is_empty(), "{member} is no name in this kernel's BTF");
+    assert!(!places.is_empty(), "this kernel's BTF has no name {member}");
     for at in places {
         types[at + 1] = b'X';
     }
@@ -45,7 +45,7 @@ fn renamed(directory: &Path, member: &str) -> PathBuf {
     path
 }
 
-/// rstmon under a kernel that seems to have those types.
+/// A command for rstmon that sees `types` as the kernel's BTF.
 fn disguised(types: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(skip::find("unshare").unwrap());
     command.args(["--mount", "sh", "-c", DISGUISE]).arg(types).arg(daemon::binary().unwrap()).args(arguments);
@@ -84,7 +84,7 @@ fn without_a_field_its_evidence_is_left_out_and_the_rest_holds() {
     let event = tail.wait_for("the reset", SOON, |event| rstmon_tests::judge::is_of(sent, event)).unwrap();
     let evidence = event["evidence"].as_object().unwrap();
     assert!(!evidence.contains_key("unread_bytes"), "what cannot be read is absent, not guessed: {event:#}");
-    // What is read from other fields is as it was.
+    // Evidence from other fields is unchanged.
     let (comm, pid) = sent.owner.clone().unwrap();
     assert_eq!((&event["owner"]["process"], &event["owner"]["pid"]), (&comm.into(), &pid.into()), "{event:#}");
     let received = sent.evidence.iter().find(|(name, _)| *name == "received_bytes").unwrap().1;

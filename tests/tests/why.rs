@@ -1,20 +1,20 @@
-//! The diagnosis: through the daemon and alone, as text and as JSON.
+//! `rstmon why`: with the daemon and alone, as text and as JSON.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
-    daemon::{self, Said, rstmon},
+    daemon::{self, StderrLog, rstmon},
     scenario,
     scene::Direction,
     stage::{Family, Stage},
     wait::{self, SOON},
-    watched::Watched,
+    watched::WatchedDaemon,
 };
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use std::process::{Command, Stdio};
 
-fn why(watched: &Watched, more: &[&str]) -> String {
+fn why(watched: &WatchedDaemon, more: &[&str]) -> String {
     let socket = watched.daemon.socket();
     let output = rstmon(&[&["why", "--socket", socket.to_str().unwrap()], more].concat()).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -26,11 +26,11 @@ fn a_reset_becomes_a_finding_with_its_evidence_and_remedies() {
     if !daemon::unless_ready("why") {
         return;
     }
-    let watched = Watched::start().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
     let stage = Stage::loopback(Family::V4).unwrap();
     let scene = scenario::close::with_unread_data(&stage).unwrap();
     let sent = scene.resets.iter().find(|reset| reset.direction == Direction::Sent).unwrap();
-    // Both events are there before the daemon is asked.
+    // The daemon has both events before it is asked.
     watched.all_facts(&scene).unwrap();
     let (comm, pid) = sent.owner.clone().unwrap();
     let filter = format!("process={comm}");
@@ -45,7 +45,7 @@ fn a_reset_becomes_a_finding_with_its_evidence_and_remedies() {
     assert_eq!(finding["example"]["owner"]["pid"], pid);
     assert!(!finding["remedies"].as_array().unwrap().is_empty(), "{finding:#}");
     let received = report["findings"].as_array().unwrap().iter().any(|finding| finding["direction"] == "received");
-    assert!(!received, "the received end is part of the sender's story: {report:#}");
+    assert!(!received, "the received end is joined to the sender's reset: {report:#}");
 
     let page = why(&watched, &[&filter]);
     for part in [
@@ -62,8 +62,8 @@ fn no_resets_is_an_answer() {
     if !daemon::unless_ready("why nothing") {
         return;
     }
-    let watched = Watched::start().unwrap();
-    let page = why(&watched, &["process=nobody-at-all"]);
+    let watched = WatchedDaemon::start().unwrap();
+    let page = why(&watched, &["process=no-such-process"]);
     assert!(page.starts_with("No resets in the last 10.0 min"), "{page}");
 }
 
@@ -78,7 +78,7 @@ fn without_a_daemon_it_watches() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let said = Said::listen(watching.stderr.take().unwrap());
+    let said = StderrLog::collect(watching.stderr.take().unwrap());
     wait::until_true("why to watch", SOON, || Ok(said.text().contains("watching"))).unwrap();
     let stage = Stage::loopback(Family::V4).unwrap();
     let _scene = scenario::abort::linger_zero(&stage).unwrap();

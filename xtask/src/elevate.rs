@@ -1,9 +1,9 @@
-//! Getting root's rights for the few commands that need them.
+//! Root's rights for the few commands that need them.
 
 use crate::lookup;
 use std::{ffi::OsStr, path::PathBuf, process::Command};
 
-/// Neither root nor a way to become root.
+/// This process is not root and sudo is not installed.
 #[derive(Debug, thiserror::Error)]
 #[error("this needs root and sudo is not installed: run it as root, or `apt-get install sudo`")]
 pub(crate) struct NoPrivilege;
@@ -11,14 +11,14 @@ pub(crate) struct NoPrivilege;
 /// How this process can run a command as root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Privilege {
-    /// It is root already.
+    /// This process is root.
     Root,
-    /// Through sudo, which is here.
+    /// Commands run through sudo, at this path.
     Sudo(PathBuf),
 }
 
 impl Privilege {
-    /// Looks at the effective user and, for anyone but root, for sudo.
+    /// Checks the effective user and, unless it is root, looks for sudo.
     pub(crate) fn detect() -> Result<Self, NoPrivilege> {
         Self::of(rustix::process::geteuid().is_root(), lookup::find("sudo"))
     }
@@ -27,7 +27,7 @@ impl Privilege {
         if root { Ok(Self::Root) } else { sudo.map(Self::Sudo).ok_or(NoPrivilege) }
     }
 
-    /// `program`, to be run as root.
+    /// A command that runs `program` as root.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         match self {
             Self::Root => Command::new(program),

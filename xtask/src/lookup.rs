@@ -1,4 +1,4 @@
-//! Where programs are: `PATH`, then the administrator's directories, which an ordinary user's `PATH` lacks.
+//! Finds programs: in `PATH`, then in the administrator's directories, which an ordinary user's `PATH` lacks.
 
 use std::{
     env,
@@ -21,7 +21,7 @@ fn find_in(program: &str, path: &OsStr) -> Option<PathBuf> {
         .find(|candidate| is_executable(candidate))
 }
 
-/// Whether `path` is a file that somebody may execute.
+/// Whether `path` is a regular file with at least one execute bit set.
 pub(crate) fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

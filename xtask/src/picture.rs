@@ -1,4 +1,4 @@
-//! `cargo xtask picture`: the picture of `rstmon top` in the README, drawn by rstmon itself from a recording.
+//! `cargo xtask picture`: the picture of `rstmon top` in the README, drawn by rstmon from a recording.
 
 use crate::{process, say, workspace::Workspace};
 use anstyle_svg::Term;
@@ -10,20 +10,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Real resets of a real host, as `rstmon tail --json` printed them.
+/// Resets recorded on a real host with `rstmon tail --json`.
 const RECORDING: &str = "docs/top/recording.json";
 const PICTURE: &str = "docs/top/top.svg";
-/// Of the terminal.
+/// Size of the terminal, as arguments of tmux.
 const COLUMNS: &str = "132";
 const ROWS: &str = "28";
-/// Several times what the replay of five minutes takes at its speed.
+/// Several times what the replay takes: five minutes of events at 60 times the speed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Shows the recording in a terminal and draws what is on it.
+/// Replays the recording in a terminal and writes the final screen as SVG.
 pub(crate) fn draw(workspace: &Workspace) -> anyhow::Result<()> {
     process::run(workspace.cargo().args(["build", "--release", "--locked", "--package", "rstmon"]))?;
     let view = format!("'{}' top --replay {RECORDING} --speed 60", workspace.release_binary().display());
-    let terminal = Terminal::open(&workspace.root, &view)?;
+    let terminal = TmuxSession::open(&workspace.root, &view)?;
     let screen = terminal.wait("end of the recording")?;
     let picture = Term::new().render_svg(screen.trim_end());
     let path = workspace.root.join(PICTURE);
@@ -32,16 +32,16 @@ pub(crate) fn draw(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A program in a terminal that nobody sees; both end on drop.
-struct Terminal {
+/// A detached tmux server that runs one program; the server is killed on drop.
+struct TmuxSession {
     server: String,
 }
 
-impl Terminal {
+impl TmuxSession {
     fn open(directory: &Path, program: &str) -> anyhow::Result<Self> {
         let terminal = Self { server: format!("rstmon-picture-{}", std::process::id()) };
         let size = ["-x", COLUMNS, "-y", ROWS];
-        // Without its status line; with all colours, whatever the terminal that this runs in has.
+        // Without the status line; with all colours, whatever terminal this task runs in.
         let mut tmux = terminal.tmux(&["-f", "/dev/null", "new-session", "-d"]);
         tmux.args(size).arg(program).env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8").env_remove("NO_COLOR");
         process::run(tmux.current_dir(directory))?;
@@ -55,7 +55,7 @@ impl Terminal {
         tmux
     }
 
-    /// What is on the screen, with its colours, once `text` is there.
+    /// The screen with its colours, once it contains `text`.
     fn wait(&self, text: &str) -> anyhow::Result<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -71,9 +71,9 @@ impl Terminal {
     }
 }
 
-impl Drop for Terminal {
+impl Drop for TmuxSession {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The server may have ended already.
         let _ = self.tmux(&["kill-server"]).output();
     }
 }

@@ -1,12 +1,12 @@
-//! `cargo xtask run`: build rstmon, then become it.
+//! `cargo xtask run`: builds rstmon, then replaces this process with it.
 
 use crate::{elevate::Privilege, lookup, process, workspace::Workspace};
 use anyhow::{Context as _, bail};
 use std::{convert::Infallible, ffi::OsString, os::unix::process::CommandExt};
 
-/// Builds rstmon and replaces this process with it, so that signals and the exit code are rstmon's own.
+/// Builds rstmon and replaces this process with it, so that rstmon gets the signals and its exit code is the task's.
 pub(crate) fn run(workspace: &Workspace, args: Vec<OsString>) -> anyhow::Result<Infallible> {
-    // Asked first: nobody wants to learn after a long build that they cannot run the result.
+    // Checked first, before a long build: without it the result cannot be run.
     let privilege = Privilege::detect()?;
     if lookup::find("cc").is_none() {
         bail!("Rust needs a C linker (`cc`) and there is none: `apt-get install gcc libc6-dev`");
@@ -16,13 +16,13 @@ pub(crate) fn run(workspace: &Workspace, args: Vec<OsString>) -> anyhow::Result<
     let binary = workspace.release_binary();
     let mut command = privilege.command(&binary);
     command.args(or_top(args));
-    // Cargo points it at its own libraries for the sake of `cargo run`; rstmon has no use for them.
+    // Set by cargo for `cargo run`; rstmon does not need it.
     command.env_remove("LD_LIBRARY_PATH");
     let error = command.exec();
     Err(error).with_context(|| format!("cannot execute `{}`", process::describe(&command)))
 }
 
-/// What to run when nothing was asked for: the view of this host, which needs no daemon.
+/// The default command line: the view of this host, which needs no daemon.
 fn or_top(args: Vec<OsString>) -> Vec<OsString> {
     if args.is_empty() { vec!["top".into(), "--standalone".into()] } else { args }
 }

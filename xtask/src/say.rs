@@ -1,4 +1,4 @@
-//! The tasks' own words, on standard error.
+//! Progress messages of the tasks, on standard error.
 
 use std::{
     fmt::Display,

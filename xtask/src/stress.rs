@@ -6,9 +6,8 @@ use anyhow::Context as _;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use std::{convert::Infallible, ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command};
 
-/// How much of it.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct StressArguments {
     /// The long form: a hundred kills, millions of resets, ten minutes of soak.
     #[arg(long)]
     full: bool,
@@ -24,13 +23,13 @@ pub(crate) struct Arguments {
     /// One JSON document instead of a table.
     #[arg(long)]
     json: bool,
-    /// Step this machine's clock by an hour and back, too. Whatever else runs here sees that.
+    /// Also step this machine's clock by an hour and back. Other programs on this machine see the change.
     #[arg(long)]
     step_clock: bool,
 }
 
-impl Arguments {
-    /// As the suite's own words.
+impl StressArguments {
+    /// The arguments as the suite takes them.
     fn words(&self) -> Vec<String> {
         let Self { full, duration, seed, only, json, step_clock } = self;
         let mut words = Vec::new();
@@ -45,23 +44,24 @@ impl Arguments {
     }
 }
 
-/// Builds what is shipped and the suite, and replaces this process with it: the suite puts away what it made when it is
-/// interrupted, so signals and the exit status have to be its own.
-pub(crate) fn stress(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Infallible> {
+/// Builds the shipped program and the suite, then replaces this process with the suite. The suite cleans up after
+/// itself when it is interrupted, so it must get the signals itself and its exit status must be the task's.
+pub(crate) fn stress(workspace: &Workspace, arguments: &StressArguments) -> anyhow::Result<Infallible> {
     let mut suite = built(workspace, arguments)?;
     let error = suite.exec();
     Err(error).with_context(|| format!("cannot execute `{}`", process::describe(&suite)))
 }
 
-/// The short form as a step among others; called by the main thread, with which the suite ends.
+/// Runs the short form as a step of `cargo xtask test`. Must be called by the main thread: the suite gets SIGTERM when
+/// the calling thread ends.
 pub(crate) fn step(workspace: &Workspace) -> anyhow::Result<()> {
-    let mut suite = built(workspace, &Arguments::default())?;
-    // SAFETY: between fork and exec it makes one system call and allocates nothing.
+    let mut suite = built(workspace, &StressArguments::default())?;
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
     unsafe { suite.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::TERM))?)) };
     Ok(process::run(&mut suite)?)
 }
 
-fn built(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Command> {
+fn built(workspace: &Workspace, arguments: &StressArguments) -> anyhow::Result<Command> {
     let program = dist::program(workspace)?;
     process::run(workspace.cargo().args(["build", "--quiet", "--locked", "--package", "rstmon-tests", "--bins"]))?;
     let suite = workspace.target.join("debug/stress");
@@ -70,7 +70,7 @@ fn built(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Command
     Ok(command)
 }
 
-/// The variable by which tests know the program; sudo hands no variables on, `env` does.
+/// The environment variable that names the program to the tests. sudo drops variables; `env` sets it after sudo.
 fn binary_is(program: &Path) -> OsString {
     let mut assignment = OsString::from("RSTMON_BIN=");
     assignment.push(program);
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_argument_reaches_the_suite() {
-        let arguments = Arguments {
+        let arguments = StressArguments {
             full: true,
             duration: Some(60),
             seed: Some(7),
@@ -93,6 +93,6 @@ mod tests {
         };
         let words = arguments.words().join(" ");
         assert_eq!(words, "--full --json --step-clock --duration 60 --seed 7 --only kill");
-        assert!(Arguments::default().words().is_empty());
+        assert!(StressArguments::default().words().is_empty());
     }
 }

@@ -1,33 +1,33 @@
-//! What programs are compiled for: this machine, or another architecture with a C compiler of its own.
+//! What programs are compiled for: this machine, or another architecture with its own C compiler.
 
 use std::process::Command;
 
-/// A target of rustc's.
+/// A rustc target, and the C compiler for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    /// As rustc calls it.
+pub(crate) struct BuildTarget {
+    /// The target triple, as rustc names it.
     pub(crate) triple: String,
-    /// The C compiler that links for it and compiles its C, where that is not the usual one.
+    /// The C compiler and linker for the target, unless it is the host's default.
     compiler: Option<&'static str>,
 }
 
-impl Target {
-    /// Programs for this machine.
+impl BuildTarget {
+    /// The target of this machine.
     pub(crate) fn native(triple: impl Into<String>) -> Self {
         Self { triple: triple.into(), compiler: None }
     }
 
-    /// Programs for machines of another architecture.
+    /// The target of another architecture, with its C compiler.
     pub(crate) fn foreign(triple: impl Into<String>, compiler: &'static str) -> Self {
         Self { triple: triple.into(), compiler: Some(compiler) }
     }
 
-    /// Whether its programs do not run on this machine.
+    /// Whether programs for it cannot run on this machine.
     pub(crate) const fn is_foreign(&self) -> bool {
         self.compiler.is_some()
     }
 
-    /// Has cargo build for it. With a target named, flags are for it alone, and build scripts stay as they are.
+    /// Makes cargo build for it. With a target named, flags apply to that target only and not to build scripts.
     pub(crate) fn choose<'a>(&self, cargo: &'a mut Command) -> &'a mut Command {
         cargo.args(["--target", &self.triple]);
         if let Some(compiler) = self.compiler {
@@ -43,7 +43,7 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn chosen(target: &Target) -> (Vec<String>, Vec<String>) {
+    fn chosen(target: &BuildTarget) -> (Vec<String>, Vec<String>) {
         let mut command = Command::new("cargo");
         target.choose(&mut command);
         let text = |word: &std::ffi::OsStr| word.to_string_lossy().into_owned();
@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn another_architecture_has_its_own_compiler() {
-        let (arguments, environment) = chosen(&Target::foreign("aarch64-unknown-linux-gnu", "aarch64-linux-gnu-gcc"));
+        let (arguments, environment) =
+            chosen(&BuildTarget::foreign("aarch64-unknown-linux-gnu", "aarch64-linux-gnu-gcc"));
         assert_eq!(arguments, ["--target", "aarch64-unknown-linux-gnu"]);
         let expected = [
             "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc",
@@ -66,7 +67,7 @@ mod tests {
 
     #[test]
     fn this_machine_keeps_its_compiler() {
-        let (arguments, environment) = chosen(&Target::native("x86_64-unknown-linux-gnu"));
+        let (arguments, environment) = chosen(&BuildTarget::native("x86_64-unknown-linux-gnu"));
         assert_eq!(arguments, ["--target", "x86_64-unknown-linux-gnu"]);
         assert_eq!(environment, Vec::<String>::new());
     }

@@ -1,9 +1,9 @@
 //! The tools that compile the kernel half. rustup's stable has no `core` for `bpfel-unknown-none`; Debian ships a
-//! rustc with a prebuilt one, installed beside rustup. All tools are told apart by their versions, which go on record.
+//! rustc with a prebuilt one, installed beside rustup. The version of every tool is recorded with the object.
 
 use crate::{
     lookup,
-    process::{self, ProcessError},
+    process::{self, CommandError},
     workspace::Workspace,
 };
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use std::{
 
 /// The target of the kernel half.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
-/// The bpf-linker to use, exactly: point releases have changed, and broken, BTF.
+/// The exact version of bpf-linker: point releases have changed, and broken, the BTF it writes.
 pub(crate) const LINKER_VERSION: &str = "0.13.0";
 
 /// What is wrong with the toolchain of the kernel half.
@@ -30,10 +30,10 @@ pub(crate) enum ToolchainError {
     #[error("`cargo -vV` does not name its host")]
     NoHost,
     #[error(transparent)]
-    Process(#[from] ProcessError),
+    Process(#[from] CommandError),
 }
 
-/// Where the kernel half's rustc lives: `RSTMON_BPF_TOOLCHAIN`, or Debian's.
+/// Sysroot of the kernel half's rustc: `RSTMON_BPF_TOOLCHAIN`, or `/usr`, where Debian installs it.
 pub(crate) fn sysroot() -> PathBuf {
     env::var_os("RSTMON_BPF_TOOLCHAIN").map_or_else(|| PathBuf::from("/usr"), PathBuf::from)
 }
@@ -44,22 +44,21 @@ pub(crate) fn cargo_home() -> PathBuf {
         .map_or_else(|| PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cargo"), PathBuf::from)
 }
 
-/// Where LLVM `major` lives: `LLVM_PREFIX`, or Debian's place for it.
+/// Where LLVM `major` is installed: `LLVM_PREFIX`, or Debian's `/usr/lib/llvm-N`.
 pub(crate) fn llvm_prefix(major: u32) -> PathBuf {
     env::var_os("LLVM_PREFIX").map_or_else(|| PathBuf::from(format!("/usr/lib/llvm-{major}")), PathBuf::from)
 }
 
-/// A rustc, as it describes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rustc {
     /// The whole of `rustc -vV`.
     pub(crate) verbose: String,
-    /// Major version of the LLVM inside.
+    /// Major version of the LLVM that rustc is built with.
     pub(crate) llvm: u32,
 }
 
 impl Rustc {
-    /// Asks `rustc` about itself.
+    /// Runs `rustc -vV` and reads the answer.
     pub(crate) fn ask(rustc: &Path) -> Result<Self, ToolchainError> {
         let verbose = process::output(isolated(rustc).arg("-vV"))?;
         let llvm =
@@ -80,7 +79,7 @@ pub(crate) fn host(workspace: &Workspace) -> Result<String, ToolchainError> {
     field(&verbose, "host").map(str::to_owned).ok_or(ToolchainError::NoHost)
 }
 
-/// `program`, without what rustup and `cargo run` leave in the environment for the other toolchain's sake.
+/// A command for `program` without the environment variables with which rustup and `cargo run` select a toolchain.
 pub(crate) fn isolated(program: &Path) -> Command {
     let mut command = Command::new(program);
     for variable in ["LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS"] {
@@ -89,7 +88,7 @@ pub(crate) fn isolated(program: &Path) -> Command {
     command
 }
 
-/// The versions of everything that has a say in the object's bytes.
+/// The versions of every tool that determines the object's bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Versions {
@@ -125,25 +124,20 @@ impl Versions {
     }
 }
 
-/// A complete toolchain for the kernel half.
 #[derive(Debug)]
 pub(crate) struct Toolchain {
     /// Root of the installation that `rustc` and `cargo` are from.
     pub(crate) sysroot: PathBuf,
-    /// The compiler.
     pub(crate) rustc: PathBuf,
-    /// The cargo of the same installation, so that the developer's own version has no say in the bytes.
+    /// The cargo of the same installation, so that the developer's own version does not affect the bytes.
     pub(crate) cargo: PathBuf,
-    /// bpf-linker.
     pub(crate) linker: PathBuf,
-    /// llvm-strip.
     pub(crate) strip: PathBuf,
-    /// What all these are.
     pub(crate) versions: Versions,
 }
 
 impl Toolchain {
-    /// Finds the tools and asks each for its version.
+    /// Finds the tools and runs each for its version.
     pub(crate) fn find() -> Result<Self, ToolchainError> {
         let sysroot = sysroot();
         let rustc = executable("rustc for the kernel half", sysroot.join("bin/rustc"))?;
@@ -179,8 +173,7 @@ pub(crate) fn find_linker() -> Option<PathBuf> {
     if lookup::is_executable(&installed) { Some(installed) } else { lookup::find("bpf-linker") }
 }
 
-/// `bpf-linker --version`.
-pub(crate) fn linker_version(linker: &Path) -> Result<String, ProcessError> {
+pub(crate) fn linker_version(linker: &Path) -> Result<String, CommandError> {
     Ok(first_line(&process::output(isolated(linker).arg("--version"))?))
 }
 
@@ -193,7 +186,7 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
-/// The line with the version in `llvm-strip --version`, whose first line only says what it is compatible with.
+/// The line with the version in `llvm-strip --version`; its first line only names what it is compatible with.
 fn llvm_version(text: &str) -> String {
     let line = text.lines().find(|line| line.contains("LLVM version")).unwrap_or(text);
     first_line(line.trim())
@@ -234,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn of_rustc_only_the_lines_that_differ_are_told() {
+    fn of_rustc_only_the_lines_that_differ_are_named() {
         let mut here = versions();
         here.rustc[4] = "LLVM version: 23.1.0".into();
         assert_eq!(versions().differences(&here), ["rustc: LLVM version: 22.1.8 -> LLVM version: 23.1.0"]);
@@ -248,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn llvm_tools_bury_their_version() {
+    fn the_version_of_llvm_tools_is_not_in_the_first_line() {
         let text = "llvm-strip, compatible with GNU strip\nDebian LLVM version 22.1.8\n  Optimized build.\n";
         assert_eq!(llvm_version(text), "Debian LLVM version 22.1.8");
     }

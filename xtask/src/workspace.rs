@@ -1,4 +1,4 @@
-//! Where things are in this checkout.
+//! Paths of this checkout, and file access with errors that name the file.
 
 use crate::process;
 use anyhow::Context as _;
@@ -9,36 +9,35 @@ use std::{
     process::Command,
 };
 
-/// This checkout.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     /// The directory of the workspace's Cargo.toml.
     pub(crate) root: PathBuf,
-    /// Cargo's target directory, wherever the user keeps it.
+    /// Cargo's target directory.
     pub(crate) target: PathBuf,
 }
 
 #[derive(Deserialize)]
-struct Metadata {
+struct WorkspaceMetadata {
     workspace_root: PathBuf,
     target_directory: PathBuf,
 }
 
 impl Workspace {
-    /// Asks cargo.
     pub(crate) fn discover() -> anyhow::Result<Self> {
         let mut command = Command::new(cargo());
         command.args(["metadata", "--no-deps", "--offline", "--format-version=1"]);
-        // Set by `cargo run`; a path fixed at compile time would point into whichever checkout was built last.
+        // Set by `cargo run`. A path fixed at compile time would be that of the checkout in which xtask was last built.
         if let Some(package) = env::var_os("CARGO_MANIFEST_DIR") {
             command.current_dir(package);
         }
         let json = process::output(&mut command)?;
-        let metadata: Metadata = serde_json::from_str(&json).context("cannot read the output of cargo metadata")?;
+        let metadata: WorkspaceMetadata =
+            serde_json::from_str(&json).context("cannot read the output of cargo metadata")?;
         Ok(Self { root: metadata.workspace_root, target: metadata.target_directory })
     }
 
-    /// `cargo` in this checkout, the one that runs this task.
+    /// The cargo that runs this task, with this checkout as its working directory.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(cargo());
         command.current_dir(&self.root);
@@ -65,12 +64,12 @@ pub(crate) struct FileError {
 }
 
 impl FileError {
-    /// For `map_err`: which action failed on which path.
+    /// For `map_err`: names the action and the path that failed.
     pub(crate) fn on(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { action, path: path.to_owned(), source }
     }
 
-    /// Whether the file simply is not there.
+    /// Whether the file does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
@@ -86,12 +85,26 @@ pub(crate) fn read_text(path: &Path) -> Result<String, FileError> {
     fs::read_to_string(path).map_err(FileError::on("read", path))
 }
 
-/// [`fs::write`] with an error that names the file; makes the directory.
+/// [`fs::write`] with an error that names the file; creates the parent directory.
 pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), FileError> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(FileError::on("create", dir))?;
     }
     fs::write(path, content).map_err(FileError::on("write", path))
+}
+
+/// Removes a directory with its contents, if it exists.
+pub(crate) fn remove_dir(path: &Path) -> Result<(), FileError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::on("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Creates a directory, or removes its contents.
+pub(crate) fn empty_dir(path: &Path) -> Result<(), FileError> {
+    remove_dir(path)?;
+    fs::create_dir_all(path).map_err(FileError::on("create", path))
 }
 
 #[cfg(test)]
@@ -105,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_file_and_tells_absence_from_the_rest() {
+    fn an_error_names_the_file_and_distinguishes_absence() {
         let error = read(Path::new("/nonexistent/file")).expect_err("absent");
         assert!(error.is_not_found());
         assert_eq!(error.to_string(), "cannot read /nonexistent/file");

@@ -1,4 +1,4 @@
-//! The systemd units, judged by systemd itself: nothing to remark, and no more exposed than promised.
+//! The systemd units checked by systemd itself: no warnings, and no more exposure than documented.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// What the service may be exposed at most, in tenths, as docs/security.md says.
+/// The highest exposure level of the service, in tenths, as docs/security.md says.
 const EXPOSURE: &str = "15";
 const UNITS: [&str; 2] = ["rstmon.service", "rstmon.socket"];
 
@@ -17,12 +17,12 @@ fn packaged(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging").join(name)
 }
 
-/// Runs systemd-analyze; `None`, with a word about it, where there is none.
+/// Runs systemd-analyze. Reports a skipped test and returns `None` if it is not installed.
 fn analyze(arguments: &[&str], files: &[PathBuf]) -> Option<Output> {
     match Command::new("systemd-analyze").args(arguments).args(files).output() {
         Ok(output) => Some(output),
         Err(error) => {
-            // Past the harness, which keeps what a test that passes prints to itself.
+            // Written to the file descriptor, past the harness, which captures the output of tests that pass.
             let line = format!("\nSKIPPED {arguments:?}: systemd-analyze: {error}; `cargo xtask setup` installs it\n");
             let _ = std::io::stderr().write_all(line.as_bytes());
             None
@@ -36,7 +36,7 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn systemd_has_nothing_to_remark() {
-    // Side by side as they are installed, with a program that is there on every system.
+    // Side by side, as they are installed, with a program that exists on every system.
     let directory = tempfile::tempdir().unwrap();
     let files = UNITS.map(|name| {
         let text = fs::read_to_string(packaged(name)).unwrap();
@@ -44,7 +44,7 @@ fn systemd_has_nothing_to_remark() {
         fs::write(&path, text.replace("ExecStart=/usr/bin/rstmon ", "ExecStart=/bin/true ")).unwrap();
         path
     });
-    // The manual pages are installed with the package.
+    // The manual pages are installed with the package only.
     let Some(output) = analyze(&["verify", "--man=no"], &files) else { return };
     assert!(output.status.success() && said(&output).is_empty(), "systemd-analyze verify says:\n{}", said(&output));
 }
@@ -72,7 +72,7 @@ fn the_service_is_no_more_exposed_than_promised() {
     assert!(output.status.success(), "{}", said(&output));
 }
 
-/// The unit, without its comments.
+/// The lines of a unit without comments.
 fn settings(name: &str) -> Vec<String> {
     let text = fs::read_to_string(packaged(name)).unwrap();
     text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned).collect()

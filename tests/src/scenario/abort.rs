@@ -1,17 +1,18 @@
-//! Resets that somebody asked for: `SO_LINGER` 0, `TCP_LINGER2`, `connect(AF_UNSPEC)`, `SOCK_DESTROY`.
+//! Resets that an application or administrator requests: `SO_LINGER` 0, `TCP_LINGER2`, `connect(AF_UNSPEC)`,
+//! `SOCK_DESTROY`.
 
 use crate::{
     actor::TcpState,
     connection::Connection,
-    scene::{Expected, Number, Scene, Watch},
+    scene::{Expected, ExpectedNumber, Scene, Watch},
     stage::Stage,
 };
 use anyhow::Result;
 
-/// Bytes that lie unread where a scenario is about unread data.
-pub const UNREAD: u64 = 1234;
+/// Number of unread bytes in scenarios about unread data.
+pub(crate) const UNREAD: u64 = 1234;
 
-/// `SO_LINGER` with time 0, then close, everything read.
+/// `SO_LINGER` with time 0, then close, with all data read.
 ///
 /// # Errors
 /// When a step fails.
@@ -29,11 +30,11 @@ pub fn linger_zero(stage: &Stage) -> Result<Scene> {
     .keep(pair))
 }
 
-/// `SO_LINGER` with time 0, then close, with data unread: the kernel minds the data first.
+/// `SO_LINGER` with time 0, then close, with data unread: the kernel checks for unread data first.
 ///
 /// # Errors
 /// When a step fails.
-pub fn linger_zero_with_unread_data(stage: &Stage) -> Result<Scene> {
+pub(crate) fn linger_zero_with_unread_data(stage: &Stage) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::open(stage)?;
     pair.client_writes(UNREAD)?;
@@ -42,7 +43,7 @@ pub fn linger_zero_with_unread_data(stage: &Stage) -> Result<Scene> {
     Ok(Scene::new(vec![
         Expected::sent(&pair.server_end(), "tcp_abort_on_close", "established")
             .because("closed_with_unread_data", "certain")
-            .with("unread_bytes", Number::Exactly(UNREAD)),
+            .with("unread_bytes", ExpectedNumber::Exactly(UNREAD)),
         Expected::received(&pair.client_end(), "established").because("peer_reset", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("TCPAbortOnData", 0), ("EstabResets", 2)])
@@ -50,15 +51,15 @@ pub fn linger_zero_with_unread_data(stage: &Stage) -> Result<Scene> {
     .keep(pair))
 }
 
-/// `TCP_LINGER2` below 0: no `FIN_WAIT2` for an orphan.
+/// `TCP_LINGER2` below 0: an orphan does not stay in `FIN_WAIT2`.
 ///
 /// # Errors
 /// When a step fails.
-pub fn linger2_negative(stage: &Stage) -> Result<Scene> {
+pub(crate) fn linger2_negative(stage: &Stage) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::open(stage)?;
     pair.server.ask("set c linger2 -1")?;
-    // The orphan must be in FIN_WAIT2 when it is closed, so the FIN has to be acknowledged before.
+    // The FIN has to be acknowledged first: the orphan must be in FIN_WAIT2 when it is closed.
     pair.server.ask("shutdown c")?;
     pair.server.await_state("c", TcpState::FinWait2)?;
     pair.server.ask("close c")?;
@@ -74,7 +75,7 @@ pub fn linger2_negative(stage: &Stage) -> Result<Scene> {
 ///
 /// # Errors
 /// When a step fails.
-pub fn linger2_negative_at_once(stage: &Stage) -> Result<Scene> {
+pub(crate) fn linger2_negative_at_once(stage: &Stage) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::open(stage)?;
     pair.server.ask("set c linger2 -1")?;
@@ -108,12 +109,12 @@ pub fn disconnect(stage: &Stage) -> Result<Scene> {
 ///
 /// # Errors
 /// When a step fails.
-pub fn disconnect_with_unsent_data(stage: &Stage) -> Result<Scene> {
+pub(crate) fn disconnect_with_unsent_data(stage: &Stage) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::open(stage)?;
     pair.client.ask("shutdown c")?;
     pair.server.await_state("c", TcpState::CloseWait)?;
-    // The client reads nothing: its window closes and the rest stays with us.
+    // The client does not read: its window closes and the rest of the data is not sent.
     pair.server.ask("fill c")?;
     pair.server.ask("shutdown c")?;
     pair.server.await_state("c", TcpState::LastAck)?;
@@ -122,20 +123,20 @@ pub fn disconnect_with_unsent_data(stage: &Stage) -> Result<Scene> {
     Ok(Scene::new(vec![
         Expected::sent(&pair.server_end(), "tcp_disconnect_with_data", "last_ack")
             .because("disconnect", "certain")
-            // It is both; `SO_LINGER` shows in the socket.
+            // Both causes apply; `SO_LINGER` is visible in the socket.
             .without_reason("linger_abort", "certain")
-            .with("unsent_bytes", Number::AtLeast(1)),
+            .with("unsent_bytes", ExpectedNumber::AtLeast(1)),
         Expected::received(&pair.client_end(), "fin_wait2").because("reset_while_closing", "certain"),
     ])
     .grew(watch, &[("OutRsts", 1), ("EstabResets", 0)])
     .keep(pair))
 }
 
-/// `ss -K`: somebody with the right to destroys another process' socket.
+/// `ss -K`: a privileged process destroys the socket of another process.
 ///
 /// # Errors
 /// When a step fails.
-pub fn destroyed(stage: &Stage) -> Result<Scene> {
+pub(crate) fn destroyed(stage: &Stage) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::open(stage)?;
     let (service, peer) = (pair.server_address, pair.client_address);

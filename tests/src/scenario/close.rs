@@ -1,9 +1,9 @@
-//! An ordinary close that turns into a reset, because received data had not been read.
+//! A normal close that causes a reset because received data was not read.
 
 use super::abort::UNREAD;
 use crate::{
     connection::Connection,
-    scene::{Expected, Number, Scene, Watch},
+    scene::{Expected, ExpectedNumber, Scene, Watch},
     stage::Stage,
 };
 use anyhow::Result;
@@ -21,11 +21,11 @@ pub fn with_unread_data(stage: &Stage) -> Result<Scene> {
     let scene = Scene::new(vec![
         Expected::sent(&pair.server_end(), "tcp_abort_on_close", "established")
             .because("closed_with_unread_data", "certain")
-            .with("unread_bytes", Number::Exactly(UNREAD))
-            .with("received_bytes", Number::Exactly(UNREAD)),
+            .with("unread_bytes", ExpectedNumber::Exactly(UNREAD))
+            .with("received_bytes", ExpectedNumber::Exactly(UNREAD)),
         Expected::received(&pair.client_end(), "established")
             .because("peer_reset", "likely")
-            .with("sent_bytes", Number::Exactly(UNREAD)),
+            .with("sent_bytes", ExpectedNumber::Exactly(UNREAD)),
     ]);
     let errno = pair.client.refused("recv c 1")?;
     let both = u64::from(one_namespace);
@@ -34,11 +34,11 @@ pub fn with_unread_data(stage: &Stage) -> Result<Scene> {
     Ok(scene.grew(server_watch, &server).grew(client_watch, &client).saw(libc::ECONNRESET, errno).keep(pair))
 }
 
-/// The same while the client is in the middle of a long write: it has unsent data when the reset comes.
+/// The same while the client is in the middle of a long write: it has unsent data when the reset arrives.
 ///
 /// # Errors
 /// When a step fails.
-pub fn with_unread_data_while_peer_writes(stage: &Stage) -> Result<Scene> {
+pub(crate) fn with_unread_data_while_peer_writes(stage: &Stage) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::open(stage)?;
     pair.client.ask("fill c")?;
@@ -46,10 +46,10 @@ pub fn with_unread_data_while_peer_writes(stage: &Stage) -> Result<Scene> {
     Ok(Scene::new(vec![
         Expected::sent(&pair.server_end(), "tcp_abort_on_close", "established")
             .because("closed_with_unread_data", "certain")
-            .with("unread_bytes", Number::AtLeast(1)),
+            .with("unread_bytes", ExpectedNumber::AtLeast(1)),
         Expected::received(&pair.client_end(), "established")
             .because("peer_aborted", "likely")
-            .with("unsent_bytes", Number::AtLeast(1)),
+            .with("unsent_bytes", ExpectedNumber::AtLeast(1)),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("EstabResets", 2)])
     .saw(libc::ECONNRESET, pair.client.refused("send c 1")?)

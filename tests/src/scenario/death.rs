@@ -1,14 +1,14 @@
-//! Processes that end with received data unread: the kernel closes for them.
+//! Processes that end with received data unread, so that the kernel closes their sockets.
 
 use super::abort::UNREAD;
 use crate::{
     connection::Connection,
-    scene::{Expected, Number, Scene, Watch},
+    scene::{Expected, ExpectedNumber, Scene, Watch},
     stage::Stage,
 };
 use anyhow::Result;
 
-/// SIGKILL, as the OOM killer or an impatient supervisor sends it.
+/// The process is killed by SIGKILL, as by the OOM killer or a supervisor.
 ///
 /// # Errors
 /// When a step fails.
@@ -16,7 +16,7 @@ pub fn killed_with_unread_data(stage: &Stage) -> Result<Scene> {
     ended(stage, |pair| pair.server.kill())
 }
 
-/// A process that ends itself.
+/// The process exits by itself.
 ///
 /// # Errors
 /// When a step fails.
@@ -33,7 +33,7 @@ fn ended(stage: &Stage, end: fn(&mut Connection) -> Result<()>) -> Result<Scene>
     Ok(Scene::new(vec![
         Expected::sent(&dying, "tcp_abort_on_close", "established")
             .because("process_exit", "certain")
-            .with("unread_bytes", Number::Exactly(UNREAD)),
+            .with("unread_bytes", ExpectedNumber::Exactly(UNREAD)),
         Expected::received(&pair.client_end(), "established").because("peer_reset", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("EstabResets", 2)])

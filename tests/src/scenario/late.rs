@@ -1,4 +1,4 @@
-//! Writing to a connection that the other side has closed.
+//! Data that arrives after the receiver has closed the connection.
 //!
 //! A closed connection lives on as an orphan in `FIN_WAIT1`, as an orphan or a mini socket in `FIN_WAIT2`, and as a
 //! mini socket in `TIME_WAIT`; the kernel answers late data differently in each (`tcp_input.c`, `tcp_minisocks.c`).
@@ -6,7 +6,7 @@
 use crate::{
     actor::{Actor, TcpState},
     connection::Connection,
-    scene::{End, Expected, Number, Scene, Watch},
+    scene::{End, Expected, ExpectedNumber, Scene, Watch},
     sockets::{self, Orphan},
     stage::Stage,
     sysctl::Sysctl,
@@ -15,15 +15,15 @@ use crate::{
 use anyhow::Result;
 use std::net::SocketAddr;
 
-/// Bytes of the late write.
+/// Length of the late write.
 const LATE: u64 = 312;
 
-/// The orphan still has data to send that the peer has no room for. The kernel runs `tcp_reset` for the late data, so
-/// that `tcp_receive_reset` fires though no reset was received.
+/// The orphan still has data to send for which the peer has no room. The kernel runs `tcp_reset` for the late data, so
+/// that `tcp_receive_reset` fires although no reset was received.
 ///
 /// # Errors
 /// When a step fails.
-pub fn in_fin_wait1(stage: &Stage) -> Result<Scene> {
+pub(crate) fn in_fin_wait1(stage: &Stage) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::open(stage)?;
     pair.server.ask("fill c")?;
@@ -39,11 +39,11 @@ pub fn in_fin_wait1(stage: &Stage) -> Result<Scene> {
     .keep(pair))
 }
 
-/// A full socket in `FIN_WAIT2`: only where `tcp_fin_timeout` or `TCP_LINGER2` is longer than `TIME_WAIT` lasts (60 s).
+/// A full socket in `FIN_WAIT2`: only if `tcp_fin_timeout` or `TCP_LINGER2` is longer than `TIME_WAIT` lasts (60 s).
 ///
 /// # Errors
 /// When a step fails.
-pub fn in_fin_wait2(stage: &Stage) -> Result<Scene> {
+pub(crate) fn in_fin_wait2(stage: &Stage) -> Result<Scene> {
     let timeout = Sysctl::set(stage.server(), "ipv4/tcp_fin_timeout", "120")?;
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::open(stage)?;
@@ -59,7 +59,7 @@ pub fn in_fin_wait2(stage: &Stage) -> Result<Scene> {
     .keep((pair, timeout)))
 }
 
-/// The usual case: a mini socket.
+/// A mini socket, the usual case.
 ///
 /// # Errors
 /// When a step fails.
@@ -74,7 +74,7 @@ pub fn in_time_wait(stage: &Stage) -> Result<Scene> {
         .keep(pair))
 }
 
-/// The same after the process that closed has ended: only what is remembered can tell who it was.
+/// The same after the process that closed has ended: only a tombstone names the owner.
 ///
 /// # Errors
 /// When a step fails.
@@ -91,12 +91,12 @@ pub fn after_exit(stage: &Stage) -> Result<Scene> {
         .keep(pair))
 }
 
-/// The kernel keeps nothing of the connection at all (no `TIME_WAIT` left) and nobody listens any more: to it the late
-/// data is a stranger's. That a process here closed the connection is known from what is remembered alone.
+/// The kernel keeps nothing of the connection (no `TIME_WAIT` left) and there is no listener: to the kernel the segment
+/// matches no connection. Only a tombstone shows that a local process has closed it.
 ///
 /// # Errors
 /// When a step fails.
-pub fn after_the_kernel_forgot(stage: &Stage) -> Result<Scene> {
+pub(crate) fn after_the_kernel_forgot(stage: &Stage) -> Result<Scene> {
     forgotten(
         stage,
         |server| server.ask("close l").map(drop),
@@ -108,7 +108,7 @@ pub fn after_the_kernel_forgot(stage: &Stage) -> Result<Scene> {
 ///
 /// # Errors
 /// When a step fails.
-pub fn after_the_kernel_forgot_but_listens(stage: &Stage) -> Result<Scene> {
+pub(crate) fn after_the_kernel_forgot_but_listens(stage: &Stage) -> Result<Scene> {
     forgotten(stage, |_| Ok(()), |end| Expected::sent(end, "tcp_flags", "listen"))
 }
 
@@ -126,19 +126,20 @@ fn forgotten(stage: &Stage, meanwhile: fn(&mut Actor) -> Result<()>, answer: fn(
         .keep((pair, buckets)))
 }
 
-/// The server closes; the client's kernel has acknowledged the FIN, but its process has not looked. Until the
-/// acknowledgement (delayed up to 200 ms) has arrived, the server's socket is in `FIN_WAIT1` and would answer differently.
+/// The server closes; the client's kernel acknowledges the FIN, but its process does not read. Until the
+/// acknowledgement, which may be delayed by 200 ms, arrives, the server's socket is in `FIN_WAIT1` and would answer
+/// differently.
 fn close_and_be_noticed(stage: &Stage, pair: &mut Connection, leaves: Orphan) -> Result<()> {
     pair.server.ask("close c")?;
     pair.client.await_state("c", TcpState::CloseWait)?;
     await_orphan(stage, pair.server_address, pair.client_address, leaves)
 }
 
-/// Waits until the socket that was closed at the server has come down to what is claimed.
+/// Waits until the socket that was closed at the server has become what `leaves` says.
 ///
 /// # Errors
-/// When it does not.
-pub fn await_orphan(stage: &Stage, local: SocketAddr, remote: SocketAddr, leaves: Orphan) -> Result<()> {
+/// When it does not in time.
+pub(crate) fn await_orphan(stage: &Stage, local: SocketAddr, remote: SocketAddr, leaves: Orphan) -> Result<()> {
     wait::until_true(&format!("the closed socket to be {leaves:?}"), SOON, || {
         Ok(sockets::orphan(stage.server(), local.port(), remote.port())? == leaves)
     })
@@ -146,11 +147,11 @@ pub fn await_orphan(stage: &Stage, local: SocketAddr, remote: SocketAddr, leaves
 
 fn answered_by_mini_socket(pair: &Connection) -> Expected {
     let reset = Expected::sent(&pair.server_end(), "tcp_timewait_socket", "time_wait");
-    reset.because("write_after_close", "certain").with("closed_ms_ago", Number::Between(0, 10_000))
+    reset.because("write_after_close", "certain").with("closed_ms_ago", ExpectedNumber::Between(0, 10_000))
 }
 
 fn wrote_to_closed_peer(pair: &Connection) -> Expected {
     Expected::received(&pair.client_end(), "close_wait")
         .because("wrote_to_closed_peer", "certain")
-        .with("unacked_bytes", Number::AtLeast(LATE))
+        .with("unacked_bytes", ExpectedNumber::AtLeast(LATE))
 }

@@ -1,7 +1,7 @@
-//! The scenarios: each provokes known resets, deterministically, and says what must be seen of them.
+//! The scenarios: each provokes a known set of resets and describes what must be seen of them.
 //!
-//! A scenario is a function from a [`Stage`] to a [`Scene`]. Its facts are the kernel's (KERNEL.md): reasons are those
-//! of Linux 6.12 and later, counters those of the namespace it plays in. Its verdicts are DESIGN.md's.
+//! A scenario is a function from a [`Stage`] to a [`Scene`]. Its reasons are those of Linux 6.12 and later, its
+//! counters those of the namespace it plays in, and its causes those of rstmon's catalogue.
 
 pub mod abort;
 pub mod close;
@@ -9,10 +9,10 @@ pub mod death;
 pub mod idle;
 pub mod late;
 pub mod memory;
-pub mod multipath;
+mod multipath;
 pub mod open;
 pub mod queue;
-pub mod stray;
+mod stray;
 pub mod victim;
 pub mod web;
 
@@ -22,21 +22,21 @@ use crate::{
 };
 use anyhow::Result;
 
-/// What ground a scenario needs.
+/// The kind of [`Stage`] that a scenario needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ground {
-    /// One namespace of its own; either IP version will do.
+    /// One namespace of its own; either IP version.
     Loopback,
     /// One namespace of its own, IPv4 only.
     LoopbackV4,
     /// Two joined namespaces, IPv4 only.
     JoinedV4,
-    /// One namespace of its own and nobody else at work: it sets a sysctl that exists once.
+    /// One namespace of its own while no other test runs: it sets a sysctl that is not per namespace.
     Undisturbed,
 }
 
 impl Ground {
-    /// Sets up the ground, IPv4.
+    /// Sets up the stage for IPv4.
     ///
     /// # Errors
     /// When namespaces cannot be made.
@@ -49,16 +49,16 @@ impl Ground {
     }
 }
 
-/// One scenario.
+/// A scenario with its requirements.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
-    /// Its name, in messages.
+    /// Its name in messages.
     pub name: &'static str,
-    /// Where it can play.
+    /// The kind of stage that it needs.
     pub ground: Ground,
     /// Programs it needs besides iproute2.
     pub tools: &'static [&'static str],
-    /// Plays it.
+    /// The function that plays it.
     pub play: fn(&Stage) -> Result<Scene>,
 }
 
@@ -70,7 +70,7 @@ const fn with_nginx(name: &'static str, play: fn(&Stage) -> Result<Scene>) -> Sc
     Scenario { name, ground: Ground::LoopbackV4, tools: &["nginx"], play }
 }
 
-/// Every scenario.
+/// All scenarios of this library.
 pub const ALL: &[Scenario] = &[
     scenario("refused", Ground::Loopback, open::refused),
     scenario("linger_zero", Ground::Loopback, abort::linger_zero),

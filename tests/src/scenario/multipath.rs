@@ -1,4 +1,4 @@
-//! Multipath TCP.
+//! Resets of Multipath TCP.
 
 use super::abort::UNREAD;
 use crate::{
@@ -8,11 +8,11 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 
-/// An MPTCP socket is closed with data unread: MPTCP's own fast close.
+/// An MPTCP socket is closed with data unread, which triggers MPTCP's fast close.
 ///
 /// # Errors
-/// When a step fails or the two ends did not agree on MPTCP.
-pub fn fastclose(stage: &Stage) -> Result<Scene> {
+/// When a step fails or the connection does not use MPTCP.
+pub(crate) fn fastclose(stage: &Stage) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::make(stage, Recipe { kind: Some("mptcp"), ..Recipe::default() })?;
     let negotiated = crate::kernel::mptcp(stage.server(), "MPCapableSYNRX")?;

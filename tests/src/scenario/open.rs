@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 
-/// A SYN to a port where nobody listens: refused by nobody, received by the process that dialled.
+/// A SYN to a closed port: the reset is sent without a socket and received by the process that connected.
 ///
 /// # Errors
 /// When a step fails.
@@ -15,13 +15,13 @@ pub fn refused(stage: &Stage) -> Result<Scene> {
     let mut client = stage.client_actor("caller")?;
     let port = stage.closed_port()?;
     client.ask(&format!("socket c {}", stage.client_socket()))?;
-    // Bound first, because a refused socket does not tell which port it had.
+    // Bound first, because the local port of a refused socket cannot be read.
     let local = client.ask(&format!("bind c {}", stage.client_address(0)))?.get("local")?;
     let remote = stage.server_address(port);
     let errno = client.refused(&format!("connect c {remote}"))?;
     let end = End::of(&client, local, remote);
     Ok(Scene::new(vec![
-        Expected::sent_by_nobody(remote, local, "no_socket").because("refused", "certain"),
+        Expected::sent_without_socket(remote, local, "no_socket").because("refused", "certain"),
         Expected::received(&end, "syn_sent").because("refused", "certain"),
     ])
     .grew(watch, &[("OutRsts", 1), ("AttemptFails", u64::from(on_one_host(stage))), ("EstabResets", 0)])
@@ -29,11 +29,11 @@ pub fn refused(stage: &Stage) -> Result<Scene> {
     .keep(client))
 }
 
-/// `each` refused connections from every one of several processes at full speed; returns the port they were sent to and
-/// the processes.
+/// `each` refused connections from every one of several processes, as fast as possible. Returns the port they were sent
+/// to, and the processes.
 ///
 /// # Errors
-/// When a connection ended otherwise than refused.
+/// When a connection attempt has another result than a refusal.
 pub fn flood(stage: &Stage, comms: &[&str], each: u64) -> Result<(u16, Vec<End>)> {
     let port = stage.closed_port()?;
     let target = stage.server_address(port);
@@ -51,7 +51,7 @@ pub fn flood(stage: &Stage, comms: &[&str], each: u64) -> Result<(u16, Vec<End>)
     Ok((port, ends))
 }
 
-/// How long a process may take for its part of a flood.
+/// Time limit for one process of a flood.
 const FLOOD_DEADLINE: std::time::Duration = std::time::Duration::from_mins(2);
 
 fn on_one_host(stage: &Stage) -> bool {

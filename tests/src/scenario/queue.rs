@@ -1,8 +1,8 @@
-//! Connections that nobody has accepted: the listener goes, or its queue is full.
+//! Connections that have not been accepted: the listener is closed, or its queue is full.
 
 use crate::{
     connection::{self, Connection, Recipe},
-    scene::{End, Expected, Number, Scene, Watch},
+    scene::{End, Expected, ExpectedNumber, Scene, Watch},
     stage::Stage,
     sysctl::Sysctl,
     wait::{self, LATER},
@@ -17,11 +17,11 @@ pub fn listener_closed(stage: &Stage) -> Result<Scene> {
     unaccepted(stage, |pair| pair.server.ask("close l").map(drop))
 }
 
-/// The same because the server is killed.
+/// The same, because the server is killed.
 ///
 /// # Errors
 /// When a step fails.
-pub fn listener_died(stage: &Stage) -> Result<Scene> {
+pub(crate) fn listener_died(stage: &Stage) -> Result<Scene> {
     unaccepted(stage, |pair| pair.server.kill())
 }
 
@@ -42,18 +42,18 @@ fn unaccepted(stage: &Stage, end: fn(&mut Connection) -> Result<()>) -> Result<S
 ///
 /// # Errors
 /// When a step fails.
-pub fn overflow_with_abort(stage: &Stage) -> Result<Scene> {
+pub(crate) fn overflow_with_abort(stage: &Stage) -> Result<Scene> {
     let abort = Sysctl::set(stage.server(), "ipv4/tcp_abort_on_overflow", "1")?;
     let watch = Watch::on(stage.server())?;
     let mut full = FullQueue::prepare(stage, 30)?;
     full.pair.client.ask("send late 9")?;
     let server = full.server_end();
     Ok(Scene::new(vec![
-        // The listener's socket stands for the connection that did not come to be.
+        // The reset is reported for the listener's socket: the connection has none.
         Expected::sent(&server, "invalid_syn", "listen")
             .because("listener_overflow", "certain")
-            .with("backlog", Number::Exactly(2))
-            .with("backlog_limit", Number::Exactly(1)),
+            .with("backlog", ExpectedNumber::Exactly(2))
+            .with("backlog_limit", ExpectedNumber::Exactly(1)),
         Expected::received(&full.client_end(), "established").because("peer_aborted", "likely"),
     ])
     .grew(
@@ -64,13 +64,14 @@ pub fn overflow_with_abort(stage: &Stage) -> Result<Scene> {
     .keep((full.pair, abort)))
 }
 
-/// The same with `tcp_abort_on_overflow` unset, the default: no reset at once. The client believes it is connected;
-/// when the half-open connection has been forgotten, its next segment meets the listener without a handshake.
+/// The same with `tcp_abort_on_overflow` unset, the default: no reset is sent at once. The client is connected; when
+/// the server has forgotten the half-open connection, the client's next segment reaches the listener without a
+/// handshake.
 ///
 /// # Errors
 /// When a step fails.
-pub fn overflow_without_abort(stage: &Stage) -> Result<Scene> {
-    // So that the half-open connection is forgotten after 1 s + 2 s.
+pub(crate) fn overflow_without_abort(stage: &Stage) -> Result<Scene> {
+    // The half-open connection is forgotten after 1 s + 2 s.
     let retries = Sysctl::set(stage.server(), "ipv4/tcp_synack_retries", "1")?;
     let watch = Watch::on(stage.server())?;
     let mut full = FullQueue::prepare(stage, 1)?;
@@ -79,8 +80,8 @@ pub fn overflow_without_abort(stage: &Stage) -> Result<Scene> {
     Ok(Scene::new(vec![
         Expected::sent(&full.server_end(), "tcp_flags", "listen")
             .because("listener_overflow", "likely")
-            .with("backlog", Number::Exactly(2))
-            .with("backlog_limit", Number::Exactly(1)),
+            .with("backlog", ExpectedNumber::Exactly(2))
+            .with("backlog_limit", ExpectedNumber::Exactly(1)),
         Expected::received(&full.client_end(), "established").because("peer_aborted", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("EmbryonicRsts", 0), ("EstabResets", 1)])
@@ -88,8 +89,8 @@ pub fn overflow_without_abort(stage: &Stage) -> Result<Scene> {
     .keep((full.pair, retries)))
 }
 
-/// A listener whose queue is full, with one more client halfway through: its handshake is complete on its side only,
-/// because the listener waits for data (`TCP_DEFER_ACCEPT`). A backlog of 1 makes room for two.
+/// A listener whose queue is full, and one more client whose handshake is complete on the client's side only, because
+/// the listener waits for data (`TCP_DEFER_ACCEPT`). A backlog of 1 has room for two connections.
 struct FullQueue {
     pair: Connection,
     late: std::net::SocketAddr,

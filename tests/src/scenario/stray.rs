@@ -1,4 +1,4 @@
-//! Segments that fit no connection, injected from an address that no host has.
+//! Segments that match no connection, injected from an address that no host has.
 
 use crate::{
     actor::Actor,
@@ -9,29 +9,30 @@ use crate::{
 use anyhow::Result;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// The stranger's address (TEST-NET-2); answers to it are routed into the void.
+/// The source address of the segments (TEST-NET-2). Replies to it are routed to the loopback device, where they are
+/// lost.
 const STRANGER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 4000);
 
-/// A data segment to a port that had a listener a moment ago, of a connection that this host never had.
+/// A data segment, of a connection that never existed, to a port whose listener has just been closed.
 ///
 /// # Errors
 /// When a step fails.
-pub fn unknown_connection(stage: &Stage) -> Result<Scene> {
+pub(crate) fn unknown_connection(stage: &Stage) -> Result<Scene> {
     let (mut server, service, watch) = set_up(stage)?;
     server.ask("close l")?;
     inject(&mut server, service, "PA", 5000, 7000, 20)?;
     Ok(Scene::new(vec![
-        Expected::sent_by_nobody(service, STRANGER, "no_socket").because("unknown_connection", "likely"),
+        Expected::sent_without_socket(service, STRANGER, "no_socket").because("unknown_connection", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("EstabResets", 0)])
     .keep(server))
 }
 
-/// The same to a port that has a listener, which has room: no handshake came before.
+/// The same to a port with a listener whose queue has room: there was no handshake.
 ///
 /// # Errors
 /// When a step fails.
-pub fn ack_to_listener(stage: &Stage) -> Result<Scene> {
+pub(crate) fn ack_to_listener(stage: &Stage) -> Result<Scene> {
     let (mut server, service, watch) = set_up(stage)?;
     inject(&mut server, service, "PA", 5000, 7000, 20)?;
     let listener = End::of(&server, service, STRANGER);
@@ -40,11 +41,11 @@ pub fn ack_to_listener(stage: &Stage) -> Result<Scene> {
         .keep(server))
 }
 
-/// A second SYN in the window of a half-open connection.
+/// A second SYN within the window of a half-open connection.
 ///
 /// # Errors
 /// When a step fails.
-pub fn bad_syn(stage: &Stage) -> Result<Scene> {
+pub(crate) fn bad_syn(stage: &Stage) -> Result<Scene> {
     let (mut server, service, watch) = set_up(stage)?;
     inject(&mut server, service, "S", 5000, 0, 0)?;
     inject(&mut server, service, "S", 5010, 0, 0)?;

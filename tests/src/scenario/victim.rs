@@ -1,4 +1,5 @@
-//! A peer that resets, met by a socket in each state in which the kernel reports it.
+//! A client that resets a connection while the server's socket, the victim, is in each of the states in which the
+//! kernel reports it.
 
 use crate::{
     actor::TcpState,
@@ -8,10 +9,10 @@ use crate::{
 };
 use anyhow::Result;
 
-/// What the client's reset finds at the server.
+/// What is expected of a scenario, besides the server's state.
 struct Meeting {
     state: &'static str,
-    /// Reason and state of the client's reset.
+    /// Reason and state of the reset that the client sends.
     sent: (&'static str, &'static str),
     sent_because: &'static str,
     received_because: (&'static str, &'static str),
@@ -36,11 +37,11 @@ pub fn established(stage: &Stage) -> Result<Scene> {
     )
 }
 
-/// The peer had half-closed, the victim has not answered.
+/// The peer has half-closed the connection, the victim has not closed it.
 ///
 /// # Errors
 /// When a step fails.
-pub fn close_wait(stage: &Stage) -> Result<Scene> {
+pub(crate) fn close_wait(stage: &Stage) -> Result<Scene> {
     let before = |pair: &mut Connection| {
         pair.client.ask("shutdown c")?;
         pair.client.await_state("c", TcpState::FinWait2)?;
@@ -59,7 +60,7 @@ pub fn close_wait(stage: &Stage) -> Result<Scene> {
     )
 }
 
-/// The victim has shut down, but the peer has no room for what comes before the FIN.
+/// The victim has shut down its side, but the peer has no room for the data before the FIN.
 ///
 /// # Errors
 /// When a step fails.
@@ -82,11 +83,11 @@ pub fn fin_wait1(stage: &Stage) -> Result<Scene> {
     )
 }
 
-/// The victim has shut down and the peer knows it.
+/// The victim has shut down its side, and the peer has acknowledged the FIN.
 ///
 /// # Errors
 /// When a step fails.
-pub fn fin_wait2(stage: &Stage) -> Result<Scene> {
+pub(crate) fn fin_wait2(stage: &Stage) -> Result<Scene> {
     let before = |pair: &mut Connection| {
         pair.server.ask("shutdown c")?;
         pair.server.await_state("c", TcpState::FinWait2)
@@ -104,11 +105,11 @@ pub fn fin_wait2(stage: &Stage) -> Result<Scene> {
     )
 }
 
-/// Both have shut down, and the victim's FIN is still waiting for room.
+/// Both have shut down their sides, and the victim's FIN waits for room.
 ///
 /// # Errors
 /// When a step fails.
-pub fn closing(stage: &Stage) -> Result<Scene> {
+pub(crate) fn closing(stage: &Stage) -> Result<Scene> {
     let before = |pair: &mut Connection| {
         pair.server.ask("fill c")?;
         pair.server.ask("shutdown c")?;
@@ -129,11 +130,11 @@ pub fn closing(stage: &Stage) -> Result<Scene> {
     )
 }
 
-/// The peer shut down first, the victim second, with data still to deliver.
+/// The peer has shut down its side first, the victim second, with data still to deliver.
 ///
 /// # Errors
 /// When a step fails.
-pub fn last_ack(stage: &Stage) -> Result<Scene> {
+pub(crate) fn last_ack(stage: &Stage) -> Result<Scene> {
     let before = |pair: &mut Connection| {
         pair.client.ask("shutdown c")?;
         pair.server.await_state("c", TcpState::CloseWait)?;

@@ -1,11 +1,11 @@
-//! Everyday resets around a real nginx.
+//! Common resets of a real nginx.
 
 use super::late;
 use crate::{
     actor::{Actor, TcpState},
     connection,
-    nginx::{Nginx, Setup},
-    scene::{End, Expected, Number, Scene, Watch},
+    nginx::{Nginx, NginxSetup},
+    scene::{End, Expected, ExpectedNumber, Scene, Watch},
     sockets::{self, Orphan},
     stage::Stage,
     wait::{self, SOON},
@@ -13,12 +13,12 @@ use crate::{
 use anyhow::{Context as _, Result};
 use std::net::SocketAddr;
 
-/// A user presses stop in the middle of a long response.
+/// A client closes the connection in the middle of a long response.
 ///
 /// # Errors
 /// When a step fails.
-pub fn client_cancels_response(stage: &Stage) -> Result<Scene> {
-    let nginx = start(stage, Setup::default())?;
+pub(crate) fn client_cancels_response(stage: &Stage) -> Result<Scene> {
+    let nginx = start(stage, NginxSetup::default())?;
     let watch = Watch::on(stage.server())?;
     let (mut browser, worker) = downloading(stage, &nginx)?;
     browser.ask("close c")?;
@@ -27,18 +27,18 @@ pub fn client_cancels_response(stage: &Stage) -> Result<Scene> {
         Expected::sent(&browser_end, "tcp_abort_on_close", "established").because("closed_with_unread_data", "certain"),
         Expected::received(&worker, "established")
             .because("peer_aborted", "likely")
-            .with("unsent_bytes", Number::AtLeast(1)),
+            .with("unsent_bytes", ExpectedNumber::AtLeast(1)),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("EstabResets", 2)])
     .keep((browser, nginx)))
 }
 
-/// A client keeps its connection for the next request and sends it just when nginx has had enough of waiting.
+/// A client reuses its connection at the moment when nginx closes it for being idle.
 ///
 /// # Errors
 /// When a step fails.
-pub fn keepalive_race(stage: &Stage) -> Result<Scene> {
-    let nginx = start(stage, Setup { keepalive_seconds: 1, ..Setup::default() })?;
+pub(crate) fn keepalive_race(stage: &Stage) -> Result<Scene> {
+    let nginx = start(stage, NginxSetup { keepalive_seconds: 1, ..NginxSetup::default() })?;
     let watch = Watch::on(stage.server())?;
     let mut pool = stage.client_actor("pool")?;
     let local = connection::dial(stage, &mut pool, None, "c", nginx.address())?;
@@ -54,8 +54,8 @@ pub fn keepalive_race(stage: &Stage) -> Result<Scene> {
     Ok(Scene::new(vec![
         Expected::sent(&worker, "tcp_timewait_socket", "time_wait")
             .because("keepalive_race", "likely")
-            .with("idle_before_close_ms", Number::Between(900, 5000))
-            .with("closed_ms_ago", Number::Between(0, 1000)),
+            .with("idle_before_close_ms", ExpectedNumber::Between(900, 5000))
+            .with("closed_ms_ago", ExpectedNumber::Between(0, 1000)),
         Expected::received(&pool_end, "close_wait").because("wrote_to_closed_peer", "certain"),
     ])
     .grew(watch, &[("OutRsts", 1), ("EstabResets", 1)])
@@ -63,14 +63,14 @@ pub fn keepalive_race(stage: &Stage) -> Result<Scene> {
     .keep((pool, nginx)))
 }
 
-/// A backend closes without having read its request; the proxy before it gets the reset.
+/// A backend closes without having read the request; the proxy in front of it gets the reset.
 ///
 /// # Errors
 /// When a step fails.
 pub fn backend_aborts_behind_proxy(stage: &Stage) -> Result<Scene> {
     let mut backend = stage.server_actor("backend")?;
     let service = connection::listen(stage, &mut backend, None, 16)?;
-    let nginx = start(stage, Setup { backend: Some(service), ..Setup::default() })?;
+    let nginx = start(stage, NginxSetup { backend: Some(service), ..NginxSetup::default() })?;
     let watch = Watch::on(stage.server())?;
     let mut browser = stage.client_actor("browser")?;
     connection::dial(stage, &mut browser, None, "c", nginx.address())?;
@@ -92,21 +92,21 @@ pub fn backend_aborts_behind_proxy(stage: &Stage) -> Result<Scene> {
     .keep((browser, backend, nginx)))
 }
 
-fn start(stage: &Stage, setup: Setup) -> Result<Nginx> {
+fn start(stage: &Stage, setup: NginxSetup) -> Result<Nginx> {
     Nginx::start(stage.server(), stage.server_address(stage.closed_port()?), setup)
 }
 
 /// nginx' end of a client's connection, once a worker has accepted it.
 ///
 /// # Errors
-/// When none does.
-pub fn worker_end(stage: &Stage, nginx: &Nginx, client: SocketAddr) -> Result<End> {
+/// When no worker accepts it in time.
+pub(crate) fn worker_end(stage: &Stage, nginx: &Nginx, client: SocketAddr) -> Result<End> {
     let pid = wait::until("a worker to accept", SOON, || nginx.owner(stage.server(), nginx.address(), client))?;
     Ok(End { pid, comm: "nginx".to_owned(), local: nginx.address(), remote: client })
 }
 
 /// A client in the middle of a long response, and nginx' end of its connection. The response stops when the client's
-/// buffer is full, so that nginx has the rest still to send.
+/// buffer is full, so that nginx has more to send.
 ///
 /// # Errors
 /// When a step fails.

@@ -1,4 +1,4 @@
-//! Every way in which the owner of a reset socket is known, with the real process id.
+//! Every provenance of the owner of a reset socket, with the real process id.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,33 +9,33 @@ use rstmon_tests::{
     actor::Actor,
     connection::{self, Connection, Recipe},
     daemon,
-    nginx::{Nginx, Setup},
+    nginx::{Nginx, NginxSetup},
     scenario::{abort, close, death, late, open, queue, victim, web},
     scene::{Direction, End, Expected, Scene},
     sight::{unless_blurred, unless_unseen},
     skip,
     stage::{Family, Stage},
     wait::{self, LATER, SOON},
-    watched::{RESETS, Watched},
+    watched::{RESETS, WatchedDaemon},
 };
 use std::net::SocketAddr;
 
-/// The hook that tells the accepting process; lockdown kernels have none.
+/// The hook that shows the accepting process; kernels in lockdown do not have it.
 const ACCEPT_HOOK: &str = "inet_accept";
 
-/// Connections of each of two processes: together more than the kernel half has places for the notes of.
+/// Connections of each of two processes: together more than the kernel half's table of owners has entries.
 const MANY: u64 = 4_500;
 
 /// Runs a test with a daemon and a namespace of its own.
-fn watched(name: &str, test: impl FnOnce(&Watched, &Stage) -> Result<()>) {
+fn watched(name: &str, test: impl FnOnce(&WatchedDaemon, &Stage) -> Result<()>) {
     if daemon::unless_ready(name) {
-        let watched = Watched::start().unwrap();
+        let watched = WatchedDaemon::start().unwrap();
         test(&watched, &Stage::loopback(Family::V4).unwrap()).unwrap();
     }
 }
 
-/// The same, where some aspects have to be seen.
-fn watched_if(name: &str, aspects: &[&str], test: impl FnOnce(&Watched, &Stage) -> Result<()>) {
+/// The same, if some aspects are seen on this kernel.
+fn watched_if(name: &str, aspects: &[&str], test: impl FnOnce(&WatchedDaemon, &Stage) -> Result<()>) {
     if daemon::unless_ready(name) && unless_unseen(name, aspects) {
         watched(name, test);
     }
@@ -45,7 +45,7 @@ fn the(direction: Direction, scene: &Scene) -> Result<&Expected> {
     scene.resets.iter().find(|reset| reset.direction == direction).context("no such reset in the scene")
 }
 
-/// The client's socket is closed with a reset; the server's must be attributed to `end`.
+/// Closes the client's socket with a reset; the server's socket must be attributed to `end`.
 fn reset_by(client: &mut Actor, end: &End) -> Result<Expected> {
     client.ask("set c linger 0")?;
     client.ask("close c")?;
@@ -78,7 +78,7 @@ fn a_client_owns_what_it_connected() {
 fn clients_own_more_connections_than_the_kernel_half_has_places_for() {
     watched("many", |watched, stage| {
         let mut holders = ["holder", "hoarder"].map(|name| stage.client_actor(name).unwrap());
-        // One after the other: since 7.0 the kernel may leave a hook out where tasks take turns in it (docs/kernels.md).
+        // One after the other: since 7.0 the kernel may skip a hook while tasks take turns in it (docs/kernels.md).
         for holder in &mut holders {
             holder.begin(&format!("hold {MANY}"))?;
             holder.finish_within(LATER)?;
@@ -92,7 +92,7 @@ fn clients_own_more_connections_than_the_kernel_half_has_places_for() {
         for holder in &holders {
             wait::until_true("each reset under its process", SOON, || Ok(received(holder.comm())? >= MANY))
                 .with_context(|| format!("{:?} of {MANY} received", received(holder.comm())))?;
-            ensure!(received(holder.comm())? == MANY, "{} received, {MANY} expected", received(holder.comm())?);
+            ensure!(received(holder.comm())? == MANY, "expected {MANY} received, found {}", received(holder.comm())?);
         }
         Ok(())
     });
@@ -112,13 +112,13 @@ fn a_socket_that_listens_after_it_has_connected_is_a_listener() {
         let end = End::of(&early.client, service, remote);
         let reset = reset_by(&mut caller, &end)?;
         let event = watched.owned(&reset, &[known])?;
-        ensure!(event["role"] == "accepted", "it is an accepted connection: {event:#}");
+        ensure!(event["role"] == "accepted", "the connection was accepted: {event:#}");
         Ok(())
     });
 }
 
 #[test]
-fn nobody_owns_a_closed_port() {
+fn a_closed_port_has_no_owner() {
     watched_if("none", &["sent_without_socket"], |watched, stage| {
         let scene = open::refused(stage)?;
         let event = watched.facts(the(Direction::Sent, &scene)?)?;
@@ -145,7 +145,7 @@ fn a_pre_forked_worker_owns_what_it_accepted_and_its_master_does_not() {
         let worker: u32 = master.ask("fork w")?.get("pid")?;
         master.ask("child w comm worker")?;
 
-        // Never read from: without the hook only the listener's owner is known.
+        // Data is never read: without the hook only the listener's owner is known.
         let mut client = stage.client_actor("caller")?;
         let remote = connection::dial(stage, &mut client, None, "c", service)?;
         master.ask("child w accept l c")?;
@@ -158,7 +158,7 @@ fn a_pre_forked_worker_owns_what_it_accepted_and_its_master_does_not() {
             watched.owned(&reset, &["inherited"])?;
         }
 
-        // Read from: the worker is known on every kernel.
+        // Data is read: the worker is known on every kernel.
         let remote = connection::dial(stage, &mut client, None, "c", service)?;
         master.ask("child w accept l c")?;
         client.ask("send c 10")?;
@@ -181,7 +181,7 @@ fn of_workers_with_a_listener_each_the_one_that_serves_is_the_owner() {
             worker.ask("listen l 16")?;
         }
         let mut served = [false; 2];
-        // The kernel picks by hash; that all of 64 go to one of two happens once in 2^63 times.
+        // The kernel selects by hash; the probability that all of 64 go to the same one is 2^-63.
         for _ in 0..64 {
             let mut client = stage.client_actor("caller")?;
             let remote = connection::dial(stage, &mut client, None, "c", service)?;
@@ -207,7 +207,7 @@ fn of_workers_with_a_listener_each_the_one_that_serves_is_the_owner() {
 }
 
 #[test]
-fn a_passed_descriptor_belongs_to_who_reads_from_it() {
+fn a_passed_descriptor_belongs_to_the_process_that_reads_from_it() {
     if !daemon::unless_ready("SCM_RIGHTS") || !unless_blurred("SCM_RIGHTS", &["passed"]) {
         return;
     }
@@ -249,7 +249,7 @@ fn a_service_owns_what_it_accepts_from_its_supervisors_listener() {
 }
 
 #[test]
-fn what_nobody_accepted_belongs_to_the_listener() {
+fn an_unaccepted_connection_belongs_to_the_listener() {
     watched("inherited", |watched, stage| {
         let mut pair = Connection::make(stage, Recipe { accept: false, ..Recipe::default() })?;
         let end = pair.server_end();
@@ -269,7 +269,7 @@ fn sockets_opened_before_the_start_have_owners() {
     let stage = Stage::loopback(Family::V4).unwrap();
     let mut early = Connection::open(&stage).unwrap();
     let mut server_dies = Connection::open(&stage).unwrap();
-    let watched = Watched::start().unwrap();
+    let watched = WatchedDaemon::start().unwrap();
 
     let end = early.server_end();
     let reset = reset_by(&mut early.client, &end).unwrap();
@@ -279,7 +279,7 @@ fn sockets_opened_before_the_start_have_owners() {
     server_dies.server.ask("close c").unwrap();
     watched.owned(&Expected::received(&server_dies.client_end(), "established"), &["backfilled"]).unwrap();
 
-    // A connection of today out of a listener of yesterday.
+    // A connection opened after the daemon's start, from a listener opened before it.
     let service = early.server_address;
     early.client_address = connection::dial(&stage, &mut early.client, None, "c", service).unwrap();
     let end = early.server_end();
@@ -317,7 +317,7 @@ fn a_process_is_named_after_its_leader_whichever_thread_works() {
         let sent = Expected::sent(&End::of(&java, service, remote), "tcp_state", "established");
         watched.owned(&sent, &["current"])?;
 
-        // What a thread opened is the process' as well.
+        // A socket that a thread opened belongs to the process.
         java.ask("socket up v4")?;
         let upstream = stage.server_address(stage.closed_port()?);
         let local: SocketAddr = java.ask(&format!("bind up {}", stage.client_address(0)))?.get("local")?;
@@ -352,12 +352,12 @@ fn nginx_resets_belong_to_the_worker_that_served() {
         return;
     }
     watched("nginx", |watched, stage| {
-        let setup = Setup { workers: 2, ..Setup::default() };
+        let setup = NginxSetup { workers: 2, ..NginxSetup::default() };
         let nginx = Nginx::start(stage.server(), stage.server_address(stage.closed_port()?), setup)?;
         let before = watched.daemon.scrape()?;
         let mut visits = (0..8).map(|_| web::downloading(stage, &nginx)).collect::<Result<Vec<_>>>()?;
         for (browser, worker) in &mut visits {
-            ensure!(worker.pid != nginx.master(), "the master serves");
+            ensure!(worker.pid != nginx.master(), "the master has accepted a connection");
             browser.ask("close c")?;
             let reset = Expected::received(worker, "established");
             watched.owned(&reset, &["accepted", "used"])?;

@@ -1,4 +1,4 @@
-//! Where an owner belongs: its systemd unit, its container.
+//! The systemd unit and the container of an owner.
 
 use crate::{reset_by, watched};
 use anyhow::{Result, ensure};
@@ -28,7 +28,7 @@ fn attributed_to_unit(name: &str, make: fn(&str) -> Result<Option<Cgroup>>) {
     attributed_to(name, &format!("{name}-{}.service", std::process::id()), make);
 }
 
-/// A reset of a process in the cgroup of `unit`; `None` where there can be no such cgroup.
+/// The event of a reset of a process in the cgroup of `unit`; `None` if there can be no such cgroup.
 fn attributed_to(name: &str, unit: &str, make: fn(&str) -> Result<Option<Cgroup>>) -> Option<Value> {
     let mut seen = None;
     watched(name, |watched, stage| {

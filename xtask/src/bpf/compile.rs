@@ -1,4 +1,4 @@
-//! Compiles the kernel half so that the same sources and tools yield the same bytes in every checkout: the profile is
+//! Compiles the kernel half so that the same sources and tools give the same bytes in every checkout: the profile is
 //! fixed here (the workspace's is for the user half), every path is remapped, and the tools are called by name.
 
 use super::digest;
@@ -17,24 +17,24 @@ use std::{
     process::Command,
 };
 
-/// Crates that use unstable features; rustc accepts those from the named crates and from no other.
+/// Crates that use unstable features; rustc allows those in the named crates only.
 const UNSTABLE: &str = "aya_ebpf,rstmon_ebpf";
 
-/// What rustc is told, apart from paths.
+/// rustc's flags, apart from paths.
 pub(super) const FLAGS: [&str; 7] = [
     "-Clinker=bpf-linker",
     "-Clink-arg=--btf",
-    // Else LLVM makes a call of every memset and memmove, to a loop over bytes, which costs more than a helper.
+    // Otherwise LLVM turns every memset and memmove into a call of a loop over bytes, which is slower than a helper.
     "-Clink-arg=--disable-expand-memcpy-in-order",
     "-Cdebuginfo=2",
     "-Cpanic=abort",
-    // ISA v3: atomic instructions that return a value, 32-bit jumps. Linux 5.12.
+    // ISA v3: atomic instructions that return a value, 32-bit jumps. Needs Linux 5.12.
     "-Ctarget-cpu=v3",
-    // Fixed, else the host's would decide. It matters to kprobe arguments only, and there are no kprobes.
+    // Fixed, because it would default to the host's. It only affects arguments of kprobes, of which there are none.
     "--cfg=bpf_target_arch=\"x86_64\"",
 ];
 
-/// The release profile, whatever Cargo.toml says for the user half. bpf-linker does the link-time optimisation.
+/// The release profile, independent of Cargo.toml. bpf-linker does the link-time optimisation.
 pub(super) const PROFILE: [(&str, &str); 9] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
@@ -47,17 +47,17 @@ pub(super) const PROFILE: [(&str, &str); 9] = [
     ("CARGO_PROFILE_RELEASE_INCREMENTAL", "false"),
 ];
 
-/// Which kernel half.
+/// The build of the kernel half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variant {
-    /// The one that is shipped.
+    /// The committed object.
     Release,
-    /// With log lines.
+    /// With log lines from the kernel half.
     Debug,
 }
 
 impl Variant {
-    /// Name of the object in the target directory.
+    /// File name of the object in the target directory.
     fn file_name(self) -> &'static str {
         match self {
             Self::Release => "rstmon.bpf.o",
@@ -66,11 +66,11 @@ impl Variant {
     }
 }
 
-/// Builds and strips the kernel half; returns where the object is, in the target directory.
+/// Builds and strips the kernel half; returns the path of the object in the target directory.
 pub(super) fn compile(workspace: &Workspace, toolchain: &Toolchain, variant: Variant) -> anyhow::Result<PathBuf> {
     let target = workspace.target.join("bpf");
     let registries = registries(workspace, toolchain)?;
-    // Cargo sees when rustc changes and does not see when bpf-linker or its LLVM does: always link anew.
+    // Cargo notices a change of rustc but not of bpf-linker or its LLVM, so it must always link again.
     let mut clean = cargo(workspace, toolchain);
     clean.args([
         "clean",
@@ -86,7 +86,7 @@ pub(super) fn compile(workspace: &Workspace, toolchain: &Toolchain, variant: Var
 
     let mut command = cargo(workspace, toolchain);
     command
-        // --locked: two versions of cargo work on this Cargo.lock, and neither may touch it here.
+        // --locked: two versions of cargo use this Cargo.lock, and neither may change it here.
         .args(["build", "--release", "--locked", "--package=rstmon-ebpf", "--target", TARGET, "--target-dir"])
         .arg(&target)
         .args((variant == Variant::Debug).then_some("--features=debug"))
@@ -97,7 +97,7 @@ pub(super) fn compile(workspace: &Workspace, toolchain: &Toolchain, variant: Var
 
     let linked = target.join(TARGET).join("release/rstmon-ebpf");
     let object = target.join(variant.file_name());
-    // Drops DWARF and keeps .BTF, which the kernel wants.
+    // Removes DWARF and keeps .BTF, which the kernel needs.
     process::run(Command::new(&toolchain.strip).arg("--strip-debug").arg("-o").arg(&object).arg(&linked))?;
     let content = workspace::read(&object)?;
     let private = registries.iter().map(PathBuf::as_path).chain([workspace.root.as_path()]);
@@ -105,8 +105,8 @@ pub(super) fn compile(workspace: &Workspace, toolchain: &Toolchain, variant: Var
     Ok(object)
 }
 
-/// The kernel half's own cargo, with its own rustc and with bpf-linker in `PATH`: a path in the flags would differ
-/// from home to home, and cargo hashes the flags into symbol names.
+/// The cargo of the kernel half's toolchain, with its own rustc and with bpf-linker in `PATH`: a path in the flags
+/// would differ between home directories, and cargo hashes the flags into symbol names.
 fn cargo(workspace: &Workspace, toolchain: &Toolchain) -> Command {
     let mut command = toolchain::isolated(&toolchain.cargo);
     command.current_dir(&workspace.root).env("RUSTC", &toolchain.rustc).env("PATH", path_with(&toolchain.linker));
@@ -120,17 +120,17 @@ fn path_with(linker: &Path) -> OsString {
 }
 
 #[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
+struct PackagesMetadata {
+    packages: Vec<MetadataPackage>,
 }
 
 #[derive(Deserialize)]
-struct Package {
+struct MetadataPackage {
     source: Option<String>,
     manifest_path: PathBuf,
 }
 
-/// The directories that hold unpacked crates. Their names tell which registry they are from, and a mirror has another.
+/// The directories of unpacked crates. Their names depend on the registry, and a mirror has another name.
 fn registries(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Result<BTreeSet<PathBuf>> {
     let mut command = cargo(workspace, toolchain);
     command.args(["metadata", "--locked", "--format-version=1", "--filter-platform", TARGET]);
@@ -139,13 +139,13 @@ fn registries(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Result<BT
 }
 
 fn registries_in(json: &str) -> serde_json::Result<BTreeSet<PathBuf>> {
-    let metadata: Metadata = serde_json::from_str(json)?;
+    let metadata: PackagesMetadata = serde_json::from_str(json)?;
     let foreign = metadata.packages.into_iter().filter(|package| package.source.is_some());
     Ok(foreign.filter_map(|package| Some(package.manifest_path.parent()?.parent()?.to_owned())).collect())
 }
 
-/// The flags with the paths to forget, in cargo's encoding, which allows spaces. Of several remaps that fit, rustc
-/// takes the last: crates may well be vendored inside the workspace.
+/// The flags with the remapped paths, in cargo's encoding, which allows spaces. Of several matching remaps rustc uses
+/// the last: crates may be vendored inside the workspace.
 fn rustflags(root: &Path, registries: &BTreeSet<PathBuf>, sysroot: &Path) -> OsString {
     const SEPARATOR: &str = "\u{1f}";
     let library = sysroot.join("lib/rustlib/src/rust");

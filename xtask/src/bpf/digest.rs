@@ -1,6 +1,6 @@
-//! Hashes, by coreutils' `sha256sum`: the tasks stay quick to compile, and anybody can repeat them by hand.
+//! SHA-256 by coreutils' `sha256sum`, which saves xtask a dependency and lets a developer repeat the hashes by hand.
 
-use crate::process::{self, ProcessError};
+use crate::process::{self, CommandError};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -8,30 +8,30 @@ use std::{
 };
 
 /// SHA-256 of `content`, in lower-case hex.
-pub(super) fn sha256(content: &[u8]) -> Result<String, ProcessError> {
+pub(super) fn sha256(content: &[u8]) -> Result<String, CommandError> {
     let mut command = Command::new("sha256sum");
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let start = |source| ProcessError::Start { command: "sha256sum".to_owned(), source };
+    let start = |source| CommandError::Start { command: "sha256sum".to_owned(), source };
     let mut child = command.spawn().map_err(start)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // It reads all before it writes anything, so this cannot block. Dropping closes the pipe.
+        // sha256sum reads all input before it writes, so this cannot block. Dropping `stdin` closes the pipe.
         stdin.write_all(content).map_err(start)?;
     }
     let output = child.wait_with_output().map_err(start)?;
     process::succeeded(&command, output.status, "")?;
     let text =
-        String::from_utf8(output.stdout).map_err(|_| ProcessError::NotText { command: process::describe(&command) })?;
+        String::from_utf8(output.stdout).map_err(|_| CommandError::NotText { command: process::describe(&command) })?;
     Ok(text.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
-/// A path of this machine has got into an object.
+/// An object contains a path of this machine.
 #[derive(Debug, thiserror::Error)]
-#[error("the object names a path of this machine, {}: it would not be the same elsewhere", .path.display())]
+#[error("the object contains {}, a path of this machine: it would differ in another checkout", .path.display())]
 pub(super) struct LeakedPath {
     path: PathBuf,
 }
 
-/// Fails if one of `private` occurs in `object`.
+/// Fails if one of the paths `private` occurs in `object`.
 pub(super) fn without_paths<'a>(object: &[u8], private: impl IntoIterator<Item = &'a Path>) -> Result<(), LeakedPath> {
     let occurs = |path: &Path| {
         let needle = path.as_os_str().as_encoded_bytes();

@@ -1,28 +1,28 @@
-//! The locked versions of everything the kernel half depends on, out of Cargo.lock.
+//! The locked versions of all dependencies of the kernel half, from Cargo.lock.
 
 use std::collections::BTreeSet;
 
 /// One `[[package]]` of Cargo.lock.
 #[derive(Debug, Default)]
-struct Package<'a> {
+struct LockedPackage<'a> {
     name: &'a str,
     version: &'a str,
-    /// Absent for the packages of this workspace.
+    /// `None` for packages of the workspace.
     checksum: Option<&'a str>,
     /// `name`, or `name version` where several versions are locked.
     dependencies: Vec<&'a str>,
 }
 
-/// What `root` depends on, directly or not, as sorted lines `name version checksum`. The packages of this workspace
-/// are walked through and left out: their sources are hashed themselves, and a new version of rstmon is no reason for
-/// a new object.
+/// The dependencies of `root`, direct and indirect, as sorted lines `name version checksum`. The packages of this
+/// workspace are followed but not listed: their sources are hashed separately, and a new version of rstmon does not
+/// require a new object.
 pub(super) fn closure(lock: &str, root: &str) -> BTreeSet<String> {
     let packages = parse(lock);
     let mut seen = BTreeSet::new();
     let mut pending = vec![root];
     while let Some(wanted) = pending.pop() {
         let (name, version) = wanted.split_once(' ').map_or((wanted, None), |(name, version)| (name, Some(version)));
-        let fits = |package: &&Package<'_>| package.name == name && version.is_none_or(|v| package.version == v);
+        let fits = |package: &&LockedPackage<'_>| package.name == name && version.is_none_or(|v| package.version == v);
         for package in packages.iter().filter(fits) {
             if seen.insert((package.name, package.version, package.checksum)) {
                 pending.extend(&package.dependencies);
@@ -34,13 +34,13 @@ pub(super) fn closure(lock: &str, root: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Reads the subset of TOML that cargo writes.
-fn parse(lock: &str) -> Vec<Package<'_>> {
-    let mut packages: Vec<Package<'_>> = Vec::new();
+/// Parses the subset of TOML that cargo writes.
+fn parse(lock: &str) -> Vec<LockedPackage<'_>> {
+    let mut packages: Vec<LockedPackage<'_>> = Vec::new();
     for line in lock.lines() {
         let line = line.trim();
         if line == "[[package]]" {
-            packages.push(Package::default());
+            packages.push(LockedPackage::default());
         }
         let Some(package) = packages.last_mut() else { continue };
         match line.split_once(" = ") {

@@ -1,13 +1,13 @@
-//! `cargo xtask bpf`: the kernel half as an object file that is committed, so that building rstmon needs stable Rust
-//! only, and `cargo xtask bpf --check`: the proof that the committed object is what the sources say.
+//! `cargo xtask bpf`: compiles the kernel half to an object file that is committed, so that building rstmon needs only
+//! stable Rust. `cargo xtask bpf --check` checks that the committed object is what the sources compile to.
 //!
 //! | file | concern |
 //! |---|---|
 //! | `compile` | sources -> object, the same bytes in every checkout |
 //! | `sources`, `lock`, `digest` | the hash of everything that determines the object |
-//! | `record` | the file beside the object that says what it was built from and with |
+//! | `record` | the file beside the object with the hashes and the versions of the tools |
 //! | `shape` | what the loader sees in an object: programs, maps, globals |
-//! | `verdict` | from facts to a verdict, without effects |
+//! | `verdict` | decides whether the object is acceptable, without effects |
 
 mod compile;
 mod digest;
@@ -17,7 +17,7 @@ mod shape;
 mod sources;
 mod verdict;
 
-use self::{compile::Variant, record::Record, shape::Shape};
+use self::{compile::Variant, record::ObjectRecord, shape::Shape};
 use crate::{
     say,
     toolchain::Toolchain,
@@ -25,29 +25,29 @@ use crate::{
 };
 use std::path::PathBuf;
 
-/// The committed object and its record, relative to the workspace.
+/// Path of the committed object, relative to the workspace; its record is beside it.
 const OBJECT: &str = "rstmon/bpf/rstmon.bpf.o";
 const RECORD: &str = "rstmon/bpf/rstmon.bpf.json";
 
-/// What a check has found, when it has found nothing wrong.
+/// A check that found nothing wrong.
 #[derive(Debug)]
-pub(crate) enum Checked {
-    /// Rebuilding yields the committed bytes.
+pub(crate) enum ObjectCheck {
+    /// Rebuilding gives the committed bytes.
     Identical,
-    /// The toolchain has moved on since. Rebuilding yields the same programs, maps and globals in other bytes: both
-    /// objects have to pass the end-to-end tests. This is where the rebuilt one is.
+    /// The toolchain has changed. The rebuilt object, at this path, has the same programs, maps and globals in other
+    /// bytes: both objects have to pass the end-to-end tests.
     Rebuilt(PathBuf),
 }
 
 /// Builds the kernel half and puts it, with its record, where the user half embeds it.
 pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<()> {
     let toolchain = Toolchain::find()?;
-    // Hashed before compiling: whoever saves a file meanwhile gets a stale object, not one that claims to be fresh.
+    // Hashed before compiling: if a file is changed meanwhile, the object is recognised as stale.
     let source_sha256 = sources::hash(&workspace.root)?;
     let built = compile::compile(workspace, &toolchain, Variant::Release)?;
     let object = workspace::read(&built)?;
     Shape::parse(&object)?;
-    let record = Record {
+    let record = ObjectRecord {
         source_sha256,
         object_sha256: digest::sha256(&object)?,
         flags: compile::FLAGS.map(str::to_owned).to_vec(),
@@ -69,12 +69,12 @@ pub(crate) fn build_debug(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks the committed object: fresh, unaltered, and what its sources compile to. One line says how it went.
-pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Checked> {
+/// Checks that the committed object is fresh, unaltered, and what its sources compile to. Prints one line.
+pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<ObjectCheck> {
     let committed = workspace::read(&workspace.root.join(OBJECT)).ok();
-    let record = Record::read(&workspace.root.join(RECORD))?;
+    let record = ObjectRecord::read(&workspace.root.join(RECORD))?;
     let (committed, record) = verdict::both(committed, record)?;
-    // Cheap questions first: a stale object need not be rebuilt to be refused.
+    // Cheap checks first: a stale object is refused without rebuilding it.
     verdict::unaltered(&record, &digest::sha256(&committed)?)?;
     verdict::fresh(&record, &sources::hash(&workspace.root)?)?;
 
@@ -86,5 +86,5 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Checked> {
         if rebuilt == committed { vec![] } else { Shape::parse(&committed)?.differences(&Shape::parse(&rebuilt)?) };
     let verdict = verdict::judge(rebuilt == committed, drift, differences)?;
     say::line(format_args!("bpf: {verdict}"));
-    Ok(if verdict.needs_tests() { Checked::Rebuilt(built) } else { Checked::Identical })
+    Ok(if verdict.needs_tests() { ObjectCheck::Rebuilt(built) } else { ObjectCheck::Identical })
 }

@@ -1,25 +1,24 @@
-//! The file beside the committed object: what it was built from, and with.
+//! The file beside the committed object: the hash of its sources, its own hash, and the tools.
 
 use crate::{toolchain::Versions, workspace};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What is known of the committed object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Record {
+pub(super) struct ObjectRecord {
     /// Hash of the sources; see `sources`.
     pub(super) source_sha256: String,
     /// Hash of the object itself.
     pub(super) object_sha256: String,
-    /// What rustc was told, for the reader; `source_sha256` covers it.
+    /// rustc's flags, for the reader; `source_sha256` covers them.
     pub(super) flags: Vec<String>,
-    /// What it was built with.
+    /// Versions of the tools that built it.
     pub(super) toolchain: Versions,
 }
 
-impl Record {
+impl ObjectRecord {
     /// Reads the record at `path`; `None` if there is none.
     pub(super) fn read(path: &Path) -> anyhow::Result<Option<Self>> {
         let json = match workspace::read_text(path) {
@@ -42,8 +41,8 @@ impl Record {
 pub(super) mod tests {
     use super::*;
 
-    pub(crate) fn sample() -> Record {
-        Record {
+    pub(crate) fn sample() -> ObjectRecord {
+        ObjectRecord {
             source_sha256: "5a".into(),
             object_sha256: "0b".into(),
             flags: vec!["-Cpanic=abort".into()],
@@ -60,17 +59,17 @@ pub(super) mod tests {
     fn comes_back_as_written() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("bpf/rstmon.bpf.json");
-        assert_eq!(Record::read(&path).expect("no file is no error"), None);
+        assert_eq!(ObjectRecord::read(&path).expect("no file is no error"), None);
         sample().write(&path).expect("write");
-        assert_eq!(Record::read(&path).expect("read"), Some(sample()));
+        assert_eq!(ObjectRecord::read(&path).expect("read"), Some(sample()));
     }
 
     #[test]
-    fn a_damaged_record_says_how_to_mend_it() {
+    fn a_damaged_record_names_the_fix() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("rstmon.bpf.json");
         workspace::write(&path, "{}").expect("write");
-        let error = Record::read(&path).expect_err("damaged").to_string();
+        let error = ObjectRecord::read(&path).expect_err("damaged").to_string();
         assert!(error.contains("cargo xtask bpf"), "found `{error}`");
     }
 }

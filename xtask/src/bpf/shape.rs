@@ -1,6 +1,6 @@
-//! What a loader sees in an object, independent of how a compiler laid out the instructions: the programs and where
-//! they attach, the definitions of the maps, the globals and their initial values, the licence. Two objects of the
-//! same sources by different compilers have the same shape.
+//! What a loader sees in an object, independent of the order of instructions that a compiler chose: the programs and
+//! where they attach, the definitions of the maps, the globals and their initial values, the licence. Two objects from
+//! the same sources by different compilers have the same shape.
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 use std::{collections::BTreeMap, fmt};
@@ -8,24 +8,24 @@ use std::{collections::BTreeMap, fmt};
 /// Why an object cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ShapeError {
-    #[error("the object is no valid ELF")]
+    #[error("the object is not a valid ELF file")]
     Elf(#[from] object::Error),
     #[error("the object cannot be loaded")]
     Load(#[from] aya_obj::ParseError),
-    #[error("the object holds no program")]
+    #[error("the object contains no program")]
     NoProgram,
 }
 
-/// What a part of an object is. Names are unique within a kind.
+/// The kind of a part. Names are unique within a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum PartKind {
     Licence,
     Program,
     Map,
     Global,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for PartKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Licence => "licence",
@@ -36,14 +36,14 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The parts of an object with the description of each.
+/// The parts of an object, each with its description.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shape(BTreeMap<(Kind, String), String>);
+pub(super) struct Shape(BTreeMap<(PartKind, String), String>);
 
-/// One part that is not the same in both objects.
+/// A part that differs between both objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
-    kind: Kind,
+    kind: PartKind,
     name: String,
     committed: Option<String>,
     rebuilt: Option<String>,
@@ -58,7 +58,7 @@ impl fmt::Display for Difference {
 }
 
 impl Shape {
-    /// Reads an object, first as the loader does: what aya cannot parse is no object of ours.
+    /// Reads an object, first with aya, as the loader does: an object that aya cannot parse is refused.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ShapeError> {
         let loaded = aya_obj::Object::parse(bytes)?;
         if loaded.programs.is_empty() {
@@ -66,10 +66,10 @@ impl Shape {
         }
         let mut parts = BTreeMap::new();
         let licence = loaded.license.to_string_lossy().into_owned();
-        parts.insert((Kind::Licence, String::new()), licence);
-        // The sections of globals appear as maps, too; how a compiler fills them is its own affair.
+        parts.insert((PartKind::Licence, String::new()), licence);
+        // The sections of globals appear as maps as well; their layout depends on the compiler.
         for (name, map) in loaded.maps.iter().filter(|(name, _)| !name.starts_with('.')) {
-            parts.insert((Kind::Map, name.clone()), describe_map(map));
+            parts.insert((PartKind::Map, name.clone()), describe_map(map));
         }
         let elf = object::File::parse(bytes)?;
         for symbol in elf.symbols() {
@@ -77,16 +77,16 @@ impl Shape {
             let section = elf.section_by_index(section)?;
             let (section_name, name) = (section.name()?, symbol.name()?.to_owned());
             if loaded.programs.contains_key(&name) && symbol.kind() == SymbolKind::Text {
-                parts.insert((Kind::Program, name), section_name.to_owned());
+                parts.insert((PartKind::Program, name), section_name.to_owned());
             } else if symbol.is_global() && is_data(section_name) {
                 let value = section.data_range(symbol.address(), symbol.size())?.unwrap_or_default();
-                parts.insert((Kind::Global, name), format!("{section_name} {} = {}", symbol.size(), hex(value)));
+                parts.insert((PartKind::Global, name), format!("{section_name} {} = {}", symbol.size(), hex(value)));
             }
         }
         Ok(Self(parts))
     }
 
-    /// What differs between this, the committed object, and the rebuilt one.
+    /// The differences between this, the committed object, and the rebuilt one.
     pub(super) fn differences(&self, rebuilt: &Self) -> Vec<Difference> {
         let mut keys: Vec<_> = self.0.keys().chain(rebuilt.0.keys()).collect();
         keys.sort();
@@ -117,7 +117,7 @@ fn describe_map(map: &aya_obj::Map) -> String {
     )
 }
 
-/// Whether the section holds variables: `.rodata`, `.data`, `.bss` and their subsections.
+/// Whether the section contains variables: `.rodata`, `.data`, `.bss` and their subsections.
 fn is_data(section: &str) -> bool {
     [".rodata", ".data", ".bss"].iter().any(|kind| section.starts_with(kind))
 }
@@ -130,20 +130,22 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn shape(parts: &[(Kind, &str, &str)]) -> Shape {
+    fn shape(parts: &[(PartKind, &str, &str)]) -> Shape {
         Shape(parts.iter().map(|&(kind, name, text)| ((kind, name.to_owned()), text.to_owned())).collect())
     }
 
     #[test]
     fn a_shape_does_not_differ_from_itself() {
-        let shape = shape(&[(Kind::Program, "sent", "tp_btf/tcp_send_reset"), (Kind::Map, "COUNTS", "type 5")]);
+        let shape = shape(&[(PartKind::Program, "sent", "tp_btf/tcp_send_reset"), (PartKind::Map, "COUNTS", "type 5")]);
         assert_eq!(shape.differences(&shape), []);
     }
 
     #[test]
-    fn every_difference_is_told_with_both_sides() {
-        let committed = shape(&[(Kind::Program, "sent", "tp_btf/tcp_send_reset"), (Kind::Map, "COUNTS", "type 5")]);
-        let rebuilt = shape(&[(Kind::Map, "COUNTS", "type 6"), (Kind::Global, "OFFSET", ".rodata 4 = 00000000")]);
+    fn every_difference_names_both_sides() {
+        let committed =
+            shape(&[(PartKind::Program, "sent", "tp_btf/tcp_send_reset"), (PartKind::Map, "COUNTS", "type 5")]);
+        let rebuilt =
+            shape(&[(PartKind::Map, "COUNTS", "type 6"), (PartKind::Global, "OFFSET", ".rodata 4 = 00000000")]);
         let found: Vec<String> = committed.differences(&rebuilt).iter().map(ToString::to_string).collect();
         let expected = [
             "program sent: committed tp_btf/tcp_send_reset, rebuilt -",

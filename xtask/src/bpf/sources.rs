@@ -1,5 +1,5 @@
 //! The hash of everything in the repository that determines the object: the sources and manifests of the kernel half
-//! and of the records it shares, the versions it is locked to, and the flags.
+//! and of the records it shares, its locked dependencies, and the flags.
 
 use super::{compile, digest, lock};
 use crate::workspace::{self, FileError};
@@ -27,7 +27,8 @@ pub(super) fn hash(root: &Path) -> anyhow::Result<String> {
     Ok(digest::sha256(lines.join("\n").as_bytes())?)
 }
 
-/// The files that matter, relative to `root` and sorted. Licences, notes and editors' leavings do not.
+/// The files that determine the object, relative to `root` and sorted. Licences, notes and editors' backups are left
+/// out.
 fn files(root: &Path) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
     let mut pending: Vec<PathBuf> = PACKAGES.map(PathBuf::from).to_vec();
@@ -51,8 +52,8 @@ fn matters(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "rs") || path.file_name().is_some_and(|f| f == "Cargo.toml")
 }
 
-/// The lines of the workspace's manifest that the two packages inherit from and that bear on code: the edition, and
-/// the requirements (with their features) on what they are locked to.
+/// The lines of the workspace's manifest that the two packages inherit and that affect code: the edition, and the
+/// requirements (with features) on their locked dependencies.
 fn inherited(manifest: &str, locked: &BTreeSet<String>) -> Vec<String> {
     let names: BTreeSet<&str> = locked.iter().filter_map(|line| line.split(' ').next()).collect();
     let key = |line: &str| line.split_once(" = ").map(|(key, _)| key.to_owned());

@@ -1,12 +1,12 @@
-//! From the facts about the committed object to a verdict. No effects.
+//! Decides whether the committed object is acceptable. Pure.
 
-use super::{OBJECT, RECORD, record::Record, shape::Difference};
+use super::{OBJECT, RECORD, record::ObjectRecord, shape::Difference};
 use std::fmt;
 
-/// What is wrong with the committed object. Each says how to mend it.
+/// What is wrong with the committed object. Each message names the fix.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
-    #[error("no committed object ({0} is absent): run `cargo xtask bpf` and commit what it writes")]
+    #[error("no committed object ({0} does not exist): run `cargo xtask bpf` and commit what it writes")]
     Absent(&'static str),
     #[error(
         "{OBJECT} has been altered since it was built (sha256 {found}, recorded {recorded}): run `cargo xtask bpf`"
@@ -15,12 +15,12 @@ pub(super) enum Fault {
     #[error("stale object: the kernel half's sources have changed since {OBJECT} was built: run `cargo xtask bpf`")]
     Stale,
     #[error(
-        "{OBJECT} is not what its sources compile to: the same toolchain yields other bytes{}: run `cargo xtask bpf`",
+        "{OBJECT} is not what its sources compile to: the same toolchain gives other bytes{}: run `cargo xtask bpf`",
         list(.0)
     )]
     OtherBytes(Vec<Difference>),
     #[error(
-        "{OBJECT} and its sources have drifted apart{} (the toolchain differs, too:{}): run `cargo xtask bpf`",
+        "{OBJECT} does not match its sources{} (the toolchain differs as well:{}): run `cargo xtask bpf`",
         list(.differences),
         list(.drift)
     )]
@@ -31,36 +31,36 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     items.iter().fold(String::new(), |text, item| text + &format!("\n  {item}"))
 }
 
-/// A committed object with nothing wrong with it.
+/// The committed object is acceptable.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Rebuilt to the byte; with what drift of the toolchain, if any.
+pub(super) enum ObjectVerdict {
+    /// The rebuilt object has the same bytes; `drift` lists differences of the toolchain.
     Identical { drift: Vec<String> },
-    /// Rebuilt by a toolchain that has moved on: other bytes, same shape.
+    /// Rebuilt by another toolchain: other bytes, same shape.
     SameShape { drift: Vec<String> },
 }
 
-impl Verdict {
-    /// Whether the rebuilt object is another one, which has to prove itself.
+impl ObjectVerdict {
+    /// Whether the rebuilt object differs and must pass the end-to-end tests as well.
     pub(super) fn needs_tests(&self) -> bool {
         matches!(self, Self::SameShape { .. })
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for ObjectVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identical { drift } if drift.is_empty() => {
-                f.write_str("ok: the committed object is, to the byte, what its sources compile to")
+                f.write_str("ok: the committed object is byte for byte what its sources compile to")
             }
             Self::Identical { drift } => write!(
                 f,
-                "ok: the committed object is, to the byte, what its sources compile to, even by another toolchain ({})",
+                "ok: the committed object is byte for byte what its sources compile to, even with another toolchain ({})",
                 drift.join("; ")
             ),
             Self::SameShape { drift } => write!(
                 f,
-                "ok: the toolchain has moved on ({}); the rebuilt object has the same programs, maps and globals as \
+                "ok: the toolchain differs ({}); the rebuilt object has the same programs, maps and globals as \
                  the committed one",
                 drift.join("; ")
             ),
@@ -68,13 +68,13 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The object and its record, if both are there.
-pub(super) fn both(object: Option<Vec<u8>>, record: Option<Record>) -> Result<(Vec<u8>, Record), Fault> {
+/// The object and its record, if both exist.
+pub(super) fn both(object: Option<Vec<u8>>, record: Option<ObjectRecord>) -> Result<(Vec<u8>, ObjectRecord), Fault> {
     Ok((object.ok_or(Fault::Absent(OBJECT))?, record.ok_or(Fault::Absent(RECORD))?))
 }
 
-/// The object is the one that was recorded.
-pub(super) fn unaltered(record: &Record, object_sha256: &str) -> Result<(), Fault> {
+/// Fails unless the object has the recorded hash.
+pub(super) fn unaltered(record: &ObjectRecord, object_sha256: &str) -> Result<(), Fault> {
     if record.object_sha256 == object_sha256 {
         Ok(())
     } else {
@@ -82,17 +82,21 @@ pub(super) fn unaltered(record: &Record, object_sha256: &str) -> Result<(), Faul
     }
 }
 
-/// The sources are those that were recorded.
-pub(super) fn fresh(record: &Record, source_sha256: &str) -> Result<(), Fault> {
+/// Fails unless the sources have the recorded hash.
+pub(super) fn fresh(record: &ObjectRecord, source_sha256: &str) -> Result<(), Fault> {
     if record.source_sha256 == source_sha256 { Ok(()) } else { Err(Fault::Stale) }
 }
 
-/// What rebuilding says. Only a toolchain that differs (`drift`) excuses other bytes, and nothing another shape.
-pub(super) fn judge(same_bytes: bool, drift: Vec<String>, differences: Vec<Difference>) -> Result<Verdict, Fault> {
+/// The result of a rebuild. Other bytes are only acceptable if the toolchain differs (`drift`); another shape never is.
+pub(super) fn judge(
+    same_bytes: bool,
+    drift: Vec<String>,
+    differences: Vec<Difference>,
+) -> Result<ObjectVerdict, Fault> {
     match (same_bytes, drift.is_empty(), differences.is_empty()) {
-        (true, _, _) => Ok(Verdict::Identical { drift }),
+        (true, _, _) => Ok(ObjectVerdict::Identical { drift }),
         (false, true, _) => Err(Fault::OtherBytes(differences)),
-        (false, false, true) => Ok(Verdict::SameShape { drift }),
+        (false, false, true) => Ok(ObjectVerdict::SameShape { drift }),
         (false, false, false) => Err(Fault::OtherShape { differences, drift }),
     }
 }
@@ -141,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_says_how_to_mend_it() {
+    fn every_fault_names_the_fix() {
         let faults = [
             Fault::Absent(OBJECT),
             Fault::Altered { recorded: "a".into(), found: "b".into() },

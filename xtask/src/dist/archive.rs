@@ -1,8 +1,8 @@
-//! The archives: the binary with all that belongs to it, the sources; and the list of check sums.
+//! The archives of a release: the binary with its files, the sources; and the list of checksums.
 
 use super::{
-    empty, files,
-    layout::Layout,
+    files,
+    layout::PackageLayout,
     release::{self, ARCH, Release},
     stage,
 };
@@ -16,11 +16,11 @@ use std::{
     process::Command,
 };
 
-/// Makes `rstmon-VERSION-x86_64-linux.tar.gz`: one directory of that name.
-pub(super) fn binary(layout: &Layout, release: &Release, work: &Path, output: &Path) -> anyhow::Result<PathBuf> {
+/// Makes `rstmon-VERSION-x86_64-linux.tar.gz`, which contains one directory of that name.
+pub(super) fn binary(layout: &PackageLayout, release: &Release, work: &Path, output: &Path) -> anyhow::Result<PathBuf> {
     let name = format!("rstmon-{}-{ARCH}-linux", release.version);
     let parent = work.join("archive");
-    empty(&parent)?;
+    workspace::empty_dir(&parent)?;
     let tree = parent.join(&name);
     stage::fill(&tree, layout)?;
     stage::settle(&tree, release.epoch)?;
@@ -33,7 +33,8 @@ pub(super) fn binary(layout: &Layout, release: &Release, work: &Path, output: &P
     compress(&tar)
 }
 
-/// Makes `rstmon-VERSION-source.tar.gz` of the commit. None outside a checkout, which is such an archive, unpacked.
+/// Makes `rstmon-VERSION-source.tar.gz` of the commit; `None` outside a checkout, that is, in an unpacked source
+/// archive.
 pub(super) fn source(workspace: &Workspace, release: &Release, output: &Path) -> anyhow::Result<Option<PathBuf>> {
     let Some(commit) = &release.commit else { return Ok(None) };
     let name = format!("rstmon-{}", release.version);
@@ -44,7 +45,7 @@ pub(super) fn source(workspace: &Workspace, release: &Release, output: &Path) ->
     Ok(Some(compress(&tar)?))
 }
 
-/// Makes `SHA256SUMS` of everything in `output`, to be checked with `sha256sum --check`.
+/// Makes `SHA256SUMS` of all files in `output`, for `sha256sum --check`.
 pub(super) fn sums(output: &Path) -> anyhow::Result<PathBuf> {
     let names: Vec<String> = files::below(output)?.iter().map(|path| files::name(path)).collect();
     let mut command = Command::new("sha256sum");
@@ -81,14 +82,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary directory");
         let file = dir.path().join("file");
         let release = Release { version: "1.0.0".into(), epoch: 1000, commit: None };
-        let entry = crate::dist::layout::Entry {
+        let entry = crate::dist::layout::PackageFile {
             source: file.clone(),
             target: "rstmon".into(),
-            kind: crate::dist::layout::Kind::Program,
+            kind: crate::dist::layout::FileKind::Program,
         };
-        let layout = Layout { entries: vec![entry] };
+        let layout = PackageLayout { entries: vec![entry] };
         let build = |name: &str| {
-            // A new file each time, with a time of its own.
+            // A new file each time, with another modification time.
             fs::write(&file, "content").expect("write");
             let made = binary(&layout, &release, &dir.path().join("work"), &dir.path().join(name)).expect("archive");
             fs::read(made).expect("the archive")

@@ -1,7 +1,8 @@
-//! The binary that is shipped: statically linked, so that one file runs on every distribution.
+//! The static binary of the packages: one file runs on every distribution.
 //!
-//! glibc is linked in (`+crt-static`): rustup's musl target would be another download, and rstmon's two uses of the C
-//! library that dislike static linking are dealt with in rstmon itself (`serve/nss.rs`, `serve/group.rs`).
+//! glibc is linked in (`+crt-static`), because rustup's musl target would be another download. rstmon's two uses of
+//! glibc that do not work when it is linked statically are replaced in rstmon itself (`serve/nss.rs`,
+//! `serve/group.rs`).
 
 use super::release::{Release, TARGET};
 use crate::{
@@ -16,17 +17,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What separates flags in `CARGO_ENCODED_RUSTFLAGS`.
+/// The separator of flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: &str = "\x1f";
 
-/// Where the static binary is, once it is built.
+/// The path of the static binary.
 pub(super) fn path(workspace: &Workspace) -> PathBuf {
     workspace.target.join(TARGET).join("release/rstmon")
 }
 
-/// Builds the static binary and returns where it is.
+/// Builds the static binary and returns its path.
 pub(super) fn build(workspace: &Workspace, release: &Release) -> anyhow::Result<PathBuf> {
-    // First, because the directories of sources are to be known when the compiler's flags are put together.
+    // First, because the compiler's flags name the directories of the sources.
     process::run(workspace.cargo().args(["fetch", "--quiet", "--locked", "--target", TARGET]))?;
     let flags = flags(workspace, &toolchain::cargo_home())?;
     process::run(
@@ -45,7 +46,7 @@ pub(super) fn build(workspace: &Workspace, release: &Release) -> anyhow::Result<
     Ok(binary)
 }
 
-/// Static, and with the same names of source files wherever the sources are: panics print them.
+/// Flags for a static binary, and for names of source files, which panics print, that do not depend on the checkout.
 fn flags(workspace: &Workspace, cargo_home: &Path) -> Result<OsString, FileError> {
     let mut flags = OsString::from("-Ctarget-feature=+crt-static");
     let mut remap = |from: &Path, to: &str| {
@@ -58,7 +59,7 @@ fn flags(workspace: &Workspace, cargo_home: &Path) -> Result<OsString, FileError
     remap(&workspace.root, "rstmon");
     remap(&workspace.target, "target");
     remap(cargo_home, "cargo");
-    // The last that matches wins. The name of a registry's directory depends on where cargo is told to find crates.
+    // The last match wins. The name of a registry's directory depends on the URL from which cargo fetches crates.
     for registry in subdirectories(&cargo_home.join("registry/src"))? {
         remap(&registry, "crates");
     }
@@ -77,7 +78,7 @@ fn subdirectories(dir: &Path) -> Result<Vec<PathBuf>, FileError> {
     Ok(found)
 }
 
-/// What would keep `elf` from running elsewhere, or tell where it was built.
+/// Fails if `elf` is not static, or contains one of the `private` paths.
 fn verify(elf: &[u8], private: &[&Path]) -> anyhow::Result<()> {
     let file = object::read::elf::ElfFile64::<object::Endianness>::parse(elf).context("no ELF file")?;
     let endian = file.endian();
@@ -85,12 +86,12 @@ fn verify(elf: &[u8], private: &[&Path]) -> anyhow::Result<()> {
     let interpreted = headers.iter().any(|header| header.p_type.get(endian) == object::elf::PT_INTERP);
     let imports = file.imports().context("unreadable imports")?;
     if interpreted || !imports.is_empty() {
-        bail!("it is not statically linked: it has an interpreter or imports ({} symbols)", imports.len());
+        bail!("not statically linked: it has an interpreter or imports ({} symbols)", imports.len());
     }
     for path in private {
         let text = path.as_os_str().as_encoded_bytes();
         if elf.windows(text.len()).any(|window| window == text) {
-            bail!("it names {}, a directory of this machine", path.display());
+            bail!("it contains {}, a path of this machine", path.display());
         }
     }
     Ok(())

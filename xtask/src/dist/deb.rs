@@ -1,8 +1,8 @@
-//! The .deb, by dpkg-deb: control data out of packaging/deb, files out of the layout.
+//! The .deb, made by dpkg-deb from the control data in packaging/deb and the files of the layout.
 
 use super::{
-    empty, files,
-    layout::Layout,
+    files,
+    layout::PackageLayout,
     notices,
     release::{DEB_ARCH, Release},
     stage,
@@ -21,7 +21,7 @@ const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 
 /// Makes `rstmon_VERSION_amd64.deb` in `output`.
 pub(super) fn build(
-    layout: &Layout,
+    layout: &PackageLayout,
     workspace: &Workspace,
     release: &Release,
     work: &Path,
@@ -39,7 +39,7 @@ pub(super) fn build(
         .replace("@INSTALLED_SIZE@", &installed_kib(&tree)?.to_string())
         .replace("@BUILT_USING@", &built_using);
     let sums = md5sums(&tree, layout)?;
-    empty(&meta)?;
+    workspace::empty_dir(&meta)?;
     workspace::write(&meta.join("control"), control)?;
     workspace::write(&meta.join("md5sums"), sums)?;
     let conffiles: Vec<String> = layout.configuration().iter().map(|path| format!("{}\n", path.display())).collect();
@@ -63,7 +63,7 @@ pub(super) fn build(
     Ok(deb)
 }
 
-/// What dpkg calls the installed size: each file in whole KiB, and one for a directory.
+/// The installed size as dpkg defines it: each file in whole KiB, and 1 KiB for a directory.
 fn installed_kib(tree: &Path) -> Result<u64, FileError> {
     let mut total = 0;
     for path in files::all_below(tree)? {
@@ -73,8 +73,8 @@ fn installed_kib(tree: &Path) -> Result<u64, FileError> {
     Ok(total)
 }
 
-/// For `dpkg --verify`. The configuration is not on the list: it may be changed.
-fn md5sums(tree: &Path, layout: &Layout) -> anyhow::Result<String> {
+/// The list for `dpkg --verify`, without the configuration, which may be changed.
+fn md5sums(tree: &Path, layout: &PackageLayout) -> anyhow::Result<String> {
     let configuration = layout.configuration();
     let mut names = Vec::new();
     for file in files::below(tree)? {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_have_no_placeholder_that_nobody_fills() {
+    fn templates_have_no_unknown_placeholder() {
         let root = Workspace::discover().expect("a checkout").root.join("packaging");
         let known = ["@VERSION@", "@ARCHITECTURE@", "@INSTALLED_SIZE@", "@BUILT_USING@", "@UNITS@"];
         for file in ["deb/control", "deb/postinst", "deb/prerm", "deb/postrm"] {

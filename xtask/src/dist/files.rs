@@ -1,4 +1,4 @@
-//! Walking directories, in an order that is the same everywhere.
+//! Lists of the files below a directory, always in the same order.
 
 use crate::workspace::FileError;
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// All files at any depth below `dir`, sorted by path; none if there is no such directory.
+/// All files at any depth below `dir`, sorted by path; empty if there is no such directory.
 pub(super) fn below(dir: &Path) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
     if dir.is_dir() {
@@ -39,7 +39,7 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>, directories: bool) -> Result<()
     Ok(())
 }
 
-/// The last part of `path`.
+/// The file name of `path`.
 pub(super) fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

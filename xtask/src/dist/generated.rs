@@ -1,4 +1,4 @@
-//! Files that are written for a release: manual, completions, notices, Debian's changelog.
+//! Files that are generated for a release: manual, completions, notices, Debian's changelog.
 
 use super::{manual, notices, release::Release};
 use crate::{
@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-/// Who answers for the packages, as `Maintainer:` and in the changelog.
+/// The file whose `Maintainer:` goes into the changelog.
 const CONTROL: &str = "packaging/deb/control";
 
 /// The directory with the generated files.
@@ -22,7 +22,8 @@ pub(super) struct Generated {
 }
 
 impl Generated {
-    /// Writes all of them below `dir`. The binary itself knows its command line, so it is asked for what follows from it.
+    /// Writes all of them below `dir`. The manual and the completions come from the binary, which knows its command
+    /// line.
     pub(super) fn write(workspace: &Workspace, release: &Release, binary: &Path, dir: &Path) -> anyhow::Result<Self> {
         let generated = Self { dir: dir.to_owned() };
         let date = release.date("+%F")?;
@@ -47,27 +48,27 @@ impl Generated {
         Ok(generated)
     }
 
-    /// The directory of manual pages.
+    /// The directory of the manual pages.
     pub(super) fn man(&self) -> PathBuf {
         self.dir.join("man")
     }
 
-    /// The directory of completion scripts.
+    /// The directory of the completion scripts.
     pub(super) fn completions(&self) -> PathBuf {
         self.dir.join("completions")
     }
 
-    /// Licences of everything in the binary.
+    /// The licences of everything in the binary.
     pub(super) fn notices(&self) -> PathBuf {
         self.dir.join("THIRD-PARTY-NOTICES.txt")
     }
 
-    /// The notices of Rust's standard library, as its developers wrote them.
+    /// The notices of Rust's standard library, as rustup installs them.
     pub(super) fn standard_library(&self) -> PathBuf {
         self.dir.join("rust-standard-library.html")
     }
 
-    /// The changelog in the form that Debian's policy asks for.
+    /// The changelog in the format that Debian's policy requires.
     pub(super) fn debian_changelog(&self) -> PathBuf {
         self.dir.join("changelog")
     }
@@ -78,12 +79,12 @@ impl Generated {
     }
 }
 
-/// The value of a field in a file like Debian's control.
+/// The value of a field in a file in the format of Debian's control files.
 pub(super) fn field<'a>(control: &'a str, name: &str) -> Option<&'a str> {
     control.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
-/// One entry: what changed for users is in CHANGELOG.md, which is in the package too.
+/// A changelog of one entry, which refers to CHANGELOG.md in the package.
 fn changelog(release: &Release, maintainer: &str, date: &str) -> String {
     let version = release.package_version();
     format!(

@@ -1,114 +1,106 @@
-//! Which file goes where: the one list that the .deb, the .rpm and the archive are made from.
+//! The list of the files of the packages, from which the .deb, the .rpm and the archive are made.
 
 use super::{files, generated::Generated};
 use crate::workspace::FileError;
 use std::path::{Path, PathBuf};
 
-/// How a file is treated.
+/// How a file is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Copied.
+pub(super) enum FileKind {
     Plain,
-    /// Copied and executable.
+    /// Copied, with mode 0755.
     Program,
-    /// Copied; the administrator's once it is installed: an upgrade keeps what was changed.
+    /// Copied, and marked as configuration: an upgrade keeps the administrator's changes.
     Config,
-    /// Compressed; its name gets `.gz`.
+    /// Compressed; its name gets the suffix `.gz`.
     Compressed,
 }
 
-/// One file of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// Where it is now.
+pub(super) struct PackageFile {
+    /// Path of the file to package.
     pub(super) source: PathBuf,
-    /// Where it will be, from the root of the system or of the archive.
+    /// Path relative to the root of the system or of the archive.
     pub(super) target: PathBuf,
-    /// How it is treated.
-    pub(super) kind: Kind,
+    pub(super) kind: FileKind,
 }
 
-/// All files of a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct PackageLayout {
     /// In no particular order.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<PackageFile>,
 }
 
 /// Where the files come from.
-pub(super) struct Sources<'a> {
-    /// The checkout.
+pub(super) struct PackageSources<'a> {
     pub(super) root: &'a Path,
-    /// The static binary.
     pub(super) binary: &'a Path,
-    /// What was written for this release.
     pub(super) generated: &'a Generated,
 }
 
-/// Where distributions differ.
-struct Places {
+/// Paths that differ between distributions.
+struct InstallPaths {
     zsh: &'static str,
     licences: &'static str,
 }
 
-const DEBIAN: Places = Places { zsh: "usr/share/zsh/vendor-completions", licences: "usr/share/doc/rstmon" };
-const FEDORA: Places = Places { zsh: "usr/share/zsh/site-functions", licences: "usr/share/licenses/rstmon" };
+const DEBIAN: InstallPaths = InstallPaths { zsh: "usr/share/zsh/vendor-completions", licences: "usr/share/doc/rstmon" };
+const FEDORA: InstallPaths =
+    InstallPaths { zsh: "usr/share/zsh/site-functions", licences: "usr/share/licenses/rstmon" };
 
 const DOC: &str = "usr/share/doc/rstmon";
 const UNITS: &str = "usr/lib/systemd/system";
 
-impl Layout {
-    /// The files of the .deb.
-    pub(super) fn deb(sources: &Sources) -> Result<Self, FileError> {
+impl PackageLayout {
+    pub(super) fn deb(sources: &PackageSources) -> Result<Self, FileError> {
         let mut layout = Self::installed(sources, &DEBIAN)?;
         let deb = sources.root.join("packaging/deb");
-        layout.add(deb.join("copyright"), &format!("{DOC}/copyright"), Kind::Plain);
-        layout.add(sources.generated.debian_changelog(), &format!("{DOC}/changelog"), Kind::Compressed);
-        layout.add(deb.join("lintian-overrides"), "usr/share/lintian/overrides/rstmon", Kind::Plain);
+        layout.add(deb.join("copyright"), &format!("{DOC}/copyright"), FileKind::Plain);
+        layout.add(sources.generated.debian_changelog(), &format!("{DOC}/changelog"), FileKind::Compressed);
+        layout.add(deb.join("lintian-overrides"), "usr/share/lintian/overrides/rstmon", FileKind::Plain);
         Ok(layout)
     }
 
-    /// The files of the .rpm.
-    pub(super) fn rpm(sources: &Sources) -> Result<Self, FileError> {
+    pub(super) fn rpm(sources: &PackageSources) -> Result<Self, FileError> {
         let mut layout = Self::installed(sources, &FEDORA)?;
         for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
-            layout.add(sources.root.join(name), &format!("{}/{name}", FEDORA.licences), Kind::Plain);
+            layout.add(sources.root.join(name), &format!("{}/{name}", FEDORA.licences), FileKind::Plain);
         }
         Ok(layout)
     }
 
-    /// The files of the archive: whoever unpacks it decides where they go.
-    pub(super) fn archive(sources: &Sources) -> Result<Self, FileError> {
+    /// The files of the archive, in a layout that depends on no distribution.
+    pub(super) fn archive(sources: &PackageSources) -> Result<Self, FileError> {
         let mut layout = Self::default();
-        layout.add(sources.binary.to_owned(), "rstmon", Kind::Program);
+        layout.add(sources.binary.to_owned(), "rstmon", FileKind::Program);
         for name in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"] {
-            layout.add(sources.root.join(name), name, Kind::Plain);
+            layout.add(sources.root.join(name), name, FileKind::Plain);
         }
         layout.licences(sources, "licences");
-        layout.tree(&sources.generated.man(), "man", Kind::Plain)?;
-        layout.tree(&sources.generated.completions(), "completions", Kind::Plain)?;
-        layout.tree(&sources.root.join("docs"), "docs", Kind::Plain)?;
+        layout.tree(&sources.generated.man(), "man", FileKind::Plain)?;
+        layout.tree(&sources.generated.completions(), "completions", FileKind::Plain)?;
+        layout.tree(&sources.root.join("docs"), "docs", FileKind::Plain)?;
         for (from, _) in service_files(sources.root)? {
             let name = files::name(&from);
-            layout.add(from, &name, Kind::Plain);
+            layout.add(from, &name, FileKind::Plain);
         }
-        layout.add(sources.root.join("packaging/rstmon.toml"), "rstmon.toml", Kind::Plain);
+        layout.add(sources.root.join("packaging/rstmon.toml"), "rstmon.toml", FileKind::Plain);
         layout.kit(sources.root, "")?;
         Ok(layout)
     }
 
-    fn installed(sources: &Sources, places: &Places) -> Result<Self, FileError> {
+    fn installed(sources: &PackageSources, places: &InstallPaths) -> Result<Self, FileError> {
         let (root, generated) = (sources.root, sources.generated);
         let mut layout = Self::default();
-        layout.add(sources.binary.to_owned(), "usr/bin/rstmon", Kind::Program);
-        layout.add(root.join("packaging/rstmon.toml"), "etc/rstmon/rstmon.toml", Kind::Config);
+        layout.add(sources.binary.to_owned(), "usr/bin/rstmon", FileKind::Program);
+        layout.add(root.join("packaging/rstmon.toml"), "etc/rstmon/rstmon.toml", FileKind::Config);
         for (from, to) in service_files(root)? {
-            layout.add(from, &to, Kind::Plain);
+            layout.add(from, &to, FileKind::Plain);
         }
         for page in files::below(&generated.man())? {
             let name = files::name(&page);
             let section = name.rsplit('.').next().unwrap_or("1");
-            layout.add(page.clone(), &format!("usr/share/man/man{section}/{name}"), Kind::Compressed);
+            layout.add(page.clone(), &format!("usr/share/man/man{section}/{name}"), FileKind::Compressed);
         }
         let completions = generated.completions();
         for (name, target) in [
@@ -116,36 +108,44 @@ impl Layout {
             ("_rstmon", &format!("{}/_rstmon", places.zsh)),
             ("rstmon.fish", "usr/share/fish/vendor_completions.d/rstmon.fish"),
         ] {
-            layout.add(completions.join(name), target, Kind::Plain);
+            layout.add(completions.join(name), target, FileKind::Plain);
         }
         for name in ["README.md", "CHANGELOG.md"] {
-            layout.add(root.join(name), &format!("{DOC}/{name}"), Kind::Compressed);
+            layout.add(root.join(name), &format!("{DOC}/{name}"), FileKind::Compressed);
         }
-        layout.tree(&root.join("docs"), &format!("{DOC}/docs"), Kind::Plain)?;
+        layout.tree(&root.join("docs"), &format!("{DOC}/docs"), FileKind::Plain)?;
         layout.licences(sources, places.licences);
         layout.kit(root, "usr/share/rstmon/")?;
         Ok(layout)
     }
 
-    /// Third-party notices, and the texts that they refer to.
-    fn licences(&mut self, sources: &Sources, directory: &str) {
+    /// The third-party notices and the texts that they refer to.
+    fn licences(&mut self, sources: &PackageSources, directory: &str) {
         let generated = sources.generated;
-        self.add(generated.notices(), &format!("{directory}/THIRD-PARTY-NOTICES.txt"), Kind::Compressed);
-        self.add(generated.standard_library(), &format!("{directory}/rust-standard-library.html"), Kind::Compressed);
-        self.add(sources.root.join("rstmon-ebpf/LICENSE-GPL2"), &format!("{directory}/LICENSE-GPL2"), Kind::Compressed);
+        self.add(generated.notices(), &format!("{directory}/THIRD-PARTY-NOTICES.txt"), FileKind::Compressed);
+        self.add(
+            generated.standard_library(),
+            &format!("{directory}/rust-standard-library.html"),
+            FileKind::Compressed,
+        );
+        self.add(
+            sources.root.join("rstmon-ebpf/LICENSE-GPL2"),
+            &format!("{directory}/LICENSE-GPL2"),
+            FileKind::Compressed,
+        );
     }
 
-    /// What others load: rules for Prometheus, dashboards for Grafana. Their tests stay at home.
+    /// Rules for Prometheus and dashboards for Grafana, without their tests.
     fn kit(&mut self, root: &Path, prefix: &str) -> Result<(), FileError> {
         for folder in ["prometheus", "grafana"] {
             let from = root.join("packaging").join(folder);
             for file in files::below(&from)? {
                 let inside = file.strip_prefix(&from).unwrap_or(&file).to_owned();
                 if !inside.to_string_lossy().contains("test") {
-                    self.entries.push(Entry {
+                    self.entries.push(PackageFile {
                         source: file,
                         target: Path::new(prefix).join(folder).join(inside),
-                        kind: Kind::Plain,
+                        kind: FileKind::Plain,
                     });
                 }
             }
@@ -153,27 +153,27 @@ impl Layout {
         Ok(())
     }
 
-    fn tree(&mut self, from: &Path, to: &str, kind: Kind) -> Result<(), FileError> {
+    fn tree(&mut self, from: &Path, to: &str, kind: FileKind) -> Result<(), FileError> {
         for file in files::below(from)? {
             let inside = file.strip_prefix(from).unwrap_or(&file).to_owned();
-            self.entries.push(Entry { source: file, target: Path::new(to).join(inside), kind });
+            self.entries.push(PackageFile { source: file, target: Path::new(to).join(inside), kind });
         }
         Ok(())
     }
 
-    fn add(&mut self, source: PathBuf, target: &str, kind: Kind) {
-        self.entries.push(Entry { source, target: target.into(), kind });
+    fn add(&mut self, source: PathBuf, target: &str, kind: FileKind) {
+        self.entries.push(PackageFile { source, target: target.into(), kind });
     }
 
-    /// Where the configuration files will be, as absolute paths, sorted.
+    /// The installed paths of the configuration files, absolute and sorted.
     pub(super) fn configuration(&self) -> Vec<PathBuf> {
-        let configuration = self.entries.iter().filter(|entry| entry.kind == Kind::Config);
+        let configuration = self.entries.iter().filter(|entry| entry.kind == FileKind::Config);
         let mut paths: Vec<PathBuf> = configuration.map(|entry| Path::new("/").join(&entry.target)).collect();
         paths.sort();
         paths
     }
 
-    /// The names of systemd's units, sorted: the service comes before its socket.
+    /// The names of the systemd units, sorted: the service comes before its socket.
     pub(super) fn units(&self) -> Vec<String> {
         let units = self.entries.iter().filter(|entry| entry.target.starts_with(UNITS));
         let mut names: Vec<String> = units.map(|entry| files::name(&entry.target)).collect();
@@ -182,7 +182,7 @@ impl Layout {
     }
 }
 
-/// systemd's files in packaging/, whichever there are, and where systemd looks for them.
+/// The systemd files in packaging/ with the directories that systemd reads them from.
 fn service_files(root: &Path) -> Result<Vec<(PathBuf, String)>, FileError> {
     let mut found = Vec::new();
     for file in files::below(&root.join("packaging"))? {
@@ -206,11 +206,12 @@ mod tests {
     use super::*;
     use crate::workspace::Workspace;
 
-    fn layouts() -> [Layout; 3] {
+    fn layouts() -> [PackageLayout; 3] {
         let workspace = Workspace::discover().expect("a checkout");
         let generated = Generated::sample();
-        let sources = Sources { root: &workspace.root, binary: Path::new("/b/rstmon"), generated: &generated };
-        [Layout::deb(&sources), Layout::rpm(&sources), Layout::archive(&sources)].map(|layout| layout.expect("layout"))
+        let sources = PackageSources { root: &workspace.root, binary: Path::new("/b/rstmon"), generated: &generated };
+        [PackageLayout::deb(&sources), PackageLayout::rpm(&sources), PackageLayout::archive(&sources)]
+            .map(|layout| layout.expect("layout"))
     }
 
     #[test]
@@ -245,7 +246,7 @@ mod tests {
     #[test]
     fn the_programs_alone_are_executable() {
         for layout in layouts() {
-            let programs: Vec<_> = layout.entries.iter().filter(|entry| entry.kind == Kind::Program).collect();
+            let programs: Vec<_> = layout.entries.iter().filter(|entry| entry.kind == FileKind::Program).collect();
             assert_eq!(programs.len(), 1, "found {programs:?}");
         }
     }

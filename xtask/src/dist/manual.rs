@@ -1,8 +1,8 @@
-//! rstmon.toml(5), out of the reference configuration: its comments are the text, its values the defaults.
+//! rstmon.toml(5), made from the reference configuration: its comments are the text, its values the defaults.
 
 use roff::{Inline, Roff, bold, italic, roman};
 
-/// The reference file is not written as this page needs it.
+/// The reference file does not have the form that this page needs.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub(super) struct Malformed {
@@ -10,23 +10,23 @@ pub(super) struct Malformed {
     what: &'static str,
 }
 
-/// A key with what the reference file says about it.
+/// A key with its comment in the reference file.
 #[derive(Debug, PartialEq, Eq)]
 struct Key {
     name: String,
-    /// None where the key has no default and the file only shows an example.
+    /// `None` if the key has no default and the file shows an example.
     default: Option<String>,
     text: String,
 }
 
-/// A table of the file with its keys.
+/// A table with its keys.
 #[derive(Debug, PartialEq, Eq)]
-struct Section {
+struct ManualSection {
     name: String,
     keys: Vec<Key>,
 }
 
-/// The manual page for `reference`.
+/// The manual page of the configuration file `reference`.
 pub(super) fn page(reference: &str, version: &str, date: &str) -> Result<String, Malformed> {
     let sections = parse(reference)?;
     let mut roff = Roff::new();
@@ -64,15 +64,15 @@ fn definition(key: &Key) -> Vec<Inline> {
     words
 }
 
-/// Sections and keys in the file's order. The comment before the first section is about the file and left out.
-fn parse(reference: &str) -> Result<Vec<Section>, Malformed> {
-    let mut sections: Vec<Section> = Vec::new();
+/// Sections and keys in the file's order. The comment before the first section is left out.
+fn parse(reference: &str) -> Result<Vec<ManualSection>, Malformed> {
+    let mut sections: Vec<ManualSection> = Vec::new();
     let mut comment: Vec<&str> = Vec::new();
     for (line, text) in (1..).zip(reference.lines()) {
         let malformed = |what| Malformed { line, what };
         if let Some(name) = text.strip_prefix('[') {
             let name = name.strip_suffix(']').ok_or_else(|| malformed("a table's name without its end"))?;
-            sections.push(Section { name: name.to_owned(), keys: Vec::new() });
+            sections.push(ManualSection { name: name.to_owned(), keys: Vec::new() });
             comment.clear();
         } else if let Some((name, value, is_default)) = assignment(text) {
             if comment.is_empty() {
@@ -93,7 +93,7 @@ fn parse(reference: &str) -> Result<Vec<Section>, Malformed> {
     Ok(sections)
 }
 
-/// `key = value`, or the same in a comment: a key that is unset by default.
+/// Parses `key = value`, and the same in a comment, which is a key without a default.
 fn assignment(line: &str) -> Option<(&str, &str, bool)> {
     let (text, is_default) = line.strip_prefix("# ").map_or((line, true), |text| (text, false));
     let (name, value) = text.split_once(" = ")?;
@@ -135,11 +135,11 @@ mod tests {
             text: text.into(),
         };
         let keys = vec![key("port", Some("1"), "Where to listen."), key("path", None, "Unset: none.")];
-        assert_eq!(sections, Ok(vec![Section { name: "web".into(), keys }]));
+        assert_eq!(sections, Ok(vec![ManualSection { name: "web".into(), keys }]));
     }
 
     #[test]
-    fn a_key_that_nobody_explained_is_refused_with_its_line() {
+    fn a_key_without_a_comment_is_refused_with_its_line() {
         let error = parse("[web]\n# a\nb = 1\nc = 2\n").expect_err("c has no comment");
         assert_eq!(error, Malformed { line: 4, what: "a key without a comment" });
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: what is released, in `target/dist`: a static binary, a .deb, an .rpm, the sources, their sums.
+//! `cargo xtask dist`: the release in `target/dist`: a static binary, a .deb, an .rpm, the sources, checksums.
 //!
 //! Contract: the same commit, built with the same toolchain, gives the same bytes. Every time in a file is the
 //! commit's, owners are root, lists are sorted, and no path of the building machine gets into the binary.
@@ -16,33 +16,30 @@ mod release;
 mod rpm;
 mod stage;
 
-use self::{generated::Generated, layout::Layout, release::Release};
+use self::{generated::Generated, layout::PackageLayout, release::Release};
 use crate::{
     say, setup,
-    workspace::{FileError, Workspace},
+    workspace::{self, FileError, Workspace},
 };
 use anyhow::Context as _;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-/// Debian's packages that the .rpm needs to be made, and for what.
+/// Debian packages, with reasons, that are needed to make the .rpm.
 const PACKAGES: [(&str, &str); 1] = [RPM];
 const RPM: (&str, &str) = ("rpm", "cargo xtask dist: makes the .rpm, and installs it to try");
 
 /// Flags of `cargo xtask dist`.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent of each other")]
-pub(crate) struct Arguments {
-    /// Only the .deb, also of a working tree with uncommitted changes.
+pub(crate) struct DistArguments {
+    /// Only the .deb; allows uncommitted changes.
     #[arg(long, conflicts_with = "check")]
     deb_only: bool,
-    /// Then test the packages: built again they have the same bytes; contents; lintian and rpmlint; install, upgrade,
-    /// removal and purge in a throw-away root.
+    /// Also test the packages: a second build has the same bytes; contents; lintian and rpmlint; install, upgrade,
+    /// removal and purge in a temporary root.
     #[arg(long)]
     check: bool,
-    /// With --check: the packages' contents are as intended; write them to packaging/*/contents.txt.
+    /// With --check: accept the packages' contents and write them to packaging/*/contents.txt.
     #[arg(long, requires = "check")]
     accept_contents: bool,
     /// Package a working tree with uncommitted changes.
@@ -50,8 +47,8 @@ pub(crate) struct Arguments {
     allow_dirty: bool,
 }
 
-/// Makes everything, or what was asked for.
-pub(crate) fn dist(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+/// Makes the release, or what the arguments select of it.
+pub(crate) fn dist(workspace: &Workspace, arguments: &DistArguments) -> anyhow::Result<()> {
     setup::ensure(match (arguments.deb_only, arguments.check) {
         (true, _) => &[],
         (false, false) => &PACKAGES,
@@ -61,7 +58,7 @@ pub(crate) fn dist(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resu
     let binary = binary::build(workspace, &release)?;
     let output = workspace.target.join("dist");
     let work = workspace.target.join("dist-work");
-    empty(&output)?;
+    workspace::empty_dir(&output)?;
     let maker = Maker { workspace, release: &release, binary: &binary };
     let made = if arguments.deb_only { vec![maker.deb(&work, &output)?] } else { maker.everything(&work, &output)? };
     if arguments.check {
@@ -73,35 +70,35 @@ pub(crate) fn dist(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resu
     Ok(())
 }
 
-/// Where [`program`] leaves it.
+/// The path of the program that [`program`] builds.
 pub(crate) fn program_path(workspace: &Workspace) -> PathBuf {
     binary::path(workspace)
 }
 
-/// Builds the static program that all packages hold, of the working tree as it is.
+/// Builds the static program of all packages from the working tree as it is.
 pub(crate) fn program(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     binary::build(workspace, &Release::discover(workspace, true)?)
 }
 
-/// Makes everything of the working tree as it is, and tests it.
+/// Makes the release from the working tree as it is, and tests it.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
-    dist(workspace, &Arguments { deb_only: false, check: true, accept_contents: false, allow_dirty: true })
+    dist(workspace, &DistArguments { deb_only: false, check: true, accept_contents: false, allow_dirty: true })
 }
 
-/// Makes a .deb of the working tree as it is, in `output`; works in `work`.
+/// Makes a .deb of the working tree as it is, in `output`, with `work` for temporary files.
 pub(crate) fn deb(workspace: &Workspace, work: &Path, output: &Path) -> anyhow::Result<PathBuf> {
     let release = Release::discover(workspace, true)?;
     let binary = binary::build(workspace, &release)?;
-    empty(output)?;
+    workspace::empty_dir(output)?;
     Maker { workspace, release: &release, binary: &binary }.deb(work, output)
 }
 
-/// Builds the static binary of the working tree as it is.
+/// Builds the static binary from the working tree as it is.
 pub(crate) fn static_binary(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     binary::build(workspace, &Release::discover(workspace, true)?)
 }
 
-/// What the packages are made of.
+/// The inputs of the packages.
 struct Maker<'a> {
     workspace: &'a Workspace,
     release: &'a Release,
@@ -109,27 +106,27 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Everything that is released, into `output`.
+    /// Makes all files of the release in `output`.
     fn everything(&self, work: &Path, output: &Path) -> anyhow::Result<Vec<PathBuf>> {
         let generated = self.generate(work)?;
         let mut made = vec![
-            archive::binary(&self.layout(&generated, Layout::archive)?, self.release, work, output)?,
-            deb::build(&self.layout(&generated, Layout::deb)?, self.workspace, self.release, work, output)?,
-            rpm::build(&self.layout(&generated, Layout::rpm)?, self.workspace, self.release, work, output)?,
+            archive::binary(&self.layout(&generated, PackageLayout::archive)?, self.release, work, output)?,
+            deb::build(&self.layout(&generated, PackageLayout::deb)?, self.workspace, self.release, work, output)?,
+            rpm::build(&self.layout(&generated, PackageLayout::rpm)?, self.workspace, self.release, work, output)?,
         ];
         made.extend(archive::source(self.workspace, self.release, output)?);
         made.push(archive::sums(output)?);
         Ok(made)
     }
 
-    /// The .deb alone.
+    /// Makes the .deb alone.
     fn deb(&self, work: &Path, output: &Path) -> anyhow::Result<PathBuf> {
         let generated = self.generate(work)?;
-        deb::build(&self.layout(&generated, Layout::deb)?, self.workspace, self.release, work, output)
+        deb::build(&self.layout(&generated, PackageLayout::deb)?, self.workspace, self.release, work, output)
     }
 
     fn generate(&self, work: &Path) -> anyhow::Result<Generated> {
-        empty(work)?;
+        workspace::empty_dir(work)?;
         Generated::write(self.workspace, self.release, self.binary, &work.join("generated"))
             .context("cannot generate the files of the packages")
     }
@@ -137,17 +134,8 @@ impl Maker<'_> {
     fn layout(
         &self,
         generated: &Generated,
-        of: impl FnOnce(&layout::Sources) -> Result<Layout, FileError>,
-    ) -> Result<Layout, FileError> {
-        of(&layout::Sources { root: &self.workspace.root, binary: self.binary, generated })
+        of: impl FnOnce(&layout::PackageSources) -> Result<PackageLayout, FileError>,
+    ) -> Result<PackageLayout, FileError> {
+        of(&layout::PackageSources { root: &self.workspace.root, binary: self.binary, generated })
     }
-}
-
-/// `dir`, there and empty.
-fn empty(dir: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(FileError::on("empty", dir)(error)),
-        _ => {}
-    }
-    fs::create_dir_all(dir).map_err(FileError::on("create", dir))
 }

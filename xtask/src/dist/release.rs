@@ -1,4 +1,4 @@
-//! What is released: which version, of which commit, when.
+//! The version, commit and time of a release.
 
 use crate::{
     process, say,
@@ -7,29 +7,28 @@ use crate::{
 use anyhow::{Context as _, bail};
 use std::{env, process::Command};
 
-/// Packages are for the architecture of the machine that makes them.
+/// Packages are made for the architecture of this machine.
 #[cfg(target_arch = "x86_64")]
 pub(super) const TARGET: &str = "x86_64-unknown-linux-gnu";
 #[cfg(target_arch = "aarch64")]
 pub(super) const TARGET: &str = "aarch64-unknown-linux-gnu";
-/// What dpkg calls it.
+/// The architecture as dpkg names it.
 pub(super) const DEB_ARCH: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-/// What rpm and the archive's name call it.
+/// The architecture in the names of the .rpm and the archive.
 pub(super) const ARCH: &str = env::consts::ARCH;
 
-/// One release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Release {
-    /// The version as cargo has it, such as `0.2.0-rc.1`.
+    /// The version in Cargo.toml, such as `0.2.0-rc.1`.
     pub(super) version: String,
-    /// The time that all files carry: the commit's, in seconds since 1970.
+    /// The time of all packaged files: the commit's, in seconds since 1970.
     pub(super) epoch: u64,
-    /// The hash of the commit; none outside a git checkout.
+    /// The hash of the commit; `None` outside a git checkout.
     pub(super) commit: Option<String>,
 }
 
 impl Release {
-    /// Asks cargo's manifest and git. Outside a checkout (a source archive), `SOURCE_DATE_EPOCH` has to be set.
+    /// Reads Cargo.toml and asks git. Outside a checkout (a source archive), `SOURCE_DATE_EPOCH` has to be set.
     pub(super) fn discover(workspace: &Workspace, allow_dirty: bool) -> anyhow::Result<Self> {
         let manifest = workspace::read_text(&workspace.root.join("Cargo.toml"))?;
         let version = version_in(&manifest).context("Cargo.toml has no workspace.package.version")?;
@@ -41,10 +40,10 @@ impl Release {
         match (changes.lines().count(), allow_dirty) {
             (0, _) => {}
             (count, true) => say::line(format_args!(
-                "dist: {count} uncommitted changes are packaged: this is no release, and no commit has these bytes"
+                "dist: {count} uncommitted changes are packaged: this is no release, it cannot be built from any commit"
             )),
             (count, false) => bail!(
-                "{count} uncommitted changes would be packaged: commit them, or say --allow-dirty for a trial:\n{}",
+                "{count} uncommitted changes would be packaged: commit them, or pass --allow-dirty for a trial:\n{}",
                 changes.trim_end()
             ),
         }
@@ -58,20 +57,20 @@ impl Release {
         Ok(Self { version, epoch, commit: Some(commit.trim().to_owned()) })
     }
 
-    /// The version as dpkg and rpm sort it: a pre-release before its release.
+    /// The version in a form that dpkg and rpm sort correctly: a pre-release before its release.
     pub(super) fn package_version(&self) -> String {
         self.version.replacen('-', "~", 1)
     }
 
     /// The commit's time in a format of date(1), in UTC.
-    pub(super) fn date(&self, format: &str) -> Result<String, process::ProcessError> {
+    pub(super) fn date(&self, format: &str) -> Result<String, process::CommandError> {
         let mut command = Command::new("date");
         command.env("LC_ALL", "C").args(["--utc", &format!("--date=@{}", self.epoch), format]);
         Ok(process::output(&mut command)?.trim().to_owned())
     }
 }
 
-/// git in this checkout.
+/// A command for git in this checkout.
 pub(super) fn git(workspace: &Workspace) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(&workspace.root);

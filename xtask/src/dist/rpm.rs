@@ -1,8 +1,8 @@
-//! The .rpm, by rpmbuild: packaging/rpm/rstmon.spec, with the files of the layout.
+//! The .rpm, made by rpmbuild from packaging/rpm/rstmon.spec and the files of the layout.
 
 use super::{
-    empty, files,
-    layout::{Kind, Layout},
+    files,
+    layout::{FileKind, PackageLayout},
     release::{ARCH, Release},
     stage,
 };
@@ -18,7 +18,7 @@ use std::{
     process::Command,
 };
 
-/// What rpmbuild would otherwise take from the clock, the machine, or the distribution it runs on.
+/// Macros for values that rpmbuild would otherwise take from the clock, the machine, or the distribution it runs on.
 const MACROS: [&str; 9] = [
     "use_source_date_epoch_as_buildtime 1",
     "clamp_mtime_to_source_date_epoch 1",
@@ -33,7 +33,7 @@ const MACROS: [&str; 9] = [
 
 /// Makes `rstmon-VERSION-1.x86_64.rpm` in `output`.
 pub(super) fn build(
-    layout: &Layout,
+    layout: &PackageLayout,
     workspace: &Workspace,
     release: &Release,
     work: &Path,
@@ -41,7 +41,7 @@ pub(super) fn build(
 ) -> anyhow::Result<PathBuf> {
     let rpmbuild = lookup::find("rpmbuild").context("no rpmbuild: `apt-get install rpm`")?;
     let top = work.join("rpm");
-    empty(&top)?;
+    workspace::empty_dir(&top)?;
     let tree = top.join("tree");
     stage::fill(&tree, layout)?;
     stage::settle(&tree, release.epoch)?;
@@ -59,7 +59,7 @@ pub(super) fn build(
     workspace::write(&spec_path, spec)?;
 
     let mut command = Command::new(rpmbuild);
-    // A home of its own: ~/.rpmmacros has no say in a release.
+    // Its own home directory: ~/.rpmmacros must not affect a release.
     command.env("HOME", &top).env("SOURCE_DATE_EPOCH", release.epoch.to_string()).env("LC_ALL", "C");
     command.args(["-bb", "--quiet", "--target", &format!("{ARCH}-linux")]);
     command.arg("--define").arg(format!("_topdir {}", top.display()));
@@ -75,13 +75,13 @@ pub(super) fn build(
     Ok(rpm)
 }
 
-/// The list for `%files -f`: each file, and the directories that are the package's own.
-fn file_list(tree: &Path, layout: &Layout) -> Result<String, FileError> {
+/// The list for `%files -f`: each file, and the directories that belong to the package.
+fn file_list(tree: &Path, layout: &PackageLayout) -> Result<String, FileError> {
     let configuration = layout.configuration();
     let programs: BTreeSet<PathBuf> = layout
         .entries
         .iter()
-        .filter(|entry| entry.kind == Kind::Program)
+        .filter(|entry| entry.kind == FileKind::Program)
         .map(|entry| Path::new("/").join(&entry.target))
         .collect();
     let mut lines = vec!["%defattr(0644,root,root,0755)".to_owned()];
@@ -111,20 +111,20 @@ fn file_list(tree: &Path, layout: &Layout) -> Result<String, FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dist::layout::Entry;
+    use crate::dist::layout::PackageFile;
 
     #[test]
-    fn rpm_is_told_what_each_file_is() {
+    fn each_file_has_its_directive() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        let mut layout = Layout::default();
+        let mut layout = PackageLayout::default();
         for (target, kind) in [
-            ("usr/bin/rstmon", Kind::Program),
-            ("etc/rstmon/rstmon.toml", Kind::Config),
-            ("usr/share/licenses/rstmon/LICENSE", Kind::Plain),
-            ("usr/share/man/man1/rstmon.1.gz", Kind::Plain),
+            ("usr/bin/rstmon", FileKind::Program),
+            ("etc/rstmon/rstmon.toml", FileKind::Config),
+            ("usr/share/licenses/rstmon/LICENSE", FileKind::Plain),
+            ("usr/share/man/man1/rstmon.1.gz", FileKind::Plain),
         ] {
             workspace::write(&dir.path().join(target), "").expect("write");
-            layout.entries.push(Entry { source: PathBuf::new(), target: target.into(), kind });
+            layout.entries.push(PackageFile { source: PathBuf::new(), target: target.into(), kind });
         }
         let expected = "%defattr(0644,root,root,0755)\n%dir /etc/rstmon\n\
                         %config(noreplace) /etc/rstmon/rstmon.toml\n%attr(0755,root,root) /usr/bin/rstmon\n\

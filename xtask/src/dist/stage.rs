@@ -1,10 +1,14 @@
-//! A directory that looks as the installed system will: modes set, documentation compressed, all times the commit's.
+//! A directory with the files of a package as they are installed: modes set, documentation compressed, all times those
+//! of the commit.
 
 use super::{
-    empty, files,
-    layout::{Kind, Layout},
+    files,
+    layout::{FileKind, PackageLayout},
 };
-use crate::{process, workspace::FileError};
+use crate::{
+    process,
+    workspace::{self, FileError},
+};
 use std::{
     fs::{self, FileTimes},
     os::unix::fs::PermissionsExt as _,
@@ -13,9 +17,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Writes the files of `layout` into `dir`, which is emptied first. [`settle`] is to follow.
-pub(super) fn fill(dir: &Path, layout: &Layout) -> anyhow::Result<()> {
-    empty(dir)?;
+/// Empties `dir` and writes the files of `layout` into it. To be followed by [`settle`].
+pub(super) fn fill(dir: &Path, layout: &PackageLayout) -> anyhow::Result<()> {
+    workspace::empty_dir(dir)?;
     let mut compress = Vec::new();
     for entry in &layout.entries {
         let target = dir.join(&entry.target);
@@ -23,19 +27,19 @@ pub(super) fn fill(dir: &Path, layout: &Layout) -> anyhow::Result<()> {
             fs::create_dir_all(parent).map_err(FileError::on("create", parent))?;
         }
         fs::copy(&entry.source, &target).map_err(FileError::on("copy", &entry.source))?;
-        set_mode(&target, if entry.kind == Kind::Program { 0o755 } else { 0o644 })?;
-        if entry.kind == Kind::Compressed {
+        set_mode(&target, if entry.kind == FileKind::Program { 0o755 } else { 0o644 })?;
+        if entry.kind == FileKind::Compressed {
             compress.push(target);
         }
     }
     if !compress.is_empty() {
-        // -n: neither name nor time in the compressed file.
+        // -n: the compressed file contains neither name nor time.
         process::run(Command::new("gzip").args(["-9", "-n", "--"]).args(compress))?;
     }
     Ok(())
 }
 
-/// Gives directories their mode and everything its time. Nothing may be written to `dir` afterwards.
+/// Sets the mode of directories and the time of everything. Nothing may be written to `dir` afterwards.
 pub(super) fn settle(dir: &Path, epoch: u64) -> Result<(), FileError> {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(epoch);
     let mut paths: Vec<PathBuf> = files::all_below(dir)?;
@@ -51,7 +55,6 @@ pub(super) fn settle(dir: &Path, epoch: u64) -> Result<(), FileError> {
     Ok(())
 }
 
-/// chmod(1).
 pub(super) fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(FileError::on("set the mode of", path))
 }
@@ -59,7 +62,7 @@ pub(super) fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dist::layout::Entry;
+    use crate::dist::layout::PackageFile;
 
     #[test]
     fn modes_times_and_compression_depend_on_the_layout_alone() {
@@ -67,8 +70,9 @@ mod tests {
         let source = dir.path().join("source");
         fs::write(&source, "text\n").expect("write");
         set_mode(&source, 0o600).expect("chmod");
-        let entry = |target: &str, kind| Entry { source: source.clone(), target: target.into(), kind };
-        let layout = Layout { entries: vec![entry("usr/bin/x", Kind::Program), entry("doc", Kind::Compressed)] };
+        let entry = |target: &str, kind| PackageFile { source: source.clone(), target: target.into(), kind };
+        let layout =
+            PackageLayout { entries: vec![entry("usr/bin/x", FileKind::Program), entry("doc", FileKind::Compressed)] };
         let stage = dir.path().join("stage");
         fill(&stage, &layout).expect("fill");
         settle(&stage, 1000).expect("settle");

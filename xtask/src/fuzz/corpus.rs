@@ -1,17 +1,17 @@
-//! Keeping what was found: the fewest and smallest inputs that reach what all of them reach, besides the seeds.
+//! Minimises what a run found: the fewest and smallest inputs that reach all code that is reached, besides the seeds.
 
-use super::places::{Places, files, make};
+use super::places::{FuzzPaths, files, make};
 use crate::{process, workspace::FileError};
 use std::{fs, path::Path, process::Command};
 
-/// Larger inputs stay on this machine: the repository keeps them for good.
+/// Larger inputs are not committed: the repository keeps every input for good.
 const LARGEST_BYTES: u64 = 4096;
 
-/// Renews the target's corpus in the repository; gives the number of its inputs.
-pub(super) fn keep(places: &Places, target: &str) -> anyhow::Result<usize> {
+/// Replaces the target's corpus in the repository; returns the number of its inputs.
+pub(super) fn keep(places: &FuzzPaths, target: &str) -> anyhow::Result<usize> {
     let (merged, corpus) = (places.target.join("merged").join(target), places.corpus(target));
     empty(&merged)?;
-    // Merging adds to what is there: what the seeds reach already needs no further input.
+    // libFuzzer merges into a directory that has the seeds: code that the seeds reach needs no further input.
     for seed in files(&places.seeds(target))? {
         copy_into(&merged, &seed)?;
     }
@@ -23,7 +23,7 @@ pub(super) fn keep(places: &Places, target: &str) -> anyhow::Result<usize> {
         }
     }
     let mut merge = Command::new(places.program(target));
-    // Code that is reached counts, not how often: that would keep four times as many.
+    // Only code that is reached counts, not how often it is: that would keep four times as many inputs.
     merge.args(["-set_cover_merge=1", "-use_counters=0", "-use_cmp=0"]).arg(&merged).arg(&small);
     process::output(&mut merge)?;
     for seed in files(&places.seeds(target))? {

@@ -1,4 +1,4 @@
-//! Which targets there are, and where everything of theirs is.
+//! The fuzz targets, and the paths of their files.
 
 use crate::{
     process, toolchain,
@@ -10,19 +10,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The directories of `fuzz/`, and those of its build.
+/// The directories of the package `fuzz`, and those of its build.
 #[derive(Clone, Debug)]
-pub(super) struct Places {
+pub(super) struct FuzzPaths {
     /// `fuzz/` in this checkout.
     pub(super) package: PathBuf,
-    /// Cargo's target directory for it: its flags would rebuild everything else.
+    /// Cargo's target directory for it: with the flags for fuzzing, a shared one would be rebuilt each time.
     pub(super) target: PathBuf,
     /// The host's target triple, which cargo-fuzz builds for.
     pub(super) host: String,
 }
 
-impl Places {
-    /// Asks cargo for the host.
+impl FuzzPaths {
     pub(super) fn new(workspace: &Workspace) -> anyhow::Result<Self> {
         let verbose = process::output(workspace.cargo().arg("-vV"))?;
         let host = toolchain::field(&verbose, "host").context("`cargo -vV` does not name its host")?;
@@ -30,7 +29,7 @@ impl Places {
         Ok(Self { package, target: workspace.target.join("fuzz"), host: host.to_owned() })
     }
 
-    /// Every target, by name.
+    /// The names of all targets, sorted.
     pub(super) fn targets(&self) -> Result<Vec<String>, FileError> {
         let mut names = Vec::new();
         for path in files(&self.package.join("fuzz_targets"))? {
@@ -40,53 +39,53 @@ impl Places {
         Ok(names)
     }
 
-    /// The wanted targets, or all.
+    /// The wanted targets, or all of them if none is named.
     pub(super) fn choose(&self, wanted: &[String]) -> anyhow::Result<Vec<String>> {
         let known = self.targets()?;
         if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
-            bail!("there is no target {unknown:?}; the targets are {}", known.join(", "));
+            bail!("unknown target {unknown:?}; the targets are {}", known.join(", "));
         }
         Ok(if wanted.is_empty() { known } else { wanted.to_vec() })
     }
 
-    /// The instrumented program.
+    /// The instrumented program of a target.
     pub(super) fn program(&self, target: &str) -> PathBuf {
         self.target.join(&self.host).join("release").join(target)
     }
 
-    /// Inputs that somebody wrote, under names that say what they are.
+    /// Inputs written by hand, with descriptive names.
     pub(super) fn seeds(&self, target: &str) -> PathBuf {
         self.package.join("seeds").join(target)
     }
 
-    /// Inputs that fuzzing found, in the repository.
+    /// Inputs found by fuzzing, in the repository.
     pub(super) fn corpus(&self, target: &str) -> PathBuf {
         self.package.join("corpus").join(target)
     }
 
-    /// Everything that fuzzing found on this machine.
+    /// Inputs found by fuzzing on this machine.
     pub(super) fn found(&self, target: &str) -> PathBuf {
         self.target.join("found").join(target)
     }
 
-    /// Inputs that crashed.
+    /// Inputs that caused a crash.
     pub(super) fn artifacts(&self, target: &str) -> PathBuf {
         self.package.join("artifacts").join(target)
     }
 
-    /// Words of the target's language, if it has a dictionary.
+    /// The target's dictionary of tokens, if it has one.
     pub(super) fn dictionary(&self, target: &str) -> Option<PathBuf> {
         let path = self.package.join("dictionaries").join(format!("{target}.dict"));
         path.is_file().then_some(path)
     }
 
-    /// Where libFuzzer's words go.
+    /// The log of libFuzzer's output.
     pub(super) fn log(&self, target: &str) -> PathBuf {
         self.target.join("logs").join(format!("{target}.log"))
     }
 }
 
-/// The files in a directory, links to files included.
+/// The files in a directory, including links to files.
 pub(super) fn files(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
     let read = |source| FileError::on("read", directory)(source);
     let mut files = Vec::new();
@@ -99,7 +98,7 @@ pub(super) fn files(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
     Ok(files)
 }
 
-/// Makes a directory, those above it included.
+/// Creates a directory and its parents.
 pub(super) fn make(directory: &Path) -> Result<(), FileError> {
     fs::create_dir_all(directory).map_err(FileError::on("create", directory))
 }
@@ -108,9 +107,9 @@ pub(super) fn make(directory: &Path) -> Result<(), FileError> {
 mod tests {
     use super::*;
 
-    fn places() -> Places {
+    fn places() -> FuzzPaths {
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
-        Places { package, target: "/t/fuzz".into(), host: "x86_64-unknown-linux-gnu".into() }
+        FuzzPaths { package, target: "/t/fuzz".into(), host: "x86_64-unknown-linux-gnu".into() }
     }
 
     #[test]
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_target_is_told_the_known_ones() {
+    fn an_unknown_target_is_refused_with_the_known_ones() {
         let error = places().choose(&["btff".to_owned()]).expect_err("no such target").to_string();
         assert!(error.contains("\"btff\"") && error.contains("btf, config"), "found {error:?}");
     }

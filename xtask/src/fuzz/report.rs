@@ -1,29 +1,28 @@
-//! The table of a session, and what to do about a crash.
+//! The table of a session, and advice on crashes.
 
-use super::session::{Crash, Outcome};
+use super::session::{Crash, RunOutcome};
 use std::fmt;
 
-/// All runs.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Report {
-    pub(super) outcomes: Vec<Outcome>,
+pub(super) struct SessionReport {
+    pub(super) outcomes: Vec<RunOutcome>,
 }
 
-impl Report {
-    /// Targets that crashed.
+impl SessionReport {
+    /// The number of targets that crashed.
     pub(super) fn crashes(&self) -> usize {
         self.outcomes.iter().filter(|outcome| outcome.crash.is_some()).count()
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for SessionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "{:<12} {:>10} {:>8} {:>10} {:>9} {:>8}",
             "target", "runs", "runs/s", "new inputs", "peak MiB", "crashes"
         )?;
-        for Outcome { target, statistics, crash } in &self.outcomes {
+        for RunOutcome { target, statistics, crash } in &self.outcomes {
             let (runs, rate, new) = (statistics.runs, statistics.runs_per_second, statistics.new_inputs);
             let (peak, crashes) = (statistics.peak_mib, u8::from(crash.is_some()));
             writeln!(f, "{target:<12} {runs:>10} {rate:>8} {new:>10} {peak:>9} {crashes:>8}")?;
@@ -50,16 +49,16 @@ fn advise(f: &mut fmt::Formatter<'_>, target: &str, Crash { input, message, prog
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzz::statistics::Statistics;
+    use crate::fuzz::statistics::RunStatistics;
 
-    fn outcome(crash: Option<Crash>) -> Outcome {
-        let statistics = Statistics { runs: 3205, runs_per_second: 52, new_inputs: 17, peak_mib: 88 };
-        Outcome { target: "btf".into(), statistics, crash }
+    fn outcome(crash: Option<Crash>) -> RunOutcome {
+        let statistics = RunStatistics { runs: 3205, runs_per_second: 52, new_inputs: 17, peak_mib: 88 };
+        RunOutcome { target: "btf".into(), statistics, crash }
     }
 
     #[test]
     fn a_quiet_run_is_a_row() {
-        let report = Report { outcomes: vec![outcome(None)] };
+        let report = SessionReport { outcomes: vec![outcome(None)] };
         let text = report.to_string();
         let row: Vec<_> = text.lines().nth(1).expect("a row").split_whitespace().collect();
         assert_eq!(row, ["btf", "3205", "52", "17", "88", "0"]);
@@ -74,7 +73,7 @@ mod tests {
             program: "/p".into(),
             log: "/l".into(),
         };
-        let report = Report { outcomes: vec![outcome(None), outcome(Some(crash))] };
+        let report = SessionReport { outcomes: vec![outcome(None), outcome(Some(crash))] };
         assert_eq!(report.crashes(), 1);
         let text = report.to_string();
         for expected in ["btf crashed: src/a.rs:1:1: no", "cargo xtask fuzz btf --input /f/crash-1", "fuzz/seeds/btf/"]

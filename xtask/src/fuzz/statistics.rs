@@ -1,28 +1,27 @@
-//! What libFuzzer says at the end of a run.
+//! Parses libFuzzer's output at the end of a run.
 
 use std::path::PathBuf;
 
-/// The figures of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Statistics {
-    /// Inputs run.
+pub(super) struct RunStatistics {
+    /// Number of inputs run.
     pub(super) runs: u64,
-    /// Inputs run a second.
+    /// Number of inputs run per second.
     pub(super) runs_per_second: u64,
-    /// Inputs that reached something new.
+    /// Number of inputs that reached new code.
     pub(super) new_inputs: u64,
-    /// The process at its largest.
+    /// Peak resident memory.
     pub(super) peak_mib: u64,
 }
 
-/// From the lines `stat::name: number` that `-print_final_stats=1` asks for; what is not said is 0.
-pub(super) fn parse(log: &str) -> Statistics {
+/// From the lines `stat::name: number` that `-print_final_stats=1` asks for; a missing number is 0.
+pub(super) fn parse(log: &str) -> RunStatistics {
     let stat = |name: &str| {
         let mut value =
             log.lines().filter_map(|line| line.strip_prefix("stat::")?.strip_prefix(name)?.strip_prefix(':'));
         value.next_back().and_then(|value| value.trim().parse().ok()).unwrap_or(0)
     };
-    Statistics {
+    RunStatistics {
         runs: stat("number_of_executed_units"),
         runs_per_second: stat("average_exec_per_sec"),
         new_inputs: stat("new_units_added"),
@@ -38,7 +37,7 @@ pub(super) fn crashing_input(log: &str) -> Option<PathBuf> {
         .map(|(_, path)| path.trim().into())
 }
 
-/// What went wrong: the panic's message, or else libFuzzer's own error.
+/// The panic's message, or else libFuzzer's own error.
 pub(super) fn message(log: &str) -> Option<String> {
     let mut lines = log.lines();
     if let Some(place) = lines.by_ref().find(|line| line.contains("' panicked at ") || line.contains(") panicked at "))
@@ -63,19 +62,19 @@ mod tests {
 
     #[test]
     fn figures_are_read() {
-        let expected = Statistics { runs: 3205, runs_per_second: 52, new_inputs: 17, peak_mib: 88 };
+        let expected = RunStatistics { runs: 3205, runs_per_second: 52, new_inputs: 17, peak_mib: 88 };
         assert_eq!(parse(QUIET), expected);
-        assert_eq!(parse("killed"), Statistics::default());
+        assert_eq!(parse("killed"), RunStatistics::default());
     }
 
     #[test]
-    fn a_panic_is_told_with_its_place_and_its_input() {
+    fn a_panic_is_reported_with_its_location_and_its_input() {
         assert_eq!(crashing_input(LOUD), Some("/f/crash-00ff".into()));
         assert_eq!(message(LOUD).as_deref(), Some("src/config.rs:44:5: the error has '\\u{202e}' in it"));
     }
 
     #[test]
-    fn what_is_no_panic_is_told_in_libfuzzers_words() {
+    fn other_errors_are_reported_as_libfuzzer_words_them() {
         let hang = "==1== ERROR: libFuzzer: timeout after 10 seconds\n";
         assert_eq!(message(hang).as_deref(), Some("libFuzzer: timeout after 10 seconds"));
         assert_eq!((message(QUIET), crashing_input(QUIET)), (None, None));

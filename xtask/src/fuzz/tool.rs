@@ -1,21 +1,20 @@
-//! cargo-fuzz: installed when missing, and asked to build.
+//! Installs cargo-fuzz and builds the targets with it.
 //!
-//! No sanitizer: those need a nightly rustc, the coverage that guides libFuzzer does not, and the code that is fuzzed
-//! has no `unsafe` of its own. Debug assertions and overflow checks are on (`fuzz/Cargo.toml`).
+//! No sanitizer is used: sanitizers need a nightly rustc, libFuzzer's coverage does not, and the fuzzed code has no
+//! `unsafe` of its own. Debug assertions and overflow checks are on (`fuzz/Cargo.toml`).
 
-use super::places::Places;
+use super::places::FuzzPaths;
 use crate::{lookup, process, say, toolchain, workspace::Workspace};
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 
-/// The version to use.
 const VERSION: &str = "0.13.2";
 
-/// What to do where the dependencies of rstmon have changed.
+/// The fix if the dependencies of rstmon have changed.
 const STALE: &str =
     "if fuzz/Cargo.lock is stale: `cargo metadata --manifest-path fuzz/Cargo.toml > /dev/null`, and commit it";
 
-/// Installs cargo-fuzz unless the wanted version is there.
+/// Installs cargo-fuzz unless the wanted version is installed.
 pub(super) fn ensure(workspace: &Workspace) -> anyhow::Result<()> {
     if program().is_some_and(|program| is_wanted(&program)) {
         return Ok(());
@@ -26,7 +25,7 @@ pub(super) fn ensure(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(process::run(&mut command)?)
 }
 
-/// cargo-fuzz, from where `cargo install` puts it or else from `PATH`.
+/// cargo-fuzz, from the directory of `cargo install` or else from `PATH`.
 fn program() -> Option<PathBuf> {
     let installed = toolchain::cargo_home().join("bin/cargo-fuzz");
     if lookup::is_executable(&installed) { Some(installed) } else { lookup::find("cargo-fuzz") }
@@ -38,15 +37,15 @@ fn is_wanted(program: &Path) -> bool {
 }
 
 /// Builds the instrumented programs.
-pub(super) fn build(workspace: &Workspace, places: &Places, targets: &[String]) -> anyhow::Result<()> {
-    // cargo-fuzz cannot be told `--locked`: a stale lock file is refused here instead of changed there.
+pub(super) fn build(workspace: &Workspace, places: &FuzzPaths, targets: &[String]) -> anyhow::Result<()> {
+    // cargo-fuzz has no `--locked`: a stale lock file is refused here, before cargo-fuzz would change it.
     let manifest = places.package.join("Cargo.toml");
     let mut metadata = workspace.cargo();
     metadata.args(["metadata", "--locked", "--format-version=1", "--manifest-path"]).arg(manifest);
     process::output(&mut metadata).context(STALE)?;
 
     let mut command = workspace.cargo();
-    // cargo looks for its subcommands in PATH, which need not have the directory that it installs into.
+    // cargo looks for its subcommands in PATH, which need not contain the directory that it installs to.
     if let Some(directory) = program().as_deref().and_then(Path::parent) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let directories = std::iter::once(directory.to_owned()).chain(std::env::split_paths(&path));

@@ -57,8 +57,8 @@ fn features_in(json: &str) -> Option<Vec<String>> {
         .map(|(_, install)| install.features)
 }
 
-/// Whether a linker built with `features` can read the bitcode of LLVM `major`. Without a record (a packaged
-/// bpf-linker) its version has to do.
+/// Whether a linker built with `features` can read the bitcode of LLVM `major`. There is no record of a bpf-linker that
+/// a distribution packaged; it is accepted by its version alone.
 fn serves(features: Option<&[String]>, major: u32) -> bool {
     features.is_none_or(|features| features.contains(&feature(major)))
 }

@@ -1,16 +1,12 @@
-//! Which Debian packages are needed, and for what.
+//! The Debian packages that are needed, with reasons.
 
-use crate::vm;
-
-/// Format of dpkg-query's answers that [`missing`] reads.
+/// Output format of dpkg-query that [`missing`] reads.
 pub(super) const FORMAT: &str = "${Package} ${db:Status-Status}\n";
 
-/// One Debian package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Package {
-    /// Its name.
+pub(super) struct DebianPackage {
     pub(super) name: String,
-    /// What of ours needs it.
+    /// What needs the package.
     pub(super) why: &'static str,
 }
 
@@ -33,18 +29,28 @@ const BASE: [(&str, &str); 16] = [
     ("util-linux", "end-to-end tests: unshare, nsenter, setpriv"),
 ];
 
-/// What is needed whatever rustc turns out to be.
-pub(super) fn base() -> Vec<Package> {
-    BASE.into_iter().chain(vm::PACKAGES).map(package).collect()
+/// Packages that every virtual machine needs.
+pub(super) const VIRTUAL_MACHINES: [(&str, &str); 6] = [
+    ("qemu-system-x86", "virtual machines"),
+    ("mmdebstrap", "virtual machines: a Debian system"),
+    ("kmod", "virtual machines: a kernel's modules"),
+    ("e2fsprogs", "virtual machines: file systems"),
+    ("cpio", "virtual machines: file systems in memory"),
+    ("xz-utils", "virtual machines: a kernel's modules"),
+];
+
+/// Packages that are needed independently of the version of rustc.
+pub(super) fn base() -> Vec<DebianPackage> {
+    BASE.into_iter().chain(VIRTUAL_MACHINES).map(package).collect()
 }
 
-fn package((name, why): (&str, &'static str)) -> Package {
-    Package { name: name.to_owned(), why }
+fn package((name, why): (&str, &'static str)) -> DebianPackage {
+    DebianPackage { name: name.to_owned(), why }
 }
 
-/// What is needed of LLVM `major`, the one inside the kernel half's rustc.
-pub(super) fn llvm(major: u32) -> Vec<Package> {
-    let package = |name: String, why| Package { name, why };
+/// Packages of LLVM `major`, the version inside the kernel half's rustc.
+pub(super) fn llvm(major: u32) -> Vec<DebianPackage> {
+    let package = |name: String, why| DebianPackage { name, why };
     vec![
         package(format!("llvm-{major}"), "llvm-strip for the kernel half"),
         package(format!("llvm-{major}-dev"), "bpf-linker is built on it"),
@@ -53,19 +59,19 @@ pub(super) fn llvm(major: u32) -> Vec<Package> {
     ]
 }
 
-/// Those of `wanted` that dpkg-query's answer does not call installed.
-pub(super) fn missing(wanted: &[Package], answer: &str) -> Vec<Package> {
+/// Those of `wanted` that are not installed according to dpkg-query's answer.
+pub(super) fn missing(wanted: &[DebianPackage], answer: &str) -> Vec<DebianPackage> {
     let installed: Vec<&str> = answer.lines().filter_map(|line| line.strip_suffix(" installed")).collect();
     wanted.iter().filter(|package| !installed.contains(&package.name.as_str())).cloned().collect()
 }
 
-/// What to tell somebody whose distribution has no apt-get.
+/// The message for a distribution without apt-get.
 pub(super) fn by_hand() -> String {
     let mut text = String::from(
-        "setup installs Debian's packages and there is no apt-get here. Please install what these hold, \
+        "setup installs Debian packages, but apt-get is missing. Install the contents of these packages, \
          with N the LLVM version of that rustc, then run `cargo xtask test --no-setup`:",
     );
-    for (name, why) in BASE.into_iter().chain(vm::PACKAGES) {
+    for (name, why) in BASE.into_iter().chain(VIRTUAL_MACHINES) {
         text.push_str(&format_line(name, why));
     }
     text.push_str(&format_line("llvm-N llvm-N-dev libpolly-N-dev libzstd-dev", "bpf-linker is built on them"));
@@ -84,7 +90,7 @@ fn format_line(name: &str, why: &str) -> String {
 mod tests {
     use super::*;
 
-    fn names(packages: &[Package]) -> Vec<&str> {
+    fn names(packages: &[DebianPackage]) -> Vec<&str> {
         packages.iter().map(|package| package.name.as_str()).collect()
     }
 

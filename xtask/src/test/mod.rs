@@ -1,11 +1,12 @@
-//! `cargo xtask test`: everything CI runs, in order. `steps` says what, this runs it, `skips` judges what was left out.
+//! `cargo xtask test`: everything that CI runs, in order. `steps` lists the steps, this module runs them, `skips`
+//! evaluates the tests that did not run.
 
 mod skips;
 mod steps;
 
-use self::steps::{Action, Plan, Step};
+use self::steps::{Step, StepAction, StepPlan};
 use crate::{
-    bpf::{self, Checked},
+    bpf::{self, ObjectCheck},
     dist,
     elevate::Privilege,
     lint, process, say, setup, stress, toolchain, vm,
@@ -20,7 +21,7 @@ use std::{
 
 /// Runs all steps and stops at the first that fails.
 pub(crate) fn test(workspace: &Workspace, with_setup: bool) -> anyhow::Result<()> {
-    let plan = Plan {
+    let plan = StepPlan {
         setup: with_setup,
         host: toolchain::host(workspace)?,
         target: workspace.target.clone(),
@@ -39,7 +40,7 @@ pub(crate) fn test(workspace: &Workspace, with_setup: bool) -> anyhow::Result<()
 
 struct Runner<'a> {
     workspace: &'a Workspace,
-    /// The rebuilt object, if the check of the committed one has left another to be tested.
+    /// The rebuilt object, if the check of the committed object says that it has to be tested as well.
     rebuilt: Option<PathBuf>,
     passed: Vec<(&'static str, Duration)>,
 }
@@ -59,24 +60,24 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn perform(&mut self, action: &Action) -> anyhow::Result<()> {
+    fn perform(&mut self, action: &StepAction) -> anyhow::Result<()> {
         match action {
-            Action::Setup => setup::setup(self.workspace)?,
-            Action::Lint => lint::lint(self.workspace, &lint::LintArguments::default())?,
-            Action::CheckObject => {
-                if let Checked::Rebuilt(object) = bpf::check(self.workspace)? {
+            StepAction::Setup => setup::setup(self.workspace)?,
+            StepAction::Lint => lint::lint(self.workspace, &lint::LintArguments::default())?,
+            StepAction::CheckObject => {
+                if let ObjectCheck::Rebuilt(object) = bpf::check(self.workspace)? {
                     self.rebuilt = Some(object);
                 }
             }
-            Action::Program => drop(dist::program(self.workspace)?),
-            Action::Packages => dist::check(self.workspace)?,
-            Action::Stress => stress::step(self.workspace)?,
-            Action::KernelMatrix => vm::matrix(self.workspace, &[], &[], false)?,
-            Action::ServiceVm => vm::service(self.workspace, None)?,
-            Action::Cargo { args, env } => {
+            StepAction::Program => drop(dist::program(self.workspace)?),
+            StepAction::Packages => dist::check(self.workspace)?,
+            StepAction::Stress => stress::step(self.workspace)?,
+            StepAction::KernelMatrix => vm::matrix(self.workspace, &[], &[], false)?,
+            StepAction::ServiceVm => vm::service(self.workspace, None)?,
+            StepAction::Cargo { args, env } => {
                 process::run(self.workspace.cargo().args(args).envs(env.iter().cloned()))?;
             }
-            Action::EndToEnd { args, env, skip_log } => {
+            StepAction::EndToEnd { args, env, skip_log } => {
                 remove_if_there(skip_log).map_err(FileError::on("remove", skip_log))?;
                 process::run(self.workspace.cargo().args(args).envs(env.iter().cloned()))?;
                 let log = fs::read_to_string(skip_log).or_else(none_if_absent);

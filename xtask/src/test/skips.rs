@@ -1,30 +1,31 @@
-//! What to make of end-to-end tests that did not run. They say so in a file, one line each: `SKIPPED: name: why`, or
-//! `NOT POSSIBLE: name: why` and `LEFT OUT: part: why` for what this machine's kernel cannot do.
+//! Evaluates the log of end-to-end tests that did not run. It has one line for each: `SKIPPED: name: why`, or
+//! `NOT POSSIBLE: name: why` and `LEFT OUT: part: why` for what the kernel of this machine cannot do.
 
-/// Tests were skipped where none may be.
+/// Tests were skipped in CI.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} end-to-end tests were skipped, and with CI=true none may be:\n  {}", .0.len(), .0.join("\n  "))]
+#[error("{} end-to-end tests were skipped, which is not allowed with CI=true:\n  {}", .0.len(), .0.join("\n  "))]
 pub(super) struct Skipped(Vec<String>);
 
-/// How the line of a test begins that could have run.
+/// Prefix of the line of a test that could have run.
 const SKIPPED: &str = "SKIPPED: ";
 
-/// Reads the log of skipped tests: fine if empty; a fault in CI, if they could have run; else something to be told.
+/// Evaluates the log of skipped tests: `None` if it is empty; in CI an error if a test that could have run was skipped;
+/// otherwise a message for the user.
 pub(super) fn judge(log: &str, ci: bool) -> Result<Option<String>, Skipped> {
     let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
     let skipped: Vec<String> = lines().filter_map(|line| line.strip_prefix(SKIPPED)).map(str::to_owned).collect();
     if ci && !skipped.is_empty() {
         return Err(Skipped(skipped));
     }
-    let mut told = lines().filter(|line| !line.starts_with(SKIPPED)).map(str::to_owned).collect::<Vec<_>>();
+    let mut report = lines().filter(|line| !line.starts_with(SKIPPED)).map(str::to_owned).collect::<Vec<_>>();
     if !skipped.is_empty() {
         let count = skipped.len();
-        told.push(format!(
-            "!!! {count} end-to-end tests were SKIPPED, so they have shown nothing:\n  {}",
+        report.push(format!(
+            "!!! {count} end-to-end tests were SKIPPED and have tested nothing:\n  {}",
             skipped.join("\n  ")
         ));
     }
-    Ok((!told.is_empty()).then(|| told.join("\n")))
+    Ok((!report.is_empty()).then(|| report.join("\n")))
 }
 
 #[cfg(test)]
@@ -47,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_cannot_do_is_told_and_no_fault() {
+    fn what_the_kernel_cannot_do_is_reported_and_no_fault() {
         let log = "NOT POSSIBLE: SCM_RIGHTS: reads are not followed\nLEFT OUT: refused, sent: hidden\n";
         let report = judge(log, true).expect("no fault").expect("a report");
         assert!(
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn skipping_is_told_elsewhere() {
+    fn skipping_is_reported_outside_of_ci() {
         let report = judge(LOG, false).expect("no error").expect("a report");
         assert!(report.contains("2 end-to-end tests were SKIPPED"), "found `{report}`");
         assert!(report.contains("\n  accept_hook: kernel lockdown"), "found `{report}`");

@@ -12,14 +12,14 @@ pub(super) type Env = Vec<(String, OsString)>;
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum StepAction {
     /// `cargo xtask setup`.
     Setup,
     /// `cargo xtask lint`.
     Lint,
     /// `cargo xtask bpf --check`.
     CheckObject,
-    /// Builds the static program that is shipped.
+    /// Builds the static program of the packages.
     Program,
     /// `cargo xtask stress`.
     Stress,
@@ -29,31 +29,29 @@ pub(super) enum Action {
     ServiceVm,
     /// `cargo xtask dist --check`.
     Packages,
-    /// cargo with these arguments.
+    /// Runs cargo with these arguments.
     Cargo { args: Vec<String>, env: Env },
-    /// cargo with these arguments, which writes what it skips to `skip_log`.
+    /// Runs cargo with these arguments; skipped tests are recorded in `skip_log`.
     EndToEnd { args: Vec<String>, env: Env, skip_log: PathBuf },
 }
 
-/// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
-    /// What the announcement and the summary call it.
+    /// Its name in the announcement and the summary.
     pub(super) name: &'static str,
-    /// What it does.
-    pub(super) action: Action,
+    pub(super) action: StepAction,
 }
 
-/// What the steps depend on.
+/// The inputs of the list of steps.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
-    /// Whether to install what is missing.
+pub(super) struct StepPlan {
+    /// Whether to install missing packages.
     pub(super) setup: bool,
     /// The host's target triple.
     pub(super) host: String,
     /// Cargo's target directory.
     pub(super) target: PathBuf,
-    /// rstmon as it is shipped: what is tested is what is installed.
+    /// The static program of the packages, which the end-to-end tests run.
     pub(super) program: PathBuf,
     /// rstmon with a rebuilt BPF object.
     pub(super) rebuilt_program: PathBuf,
@@ -61,14 +59,14 @@ pub(super) struct Plan {
     pub(super) privilege: Privilege,
 }
 
-impl Plan {
+impl StepPlan {
     /// Everything that CI runs, in order.
     pub(super) fn steps(&self) -> Vec<Step> {
-        let setup = self.setup.then_some(Step { name: "setup", action: Action::Setup });
+        let setup = self.setup.then_some(Step { name: "setup", action: StepAction::Setup });
         let user_half = ["--workspace", "--exclude", "rstmon-ebpf"];
         let steps = [
             cargo("format", ["fmt", "--all", "--check"], []),
-            Step { name: "lint", action: Action::Lint },
+            Step { name: "lint", action: StepAction::Lint },
             cargo(
                 "clippy, user half",
                 ["clippy"].into_iter().chain(user_half).chain(["--all-targets", "--locked", "--", "-D", "warnings"]),
@@ -85,18 +83,18 @@ impl Plan {
                 ["doc", "--no-deps", "--locked", "--package", "rstmon", "--package", "rstmon-common"],
                 [("RUSTDOCFLAGS", "-D warnings".into())],
             ),
-            Step { name: "committed BPF object", action: Action::CheckObject },
-            Step { name: "release build", action: Action::Program },
+            Step { name: "committed BPF object", action: StepAction::CheckObject },
+            Step { name: "release build", action: StepAction::Program },
             self.end_to_end("end-to-end tests", &self.program),
-            Step { name: "stress", action: Action::Stress },
-            Step { name: "packages", action: Action::Packages },
-            Step { name: "kernel matrix", action: Action::KernelMatrix },
-            Step { name: "service in a virtual machine", action: Action::ServiceVm },
+            Step { name: "stress", action: StepAction::Stress },
+            Step { name: "packages", action: StepAction::Packages },
+            Step { name: "kernel matrix", action: StepAction::KernelMatrix },
+            Step { name: "service in a virtual machine", action: StepAction::ServiceVm },
         ];
         setup.into_iter().chain(steps).collect()
     }
 
-    /// What to run besides when the check of the committed object has yielded another one.
+    /// Further steps, for a rebuilt object that differs from the committed one.
     pub(super) fn steps_with_object(&self, object: &Path) -> Vec<Step> {
         vec![
             cargo(
@@ -108,8 +106,9 @@ impl Plan {
         ]
     }
 
-    /// The kernel half is checked for the host: clippy needs no BPF toolchain then. aya-ebpf's build script would ask
-    /// for a BPF target, but for the `cfg`. Its flags would rebuild the user half, hence a target directory of its own.
+    /// Checks the kernel half for the host's target, so that clippy needs no BPF toolchain. Without the `cfg` the build
+    /// script of aya-ebpf would require a BPF target. The flags would cause the user half to be rebuilt, hence another
+    /// target directory.
     fn clippy_kernel_half(&self) -> Step {
         let arch = self.host.split('-').next().unwrap_or_default();
         cargo(
@@ -133,8 +132,8 @@ impl Plan {
         )
     }
 
-    /// One test at a time: they share this host's kernel and its counters. cargo stays an ordinary user's and starts
-    /// the compiled tests through sudo, so that nothing in the target directory becomes root's.
+    /// Runs one test at a time: all share this host's kernel and its counters. cargo runs as the current user and
+    /// starts the compiled tests through sudo, so that no file in the target directory belongs to root.
     fn end_to_end(&self, name: &'static str, program: &Path) -> Step {
         let skip_log = self.target.join("rstmon-skipped-tests.log");
         let mut env = owned([("RSTMON_BIN", program.into()), ("RSTMON_SKIP_LOG", skip_log.clone().into())]);
@@ -145,7 +144,7 @@ impl Plan {
             env.push((format!("CARGO_TARGET_{triple}_RUNNER"), runner));
         }
         let args = ["test", "--package", "rstmon-tests", "--locked", "--", "--test-threads=1"];
-        Step { name, action: Action::EndToEnd { args: args.map(str::to_owned).to_vec(), env, skip_log } }
+        Step { name, action: StepAction::EndToEnd { args: args.map(str::to_owned).to_vec(), env, skip_log } }
     }
 }
 
@@ -154,14 +153,14 @@ fn cargo<'a>(
     args: impl IntoIterator<Item = &'a str>,
     env: impl IntoIterator<Item = (&'static str, OsString)>,
 ) -> Step {
-    Step { name, action: Action::Cargo { args: args.into_iter().map(str::to_owned).collect(), env: owned(env) } }
+    Step { name, action: StepAction::Cargo { args: args.into_iter().map(str::to_owned).collect(), env: owned(env) } }
 }
 
 fn owned(env: impl IntoIterator<Item = (&'static str, OsString)>) -> Env {
     env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The last line: what has passed, and how long it took.
+/// The last line: the steps that passed, with their durations.
 pub(super) fn summary(passed: &[(&'static str, Duration)]) -> String {
     let total: Duration = passed.iter().map(|(_, duration)| *duration).sum();
     let steps: Vec<String> =
@@ -173,8 +172,8 @@ pub(super) fn summary(passed: &[(&'static str, Duration)]) -> String {
 mod tests {
     use super::*;
 
-    fn plan(privilege: Privilege) -> Plan {
-        Plan {
+    fn plan(privilege: Privilege) -> StepPlan {
+        StepPlan {
             setup: true,
             host: "x86_64-unknown-linux-gnu".into(),
             target: "/t".into(),
@@ -188,11 +187,11 @@ mod tests {
         steps.iter().map(|step| step.name).collect()
     }
 
-    /// Command line and environment of the step called `name`.
+    /// Command line and environment of the step `name`.
     fn cargo_of<'a>(steps: &'a [Step], name: &str) -> (String, &'a Env) {
         let step = steps.iter().find(|step| step.name == name).expect("a step of that name");
         match &step.action {
-            Action::Cargo { args, env } | Action::EndToEnd { args, env, .. } => (args.join(" "), env),
+            StepAction::Cargo { args, env } | StepAction::EndToEnd { args, env, .. } => (args.join(" "), env),
             other => panic!("expected cargo, found {other:?}"),
         }
     }
@@ -225,14 +224,14 @@ mod tests {
     #[test]
     fn setup_can_be_left_out_and_nothing_else_changes() {
         let all = plan(Privilege::Root);
-        let without = Plan { setup: false, ..all.clone() };
+        let without = StepPlan { setup: false, ..all.clone() };
         assert_eq!(without.steps(), all.steps()[1..]);
     }
 
     #[test]
     fn nothing_may_change_the_lock_file() {
         for step in plan(Privilege::Root).steps() {
-            let (Action::Cargo { args, .. } | Action::EndToEnd { args, .. }) = &step.action else { continue };
+            let (StepAction::Cargo { args, .. } | StepAction::EndToEnd { args, .. }) = &step.action else { continue };
             let locked = args.iter().any(|arg| arg == "--locked") || args.first().is_some_and(|arg| arg == "fmt");
             assert!(locked, "`{}` lacks --locked: {args:?}", step.name);
         }

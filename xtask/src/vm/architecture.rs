@@ -1,41 +1,42 @@
-//! Architectures that guests have: who emulates them, what a machine is made of, and how programs get there.
+//! Architectures of guests: emulator, emulated machine, and the target that programs are compiled for.
 
-use crate::target::Target;
+use crate::target::BuildTarget;
 
 /// An architecture that Debian's kernels are fetched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Architecture {
-    /// `x86_64`, of the machine that tests.
+    /// `x86_64`, the architecture of the host.
     Amd64,
-    /// `aarch64`, cross-compiled for.
+    /// `aarch64`, which is cross-compiled.
     Arm64,
 }
 
-/// The emulated machine of an architecture. It has two serial lines: a console, and one that is the guest's own.
+/// The emulated machine of an architecture. It has two serial lines: the console, and one for the guest's report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Platform {
-    /// QEMU's program.
+    /// Name of QEMU's program.
     pub(super) qemu: &'static str,
-    /// The machine, in QEMU's words, where there is a choice to be made.
+    /// QEMU's options for the machine type, if there is a choice.
     pub(super) machine: &'static [&'static str],
-    /// The processor, in QEMU's words.
+    /// QEMU's name of the processor.
     pub(super) processor: &'static str,
-    /// The device of the guest's first serial line, the console.
+    /// The guest's device of the first serial line, the console.
     pub(super) console: &'static str,
-    /// The device of the guest's second serial line, for what it reports.
+    /// The guest's device of the second serial line, the report.
     pub(super) report: &'static str,
-    /// What QEMU adds to the machine for the second serial line, which is its character device `report`.
+    /// QEMU's options that add the second serial line, connected to the character device `report`.
     pub(super) report_device: &'static [&'static str],
-    /// What else the kernel is told.
+    /// Further parameters for the kernel command line.
     pub(super) command_line: &'static str,
 }
 
-/// Everything that the emulator can do, but for cmpxchg16b: QEMU 7.2 now and then loses the flags that it sets when an
-/// interrupt comes just then, and the guest's kernel, which allocates memory with it, is lost, too.
+/// The processor has every feature that QEMU emulates except cmpxchg16b. QEMU 7.2 sometimes loses the flags that
+/// cmpxchg16b sets when an interrupt arrives at the same time. The guest's kernel allocates memory with that
+/// instruction and fails then.
 ///
-/// Since 6.19 socket-local storage comes out of `kmalloc_nolock` (`mm/slub.c`), which needs the cmpxchg16b that the
-/// emulated processor has not, unless it is to check the memory that it hands out. Older kernels do not know the word,
-/// or do not mind.
+/// Since 6.19 socket-local storage is allocated by `kmalloc_nolock` (`mm/slub.c`), which needs cmpxchg16b unless slab
+/// debugging is on; hence the kernel parameter that turns it on. Older kernels ignore the parameter or work with it
+/// unchanged.
 const AMD64: Platform = Platform {
     qemu: "qemu-system-x86_64",
     machine: &[],
@@ -46,10 +47,11 @@ const AMD64: Platform = Platform {
     command_line: "slab_debug=Z,kmalloc-*",
 };
 
-/// The board `virt` has one PL011 and no more; Debian's kernel has the driver for serial lines on PCI built in.
+/// The board `virt` has only one PL011; the second serial line is on PCI, for which Debian's kernel has a driver built
+/// in.
 ///
-/// The processor is of the kind that clouds have, with atomic instructions. `max` would have the guest's kernel sign its
-/// return addresses, the emulation of which takes more time than all the rest.
+/// The processor is one that cloud hosts have, with atomic instructions. On `max` the guest's kernel would sign return
+/// addresses, and emulating that takes longer than everything else.
 const ARM64: Platform = Platform {
     qemu: "qemu-system-aarch64",
     machine: &["-machine", "virt"],
@@ -60,7 +62,7 @@ const ARM64: Platform = Platform {
     command_line: "",
 };
 
-/// Needed only for guests of `arm64`, besides what all guests need.
+/// Packages for guests of `arm64` only.
 const ARM64_PACKAGES: [(&str, &str); 3] = [
     ("qemu-system-arm", "virtual machines of arm64"),
     ("gcc-aarch64-linux-gnu", "virtual machines of arm64: C and linking for them"),
@@ -70,7 +72,7 @@ const ARM64_TRIPLE: &str = "aarch64-unknown-linux-gnu";
 const ARM64_COMPILER: &str = "aarch64-linux-gnu-gcc";
 
 impl Architecture {
-    /// Debian's name for it.
+    /// Debian's name of the architecture.
     pub(super) const fn debian(self) -> &'static str {
         match self {
             Self::Amd64 => "amd64",
@@ -78,7 +80,7 @@ impl Architecture {
         }
     }
 
-    /// Debian's name for its directories of libraries.
+    /// Debian's multiarch triplet, the name of its library directories.
     pub(super) const fn multiarch(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64-linux-gnu",
@@ -86,7 +88,7 @@ impl Architecture {
         }
     }
 
-    /// The machine that stands for it.
+    /// The emulated machine of the architecture.
     pub(super) const fn platform(self) -> Platform {
         match self {
             Self::Amd64 => AMD64,
@@ -94,7 +96,7 @@ impl Architecture {
         }
     }
 
-    /// What guests of it need of Debian besides what all need, and for what.
+    /// Debian packages, with reasons, that only guests of this architecture need.
     pub(super) const fn packages(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Amd64 => &[],
@@ -102,11 +104,11 @@ impl Architecture {
         }
     }
 
-    /// What programs for it are compiled for, on a machine whose own target is `host`.
-    pub(super) fn target(self, host: &str) -> Target {
+    /// The rustc target of programs for the guest, on a machine whose own target is `host`.
+    pub(super) fn target(self, host: &str) -> BuildTarget {
         match self {
-            Self::Arm64 if host != ARM64_TRIPLE => Target::foreign(ARM64_TRIPLE, ARM64_COMPILER),
-            Self::Amd64 | Self::Arm64 => Target::native(host),
+            Self::Arm64 if host != ARM64_TRIPLE => BuildTarget::foreign(ARM64_TRIPLE, ARM64_COMPILER),
+            Self::Amd64 | Self::Arm64 => BuildTarget::native(host),
         }
     }
 }
@@ -118,9 +120,9 @@ mod tests {
     #[test]
     fn only_another_architecture_is_compiled_for_with_another_compiler() {
         let host = "x86_64-unknown-linux-gnu";
-        assert_eq!(Architecture::Amd64.target(host), Target::native(host));
-        assert_eq!(Architecture::Arm64.target(host), Target::foreign(ARM64_TRIPLE, ARM64_COMPILER));
-        assert_eq!(Architecture::Arm64.target(ARM64_TRIPLE), Target::native(ARM64_TRIPLE));
+        assert_eq!(Architecture::Amd64.target(host), BuildTarget::native(host));
+        assert_eq!(Architecture::Arm64.target(host), BuildTarget::foreign(ARM64_TRIPLE, ARM64_COMPILER));
+        assert_eq!(Architecture::Arm64.target(ARM64_TRIPLE), BuildTarget::native(ARM64_TRIPLE));
     }
 
     #[test]

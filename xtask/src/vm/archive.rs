@@ -1,9 +1,9 @@
-//! A suite of Debian's archive, read through apt with package lists of our own: the machine's suites stay as they are.
-//! Which mirror that is, is taken from the machine's own apt configuration.
+//! A suite of Debian's archive, read through apt with separate package lists: the machine's own lists are not changed.
+//! The mirror is the one that the machine's apt is configured for.
 
 use super::architecture::Architecture;
 use crate::{
-    process::{self, ProcessError},
+    process::{self, CommandError},
     workspace::{self, FileError},
 };
 use std::{
@@ -15,7 +15,7 @@ use std::{
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const COMPONENT: &str = "main";
 
-/// Why the archive gave no answer.
+/// A package or mirror could not be determined.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ArchiveError {
     #[error("apt's configuration names no mirror of Debian's archive")]
@@ -23,12 +23,12 @@ pub(super) enum ArchiveError {
     #[error("the suite {suite} has no package {package}")]
     NoPackage { suite: String, package: String },
     #[error(transparent)]
-    Process(#[from] ProcessError),
+    Process(#[from] CommandError),
     #[error(transparent)]
     File(#[from] FileError),
 }
 
-/// Where the machine gets Debian's main archive from.
+/// The URL of the mirror of Debian's main archive in this machine's apt configuration.
 pub(super) fn mirror() -> Result<String, ArchiveError> {
     let format = "$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)";
     let targets =
@@ -40,7 +40,7 @@ fn mirror_among(targets: &str) -> Option<&str> {
     targets.lines().find_map(|line| line.strip_prefix("Debian|Debian|main|"))
 }
 
-/// One suite of the archive for one architecture, with its own lists below a directory.
+/// One suite of the archive for one architecture, with its own package lists below a directory.
 #[derive(Debug)]
 pub(super) struct Archive {
     suite: String,
@@ -49,7 +49,7 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Fetches the list of the packages of `suite` for `architecture` into `dir`.
+    /// Fetches the package list of `suite` for `architecture` into `dir`.
     pub(super) fn open(suite: &str, architecture: Architecture, dir: &Path) -> Result<Self, ArchiveError> {
         let archive = Self { suite: suite.to_owned(), architecture, dir: dir.to_owned() };
         for part in ["lists/partial", "cache/archives/partial"] {
@@ -66,9 +66,9 @@ impl Archive {
         Ok(archive)
     }
 
-    /// The newest version of `package`, and the packages that it needs in exactly that version, and those that these
-    /// need, as `name=version`: what was built from one source at once.
-    pub(super) fn family(&self, package: &str) -> Result<Family, ArchiveError> {
+    /// The newest version of `package`, with the packages that it needs, directly or not, in exactly that version:
+    /// those that were built from the same source.
+    pub(super) fn family(&self, package: &str) -> Result<PackageFamily, ArchiveError> {
         let missing = |name: &str| ArchiveError::NoPackage { suite: self.suite.clone(), package: name.to_owned() };
         let version = field(&self.record(package)?, "Version").ok_or_else(|| missing(package))?.to_owned();
         let mut members = vec![package.to_owned()];
@@ -83,17 +83,17 @@ impl Archive {
             }
             next += 1;
         }
-        Ok(Family { version, members })
+        Ok(PackageFamily { version, members })
     }
 
-    /// `packages` and all they depend on, as `name=version`, as if nothing were installed yet.
+    /// `packages` and all their dependencies, as `name=version`, as for a system with nothing installed.
     pub(super) fn closure(&self, packages: &[&str]) -> Result<Vec<String>, ArchiveError> {
         let mut command = self.apt("apt-get");
         command.args(["--quiet=2", "--no-install-recommends", "--simulate", "install"]).args(packages);
         Ok(to_be_installed(&process::output(&mut command)?))
     }
 
-    /// Downloads packages, each as `name=version`, into `dir`, and unpacks them into `tree`.
+    /// Downloads packages, each given as `name=version`, into `dir`, and unpacks them into `tree`.
     pub(super) fn unpack(&self, packages: &[String], dir: &Path, tree: &Path) -> Result<(), ArchiveError> {
         self.download(packages, dir)?;
         let entries = fs::read_dir(dir).map_err(FileError::on("list", dir))?;
@@ -113,20 +113,20 @@ impl Archive {
         Ok(process::run(command.args(packages))?)
     }
 
-    /// What the lists say of the newest version of `package`.
-    fn record(&self, package: &str) -> Result<String, ProcessError> {
+    /// The record of the newest version of `package` in the lists.
+    fn record(&self, package: &str) -> Result<String, CommandError> {
         process::output(self.apt("apt-cache").args(["show", "--no-all-versions", package]))
     }
 
-    /// A program of apt's, which sees only this suite.
+    /// A command for one of apt's programs, limited to this suite.
     fn apt(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let at = |option: &str, path: &str| format!("-o=Dir::{option}={}", self.dir.join(path).display());
         command.args([at("Etc::SourceList", "sources.list"), at("State::Lists", "lists"), at("Cache", "cache")]);
         command.args(["-o=Dir::Etc::SourceParts=/dev/null", "-o=Dir::State::status=/dev/null"]);
-        // As root apt would go on as `_apt`, who has no business in the cache.
+        // apt run as root would drop to the user `_apt`, which cannot write to the cache.
         command.args(["-o=APT::Sandbox::User=root", "-o=Acquire::Languages=none"]);
-        // The first is what apt takes for this machine's, the other what it knows at all.
+        // `Architecture` is what apt takes for this machine's, `Architectures` are all that it knows.
         for option in ["Architecture", "Architectures"] {
             command.arg(format!("-o=APT::{option}={}", self.architecture.debian()));
         }
@@ -134,39 +134,36 @@ impl Archive {
     }
 }
 
-/// Packages of one version.
+/// Packages of the same version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Family {
-    /// The version of each.
+pub(super) struct PackageFamily {
+    /// The version of every member.
     pub(super) version: String,
-    /// Their names.
     pub(super) members: Vec<String>,
 }
 
-impl Family {
-    /// Its members as `name=version`.
+impl PackageFamily {
+    /// The members as `name=version`.
     pub(super) fn packages(&self) -> Vec<String> {
         self.members.iter().map(|member| format!("{member}={}", self.version)).collect()
     }
 }
 
-/// The text of a sources.list with one suite.
 pub(super) fn sources(mirror: &str, suite: &str) -> String {
     format!("deb [signed-by={KEYRING}] {mirror} {suite} {COMPONENT}\n")
 }
 
-/// A field of a package's record.
 fn field<'a>(record: &'a str, name: &str) -> Option<&'a str> {
     record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
-/// The packages in a list of dependencies that are wanted in exactly `version`.
+/// The packages in a list of dependencies that are required in exactly `version`.
 fn of_the_same_version(depends: &str, version: &str) -> Vec<String> {
     let exactly = format!(" (= {version})");
     depends.split(", ").filter_map(|one| one.strip_suffix(&exactly)).map(str::to_owned).collect()
 }
 
-/// What apt's rehearsal installs: `Inst name (version origin [architecture])`.
+/// The packages that `apt-get --simulate` would install: `Inst name (version origin [architecture])`.
 fn to_be_installed(rehearsal: &str) -> Vec<String> {
     let package = |line: &str| {
         let mut words = line.strip_prefix("Inst ")?.split(' ');

@@ -1,11 +1,12 @@
-//! What virtual machines are made of is kept from run to run, outside of the repository, because it takes long to get.
+//! A cache for the parts of virtual machines, outside of the repository and kept between runs: fetching them takes
+//! long.
 //!
-//! Contract: an entry is a directory that is complete or absent. It holds a stamp, the full text of what it was made
-//! from; an entry whose stamp is another one is made anew. Deleting the cache, or a part, is always safe.
+//! Contract: an entry is a directory that is either complete or absent. It holds a stamp, the full text of the inputs
+//! that it was made from; an entry with another stamp is made again. Deleting the cache, or a part, is always safe.
 
 use crate::workspace::{self, FileError};
 use std::{
-    env, fs, io,
+    env, fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,14 +14,13 @@ use std::{
 const DIRECTORY: &str = "rstmon-vm";
 const STAMP: &str = "stamp.json";
 
-/// The cache of this user.
 #[derive(Clone, Debug)]
 pub(super) struct Cache {
     root: PathBuf,
 }
 
 impl Cache {
-    /// Below `XDG_CACHE_HOME`, or `~/.cache`.
+    /// The cache below `XDG_CACHE_HOME`, or `~/.cache`.
     pub(super) fn of_user() -> Result<Self, FileError> {
         let base = env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()).map_or_else(
             || PathBuf::from(env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cache"),
@@ -29,38 +29,34 @@ impl Cache {
         Self::at(base.join(DIRECTORY))
     }
 
-    /// In `root`.
     pub(super) fn at(root: PathBuf) -> Result<Self, FileError> {
         fs::create_dir_all(&root).map_err(FileError::on("create", &root))?;
         Ok(Self { root })
     }
 
-    /// The entry called `name`, whether or not it exists.
-    pub(super) fn entry(&self, name: &str) -> Entry {
-        Entry { path: self.root.join(name) }
+    pub(super) fn entry(&self, name: &str) -> CacheEntry {
+        CacheEntry { path: self.root.join(name) }
     }
 }
 
-/// One entry of the cache.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct CacheEntry {
     path: PathBuf,
 }
 
-impl Entry {
-    /// Where it is.
+impl CacheEntry {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A path of the entry's own beside it, for what is on the way into it.
+    /// A path beside the entry, for files that are not part of it yet.
     pub(super) fn beside(&self, suffix: &str) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
         path.push(suffix);
         path.into()
     }
 
-    /// What it was made from, if it is there.
+    /// The stamp of the entry; `None` if the entry does not exist.
     pub(super) fn stamp(&self) -> Result<Option<String>, FileError> {
         match workspace::read_text(&self.path.join(STAMP)) {
             Ok(stamp) => Ok(Some(stamp)),
@@ -69,52 +65,45 @@ impl Entry {
         }
     }
 
-    /// How long ago it was made or confirmed; `None` if it is not there.
+    /// The time since the entry was made or confirmed; `None` if it does not exist.
     pub(super) fn age(&self) -> Option<Duration> {
         let made = self.path.join(STAMP).metadata().ok()?.modified().ok()?;
-        // A stamp from the future, after the clock was set back, is as good as new.
+        // After the clock was set back, a stamp may be from the future: its age is 0 then.
         Some(made.elapsed().unwrap_or_default())
     }
 
-    /// Notes that the entry is still what would be made today.
+    /// Records that the entry would be made from the same inputs today.
     pub(super) fn confirm(&self, stamp: &str) -> Result<(), FileError> {
         workspace::write(&self.path.join(STAMP), stamp)
     }
 
-    /// Has the entry made by `make`, in a directory that takes the place of the old one once it is complete.
+    /// Fills a new directory by `make` and, once it is complete, puts it in the place of the old entry.
     pub(super) fn replace<E: From<FileError>>(
         &self,
         stamp: &str,
         make: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<(), E> {
         let half = self.beside(".half");
-        remove(&half)?;
+        workspace::remove_dir(&half)?;
         fs::create_dir_all(&half).map_err(FileError::on("create", &half))?;
         make(&half)?;
         workspace::write(&half.join(STAMP), stamp)?;
-        remove(&self.path)?;
+        workspace::remove_dir(&self.path)?;
         fs::rename(&half, &self.path).map_err(FileError::on("put into place", &self.path))?;
         Ok(())
-    }
-}
-
-/// Removes a directory with all that is in it, if there is one.
-fn remove(path: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::on("remove", path)(error)),
-        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
 
-    fn file_of(entry: &Entry) -> Option<String> {
+    fn file_of(entry: &CacheEntry) -> Option<String> {
         fs::read_to_string(entry.path().join("file")).ok()
     }
 
-    fn make(entry: &Entry, stamp: &str, content: &str) -> Result<(), FileError> {
+    fn make(entry: &CacheEntry, stamp: &str, content: &str) -> Result<(), FileError> {
         entry.replace(stamp, |dir| workspace::write(&dir.join("file"), content))
     }
 

@@ -1,38 +1,43 @@
-//! Our programs for guests: static, because a guest has not the libraries of this machine.
+//! Programs of the workspace for guests. They are static, because a guest does not have the host's libraries.
 
 use crate::{
-    process::{self, ProcessError},
-    target::Target,
+    process::{self, CommandError},
+    target::BuildTarget,
     workspace::Workspace,
 };
 use serde::Deserialize;
 use std::{path::PathBuf, process::Command};
 
-/// Without symbols, which make up more than half of a program.
+/// Without symbols, which make up more than half of a program's size.
 const FLAGS: &str = "-C target-feature=+crt-static -C debuginfo=0 -C strip=symbols";
 
 const TESTS: &str = "rstmon-tests";
 const RSTMON: &str = "rstmon";
 
-/// Builds programs of the package of tests for any Linux of the target's architecture; returns the directory they are in.
-pub(super) fn build(workspace: &Workspace, target: &Target, programs: &[&str]) -> Result<PathBuf, ProcessError> {
+/// Builds programs of the tests package for the target; returns the directory that they are in.
+pub(super) fn build(workspace: &Workspace, target: &BuildTarget, programs: &[&str]) -> Result<PathBuf, CommandError> {
     build_of(workspace, target, TESTS, programs)
 }
 
-/// Builds rstmon, with the checks of a debug build: for an architecture that there is no release of.
-pub(super) fn build_rstmon(workspace: &Workspace, target: &Target) -> Result<PathBuf, ProcessError> {
+/// Builds rstmon with debug assertions, for an architecture that is not released.
+pub(super) fn build_rstmon(workspace: &Workspace, target: &BuildTarget) -> Result<PathBuf, CommandError> {
     Ok(build_of(workspace, target, RSTMON, &[RSTMON])?.join(RSTMON))
 }
 
-fn build_of(workspace: &Workspace, target: &Target, package: &str, programs: &[&str]) -> Result<PathBuf, ProcessError> {
+fn build_of(
+    workspace: &Workspace,
+    target: &BuildTarget,
+    package: &str,
+    programs: &[&str],
+) -> Result<PathBuf, CommandError> {
     let mut command = cargo(workspace, target, package, "build");
     command.args(programs.iter().flat_map(|program| ["--bin", program]));
     process::run(&mut command)?;
     Ok(directory(workspace).join(&target.triple).join("debug"))
 }
 
-/// Builds every file of the end-to-end suite and the programs it needs; returns the name and place of each file's.
-pub(super) fn build_tests(workspace: &Workspace, target: &Target) -> Result<Vec<(String, PathBuf)>, ProcessError> {
+/// Builds the end-to-end suite and the programs it needs; returns the name and the program of each file of tests.
+pub(super) fn build_tests(workspace: &Workspace, target: &BuildTarget) -> Result<Vec<(String, PathBuf)>, CommandError> {
     let mut command = cargo(workspace, target, TESTS, "test");
     command.args(["--no-run", "--bins", "--tests", "--message-format=json-render-diagnostics"]);
     let mut tests = executables(&process::output(&mut command)?);
@@ -40,11 +45,11 @@ pub(super) fn build_tests(workspace: &Workspace, target: &Target) -> Result<Vec<
     Ok(tests)
 }
 
-fn cargo(workspace: &Workspace, target: &Target, package: &str, subcommand: &str) -> Command {
+fn cargo(workspace: &Workspace, target: &BuildTarget, package: &str, subcommand: &str) -> Command {
     let mut command = workspace.cargo();
     command.args([subcommand, "--quiet", "--locked", "--package", package]);
     target.choose(&mut command).env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", directory(workspace));
-    // An emulator translates what is run: the less code, the faster.
+    // The emulator translates code before it runs: less code is faster.
     command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "s");
     command
 }
@@ -53,7 +58,7 @@ fn directory(workspace: &Workspace) -> PathBuf {
     workspace.target.join("guest")
 }
 
-/// One line of cargo's messages, as far as it matters here.
+/// The fields of one of cargo's messages that are read here.
 #[derive(Deserialize)]
 struct Message {
     #[serde(default)]
@@ -68,7 +73,7 @@ struct BuiltFrom {
     kind: Vec<String>,
 }
 
-/// The test programs that cargo says it has built.
+/// The test programs in cargo's messages.
 fn executables(messages: &str) -> Vec<(String, PathBuf)> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
     messages

@@ -1,14 +1,14 @@
-//! A disk with a small Debian system: systemd as init, a kernel's modules, and files of ours. Made by mmdebstrap, which
-//! needs root, and kept in the cache until one of its ingredients changes.
+//! A disk image with a small Debian system: systemd as init, a kernel's modules, and files of the tests. Made by
+//! mmdebstrap, which needs root, and kept in the cache until one of its inputs changes.
 
 use super::{
     archive::{self, ArchiveError},
     cache::Cache,
-    kernels::Kernel,
+    kernels::GuestKernel,
 };
 use crate::{
     elevate::{NoPrivilege, Privilege},
-    process::{self, ProcessError},
+    process::{self, CommandError},
     say,
     workspace::{self, FileError},
 };
@@ -20,12 +20,11 @@ use std::{
 };
 
 const IMAGE: &str = "root.img";
-/// Room for the system, and for what a test installs on it. The file is sparse.
+/// Size of the image: the system, and room for what a test installs. The file is sparse.
 const SIZE: &str = "512M";
-/// Whoever changes how the image is made, and not what goes into it, counts this up.
+/// To be incremented when the image is made in another way from the same inputs.
 const REVISION: u32 = 1;
 
-/// Why there is no image.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ImageError {
     #[error(transparent)]
@@ -33,48 +32,54 @@ pub(super) enum ImageError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
-    Process(#[from] ProcessError),
+    Process(#[from] CommandError),
     #[error(transparent)]
     File(#[from] FileError),
 }
 
-/// What the system is made of.
+/// The inputs of an image besides the kernel.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Recipe {
-    /// Debian's name for the release.
+pub(super) struct ImageRecipe {
+    /// Debian's code name of the release.
     pub(super) suite: &'static str,
     /// Packages besides the essential ones.
     pub(super) packages: &'static [&'static str],
-    /// Files, by absolute path, with their content.
+    /// Files by absolute path, with their content.
     pub(super) files: &'static [(&'static str, &'static str)],
-    /// Commands that are run in the finished system.
+    /// Shell commands to run in the finished system.
     pub(super) commands: &'static [&'static str],
 }
 
-/// Everything that an image depends on; its text is the stamp.
+/// Everything that an image depends on; its JSON is the stamp.
 #[derive(Serialize)]
-struct Stamp<'a> {
+struct ImageStamp<'a> {
     revision: u32,
     kernel: &'a str,
-    recipe: &'a Recipe,
+    recipe: &'a ImageRecipe,
 }
 
-/// The image of `recipe` with the modules of `kernel`, made now or earlier.
-pub(super) fn image(cache: &Cache, name: &str, recipe: &Recipe, kernel: &Kernel) -> Result<PathBuf, ImageError> {
+/// The image of `recipe` with the modules of `kernel`, from the cache if it is there.
+pub(super) fn image(
+    cache: &Cache,
+    name: &str,
+    recipe: &ImageRecipe,
+    kernel: &GuestKernel,
+) -> Result<PathBuf, ImageError> {
     let entry = cache.entry(&format!("image-{name}"));
-    let stamp = Stamp { revision: REVISION, kernel: &kernel.version, recipe };
-    // A struct of strings and numbers cannot fail to serialize; were it to, no stamp would ever match.
+    let stamp = ImageStamp { revision: REVISION, kernel: &kernel.version, recipe };
+    // A struct of strings and numbers always serializes. If it did not, no stamp would match and the image be made
+    // again.
     let stamp = serde_json::to_string_pretty(&stamp).unwrap_or_default();
     let image = entry.path().join(IMAGE);
     if entry.stamp()?.is_some_and(|made| made == stamp) && image.is_file() {
         return Ok(image);
     }
-    let Recipe { suite, packages, .. } = recipe;
+    let ImageRecipe { suite, packages, .. } = recipe;
     say::line(format_args!("vm: making a Debian system ({suite} with {})", packages.join(", ")));
     let privilege = Privilege::detect()?;
     let root = entry.beside(".root");
     let files = entry.beside(".files");
-    // What an interrupted run left belongs to root.
+    // An interrupted run leaves files of root behind.
     process::run(privilege.command("rm").arg("-rf").args([&root, &files]))?;
     for (path, content) in recipe.files {
         workspace::write(&files.join(path.trim_start_matches('/')), content)?;
@@ -82,7 +87,7 @@ pub(super) fn image(cache: &Cache, name: &str, recipe: &Recipe, kernel: &Kernel)
     process::run(&mut bootstrap(&privilege, recipe, kernel, &files, &root)?)?;
     entry.replace(&stamp, |dir| -> Result<(), ImageError> {
         let made = dir.join(IMAGE);
-        // Made by this user and filled by root, so that nothing in the cache is root's.
+        // The file is created by this user and filled by root, so that nothing in the cache belongs to root.
         fs::write(&made, []).map_err(FileError::on("write", &made))?;
         let mut command = privilege.command("mke2fs");
         command.args(["-q", "-F", "-t", "ext4", "-m", "0", "-d"]).arg(&root).arg(&made).arg(SIZE);
@@ -92,15 +97,15 @@ pub(super) fn image(cache: &Cache, name: &str, recipe: &Recipe, kernel: &Kernel)
     Ok(image)
 }
 
-/// mmdebstrap, which makes the directory `root`.
+/// The command of mmdebstrap that makes the directory `root`.
 fn bootstrap(
     privilege: &Privilege,
-    recipe: &Recipe,
-    kernel: &Kernel,
+    recipe: &ImageRecipe,
+    kernel: &GuestKernel,
     files: &Path,
     root: &Path,
 ) -> Result<Command, ImageError> {
-    let Recipe { suite, packages, files: _, commands } = recipe;
+    let ImageRecipe { suite, packages, files: _, commands } = recipe;
     let mut command = privilege.command("mmdebstrap");
     command.args(["--quiet", "--mode=root", "--variant=minbase"]);
     command.arg(format!("--include={}", packages.join(",")));
@@ -111,7 +116,7 @@ fn bootstrap(
     let mut hook = |text: String| {
         command.arg(format!("--customize-hook={text}"));
     };
-    // The system that a package is tested on has dpkg's and apt's usual settings.
+    // Packages are tested with the usual settings of dpkg and apt, which mmdebstrap overrides.
     hook("rm -f \"$1\"/etc/apt/apt.conf.d/99mmdebstrap \"$1\"/etc/dpkg/dpkg.cfg.d/99mmdebstrap".to_owned());
     hook("rm -f \"$1\"/etc/apt/sources.list".to_owned());
     hook("mkdir -p \"$1\"/usr/lib/modules".to_owned());
@@ -127,7 +132,7 @@ fn bootstrap(
     Ok(command)
 }
 
-/// A disk with the files of `dir`, of `size`, for one run.
+/// Makes a disk image of `size` with the files of `dir`, for one run.
 pub(super) fn disk_of(dir: &Path, image: &Path, size: &str) -> Result<(), ImageError> {
     fs::write(image, []).map_err(FileError::on("write", image))?;
     let mut command = Command::new(crate::lookup::find("mke2fs").unwrap_or_else(|| "mke2fs".into()));

@@ -1,10 +1,10 @@
-//! Debian's kernels for clouds: small, with BTF, and with what a virtual machine needs built in (`NVMe`, ext4,
-//! serial line). Fetched and unpacked into the cache, one a suite and architecture; never installed.
+//! Debian's cloud kernels: small, with BTF, and with the drivers of a virtual machine built in (`NVMe`, ext4, serial
+//! line). Fetched and unpacked into the cache, one for each suite and architecture; never installed.
 
 use super::{
     architecture::Architecture,
     archive::{Archive, ArchiveError},
-    cache::{Cache, Entry},
+    cache::{Cache, CacheEntry},
 };
 use crate::{
     say,
@@ -19,16 +19,15 @@ use std::{
 
 /// Followed by Debian's name of the architecture.
 const METAPACKAGE: &str = "linux-image-cloud";
-/// How long a kernel in the cache is taken for the newest without asking.
+/// How long a cached kernel is used without asking the archive for a newer one.
 const FRESH: Duration = Duration::from_hours(7 * 24);
-/// Beside the entry, which is replaced as a whole: the suite's package lists.
+/// Suffix of the directory beside the entry with the suite's package lists.
 const LISTS: &str = ".apt";
-/// Beside the entry: packages, and what was in them.
+/// Suffix of the directory beside the entry with the downloaded and unpacked packages.
 const SCRATCH: &str = ".fetched";
 const TREE: &str = "tree";
 const MODULES: &str = "usr/lib/modules";
 
-/// Why there is no kernel to boot.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KernelError {
     #[error(transparent)]
@@ -43,52 +42,50 @@ pub(super) enum KernelError {
     Unknown { path: PathBuf },
 }
 
-/// A kernel: one of Debian's, unpacked in the cache, or somebody's own.
+/// A kernel: one of Debian's, unpacked in the cache, or an image given by path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kernel {
-    /// As `uname -r` says it.
+pub(super) struct GuestKernel {
+    /// As printed by `uname -r`.
     pub(super) release: String,
-    /// Version of Debian's package; empty for somebody's own.
+    /// Version of Debian's package; empty for an image given by path.
     pub(super) version: String,
     image: PathBuf,
     /// The directory that has its modules in `lib` or `usr/lib`.
     tree: PathBuf,
 }
 
-/// What the cache knows about its kernel.
+/// The stamp of a kernel's cache entry.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stamp {
+struct KernelStamp {
     version: String,
     release: String,
 }
 
-impl Kernel {
-    /// The kernel of a package, unpacked in `tree`.
+impl GuestKernel {
+    /// The kernel of a package that is unpacked in `tree`.
     fn packaged(release: String, version: String, tree: PathBuf) -> Self {
         let [in_boot, in_modules] = images(&tree, &release);
         Self { image: if in_boot.is_file() { in_boot } else { in_modules }, release, version, tree }
     }
 
-    /// Somebody's own image; its modules are taken from this system, if it has them.
+    /// The image at `path`. Its modules are those of the host, if it has any for this release.
     pub(super) fn given(path: &Path) -> Result<Self, KernelError> {
         let image = workspace::read(path)?;
         let release = release_in(&image).ok_or_else(|| KernelError::Unknown { path: path.to_owned() })?;
         Ok(Self { release, version: String::new(), image: path.to_owned(), tree: "/".into() })
     }
 
-    /// A kernel that is not there.
+    /// A kernel without any files, for unit tests.
     #[cfg(test)]
     pub(super) fn of_test(release: &str) -> Self {
         Self::packaged(release.to_owned(), String::new(), "/nowhere".into())
     }
 
-    /// The image to boot.
     pub(super) fn image(&self) -> PathBuf {
         self.image.clone()
     }
 
-    /// The directory of its modules.
     pub(super) fn modules(&self) -> PathBuf {
         self.modules_root().join("lib/modules").join(&self.release)
     }
@@ -100,12 +97,12 @@ impl Kernel {
     }
 }
 
-/// Where the header of a bzImage keeps the offset of the release, less 0x200 (Documentation/arch/x86/boot.rst).
+/// Offset in a bzImage of the pointer to the release, which is relative to 0x200 (Documentation/arch/x86/boot.rst).
 const VERSION_POINTER: usize = 0x20e;
 const SETUP_START: usize = 0x200;
 const MAGIC: (usize, &[u8]) = (0x202, b"HdrS");
 
-/// The release in the header of a bzImage: "6.1.0-9-amd64 (somebody@somewhere) #1 ...".
+/// The release in the header of a bzImage: "6.1.0-9-amd64 (builder@host) #1 ...".
 fn release_in(image: &[u8]) -> Option<String> {
     let (at, magic) = MAGIC;
     let at = if image.get(at..)?.starts_with(magic) { VERSION_POINTER } else { return None };
@@ -116,29 +113,34 @@ fn release_in(image: &[u8]) -> Option<String> {
     release.starts_with(|first: char| first.is_ascii_digit()).then(|| release.to_owned())
 }
 
-/// The newest kernel of a suite: out of the cache if it was fetched or confirmed in the last days, or if the archive
+/// The newest kernel of a suite: from the cache if it was fetched or confirmed within [`FRESH`] or if the archive
 /// cannot be reached.
-pub(super) fn newest(cache: &Cache, suite: &str, architecture: Architecture) -> Result<Kernel, KernelError> {
+pub(super) fn newest(cache: &Cache, suite: &str, architecture: Architecture) -> Result<GuestKernel, KernelError> {
     let entry = cache.entry(&format!("kernel-{suite}-{}", architecture.debian()));
     let cached = cached(&entry)?;
     match cached {
         Some(kernel) if entry.age().is_some_and(|age| age < FRESH) => Ok(kernel),
         None => fetch(&entry, suite, architecture, None),
         Some(old) => fetch(&entry, suite, architecture, Some(&old)).or_else(|error| {
-            say::line(format_args!("vm: going on with Linux {} from the cache: {error}", old.release));
+            say::line(format_args!("vm: using Linux {} from the cache: {error}", old.release));
             Ok(old)
         }),
     }
 }
 
-fn cached(entry: &Entry) -> Result<Option<Kernel>, KernelError> {
+fn cached(entry: &CacheEntry) -> Result<Option<GuestKernel>, KernelError> {
     let Some(text) = entry.stamp()? else { return Ok(None) };
     let unreadable = |source| KernelError::Stamp { path: entry.path().to_owned(), source };
-    let Stamp { version, release } = serde_json::from_str(&text).map_err(unreadable)?;
-    Ok(Some(Kernel::packaged(release, version, entry.path().join(TREE))))
+    let KernelStamp { version, release } = serde_json::from_str(&text).map_err(unreadable)?;
+    Ok(Some(GuestKernel::packaged(release, version, entry.path().join(TREE))))
 }
 
-fn fetch(entry: &Entry, suite: &str, architecture: Architecture, old: Option<&Kernel>) -> Result<Kernel, KernelError> {
+fn fetch(
+    entry: &CacheEntry,
+    suite: &str,
+    architecture: Architecture,
+    old: Option<&GuestKernel>,
+) -> Result<GuestKernel, KernelError> {
     let archive = Archive::open(suite, architecture, &entry.beside(LISTS))?;
     let family = archive.family(&format!("{METAPACKAGE}-{}", architecture.debian()))?;
     if let Some(old) = old
@@ -157,19 +159,19 @@ fn fetch(entry: &Entry, suite: &str, architecture: Architecture, old: Option<&Ke
         fs::rename(&tree, dir.join(TREE)).map_err(FileError::on("move", &tree)).map_err(KernelError::from)
     })?;
     fs::remove_dir_all(&scratch).map_err(FileError::on("remove", &scratch))?;
-    Ok(Kernel::packaged(release, family.version, entry.path().join(TREE)))
+    Ok(GuestKernel::packaged(release, family.version, entry.path().join(TREE)))
 }
 
 fn stamp(release: &str, version: &str) -> String {
     serde_json::json!({ "version": version, "release": release }).to_string()
 }
 
-/// Where a package has its image: since 7.x among the modules.
+/// The paths of the image in a package; since 7.x it is among the modules.
 fn images(tree: &Path, release: &str) -> [PathBuf; 2] {
     [tree.join(format!("boot/vmlinuz-{release}")), tree.join(MODULES).join(release).join("vmlinuz")]
 }
 
-/// The release of the kernel whose image is in `tree`: every package with an image has modules, too.
+/// The release of the kernel in `tree`: every package with an image has modules as well.
 fn release(tree: &Path) -> Result<Option<String>, FileError> {
     for directory in [MODULES, "lib/modules"].map(|place| tree.join(place)).iter().filter(|place| place.is_dir()) {
         let named = files(directory)?.into_iter().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
@@ -204,14 +206,14 @@ mod tests {
             assert_eq!(release(dir.path()).expect("readable"), None);
             workspace::write(&dir.path().join(&image), "").expect("written");
             assert_eq!(release(dir.path()).expect("readable").as_deref(), Some(RELEASE));
-            let kernel = Kernel::packaged(RELEASE.into(), String::new(), dir.path().to_owned());
+            let kernel = GuestKernel::packaged(RELEASE.into(), String::new(), dir.path().to_owned());
             assert_eq!(kernel.image(), dir.path().join(image));
             assert_eq!(kernel.modules(), dir.path().join(modules).join(RELEASE));
         }
     }
 
     #[test]
-    fn an_image_tells_its_release() {
+    fn the_release_is_read_from_an_image() {
         let mut image = vec![0; 0x400];
         image[0x202..0x206].copy_from_slice(b"HdrS");
         image[0x20e..0x210].copy_from_slice(&0x100u16.to_le_bytes());
@@ -227,7 +229,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary directory");
         let cache = Cache::at(dir.path().to_owned()).expect("cache");
         let entry = cache.entry("kernel-anything-arm64");
-        let kernel = Kernel::packaged("1.2-x".into(), "1.2-1".into(), entry.path().join(TREE));
+        let kernel = GuestKernel::packaged("1.2-x".into(), "1.2-1".into(), entry.path().join(TREE));
         entry.confirm(&stamp(&kernel.release, &kernel.version)).expect("written");
         assert_eq!(newest(&cache, "anything", Architecture::Arm64).expect("cached"), kernel);
     }

@@ -1,10 +1,10 @@
-//! One virtual machine under QEMU, its processor emulated: slow, and the same wherever it runs. What the guest has to
-//! say comes over its second serial line; the first is its console, kept in a file.
+//! A virtual machine under QEMU with an emulated processor: slow, and independent of the host's processor. The guest
+//! reports on its second serial line; the first is its console, which goes to a file.
 //!
-//! Contract: the process ends with the [`Running`] that stands for it, and with this program.
+//! Contract: the QEMU process ends when its [`RunningMachine`] is dropped, and when this program ends.
 
 use super::architecture::Architecture;
-use crate::process::{ProcessError, describe};
+use crate::process::{CommandError, describe};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use std::{
     io::{BufRead as _, BufReader},
@@ -16,18 +16,18 @@ use std::{
     time::Instant,
 };
 
-/// A disk of the guest, one of each kind: which of two alike comes first is a matter of chance. What the guest writes
-/// to it is forgotten.
+/// A disk of the guest. A guest gets at most one of each kind, because the order of two of the same kind is not
+/// defined. Writes are discarded when the guest ends.
 #[derive(Clone, Debug)]
 pub(super) enum Disk {
     /// `/dev/nvme0n1`: cloud kernels have the driver built in.
     Nvme(PathBuf),
-    /// `/dev/vda`, for which the guest has to load the module `virtio_blk`.
+    /// `/dev/vda`: the guest has to load the module `virtio_blk`.
     Virtio(PathBuf),
 }
 
 impl Disk {
-    /// The device in QEMU's words, and the file with its content.
+    /// QEMU's name of the device, and the file with its content.
     fn parts(&self) -> (&'static str, &Path) {
         match self {
             Self::Nvme(image) => ("nvme,serial=root", image),
@@ -36,42 +36,37 @@ impl Disk {
     }
 }
 
-/// A machine as it is to be.
+/// The configuration of a virtual machine.
 #[derive(Clone, Debug)]
-pub(super) struct Machine {
-    /// What its processor is.
+pub(super) struct VirtualMachine {
     pub(super) architecture: Architecture,
-    /// The kernel's image.
+    /// Path of the kernel image.
     pub(super) kernel: PathBuf,
-    /// What the kernel is told besides where its console is.
+    /// The kernel command line, without the console.
     pub(super) command_line: String,
-    /// The first file system, if it is not a disk.
+    /// The initial RAM file system, if the root file system is not a disk.
     pub(super) initramfs: Option<PathBuf>,
-    /// Disks.
     pub(super) disks: Vec<Disk>,
-    /// Processors.
     pub(super) processors: u32,
-    /// Memory, in MiB.
     pub(super) memory_mib: u32,
-    /// The file that gets everything the console shows.
+    /// The file that the console is written to.
     pub(super) console: PathBuf,
 }
 
-impl Machine {
-    /// Starts it.
-    pub(super) fn boot(&self) -> Result<Running, ProcessError> {
+impl VirtualMachine {
+    pub(super) fn boot(&self) -> Result<RunningMachine, CommandError> {
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        // SAFETY: between fork and exec there is nothing but one system call, which allocates nothing.
+        // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
         unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
         let mut child =
-            command.spawn().map_err(|source| ProcessError::Start { command: describe(&command), source })?;
+            command.spawn().map_err(|source| CommandError::Start { command: describe(&command), source })?;
         let (sender, lines) = mpsc::channel();
         if let Some(output) = child.stdout.take() {
             thread::spawn(move || {
                 let mut output = BufReader::new(output);
                 let mut line = Vec::new();
-                // Bytes, not text: a broken line must not end the reading.
+                // Bytes, not text: an incomplete UTF-8 sequence must not end the loop.
                 while output.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
                     let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                     if sender.send(text).is_err() {
@@ -81,7 +76,7 @@ impl Machine {
                 }
             });
         }
-        Ok(Running { child, lines })
+        Ok(RunningMachine { child, lines })
     }
 
     fn command(&self) -> Command {
@@ -104,7 +99,7 @@ impl Machine {
         }
         for (number, (device, image)) in self.disks.iter().map(Disk::parts).enumerate() {
             let name = escaped(image);
-            // Nobody minds when what is forgotten anyway is lost: flushes are not waited for.
+            // Writes are discarded, so flushes need not be waited for.
             command
                 .args(["-drive", &format!("file={name},if=none,id=disk{number},format=raw,snapshot=on,cache=unsafe")]);
             command.args(["-device", &format!("{device},drive=disk{number}")]);
@@ -115,31 +110,31 @@ impl Machine {
     }
 }
 
-/// A path as a value of one of QEMU's options, in which a comma ends the value.
+/// A path as a value of a QEMU option, in which a comma ends the value and is escaped by another.
 fn escaped(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 
-/// A running machine; killed on drop.
+/// A running QEMU process; killed on drop.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct RunningMachine {
     child: Child,
     lines: Receiver<String>,
 }
 
-/// Why there was no further line.
+/// Why no further line came from the guest.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Silence {
-    #[error("the virtual machine said nothing more in time")]
+    #[error("the virtual machine printed no further line in time")]
     Deadline,
     #[error("the virtual machine ended ({0})")]
     Ended(ExitStatus),
-    #[error("cannot tell how the virtual machine ended")]
+    #[error("cannot read the exit status of the virtual machine")]
     Wait(#[source] std::io::Error),
 }
 
-impl Running {
-    /// The next line that the guest says.
+impl RunningMachine {
+    /// Waits for the next line of the guest's report.
     pub(super) fn line(&mut self, deadline: Instant) -> Result<String, Silence> {
         match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => Ok(line),
@@ -149,7 +144,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningMachine {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -161,8 +156,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn machine() -> Machine {
-        Machine {
+    fn machine() -> VirtualMachine {
+        VirtualMachine {
             architecture: Architecture::Amd64,
             kernel: "/k/vmlinuz".into(),
             command_line: "root=/dev/nvme0n1".to_owned(),
@@ -192,7 +187,7 @@ mod tests {
 
     #[test]
     fn another_architecture_is_another_emulator_with_its_own_lines() {
-        let line = describe(&Machine { architecture: Architecture::Arm64, ..machine() }.command());
+        let line = describe(&VirtualMachine { architecture: Architecture::Arm64, ..machine() }.command());
         for part in [
             "qemu-system-aarch64 ",
             "-machine virt",
@@ -203,16 +198,16 @@ mod tests {
         }
     }
 
-    fn running(script: &str) -> Running {
+    fn running(script: &str) -> RunningMachine {
         let mut child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().expect("sh");
         let output = BufReader::new(child.stdout.take().expect("piped"));
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Running { child, lines }
+        RunningMachine { child, lines }
     }
 
     #[test]
-    fn lines_come_in_order_and_the_end_is_told() {
+    fn lines_come_in_order_and_then_the_exit_status() {
         let mut running = running("echo one; echo two; exit 3");
         let deadline = Instant::now() + Duration::from_secs(10);
         assert_eq!(running.line(deadline).expect("first"), "one");

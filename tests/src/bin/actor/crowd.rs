@@ -7,7 +7,7 @@ use crate::{
     storm,
 };
 use anyhow::{Result, bail};
-use rstmon_tests::{protocol::Fields, random::Random};
+use rstmon_tests::{protocol::Fields, random::SplitMix};
 use rustix::{
     io::Errno,
     net::{self, SocketFlags},
@@ -22,7 +22,7 @@ const DONE: i32 = 7;
 /// `crowd CLOSED COUNT SEED NAMES PREFIX`: `count` children with one of `names` names each. Half of them are refused at
 /// the address `closed`; the others end with a byte unread, which resets a connection to this process.
 pub(crate) fn crowd(closed: SocketAddr, count: u64, seed: u64, names: usize, prefix: &str) -> Result<Fields> {
-    let mut random = Random(seed);
+    let mut random = SplitMix(seed);
     let kind = if closed.is_ipv4() { "v4" } else { "v6" };
     let (listener, open_address) = listening(closed.ip(), 16)?;
     let (mut refused, mut died) = (0u64, 0u64);

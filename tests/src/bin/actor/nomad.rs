@@ -3,7 +3,7 @@
 
 use crate::{During as _, options::check, socket::open, storm::Storm};
 use anyhow::{Context as _, Result};
-use rstmon_tests::{kernel::Counters, protocol::Fields, random::Random};
+use rstmon_tests::{kernel::Counters, protocol::Fields, random::SplitMix};
 use std::{ffi::c_short, fs, mem, os::fd::AsRawFd as _};
 
 /// The most resets that a namespace sees.
@@ -11,7 +11,7 @@ const MOST_RESETS: usize = 6;
 
 /// `nomad COUNT SEED`: the last namespace stays until the next such command or the end of this process.
 pub(crate) fn nomad(count: u64, seed: u64) -> Result<Fields> {
-    let mut random = Random(seed);
+    let mut random = SplitMix(seed);
     let (mut received, mut sent, mut ends) = (0, 0, 0);
     for _ in 0..count {
         // SAFETY: takes no pointers, and changes nothing but where this thread's new sockets are.

@@ -8,7 +8,7 @@ use crate::{
     socket::{listening, open},
 };
 use anyhow::{Result, bail};
-use rstmon_tests::{protocol::Fields, random::Random};
+use rstmon_tests::{protocol::Fields, random::SplitMix};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -40,7 +40,7 @@ enum StormReset {
 
 impl StormReset {
     /// Six in ten are refused.
-    fn draw(random: &mut Random) -> Self {
+    fn draw(random: &mut SplitMix) -> Self {
         match random.below(10) {
             0 | 1 => Self::Aborted,
             2 => Self::Unread,
@@ -60,7 +60,7 @@ enum Net {
 }
 
 impl Net {
-    fn address(self, random: &mut Random) -> IpAddr {
+    fn address(self, random: &mut SplitMix) -> IpAddr {
         let number = random.number().to_be_bytes();
         match self {
             // Neither the network's nor its broadcast address.
@@ -91,7 +91,7 @@ pub(crate) struct Storm {
     net: Net,
     listener: OwnedFd,
     port: u16,
-    random: Random,
+    random: SplitMix,
     addresses: HashSet<IpAddr>,
     ports: HashSet<u16>,
     kinds: [u64; 4],
@@ -115,7 +115,7 @@ impl Storm {
         let (listener, address) = listening(net.any(), 16)?;
         let port = address.port();
         let (addresses, ports) = (HashSet::new(), HashSet::new());
-        Ok(Self { net, listener, port, random: Random(seed), addresses, ports, kinds: [0; 4] })
+        Ok(Self { net, listener, port, random: SplitMix(seed), addresses, ports, kinds: [0; 4] })
     }
 
     /// Provokes `count` resets, all of which have been received when this returns.

@@ -2,7 +2,7 @@
 
 use crate::{During as _, options::check, socket::open};
 use anyhow::{Result, bail};
-use rstmon_tests::{protocol::Fields, random::Random};
+use rstmon_tests::{protocol::Fields, random::SplitMix};
 use rustix::{io::Errno, net, thread::set_name};
 use std::{ffi::CString, net::SocketAddr};
 
@@ -13,7 +13,7 @@ const REFUSED: i32 = 7;
 
 /// Forks `count` children, one after the other, each of which takes a random name and connects to a closed port.
 pub(crate) fn swarm(address: SocketAddr, count: u64, seed: u64) -> Result<Fields> {
-    let mut random = Random(seed);
+    let mut random = SplitMix(seed);
     for _ in 0..count {
         let name: Vec<u8> = random.bytes(NAME).into_iter().map(|byte| byte.max(1)).collect();
         // SAFETY: this process has one thread, so the child inherits no locked mutex.

@@ -1,7 +1,7 @@
 //! Open sockets and processes that do nothing.
 
 use anyhow::{Context as _, Result};
-use rstmon_tests::{actor::Actor, child, netns::Place};
+use rstmon_tests::{actor::Actor, child, netns::NetworkPlace};
 use std::process::{Child, Command, Stdio};
 
 /// Connections of one actor, whose `hold` takes up to 16,384 descriptors, two for each connection.
@@ -15,7 +15,7 @@ pub(crate) struct HeldSockets {
 
 impl HeldSockets {
     /// Opens `count` sockets, the two ends of half as many connections, in as few processes as possible.
-    pub(crate) fn open(count: u32, place: &Place) -> Result<Self> {
+    pub(crate) fn open(count: u32, place: &NetworkPlace) -> Result<Self> {
         let mut actors = Vec::new();
         for connections in shares(count / 2) {
             let mut actor = Actor::spawn(place, "bench-hold")?;
@@ -43,7 +43,7 @@ impl Sleepers {
         for _ in 0..count {
             let mut command = Command::new("sleep");
             command.arg("infinity").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            sleepers.0.push(child::spawn(&Place::Host, &mut command).context("starting sleep")?);
+            sleepers.0.push(child::spawn(&NetworkPlace::Host, &mut command).context("starting sleep")?);
         }
         Ok(sleepers)
     }

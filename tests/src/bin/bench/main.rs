@@ -42,7 +42,7 @@ use clap::Parser as _;
 use rstmon_tests::{
     daemon::{BINARY, rstmon, unless_ready},
     interruption,
-    machine::Machine,
+    machine::MachineLock,
     skip,
 };
 use std::{
@@ -93,7 +93,7 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
 fn measure(arguments: &BenchArguments) -> Result<BenchReport> {
     ensure!(unless_ready("bench"), "bench needs root and a built rstmon ({BINARY})");
     ensure!(skip::unless_installed("bench", &["ip"]), "network namespaces need iproute2");
-    let _alone = Machine::exclusive()?;
+    let _alone = MachineLock::exclusive()?;
     // Not earlier: a signal ends the wait for the lock at once.
     interruption::watch()?;
     let effort = Effort { rounds: arguments.rounds(), quick: arguments.quick };

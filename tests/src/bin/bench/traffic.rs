@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use rstmon_tests::{
     interruption,
     kernel::Counters,
-    netns::{NetNs, Place},
+    netns::{NetNs, NetworkPlace},
     sysctl::Sysctl,
     wait,
 };
@@ -64,19 +64,19 @@ pub(crate) struct TrafficRange {
     /// Addresses of 127/8 used so far.
     hosts: AtomicU16,
     _ports: Sysctl,
-    place: Place,
+    place: NetworkPlace,
 }
 
 impl TrafficRange {
     pub(crate) fn new() -> Result<Self> {
-        let place = Place::In(NetNs::new()?);
+        let place = NetworkPlace::In(NetNs::new()?);
         let ports = Sysctl::set(&place, "ipv4/ip_local_port_range", CONNECTION_PORTS)?;
         let listen = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, OPEN_PORT)).context("cannot listen");
         let listener = place.run(listen)??;
         Ok(Self { listener, hosts: AtomicU16::new(0), _ports: ports, place })
     }
 
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &NetworkPlace {
         &self.place
     }
 

@@ -6,7 +6,7 @@ use crate::{
     traffic::CLOSED_PORT,
 };
 use anyhow::Result;
-use rstmon_tests::{daemon::Daemon, metrics::Metrics, netns::Place};
+use rstmon_tests::{daemon::DaemonProcess, metrics::Metrics, netns::NetworkPlace};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Watcher {
@@ -27,7 +27,7 @@ impl Watcher {
         }
     }
 
-    pub(crate) fn start(self, place: &Place) -> Result<RunningWatcher> {
+    pub(crate) fn start(self, place: &NetworkPlace) -> Result<RunningWatcher> {
         Ok(match self {
             Self::Nothing => RunningWatcher::Nothing,
             Self::Rstmon(_, toml) => {
@@ -43,7 +43,7 @@ impl Watcher {
 #[derive(Debug)]
 pub(crate) enum RunningWatcher {
     Nothing,
-    Rstmon { daemon: Daemon, before: Metrics },
+    Rstmon { daemon: DaemonProcess, before: Metrics },
     Tool(RunningPeer),
 }
 

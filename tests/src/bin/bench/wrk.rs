@@ -3,7 +3,7 @@
 use crate::traffic::pin;
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
-    netns::Place,
+    netns::NetworkPlace,
     nginx::{self, Nginx},
     skip,
 };
@@ -14,18 +14,18 @@ const PORT: u16 = 8081;
 const CONNECTIONS: u32 = 32;
 
 /// Starts nginx with one worker, on the first CPU.
-pub(crate) fn start_nginx(place: &Place) -> Result<Nginx> {
-    let setup = nginx::Setup {
+pub(crate) fn start_nginx(place: &NetworkPlace) -> Result<Nginx> {
+    let setup = nginx::NginxSetup {
         workers: 1,
         main_directives: "worker_cpu_affinity auto;",
         server_directives: "keepalive_requests 1000000000; location / { return 200 \"0123456789abcdef\"; }",
-        ..nginx::Setup::default()
+        ..nginx::NginxSetup::default()
     };
     Nginx::start(place, SocketAddr::from(([127, 0, 0, 1], PORT)), setup)
 }
 
 /// Requests a second that wrk, on another CPU, gets answered over connections that stay open.
-pub(crate) fn requests_per_second(place: &Place, nginx: &Nginx, time: Duration, cpu: usize) -> Result<f64> {
+pub(crate) fn requests_per_second(place: &NetworkPlace, nginx: &Nginx, time: Duration, cpu: usize) -> Result<f64> {
     let mut wrk = Command::new(skip::find("wrk").context("wrk is not installed")?);
     wrk.args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{}", whole_seconds(time))]);
     wrk.arg(format!("http://{}/", nginx.address()));

@@ -3,7 +3,7 @@
 use crate::{ServiceGuest, system::text};
 use anyhow::{Context as _, Result, bail, ensure};
 use rstmon_tests::{
-    daemon::Said,
+    daemon::StderrLog,
     wait::{self, LATER, SOON},
 };
 use serde_json::Value;
@@ -63,7 +63,7 @@ fn tail_sees(guest: &mut ServiceGuest) -> Result<()> {
     let mut command = rstmon(MEMBER, &["tail", "--json", "cause=closed_with_unread_data"]);
     let mut child =
         RunningClient(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("rstmon tail")?);
-    let said = Said::listen(child.0.stderr.take().context("no stderr")?);
+    let said = StderrLog::collect(child.0.stderr.take().context("no stderr")?);
     let out = BufReader::new(child.0.stdout.take().context("no stdout")?);
     let (sender, events) = mpsc::channel();
     thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));

@@ -1,7 +1,7 @@
 //! The command line, as `cargo xtask stress` writes it.
 
 use anyhow::{Context as _, Result, bail};
-use rstmon_tests::random::Random;
+use rstmon_tests::random::SplitMix;
 use std::{str::FromStr, time::Duration};
 
 /// How long the short form's soak lasts.
@@ -57,7 +57,7 @@ fn value<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(name: &str,
 /// A seed for this run, short enough to be typed.
 fn random_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Random(u64::from(now.subsec_nanos()) ^ now.as_secs() ^ u64::from(std::process::id())).number() % 1_000_000
+    SplitMix(u64::from(now.subsec_nanos()) ^ now.as_secs() ^ u64::from(std::process::id())).number() % 1_000_000
 }
 
 #[cfg(test)]

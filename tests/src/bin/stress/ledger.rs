@@ -9,7 +9,7 @@ use crate::{load::Totals, testbed::OURS};
 use anyhow::Result;
 use rstmon_tests::{
     metrics::Metrics,
-    netns::Place,
+    netns::NetworkPlace,
     scene::Watch,
     wait::{self, SOON},
     watched::RESETS,
@@ -81,7 +81,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Begins a comparison; no reset may be provoked meanwhile.
-    pub(crate) fn open(place: &Place, mut scrape: impl FnMut() -> Result<Metrics>) -> Result<Self> {
+    pub(crate) fn open(place: &NetworkPlace, mut scrape: impl FnMut() -> Result<Metrics>) -> Result<Self> {
         // Until the counts stand still: received resets that wait for their verdict belong to the time before.
         let mut before = scrape()?;
         wait::until_true("the counts to settle", SOON, || {
@@ -89,7 +89,7 @@ impl Ledger {
             let last = std::mem::replace(&mut before, scrape()?);
             Ok(totals(&last) == totals(&before))
         })?;
-        Ok(Self { testbed: Watch::on(place)?, host: Watch::on(&Place::Host)?, before })
+        Ok(Self { testbed: Watch::on(place)?, host: Watch::on(&NetworkPlace::Host)?, before })
     }
 
     /// Ends the comparison, once no more resets are provoked. Waits for resets that are not counted yet.

@@ -1,7 +1,7 @@
 //! What the processes of the testbed do: one command each, all at the same time, or storms until they are stopped.
 
 use anyhow::{Result, bail};
-use rstmon_tests::{actor::Actor, protocol::Fields, random::Random};
+use rstmon_tests::{actor::Actor, protocol::Fields, random::SplitMix};
 use std::{
     sync::{
         Arc,
@@ -89,7 +89,7 @@ pub(crate) struct Load {
 
 impl Load {
     /// Starts a storm in each actor, with its own random numbers.
-    pub(crate) fn begin(actors: Vec<Actor>, seeds: Vec<Random>) -> Self {
+    pub(crate) fn begin(actors: Vec<Actor>, seeds: Vec<SplitMix>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let threads = actors.into_iter().zip(seeds).enumerate().map(|(index, (mut actor, mut random))| {
             let stop = Arc::clone(&stop);

@@ -8,8 +8,8 @@ use crate::{
 };
 use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
-    bpf::{self, Kind},
-    daemon::Daemon,
+    bpf::{self, ObjectKind},
+    daemon::DaemonProcess,
     follower::{Follower, Subscriber},
     metrics::Metrics,
     vitals::Vitals,
@@ -23,7 +23,7 @@ const WARM_UP: u64 = 1500;
 pub(crate) const HISTORY: &str = "[history]\nevents = 1000\n";
 
 pub(crate) struct ObservedDaemon {
-    pub(crate) daemon: Daemon,
+    pub(crate) daemon: DaemonProcess,
     before: Vitals,
     ledger: Ledger,
 }
@@ -31,10 +31,10 @@ pub(crate) struct ObservedDaemon {
 impl ObservedDaemon {
     /// Starts a daemon with this configuration, and provokes each sort of reset before anything is measured.
     pub(crate) fn start(testbed: &mut Testbed, toml: &str) -> Result<Self> {
-        Self::warmed(testbed, Daemon::configured(toml)?)
+        Self::warmed(testbed, DaemonProcess::configured(toml)?)
     }
 
-    fn warmed(testbed: &mut Testbed, daemon: Daemon) -> Result<Self> {
+    fn warmed(testbed: &mut Testbed, daemon: DaemonProcess) -> Result<Self> {
         let mut storms = testbed.storms()?;
         let ledger = Ledger::open(testbed.place(), || daemon.scrape())?;
         let mut observed = Self { daemon, before: Vitals::default(), ledger };
@@ -109,8 +109,8 @@ impl ObservedDaemon {
 }
 
 /// Waits until none of these BPF objects is left in the kernel.
-pub(crate) fn are_gone(objects: &BTreeSet<(Kind, u32)>) -> Result<()> {
-    let mut left: Vec<(Kind, u32)> = objects.iter().copied().collect();
+pub(crate) fn are_gone(objects: &BTreeSet<(ObjectKind, u32)>) -> Result<()> {
+    let mut left: Vec<(ObjectKind, u32)> = objects.iter().copied().collect();
     // The kernel frees programs and maps after a grace period.
     let gone = wait::until_true("BPF objects to be gone", LATER, || {
         let mut still = Vec::new();

@@ -8,9 +8,9 @@ use anyhow::{Context as _, Result};
 use rstmon_tests::{
     actor::Actor,
     interruption,
-    machine::Machine,
-    netns::Place,
-    random::Random,
+    machine::MachineLock,
+    netns::NetworkPlace,
+    random::SplitMix,
     stage::{Family, Stage},
 };
 
@@ -22,25 +22,25 @@ pub(crate) struct Testbed {
     /// Everything that was provoked so far, in all scenarios.
     pub(crate) all_totals: Totals,
     /// Seeded for each scenario: see [`Testbed::reseed`].
-    pub(crate) random: Random,
+    pub(crate) random: SplitMix,
     stage: Stage,
-    _alone: Machine,
+    _alone: MachineLock,
 }
 
 impl Testbed {
     /// Makes the namespace, and locks the machine against tests that would provoke resets meanwhile.
     pub(crate) fn new(arguments: StressArguments) -> Result<Self> {
-        let alone = Machine::exclusive()?;
+        let alone = MachineLock::exclusive()?;
         // Not earlier: a signal ends the wait for the lock at once.
         interruption::watch()?;
         let stage = Stage::loopback(Family::V4)?;
         // Makes a whole documentation prefix local; 127/8 is local already.
         stage.server().tool("ip -6 route add local 2001:db8::/32 dev lo")?;
-        let random = Random(arguments.seed);
+        let random = SplitMix(arguments.seed);
         Ok(Self { arguments, all_totals: Totals::default(), random, stage, _alone: alone })
     }
 
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &NetworkPlace {
         self.stage.server()
     }
 
@@ -52,8 +52,8 @@ impl Testbed {
 
     /// Seeds the random numbers for a scenario, so that they do not depend on the scenarios before it.
     pub(crate) fn reseed(&mut self, name: &str) {
-        let mixed = name.bytes().fold(self.arguments.seed, |mixed, byte| Random(mixed ^ u64::from(byte)).number());
-        self.random = Random(mixed);
+        let mixed = name.bytes().fold(self.arguments.seed, |mixed, byte| SplitMix(mixed ^ u64::from(byte)).number());
+        self.random = SplitMix(mixed);
     }
 
     /// Starts a process of the name `st-` and `name` in the namespace.
@@ -81,7 +81,7 @@ impl Testbed {
 
     /// Starts storms that go on until [`Testbed::end`].
     pub(crate) fn begin(&mut self, actors: Vec<Actor>) -> Load {
-        let seeds = actors.iter().map(|_| Random(self.random.number())).collect();
+        let seeds = actors.iter().map(|_| SplitMix(self.random.number())).collect();
         Load::begin(actors, seeds)
     }
 

@@ -1,4 +1,4 @@
-//! Packages' contents compared with lists in the repository: no file comes or goes unnoticed.
+//! Compares the packages' contents with lists in the repository, so that every added or removed file is noticed.
 
 use super::Packages;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 use anyhow::bail;
 use std::{fs, path::Path, process::Command};
 
-/// Compares both packages with their lists, or makes the lists.
+/// Compares both packages with their lists; with `accept`, writes the lists.
 pub(super) fn check(packages: &Packages, root: &Path, accept: bool) -> anyhow::Result<()> {
     let mut deb = Command::new("dpkg-deb");
     let deb = process::output(deb.env("LC_ALL", "C").arg("--contents").arg(&packages.deb))?;
@@ -23,7 +23,7 @@ pub(super) fn check(packages: &Packages, root: &Path, accept: bool) -> anyhow::R
     compare(&rpm, &root.join("packaging/rpm/contents.txt"), packages, accept)
 }
 
-/// Mode, owner and path out of a line of tar's, without size and time.
+/// Mode, owner and path from a line of `tar --list --verbose`, without size and time.
 fn deb_line(line: &str) -> Option<String> {
     let mut words = line.split_whitespace();
     let (mode, owner) = (words.next()?, words.next()?);
@@ -46,7 +46,7 @@ fn compare(found: &[String], list: &Path, packages: &Packages, accept: bool) -> 
     let differences = differences(&expected, &found);
     if !differences.is_empty() {
         bail!(
-            "other contents than {} says (-: missing, +: new); if so intended, `cargo xtask dist --check \
+            "contents differ from {} (-: missing, +: new); if this is intended, `cargo xtask dist --check \
              --accept-contents --allow-dirty`:\n{}",
             list.display(),
             differences.join("\n")
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_and_what_went_is_told() {
+    fn added_and_removed_files_are_reported() {
         assert_eq!(differences("a\nb\n", "b\nc\n"), ["- a", "+ c"]);
         assert!(differences("a\n", "a\n").is_empty());
     }

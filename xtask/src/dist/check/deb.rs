@@ -1,11 +1,11 @@
-//! The life of the .deb: install, enable, change the configuration, upgrade twice, remove, purge.
+//! Installs, enables, upgrades twice, removes and purges the .deb, with a changed configuration.
 
 use super::{
     Later, Maker,
     root::{Base, Root},
-    tree::Snapshot,
+    tree::SystemSnapshot,
 };
-use crate::dist::{deb, layout::Layout};
+use crate::dist::{deb, layout::PackageLayout};
 use anyhow::{Context as _, ensure};
 use std::path::Path;
 
@@ -13,10 +13,10 @@ const CONFIGURATION: &str = "/etc/rstmon/rstmon.toml";
 const LINK: &str = "/etc/systemd/system/multi-user.target.wants/rstmon.service";
 const MINE: &str = "# The administrator was here.";
 
-/// Runs through it in a fresh system.
+/// Runs all steps in a new system.
 pub(super) fn check(base: &Base, maker: &Maker, trial: &Path, package: &Path) -> anyhow::Result<()> {
     let generated = maker.generate(&trial.join("work"))?;
-    let later = |n| anyhow::Ok(Later::of(maker, maker.layout(&generated, Layout::deb)?, n));
+    let later = |n| anyhow::Ok(Later::of(maker, maker.layout(&generated, PackageLayout::deb)?, n));
     let build = |later: &Later| {
         deb::build(&later.layout, maker.workspace, &later.release, &trial.join("work"), &trial.join("later"))
     };
@@ -24,7 +24,7 @@ pub(super) fn check(base: &Base, maker: &Maker, trial: &Path, package: &Path) ->
     let third = build(&later(2)?.with_new_configuration(trial)?)?;
 
     let root = base.unpack()?;
-    let before = Snapshot::of(&root)?;
+    let before = SystemSnapshot::of(&root)?;
     let package = root.bring(package)?;
     install(&root, &package)?;
     enable_and_change(&root)?;
@@ -32,18 +32,18 @@ pub(super) fn check(base: &Base, maker: &Maker, trial: &Path, package: &Path) ->
     upgrade(&root, &root.bring(&third)?, "--force-confdef --force-confold")?;
     ensure!(root.path("/etc/rstmon/rstmon.toml.dpkg-dist").exists(), "the new default configuration is not offered");
     remove(&root)?;
-    // Its default configuration is not that of the version which is gone: dpkg would ask.
+    // The default configuration differs from that of the removed version, so dpkg would ask.
     root.sh(&format!("dpkg --force-confdef --force-confold --install {package}")).context("installing it again")?;
     root.sh("dpkg --purge rstmon")?;
-    before.expect_unchanged(&Snapshot::of(&root)?).context("after the purge")
+    before.expect_unchanged(&SystemSnapshot::of(&root)?).context("after the purge")
 }
 
-/// Nothing starts, nothing is enabled, the user is there, and the program runs with the configuration.
+/// Expects that nothing is started or enabled, that the user exists, and that the program accepts the configuration.
 fn install(root: &Root, package: &str) -> anyhow::Result<()> {
     let said = root.sh(&format!("dpkg --install {package}"))?;
-    ensure!(said.contains("systemctl enable --now rstmon"), "it does not say how to start: {said}");
+    ensure!(said.contains("systemctl enable --now rstmon"), "no hint on how to start the service in: {said}");
     let calls = root.systemctl_calls()?;
-    ensure!(calls.is_empty(), "the installation asked systemd to {calls:?}");
+    ensure!(calls.is_empty(), "the installation called systemctl: {calls:?}");
     ensure!(!root.path(LINK).is_symlink(), "the installation has enabled the service");
     root.sh("getent passwd rstmon && getent group rstmon").context("the user and its group")?;
     let problems = root.sh("dpkg --verify rstmon")?;
@@ -54,15 +54,15 @@ fn install(root: &Root, package: &str) -> anyhow::Result<()> {
 
 fn enable_and_change(root: &Root) -> anyhow::Result<()> {
     root.enable("rstmon.service")?;
-    ensure!(root.path(LINK).is_symlink(), "`systemctl enable` has made no link");
+    ensure!(root.path(LINK).is_symlink(), "`systemctl enable` has created no link");
     root.sh(&format!("echo '{MINE}' >>{CONFIGURATION}; touch /etc/rstmon/web.yml; mkdir -p /run/rstmon"))?;
     Ok(())
 }
 
-/// The configuration is as the administrator left it, and systemd is asked to restart what runs, and nothing else.
+/// Expects that the changed configuration is kept, and that systemd is only asked to restart the service if it runs.
 fn upgrade(root: &Root, package: &str, options: &str) -> anyhow::Result<()> {
     let said = root.sh(&format!("dpkg {options} --install {package} </dev/null"))?;
-    ensure!(!said.contains("does not run yet"), "an upgrade says what only an installation should: {said}");
+    ensure!(!said.contains("does not run yet"), "an upgrade prints the hint of an installation: {said}");
     root.sh(&format!("grep -qF '{MINE}' {CONFIGURATION}")).context("the changed configuration")?;
     ensure!(root.path(LINK).is_symlink(), "the upgrade has disabled the service");
     let calls = root.systemctl_calls()?;
@@ -71,7 +71,7 @@ fn upgrade(root: &Root, package: &str, options: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The service stops; the configuration stays.
+/// Expects that the service is stopped and the configuration kept.
 fn remove(root: &Root) -> anyhow::Result<()> {
     root.sh("dpkg --remove rstmon")?;
     let calls = root.systemctl_calls()?;

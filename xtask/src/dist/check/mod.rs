@@ -1,5 +1,5 @@
-//! `cargo xtask dist --check`: are the packages what we say they are? Each part takes what was made and looks at it as
-//! its reader would: a second build, dpkg, rpm, lintian.
+//! `cargo xtask dist --check`: tests of the packages: a second build, the contents, lintian and rpmlint, and the whole
+//! life of an installed package.
 
 mod contents;
 mod deb;
@@ -9,12 +9,12 @@ mod rpm;
 mod tree;
 
 use self::root::Base;
-use super::{Maker, empty, layout::Layout};
+use super::{Maker, layout::PackageLayout};
 use crate::{elevate::Privilege, say, workspace};
 use anyhow::{Context as _, bail};
 use std::{path::Path, time::Instant};
 
-/// Debian's packages that making and checking the packages needs, and for what.
+/// Debian packages, with reasons, that are needed to make and check the packages.
 pub(super) const PACKAGES: [(&str, &str); 4] = [
     super::RPM,
     ("lintian", "cargo xtask dist --check: the .deb against Debian's policy"),
@@ -22,11 +22,11 @@ pub(super) const PACKAGES: [(&str, &str); 4] = [
     ("mmdebstrap", "cargo xtask dist --check: a throw-away system to install in"),
 ];
 
-/// Checks what is in `output`.
+/// Checks the packages in `output`.
 pub(super) fn check(maker: &Maker, work: &Path, output: &Path, accept: bool) -> anyhow::Result<()> {
     let privilege = Privilege::detect()?;
     let trial = work.with_file_name("dist-check");
-    empty(&trial)?;
+    workspace::empty_dir(&trial)?;
     let packages = Packages::of(maker, output);
     step("second build", || second_build(maker, &trial, output))?;
     step("contents", || contents::check(&packages, &maker.workspace.root, accept))?;
@@ -42,7 +42,7 @@ pub(super) fn check(maker: &Maker, work: &Path, output: &Path, accept: bool) -> 
 struct Packages {
     deb: std::path::PathBuf,
     rpm: std::path::PathBuf,
-    /// Their version, which the lists of contents do not name.
+    /// Their version, which the lists of contents leave out.
     version: String,
 }
 
@@ -65,7 +65,7 @@ fn step(name: &str, perform: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Res
     Ok(())
 }
 
-/// Makes everything again, elsewhere, and compares the sums.
+/// Makes the release again in another directory and compares the checksums.
 fn second_build(maker: &Maker, trial: &Path, output: &Path) -> anyhow::Result<()> {
     let again = trial.join("again");
     maker.everything(&trial.join("work"), &again)?;
@@ -80,21 +80,21 @@ fn second_build(maker: &Maker, trial: &Path, output: &Path) -> anyhow::Result<()
 /// A later version of the packages with another default configuration, to upgrade to.
 struct Later {
     release: super::release::Release,
-    layout: Layout,
+    layout: PackageLayout,
 }
 
 impl Later {
     /// `layout` under the version `MAJOR.MINOR.PATCH+upgrade.N`.
-    fn of(maker: &Maker, layout: Layout, n: u32) -> Self {
+    fn of(maker: &Maker, layout: PackageLayout, n: u32) -> Self {
         let mut release = maker.release.clone();
         release.version = format!("{}+upgrade.{n}", release.version);
         Self { release, layout }
     }
 
-    /// With a line more in its configuration file, kept in `dir`.
+    /// Adds a line to its configuration file, a copy in `dir`.
     fn with_new_configuration(mut self, dir: &Path) -> anyhow::Result<Self> {
         for entry in &mut self.layout.entries {
-            if entry.kind == super::layout::Kind::Config {
+            if entry.kind == super::layout::FileKind::Config {
                 let text = workspace::read_text(&entry.source)? + "# A default of the next version.\n";
                 entry.source = dir.join("next.toml");
                 workspace::write(&entry.source, text)?;

@@ -1,6 +1,7 @@
-//! A throw-away Debian system to install packages in: never this machine's.
+//! A temporary Debian system to install packages in; this machine's system is not touched.
 //!
-//! It is not booted. Its `systemctl` writes down what it is asked, which is what the packages' scripts are judged by.
+//! It is not booted. Its `systemctl` is replaced by a script that records its arguments, which are what the packages'
+//! scripts are checked by.
 
 use crate::{
     elevate::Privilege,
@@ -14,25 +15,25 @@ use std::{
     process::Command,
 };
 
-/// systemd brings systemctl and systemd-sysusers; the rest of a minimal system comes by itself.
+/// systemd provides systemctl and systemd-sysusers; a minimal system has the other programs that are needed.
 const INCLUDE: &str = "systemd,systemd-sysv";
-/// What systemctl was asked, one call a line.
+/// The file with the arguments of systemctl, one call a line.
 const CALLS: &str = "systemctl-calls";
-/// Where systemd's own systemctl is kept.
+/// The path of the original systemctl.
 const SYSTEMCTL: &str = "/usr/bin/systemctl.real";
 
-/// The system as it is before anything is installed.
+/// The system before anything is installed.
 pub(super) struct Base {
-    /// Kept between runs: making it takes longer than all the rest.
+    /// Kept between runs: making it takes longer than all checks.
     pub(super) archive: PathBuf,
-    /// Where it is unpacked.
+    /// The directory that it is unpacked to.
     pub(super) dir: PathBuf,
-    /// How to become root.
+    /// Used to run commands as root.
     pub(super) privilege: Privilege,
 }
 
 impl Base {
-    /// Makes the archive unless it is there, out of the Debian that this machine runs and installs its packages from.
+    /// Makes the archive if it does not exist, from the Debian release that this machine runs and its package sources.
     pub(super) fn ensure(&self) -> anyhow::Result<()> {
         if self.archive.exists() {
             return Ok(());
@@ -49,12 +50,12 @@ impl Base {
         Ok(())
     }
 
-    /// A fresh system.
+    /// Unpacks a new system.
     pub(super) fn unpack(&self) -> anyhow::Result<Root<'_>> {
         self.remove()?;
         fs::create_dir_all(&self.dir).map_err(FileError::on("create", &self.dir))?;
         let mut tar = self.privilege.command("tar");
-        // The devices are this machine's business.
+        // Device files are not extracted.
         tar.args(["--extract", "--numeric-owner", "--exclude=./dev/*", "--file"]).arg(&self.archive);
         process::run(tar.arg("--directory").arg(&self.dir))?;
         let root = Root { base: self };
@@ -66,18 +67,18 @@ impl Base {
         Ok(root)
     }
 
-    /// Takes the system away.
+    /// Removes the system.
     pub(super) fn remove(&self) -> anyhow::Result<()> {
         Ok(process::run(self.privilege.command("rm").args(["-rf", "--one-file-system", "--"]).arg(&self.dir))?)
     }
 }
 
-/// The value of `VERSION_CODENAME`.
+/// The value of `VERSION_CODENAME` in os-release.
 fn codename(os_release: &str) -> Option<&str> {
     os_release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))
 }
 
-/// Where this machine's apt gets packages from, in the files that mmdebstrap takes as they are.
+/// The package sources of this machine's apt, in files that mmdebstrap accepts.
 fn sources() -> Vec<PathBuf> {
     ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"]
         .map(PathBuf::from)
@@ -87,45 +88,45 @@ fn sources() -> Vec<PathBuf> {
         .collect()
 }
 
-/// An unpacked system.
+/// An unpacked system; see [`Base::unpack`].
 pub(super) struct Root<'a> {
     base: &'a Base,
 }
 
 impl Root<'_> {
-    /// The path of the system's `path` from outside.
+    /// The path on this machine of `path` in the system.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.base.dir.join(path.trim_start_matches('/'))
     }
 
-    /// Runs a script in it as root, cut off from this machine's network and processes. Returns what it prints.
-    pub(super) fn sh(&self, script: &str) -> Result<String, process::ProcessError> {
+    /// Runs a script in it as root, without access to this machine's network and processes. Returns its output.
+    pub(super) fn sh(&self, script: &str) -> Result<String, process::CommandError> {
         let mut command = self.isolated();
         command.arg("chroot").arg(&self.base.dir).args(["/usr/bin/env", "-i"]);
         command.args(["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C"]);
         process::output(command.args(["/bin/sh", "-euc", script]))
     }
 
-    /// A command of this machine's, cut off likewise, that is to work on the system from outside.
+    /// A command of this machine, isolated in the same way, that works on the system from outside.
     pub(super) fn isolated(&self) -> Command {
         let mut command = self.base.privilege.command("unshare");
         command.args(["--mount", "--net", "--ipc", "--uts", "--pid", "--fork"]);
         command
     }
 
-    /// Brings a file in.
+    /// Copies a file into the system; returns its path there.
     pub(super) fn bring(&self, file: &Path) -> anyhow::Result<String> {
         let name = file.file_name().context("a file without a name")?.to_string_lossy().into_owned();
         process::run(self.base.privilege.command("cp").arg(file).arg(self.path("/var/tmp")))?;
         Ok(format!("/var/tmp/{name}"))
     }
 
-    /// As an administrator would: `systemctl enable UNIT`.
-    pub(super) fn enable(&self, unit: &str) -> Result<(), process::ProcessError> {
+    /// Runs `systemctl enable UNIT`, as an administrator would.
+    pub(super) fn enable(&self, unit: &str) -> Result<(), process::CommandError> {
         self.sh(&format!("{SYSTEMCTL} --root=/ --quiet enable {unit}")).map(drop)
     }
 
-    /// What systemctl was asked since the last time, without flags and the reloads that anybody may ask for.
+    /// The calls of systemctl since the last time, without flags and without reloads.
     pub(super) fn systemctl_calls(&self) -> anyhow::Result<Vec<String>> {
         let text = self.sh(&format!("cat /{CALLS}; : >/{CALLS}"))?;
         Ok(text.lines().map(without_flags).filter(|call| call != "daemon-reload").collect())

@@ -1,6 +1,6 @@
-//! deny.toml's list of licences, applied to what is shipped.
+//! deny.toml's list of licences, applied to the crates of the binary.
 
-use super::graph::Package;
+use super::graph::CratePackage;
 use serde::Deserialize;
 use spdx::{Expression, ParseMode};
 use std::collections::BTreeMap;
@@ -9,17 +9,17 @@ use std::collections::BTreeMap;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
     licences: Vec<String>,
-    /// Besides these, for one crate each.
+    /// Further licences, each for one crate.
     exceptions: BTreeMap<String, Vec<String>>,
 }
 
-/// Crates that may not be shipped.
+/// Crates whose licences are not allowed.
 #[derive(Debug, thiserror::Error)]
-#[error("deny.toml does not allow the licence of what would be shipped:\n  {}", .0.join("\n  "))]
+#[error("deny.toml does not allow the licences of these crates:\n  {}", .0.join("\n  "))]
 pub(super) struct Refused(Vec<String>);
 
 #[derive(Deserialize)]
-struct File {
+struct DenyConfig {
     licenses: Licences,
 }
 
@@ -38,15 +38,15 @@ struct Exception {
 }
 
 impl Allowed {
-    /// Reads the part of deny.toml that is about licences.
+    /// Reads the `licenses` table of deny.toml.
     pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        let file: File = toml::from_str(text)?;
+        let file: DenyConfig = toml::from_str(text)?;
         let exceptions = file.licenses.exceptions.into_iter().map(|exception| (exception.name, exception.allow));
         Ok(Self { licences: file.licenses.allow, exceptions: exceptions.collect() })
     }
 
-    /// All of `packages`, or who is in the way.
-    pub(super) fn check(&self, packages: &[Package]) -> Result<(), Refused> {
+    /// Fails if a licence of `packages` is not allowed.
+    pub(super) fn check(&self, packages: &[CratePackage]) -> Result<(), Refused> {
         let refused: Vec<String> = packages
             .iter()
             .filter_map(|package| {
@@ -59,7 +59,7 @@ impl Allowed {
 
     fn objection(&self, name: &str, licence: Option<&str>) -> Option<String> {
         let Some(licence) = licence else { return Some("no licence".to_owned()) };
-        // Lax: crates of old write `MIT/Apache-2.0`.
+        // Lax: old crates write `MIT/Apache-2.0`.
         let expression = match Expression::parse_mode(licence, ParseMode::LAX) {
             Ok(expression) => expression,
             Err(error) => return Some(format!("`{licence}` is no SPDX expression: {}", error.reason)),
@@ -82,7 +82,7 @@ mod tests {
                         exceptions = [{ crate = \"kernel-half\", allow = [\"GPL-2.0-only\"] }]\n";
 
     fn verdict(name: &str, licence: Option<&str>) -> Option<String> {
-        let packages = [Package::sample(name, licence)];
+        let packages = [CratePackage::sample(name, licence)];
         let allowed = Allowed::parse(DENY).expect("deny.toml");
         allowed.check(&packages).err().map(|error| error.to_string())
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_licence_that_nobody_decided_upon_stops_the_release_and_is_named() {
+    fn an_unknown_licence_stops_the_release_and_is_named() {
         for licence in ["GPL-3.0-only", "MIT AND GPL-3.0-only", "Apache-2.0 WITH LLVM-exception", "my own"] {
             let error = verdict("odd", Some(licence)).expect(licence);
             assert!(error.contains("odd 1.0.0") && error.contains(licence), "found `{error}`");

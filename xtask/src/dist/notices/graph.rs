@@ -1,4 +1,4 @@
-//! The crates that are in the binary, by cargo's own account.
+//! The crates in the binary, according to cargo metadata.
 
 use crate::{dist::release::TARGET, process, workspace::Workspace};
 use anyhow::Context as _;
@@ -8,26 +8,23 @@ use std::{
     path::PathBuf,
 };
 
-/// What the binary is made of: the program, and the kernel half that is embedded in it.
+/// The packages whose dependencies are in the binary: the program, and the kernel half that is embedded in it.
 const ROOTS: [&str; 2] = ["rstmon", "rstmon-ebpf"];
 
-/// One crate.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Package {
-    /// Its name.
+pub(super) struct CratePackage {
     pub(super) name: String,
-    /// Its version.
     pub(super) version: String,
-    /// An SPDX expression, or nothing.
+    /// An SPDX expression, if the manifest has one.
     pub(super) license: Option<String>,
-    /// Who wrote it, if it says so.
+    /// Empty if the manifest names none.
     #[serde(default)]
     pub(super) authors: Vec<String>,
-    /// Where it is developed.
+    /// URL of the repository.
     pub(super) repository: Option<String>,
-    /// Its Cargo.toml, beside which its licence files are.
+    /// Path of its Cargo.toml, beside which its licence files are.
     pub(super) manifest_path: PathBuf,
-    /// Where it is from; the workspace's own crates have no source.
+    /// The registry it is from; `None` for crates of the workspace.
     pub(super) source: Option<String>,
     id: String,
 }
@@ -35,13 +32,13 @@ pub(super) struct Package {
 /// The crates that are linked into the binary, sorted by name and version.
 #[derive(Debug)]
 pub(super) struct Graph {
-    /// The workspace's own included.
-    pub(super) packages: Vec<Package>,
+    /// Includes the crates of the workspace.
+    pub(super) packages: Vec<CratePackage>,
 }
 
 #[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
+struct DependencyMetadata {
+    packages: Vec<CratePackage>,
     resolve: Resolve,
 }
 
@@ -64,12 +61,11 @@ struct Dependency {
 
 #[derive(Deserialize)]
 struct Edge {
-    /// None for an ordinary dependency: what builds or tests a crate is not in the binary.
+    /// `None` for a normal dependency. Build and development dependencies are not in the binary.
     kind: Option<String>,
 }
 
 impl Graph {
-    /// Asks cargo.
     pub(super) fn of(workspace: &Workspace) -> anyhow::Result<Self> {
         let mut command = workspace.cargo();
         command.args(["metadata", "--locked", "--format-version=1", "--filter-platform", TARGET]);
@@ -77,7 +73,8 @@ impl Graph {
     }
 
     fn parse(json: &str) -> anyhow::Result<Self> {
-        let metadata: Metadata = serde_json::from_str(json).context("cannot read the output of cargo metadata")?;
+        let metadata: DependencyMetadata =
+            serde_json::from_str(json).context("cannot read the output of cargo metadata")?;
         let ours = metadata.packages.iter().filter(|package| package.source.is_none());
         let mut open: Vec<&str> =
             ours.filter(|package| ROOTS.contains(&package.name.as_str())).map(|package| package.id.as_str()).collect();
@@ -90,20 +87,20 @@ impl Graph {
                 open.extend(linked.map(|dep| dep.pkg.as_str()));
             }
         }
-        let mut packages: Vec<Package> =
+        let mut packages: Vec<CratePackage> =
             metadata.packages.into_iter().filter(|package| linked.contains(&package.id)).collect();
         packages.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
         Ok(Self { packages })
     }
 
-    /// Those that are somebody else's.
-    pub(super) fn third_party(&self) -> impl Iterator<Item = &Package> {
+    /// The crates from outside the workspace.
+    pub(super) fn third_party(&self) -> impl Iterator<Item = &CratePackage> {
         self.packages.iter().filter(|package| package.source.is_some())
     }
 }
 
 #[cfg(test)]
-impl Package {
+impl CratePackage {
     pub(super) fn sample(name: &str, license: Option<&str>) -> Self {
         Self {
             name: name.into(),

@@ -1,7 +1,6 @@
-//! Licences of what is in the binary: each crate must have one that deny.toml allows, and its text is shipped.
+//! Licences of the crates in the binary: deny.toml must allow one of each crate, and its text is packaged.
 //!
-//! Contract: nothing is in the binary that is not in the notices, and a licence that was not decided upon stops the
-//! release.
+//! Contract: the notices name every crate in the binary, and a licence that deny.toml does not allow stops the release.
 
 mod allowed;
 mod graph;
@@ -29,14 +28,14 @@ pub(super) fn text(workspace: &Workspace) -> anyhow::Result<String> {
     Ok(render::notices(&crates, libc_version().as_deref(), &lgpl))
 }
 
-/// The notices that Rust ships for its standard library, which is in every binary.
+/// The notices that rustup installs for Rust's standard library, which is part of every binary.
 pub(super) fn standard_library(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     let rustc = Command::new("rustc").arg("--print=sysroot").current_dir(&workspace.root).output();
     let sysroot = String::from_utf8(rustc.context("cannot start rustc")?.stdout)?;
     Ok(PathBuf::from(sysroot.trim()).join("share/doc/rust/COPYRIGHT-library.html"))
 }
 
-/// The C library that is linked in, in the words of Debian's `Built-Using`, if this is a Debian system.
+/// The version of the C library that is linked in, in the format of Debian's `Built-Using`; `None` outside Debian.
 pub(super) fn libc_version() -> Option<String> {
     let mut command = Command::new("dpkg-query");
     command.args(["--show", "--showformat", "${source:Package} (= ${source:Version})", "libc6-dev"]);

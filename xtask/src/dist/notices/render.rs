@@ -1,12 +1,12 @@
-//! The notices as one text: who is in the binary, then each licence text once.
+//! The text of the notices: a list of crates, then each licence text once.
 
-use super::{graph::Package, texts::Text};
+use super::{graph::CratePackage, texts::Text};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 const RULE: &str = "--------------------------------------------------------------------------------";
 
-/// THIRD-PARTY-NOTICES.txt. `libc` is the version of the C library, in Debian's words.
-pub(super) fn notices(crates: &[(&Package, Vec<Text>)], libc: Option<&str>, lgpl: &str) -> String {
+/// The text of THIRD-PARTY-NOTICES.txt. `libc` is the version of the C library, in Debian's format.
+pub(super) fn notices(crates: &[(&CratePackage, Vec<Text>)], libc: Option<&str>, lgpl: &str) -> String {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     let mut in_order: Vec<&Text> = Vec::new();
     let mut list = String::new();
@@ -38,8 +38,8 @@ pub(super) fn notices(crates: &[(&Package, Vec<Text>)], libc: Option<&str>, lgpl
     all
 }
 
-fn entry(package: &Package, texts: &str) -> String {
-    let Package { name, version, license, authors, repository, .. } = package;
+fn entry(package: &CratePackage, texts: &str) -> String {
+    let CratePackage { name, version, license, authors, repository, .. } = package;
     let mut entry = format!("{name} {version}\n    Licence: {} {texts}\n", license.as_deref().unwrap_or("none"));
     // Writing to a String does not fail.
     if !authors.is_empty() {
@@ -57,7 +57,7 @@ fn standard_library() -> String {
         .to_owned()
 }
 
-/// Static linking is what makes this one necessary: LGPL-2.1, section 6.
+/// The notice that section 6 of LGPL-2.1 requires for the statically linked C library.
 fn c_library(version: Option<&str>) -> String {
     let version =
         version.map_or_else(String::new, |version| format!("    Version: Debian's source package {version}\n"));
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn each_text_is_there_once_and_referred_to_by_number() {
-        let (a, b) = (Package::sample("a", Some("MIT")), Package::sample("b", Some("MIT OR ISC")));
+        let (a, b) = (CratePackage::sample("a", Some("MIT")), CratePackage::sample("b", Some("MIT OR ISC")));
         let text = |name: &str, text: &str| Text { name: name.into(), text: text.into() };
         let crates = [
             (&a, vec![text("LICENSE", "the common text")]),

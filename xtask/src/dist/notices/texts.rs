@@ -1,25 +1,25 @@
-//! A crate's licence texts: its own files, or the licence's standard text where it ships none.
+//! The licence texts of a crate: its own files, or the standard text of its licence if it ships none.
 
-use super::graph::Package;
+use super::graph::CratePackage;
 use crate::workspace::{self, FileError};
 use anyhow::Context as _;
 use spdx::{Expression, ParseMode};
 use std::{fs, path::Path};
 
-/// How licence files are called.
+/// Prefixes of the names of licence files.
 const NAMES: [&str; 7] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE", "AUTHORS"];
 
 /// A licence text and the name of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text {
-    /// The file's name, or the licence's.
+    /// Name of the file or of the licence.
     pub(super) name: String,
-    /// Its content, with Unix line ends and no space at the end of lines.
+    /// The text, with Unix line ends and without trailing spaces.
     pub(super) text: String,
 }
 
 /// The texts of `package`, sorted by name; at least one.
-pub(super) fn of(package: &Package) -> anyhow::Result<Vec<Text>> {
+pub(super) fn of(package: &CratePackage) -> anyhow::Result<Vec<Text>> {
     let dir = package.manifest_path.parent().unwrap_or(Path::new("/"));
     let mut texts = in_directory(dir)?;
     if texts.is_empty() {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_told_by_their_names() {
+    fn licence_files_are_found_by_name() {
         for name in ["LICENSE", "LICENSE-MIT", "license.md", "COPYING", "NOTICE.txt", "UNLICENSE"] {
             assert!(is_licence(name), "{name}");
         }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_crate_without_a_file_gets_the_standard_texts() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        let mut package = Package::sample("bare", Some("MIT OR Apache-2.0"));
+        let mut package = CratePackage::sample("bare", Some("MIT OR Apache-2.0"));
         package.manifest_path = dir.path().join("Cargo.toml");
         let texts = of(&package).expect("texts");
         let names: Vec<&str> = texts.iter().map(|text| text.name.as_str()).collect();

@@ -1,5 +1,5 @@
-//! The tools of a guest of another architecture: out of Debian's packages, because this machine's are of no use to it.
-//! Kept in the cache, without what the guest does not need.
+//! The tools for a guest of another architecture. They come from Debian's packages, because the host's cannot run
+//! there, and are kept in the cache, reduced to the files that the guest needs.
 
 use super::{
     MatrixError,
@@ -21,14 +21,14 @@ use std::{
     process::Command,
 };
 
-/// Which packages have them.
+/// The packages that contain the tools.
 const PACKAGES: [&str; 7] = ["iproute2", "bpftool", "nginx-light", "dash", "coreutils", "util-linux", "mount"];
-/// The release that they are from: programs find their libraries in any.
+/// The release of the packages: a guest gets the libraries of the same release, so any release will do.
 const SUITE: &str = "trixie";
 const PROGRAMS: [&str; 2] = ["usr/bin", "usr/sbin"];
 const TREE: &str = "tree";
 
-/// Copies the tools for `architecture` into `root`, each where Debian has it.
+/// Copies the tools for `architecture` into `root`, each to the path that it has in Debian.
 pub(super) fn copy(cache: &Cache, architecture: Architecture, root: &Path) -> Result<(), MatrixError> {
     let entry = cache.entry(&format!("tools-{SUITE}-{}", architecture.debian()));
     let stamp = serde_json::json!({ "packages": PACKAGES, "tools": TOOLS }).to_string();
@@ -50,8 +50,8 @@ pub(super) fn copy(cache: &Cache, architecture: Architecture, root: &Path) -> Re
     Ok(process::run(Command::new("cp").arg("-R").arg(entry.path().join(TREE).join(".")).arg(root))?)
 }
 
-/// What a guest gets: where it is there, and where in `system`, both as paths below the root. The tools, their
-/// libraries, and the libraries of these.
+/// The files of a guest, by their path in the guest, with their path in `system`, both relative to the root: the tools
+/// and the libraries they are linked to, directly or not.
 fn files(system: &Path, architecture: Architecture) -> Result<BTreeMap<PathBuf, PathBuf>, MatrixError> {
     let libraries = Path::new("usr/lib").join(architecture.multiarch());
     let packed = |name: &str, places: &[&Path]| {
@@ -74,7 +74,7 @@ fn files(system: &Path, architecture: Architecture) -> Result<BTreeMap<PathBuf, 
             let path = packed(&library, &[&libraries])?;
             pending.push((path.clone(), path));
         }
-        // Named by its path in /lib, which has become /usr/lib in packages.
+        // The loader is named by its path in /lib, which is /usr/lib in packages.
         if let Some(loader) = linked.loader {
             let file = Path::new("usr").join(&loader);
             pending.push((loader, file));
@@ -86,9 +86,9 @@ fn files(system: &Path, architecture: Architecture) -> Result<BTreeMap<PathBuf, 
 /// What a program or library is linked to.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Linked {
-    /// The path of its loader, without the slash that it begins with.
+    /// The path of its loader, without the leading slash.
     loader: Option<PathBuf>,
-    /// The names of its libraries.
+    /// File names of its libraries.
     libraries: Vec<String>,
 }
 
@@ -122,7 +122,7 @@ mod tests {
         assert!(linked(b"#!/bin/sh\n").is_err());
     }
 
-    /// A system that is made of this program under other names.
+    /// Builds a fake system from copies of this program under other names.
     #[test]
     fn everything_that_is_linked_to_is_taken_along() {
         let dir = tempfile::tempdir().expect("temporary directory");
@@ -135,7 +135,7 @@ mod tests {
         let error = files(dir.path(), Architecture::Arm64).expect_err("no libraries").to_string();
         assert!(libraries.iter().any(|name| error.contains(name.as_str())), "found `{error}`");
         for library in libraries.iter().map(|name| Path::new("usr/lib/aarch64-linux-gnu").join(name)) {
-            // A library without any further ones.
+            // A library that needs no further ones.
             workspace::write(&dir.path().join(library), object_without_needs()).expect("written");
         }
         workspace::write(&dir.path().join("usr").join(&loader), object_without_needs()).expect("written");
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(found[&loader], Path::new("usr").join(&loader));
     }
 
-    /// The header of an ELF file, and nothing else.
+    /// An ELF file that consists of its header alone.
     fn object_without_needs() -> Vec<u8> {
         let mut header = vec![0; 64];
         header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");

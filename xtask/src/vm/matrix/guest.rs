@@ -1,15 +1,15 @@
-//! One guest from power on to the last test.
+//! Runs one guest from power on to the last test.
 
 use super::{
     MatrixError, initramfs,
-    outcome::{Record, Said, Verdict},
+    outcome::{GuestRecord, TestLine, TestVerdict},
 };
 use crate::{
     say,
     vm::{
         architecture::{Architecture, Platform},
-        kernels::Kernel,
-        qemu::{Machine, Running},
+        kernels::GuestKernel,
+        qemu::{RunningMachine, VirtualMachine},
     },
     workspace::{self, FileError},
 };
@@ -19,34 +19,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// From power on to the last test. On two idle processors it takes some minutes.
+/// Time limit from power on to the last test. On two idle processors it takes some minutes.
 const PATIENCE: Duration = Duration::from_mins(20);
 
-/// How much longer than usual a condition may take in a guest: its processor is emulated, and not the only one.
+/// Factor on the time that a condition may take in a guest, whose processor is emulated and shares the host.
 const SLOWNESS: u32 = 8;
 
 const MEMORY_MIB: u32 = 1024;
 const PROCESSORS: u32 = 1;
 
-/// A guest to be run.
-pub(super) struct Guest<'a> {
-    /// What messages call it.
+pub(super) struct MatrixGuest<'a> {
+    /// Its name in messages.
     pub(super) name: &'a str,
-    pub(super) kernel: &'a Kernel,
+    pub(super) kernel: &'a GuestKernel,
     pub(super) architecture: Architecture,
-    /// Whether its kernel is to allow trampolines.
+    /// Whether its kernel may use trampolines.
     pub(super) trampolines: bool,
-    /// Its own directory.
+    /// The directory for its files.
     pub(super) directory: &'a Path,
-    /// Parts of names: only these tests; all of them if there are none.
+    /// Parts of test names: only these tests run; all tests if it is empty.
     pub(super) only: &'a [&'a str],
 }
 
-impl Guest<'_> {
-    /// Boots it and takes down what it says, until it has said all.
-    pub(super) fn run(&self, common: &Path, record: &mut Record) -> Result<(), MatrixError> {
+impl MatrixGuest<'_> {
+    /// Boots the guest and records its report until the end.
+    pub(super) fn run(&self, common: &Path, record: &mut GuestRecord) -> Result<(), MatrixError> {
         fs::create_dir_all(self.directory).map_err(FileError::on("create", self.directory))?;
-        let machine = Machine {
+        let machine = VirtualMachine {
             architecture: self.architecture,
             kernel: self.kernel.image(),
             command_line: self.command_line(),
@@ -60,7 +59,7 @@ impl Guest<'_> {
         let booted = Instant::now();
         self.follow(machine.boot()?, booted + PATIENCE, record)?;
         let [passed, failed, impossible] =
-            [Verdict::Passed, Verdict::Failed, Verdict::NotPossible].map(|verdict| record.count(verdict));
+            [TestVerdict::Passed, TestVerdict::Failed, TestVerdict::NotPossible].map(|verdict| record.count(verdict));
         let took = booted.elapsed().as_secs_f64();
         say::line(format_args!(
             "vm: Linux {}: {passed} passed, {failed} failed, {impossible} not possible, {took:.0} s after power on",
@@ -69,7 +68,7 @@ impl Guest<'_> {
         Ok(())
     }
 
-    /// Where its console goes.
+    /// The file that its console is written to.
     pub(super) fn console(&self) -> PathBuf {
         self.directory.join("console.log")
     }
@@ -88,24 +87,31 @@ impl Guest<'_> {
         line
     }
 
-    fn follow(&self, mut guest: Running, deadline: Instant, record: &mut Record) -> Result<(), MatrixError> {
+    fn follow(
+        &self,
+        mut guest: RunningMachine,
+        deadline: Instant,
+        record: &mut GuestRecord,
+    ) -> Result<(), MatrixError> {
         while record.announced.is_none() {
             let line = guest.line(deadline).map_err(|source| MatrixError::Silence { after: last(record), source })?;
-            let Some(said) = Said::read(&line) else { continue };
+            let Some(said) = TestLine::read(&line) else { continue };
             match &said {
-                Said::Test { name, verdict: Verdict::Failed, took } => {
+                TestLine::Test { name, verdict: TestVerdict::Failed, took } => {
                     say::line(format_args!(
                         "vm: Linux {}: FAILED after {:.1} s: {name}",
                         self.name,
                         took.as_secs_f64()
                     ));
                 }
-                Said::Detail(text) if record.tests.last().is_some_and(|test| test.verdict == Verdict::Failed) => {
+                TestLine::Detail(text)
+                    if record.tests.last().is_some_and(|test| test.verdict == TestVerdict::Failed) =>
+                {
                     say::line(format_args!("    {text}"));
                 }
                 _ => {}
             }
-            if let Said::Doctor(report) = &said {
+            if let TestLine::Doctor(report) = &said {
                 workspace::write(&self.directory.join("doctor.json"), report)?;
             }
             record.take(said);
@@ -114,7 +120,7 @@ impl Guest<'_> {
     }
 }
 
-fn last(record: &Record) -> String {
+fn last(record: &GuestRecord) -> String {
     match (&record.current, record.tests.last()) {
         (Some(current), _) => format!("it began {current}"),
         (None, Some(test)) => test.name.clone(),

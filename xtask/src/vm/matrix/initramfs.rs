@@ -1,10 +1,10 @@
-//! A guest's whole system, which it has in memory: the suite, rstmon, a program that is the init, and what the tests
-//! need besides. One half is the same for every kernel, the other are the kernel's modules.
+//! The initramfs of a guest, which is its whole system: the suite, rstmon, the init, and the programs that the tests
+//! need. One part is the same for every kernel, the other contains the kernel's modules.
 
 use super::{MatrixError, modules, suite, tools::put};
 use crate::{
-    process::{self, ProcessError},
-    vm::kernels::Kernel,
+    process::{self, CommandError},
+    vm::kernels::GuestKernel,
     workspace::{self, FileError},
 };
 use std::{
@@ -15,10 +15,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Directories that file systems are mounted on.
 const MOUNT_POINTS: [&str; 6] = ["dev", "proc", "sys", "run", "tmp", "var/tmp"];
 
-/// Files that programs ask for.
+/// Files that programs read.
 const FILES: [(&str, &str); 4] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
@@ -26,24 +25,25 @@ const FILES: [(&str, &str); 4] = [
     ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
 ];
 
-/// What goes into every guest.
-pub(super) struct Programs<'a> {
-    /// Files of tests, with their programs.
+/// The programs of every guest.
+pub(super) struct GuestPrograms<'a> {
+    /// The files of tests, each with its compiled program.
     pub(super) tests: &'a [(String, PathBuf)],
-    /// Where the init and the actors are.
+    /// The directory of the init and the actor.
     pub(super) ours: &'a Path,
-    /// rstmon, static.
+    /// The static rstmon program.
     pub(super) rstmon: &'a Path,
 }
 
-/// Makes the half that is the same for every kernel of an architecture, below `directory`; returns the archive. `tools`
-/// puts the programs of others there.
+/// Makes the part that is the same for every kernel of an architecture, below `directory`; returns the archive. `tools`
+/// adds programs from outside the workspace.
 pub(super) fn common(
     directory: &Path,
-    programs: &Programs<'_>,
+    programs: &GuestPrograms<'_>,
     tools: impl FnOnce(&Path) -> Result<(), MatrixError>,
 ) -> Result<PathBuf, MatrixError> {
-    let root = empty(&directory.join("root"))?;
+    let root = directory.join("root");
+    workspace::empty_dir(&root)?;
     for point in MOUNT_POINTS {
         let path = root.join(point);
         fs::create_dir_all(&path).map_err(FileError::on("create", &path))?;
@@ -61,29 +61,22 @@ pub(super) fn common(
     archive(&root, &directory.join("common.cpio"))
 }
 
-/// Makes the whole of a kernel's file system: the common half, and its modules.
-pub(super) fn of(kernel: &Kernel, common: &Path, directory: &Path) -> Result<PathBuf, MatrixError> {
-    let root = empty(&directory.join("modules"))?;
+/// Makes the initramfs of a kernel: the common part, followed by its modules.
+pub(super) fn of(kernel: &GuestKernel, common: &Path, directory: &Path) -> Result<PathBuf, MatrixError> {
+    let root = directory.join("modules");
+    workspace::empty_dir(&root)?;
     modules::copy(kernel, &root)?;
     let own = archive(&root, &directory.join("modules.cpio"))?;
     let whole = directory.join("initramfs.cpio");
     fs::copy(common, &whole).map_err(FileError::on("copy", common))?;
-    // Archives may follow one another (Documentation/driver-api/early-userspace/buffer-format.rst).
+    // The kernel unpacks several archives in a row (Documentation/driver-api/early-userspace/buffer-format.rst).
     let mut file = File::options().append(true).open(&whole).map_err(FileError::on("open", &whole))?;
     let mut more = File::open(&own).map_err(FileError::on("open", &own))?;
     io::copy(&mut more, &mut file).map_err(FileError::on("write", &whole))?;
     Ok(whole)
 }
 
-fn empty(directory: &Path) -> Result<PathBuf, FileError> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::on("remove", directory)(error)),
-        _ => fs::create_dir_all(directory).map_err(FileError::on("create", directory)),
-    }?;
-    Ok(directory.to_owned())
-}
-
-/// Packs `root`. Not compressed: the emulated processor would take longer than the disk.
+/// Packs `root`, uncompressed: to decompress it would take the emulated processor longer than to read more.
 fn archive(root: &Path, archive: &Path) -> Result<PathBuf, MatrixError> {
     let names = listing(root)?;
     let list = archive.with_extension("list");
@@ -94,12 +87,12 @@ fn archive(root: &Path, archive: &Path) -> Result<PathBuf, MatrixError> {
     command.args(["--create", "--format=newc", "--quiet", "--owner=0:0"]).current_dir(root);
     command.stdin(open(&list)?).stdout(Stdio::from(out));
     let status =
-        command.status().map_err(|source| ProcessError::Start { command: process::describe(&command), source })?;
+        command.status().map_err(|source| CommandError::Start { command: process::describe(&command), source })?;
     process::succeeded(&command, status, "")?;
     Ok(archive.to_owned())
 }
 
-/// Everything below `root`, directories before what is in them, one a line.
+/// The paths of everything below `root`, one a line, each directory before its contents.
 fn listing(root: &Path) -> Result<String, FileError> {
     let mut names = String::new();
     let mut pending = vec![root.to_owned()];

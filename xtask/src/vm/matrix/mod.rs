@@ -1,5 +1,5 @@
-//! `cargo xtask vm [KERNEL...]`: the end-to-end suite on real kernels. Each boots under QEMU from memory alone; the
-//! guest's init (`tests/src/bin/kernel-vm`) runs the tests one by one and says how each went.
+//! `cargo xtask vm [KERNEL...]`: the end-to-end suite on real kernels. Each boots under QEMU with an initramfs only;
+//! the guest's init (`tests/src/bin/kernel-vm`) runs the tests one by one and reports the result of each.
 
 mod foreign;
 mod guest;
@@ -13,9 +13,9 @@ mod table;
 mod tools;
 
 use self::{
-    guest::Guest,
-    initramfs::Programs,
-    outcome::Record,
+    guest::MatrixGuest,
+    initramfs::GuestPrograms,
+    outcome::GuestRecord,
     select::{Duty, NoKernel, Wanted},
     suite::Scope,
 };
@@ -24,47 +24,48 @@ use super::{
     archive::ArchiveError,
     cache::Cache,
     guest as programs,
-    kernels::{self, Kernel, KernelError},
+    kernels::{self, GuestKernel, KernelError},
     qemu::Silence,
 };
 use crate::{
     dist,
-    process::ProcessError,
+    process::CommandError,
     say, setup, toolchain,
     workspace::{self, FileError, Workspace},
 };
 use anyhow::Context as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::Instant,
 };
 
-/// How many machines run at a time: this many processors are kept busy, one by each.
+/// The number of machines that run at a time, each with one processor.
 const AT_ONCE: usize = 2;
 
-/// What the name of a kernel ends with that has to do without trampolines.
+/// Suffix of the names of kernels that are tested without trampolines.
 const BARE: &str = "-bare";
 
-/// The halves of guests' systems, one an architecture.
+/// The part of the initramfs that is the same for all kernels of an architecture.
 type Common = BTreeMap<Architecture, PathBuf>;
 
-/// Why the matrix is not green.
+/// Why a kernel could not be tested.
 #[derive(Debug, thiserror::Error)]
 enum MatrixError {
     #[error("{}", .0.join("\n"))]
     NotGreen(Vec<String>),
-    #[error("no `{tool}` on this machine, which the guests need: run `cargo xtask setup`")]
+    #[error("`{tool}`, which the guests need, is not installed: run `cargo xtask setup`")]
     NoTool { tool: &'static str },
-    #[error("Debian's packages for the guests have no `{name}`")]
+    #[error("the Debian packages for the guests do not contain `{name}`")]
     NotPacked { name: String },
-    #[error("{} is no program or library of ELF", .path.display())]
+    #[error("{} is not an ELF program or library", .path.display())]
     NoProgram { path: PathBuf, source: object::read::Error },
     #[error("this kernel's archive has {found}, not {wanted}")]
     OtherVersion { found: String, wanted: String },
-    #[error("the guest said nothing more after {after}")]
+    #[error("the guest reported nothing after {after}")]
     Silence { after: String, source: Silence },
     #[error(transparent)]
     NoKernel(#[from] NoKernel),
@@ -73,7 +74,7 @@ enum MatrixError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
-    Process(#[from] ProcessError),
+    Process(#[from] CommandError),
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -81,20 +82,20 @@ enum MatrixError {
 /// A kernel to be tested on, ready to boot.
 #[derive(Debug)]
 struct Candidate {
-    /// What the table calls it.
+    /// Its name in the table.
     name: String,
-    kernel: Kernel,
+    kernel: GuestKernel,
     architecture: Architecture,
     duty: Duty,
     trampolines: bool,
 }
 
-/// Runs the core of the suite, all of it, or some tests, on the kernels that the words name.
+/// Runs the core of the suite, all of it, or some tests, on the kernels that the arguments name.
 pub(super) fn test(workspace: &Workspace, words: &[String], only: &[String], full: bool) -> anyhow::Result<()> {
     run_on(workspace, words, &Scope { only: only.to_vec(), full }, false)
 }
 
-/// Runs all of it on every kernel and, if all is well, writes what each shows into docs/kernels.md.
+/// Runs the suite on every kernel and, if all is well, writes what each kernel shows into docs/kernels.md.
 pub(super) fn document(workspace: &Workspace, full: bool) -> anyhow::Result<()> {
     run_on(workspace, &[], &Scope { only: Vec::new(), full }, true)
 }
@@ -109,7 +110,7 @@ fn run_on(workspace: &Workspace, words: &[String], scope: &Scope, document: bool
         setup::ensure(architecture.packages())?;
         setup::ensure_target(workspace, &architecture.target(&host).triple)?;
     }
-    // Kernels are fetched while cargo is at work.
+    // Kernels are fetched while cargo builds.
     let (candidates, common) = thread::scope(|threads| {
         let candidates = threads.spawn(|| candidates(&wanted));
         let common = architectures
@@ -123,7 +124,7 @@ fn run_on(workspace: &Workspace, words: &[String], scope: &Scope, document: bool
     say::line(format_args!("vm: prepared in {:.1} s", started.elapsed().as_secs_f64()));
     let booted = Instant::now();
     let results = run_all(&candidates, &common, &directory, scope);
-    let columns: Vec<(String, &Record)> =
+    let columns: Vec<(String, &GuestRecord)> =
         candidates.iter().zip(&results).map(|(candidate, result)| (candidate.name.clone(), &result.record)).collect();
     say::line(table::render(&columns));
     say::line(format_args!("vm: {} kernels, {:.0} s after power on", candidates.len(), booted.elapsed().as_secs_f64()));
@@ -145,7 +146,7 @@ fn candidates(wanted: &[Wanted]) -> Result<Vec<Candidate>, MatrixError> {
         .iter()
         .map(|wanted| match wanted {
             Wanted::Image(path) => {
-                let kernel = Kernel::given(path)?;
+                let kernel = GuestKernel::given(path)?;
                 let (architecture, name) = (wanted.architecture(), kernel.release.clone());
                 Ok(Candidate { name, kernel, architecture, duty: Duty::Either, trampolines: true })
             }
@@ -168,12 +169,12 @@ fn candidates(wanted: &[Wanted]) -> Result<Vec<Candidate>, MatrixError> {
         .collect()
 }
 
-/// `6.1` of `6.1.0-9-cloud-amd64`.
+/// `6.1` for `6.1.0-9-cloud-amd64`.
 fn version_of(release: &str) -> String {
     release.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// The half of the guests' system that is the same for all of an architecture.
+/// Makes the part of the initramfs that is the same for all kernels of an architecture.
 fn common(workspace: &Workspace, host: &str, architecture: Architecture, directory: &Path) -> anyhow::Result<PathBuf> {
     let target = architecture.target(host);
     let tests = programs::build_tests(workspace, &target)?;
@@ -181,48 +182,53 @@ fn common(workspace: &Workspace, host: &str, architecture: Architecture, directo
     let rstmon =
         if target.is_foreign() { programs::build_rstmon(workspace, &target)? } else { dist::static_binary(workspace)? };
     let directory = directory.join(format!("common-{}", architecture.debian()));
-    let programs = Programs { tests: &tests, ours: &ours, rstmon: &rstmon };
+    let programs = GuestPrograms { tests: &tests, ours: &ours, rstmon: &rstmon };
     Ok(initramfs::common(&directory, &programs, |root| {
         if target.is_foreign() { foreign::copy(&Cache::of_user()?, architecture, root) } else { tools::copy(root) }
     })?)
 }
 
-/// What became of one kernel.
+/// The result of one kernel.
 struct Run {
-    record: Record,
-    /// Why the guest did not come to its end.
+    record: GuestRecord,
+    /// Why the guest ended early.
     error: Option<String>,
 }
 
-/// Runs every candidate's guest, some at a time, and keeps their order.
+/// Runs the guest of every candidate, [`AT_ONCE`] at a time; the results are in the order of the candidates.
 fn run_all(candidates: &[Candidate], common: &Common, directory: &Path, scope: &Scope) -> Vec<Run> {
-    // The last are the longest: they begin first.
+    // The last kernels take longest, so they are started first.
     let queue = Mutex::new((0..candidates.len()).collect::<Vec<usize>>());
     let results = Mutex::new(Vec::new());
     thread::scope(|threads| {
         for _ in 0..AT_ONCE.min(candidates.len()) {
             threads.spawn(|| {
                 loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                    let next = lock(&queue).pop();
                     let Some(index) = next else { break };
                     let run = run(&candidates[index], common, directory, scope);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((index, run));
+                    lock(&results).push((index, run));
                 }
             });
         }
     });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut results = mem::take(&mut *lock(&results));
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, run)| run).collect()
 }
 
+/// Locks a mutex whose content is valid even if a thread panicked while it held the lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn run(candidate: &Candidate, common: &Common, directory: &Path, scope: &Scope) -> Run {
-    let mut record = Record::default();
+    let mut record = GuestRecord::default();
     let &Candidate { ref name, ref kernel, architecture, duty: _, trampolines } = candidate;
     let directory = directory.join(name);
     let only = scope.parts(trampolines);
-    let guest = Guest { name, kernel, architecture, trampolines, directory: &directory, only: &only };
-    // There is one for the architecture of every candidate.
+    let guest = MatrixGuest { name, kernel, architecture, trampolines, directory: &directory, only: &only };
+    // `common` has an entry for the architecture of every candidate.
     let error = guest.run(&common[&architecture], &mut record).err().map(|error| {
         let error = anyhow::Error::from(error);
         format!("{error:#}; its console is in {}", guest.console().display())
@@ -230,7 +236,7 @@ fn run(candidate: &Candidate, common: &Common, directory: &Path, scope: &Scope) 
     Run { record, error }
 }
 
-/// What is not as it must be on one kernel.
+/// What differs from the required result on one kernel.
 fn faults(candidate: &Candidate, run: &Run) -> Vec<String> {
     let Candidate { name, duty, .. } = candidate;
     let record = &run.record;
@@ -238,7 +244,7 @@ fn faults(candidate: &Candidate, run: &Run) -> Vec<String> {
     let failed: Vec<&str> = record
         .tests
         .iter()
-        .filter(|test| test.verdict == outcome::Verdict::Failed)
+        .filter(|test| test.verdict == outcome::TestVerdict::Failed)
         .map(|test| test.name.as_str())
         .collect();
     if !failed.is_empty() {
@@ -262,7 +268,9 @@ fn faults(candidate: &Candidate, run: &Run) -> Vec<String> {
         (Duty::Either, Some(_)) | (Duty::Work, Some(true)) | (Duty::Refuse, Some(false)) => {}
         (_, None) => faults.push(format!("Linux {name}: rstmon doctor did not answer")),
         (Duty::Work, Some(false)) => faults.push(format!("Linux {name}: rstmon doctor says that it cannot work there")),
-        (Duty::Refuse, Some(true)) => faults.push(format!("Linux {name}: rstmon doctor does not mind its age")),
+        (Duty::Refuse, Some(true)) => {
+            faults.push(format!("Linux {name}: rstmon doctor says that it can work there, but it must refuse"));
+        }
     }
     faults
 }
@@ -272,7 +280,7 @@ mod tests {
     use super::*;
 
     fn candidate(duty: Duty) -> Candidate {
-        let kernel = Kernel::of_test("6.1.0-1-x");
+        let kernel = GuestKernel::of_test("6.1.0-1-x");
         Candidate {
             name: version_of(&kernel.release),
             kernel,
@@ -283,7 +291,7 @@ mod tests {
     }
 
     fn run(lines: &[&str]) -> Run {
-        Run { record: Record::said(lines), error: None }
+        Run { record: GuestRecord::said(lines), error: None }
     }
 
     const GOOD: [&str; 3] = ["doctor {\"usable\":true}", "passed 1 a::b", "end 1"];

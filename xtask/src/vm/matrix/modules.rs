@@ -1,9 +1,9 @@
-//! Modules of a kernel that the tests need, with those that these need, in the order in which they can be loaded.
+//! Kernel modules that the tests need, with their dependencies, in the order in which they can be loaded.
 
 use super::MatrixError;
 use crate::{
-    process::{self, ProcessError},
-    vm::kernels::Kernel,
+    process::{self, CommandError},
+    vm::kernels::GuestKernel,
     workspace::{self, FileError},
 };
 use std::{
@@ -12,21 +12,21 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Pairs of devices between namespaces; the socket tables of `ss`, and its way to destroy a socket.
+/// `veth`: pairs of devices between namespaces. The others: the socket tables of `ss`, and `ss -K`.
 const WANTED: [&str; 3] = ["veth", "inet_diag", "tcp_diag"];
 
-/// The guest's list of modules to be loaded, one path a line.
+/// The list of modules for the guest to load, one path a line.
 const LIST: &str = "etc/modules.list";
 
-/// Puts the modules, unpacked, and the list of them into `root`. A module that the kernel has built in, or not at all,
-/// is not in the list: the tests will tell.
-pub(super) fn copy(kernel: &Kernel, root: &Path) -> Result<(), MatrixError> {
+/// Puts the unpacked modules and their list into `root`. The list omits modules that are built into the kernel or do
+/// not exist: in the latter case the tests fail.
+pub(super) fn copy(kernel: &GuestKernel, root: &Path) -> Result<(), MatrixError> {
     let directory = kernel.modules();
     let mut list = String::new();
     if directory.is_dir() {
         let table = directory.join("modules.dep");
         if !table.is_file() {
-            // Packages leave this to their installation.
+            // Packages run depmod at their installation.
             process::run(Command::new("depmod").arg("-b").arg(kernel.modules_root()).arg(&kernel.release))?;
         }
         for path in closure(&workspace::read_text(&table)?, &WANTED) {
@@ -41,7 +41,7 @@ pub(super) fn copy(kernel: &Kernel, root: &Path) -> Result<(), MatrixError> {
     Ok(workspace::write(&root.join(LIST), list)?)
 }
 
-/// The paths of the wanted modules and of all they depend on, dependencies first.
+/// The paths of the wanted modules and all their dependencies, dependencies first.
 fn closure(table: &str, wanted: &[&str]) -> Vec<String> {
     let mut ordered = Vec::new();
     for name in wanted {
@@ -57,13 +57,13 @@ fn closure(table: &str, wanted: &[&str]) -> Vec<String> {
     ordered
 }
 
-/// The name of the module in a file, as the kernel says it.
+/// The kernel's name of the module in the file `path`.
 fn name_of(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
     file.split(".ko").next().unwrap_or(file).replace('-', "_")
 }
 
-/// The content of a module's file, compressed or not.
+/// The content of a module file, decompressed if need be.
 fn unpacked(path: &PathBuf) -> Result<Vec<u8>, MatrixError> {
     let program = match path.extension().and_then(|end| end.to_str()) {
         Some("xz") => "xz",
@@ -74,7 +74,7 @@ fn unpacked(path: &PathBuf) -> Result<Vec<u8>, MatrixError> {
     let mut command = Command::new(program);
     command.args(["--decompress", "--stdout"]).arg(path).stdin(Stdio::null());
     let output =
-        command.output().map_err(|source| ProcessError::Start { command: process::describe(&command), source })?;
+        command.output().map_err(|source| CommandError::Start { command: process::describe(&command), source })?;
     process::succeeded(&command, output.status, &String::from_utf8_lossy(&output.stderr))?;
     Ok(output.stdout)
 }

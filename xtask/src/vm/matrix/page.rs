@@ -1,37 +1,38 @@
-//! The part of docs/kernels.md that a run of the matrix writes: what each kernel shows, as its doctor says, and which
-//! tests have held that to be true there.
+//! The part of docs/kernels.md that a run of the matrix writes: what each kernel shows according to `rstmon doctor`,
+//! and the tests that confirmed it.
 
 use super::{
-    outcome::{Record, Verdict},
-    table::Notes,
+    outcome::{GuestRecord, TestVerdict},
+    table::Footnotes,
 };
 use std::fmt::Write as _;
 
 const BEGIN: &str = "<!-- Written by `cargo xtask vm --write-docs` from here -->";
 const END: &str = "<!-- to here -->";
 
-/// There is no place for it.
+/// The page lacks one of the marker lines.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("docs/kernels.md lacks the line `{0}`")]
-pub(super) struct NoPlace(&'static str);
+pub(super) struct NoMarker(&'static str);
 
-/// `page` with the part that is written anew.
-pub(super) fn renewed(page: &str, columns: &[(String, &Record)]) -> Result<String, NoPlace> {
-    let (before, rest) = page.split_once(BEGIN).ok_or(NoPlace(BEGIN))?;
-    let (_, after) = rest.split_once(END).ok_or(NoPlace(END))?;
+/// `page` with the part between the markers replaced.
+pub(super) fn renewed(page: &str, columns: &[(String, &GuestRecord)]) -> Result<String, NoMarker> {
+    let (before, rest) = page.split_once(BEGIN).ok_or(NoMarker(BEGIN))?;
+    let (_, after) = rest.split_once(END).ok_or(NoMarker(END))?;
     Ok(format!("{before}{BEGIN}\n\n{}\n{END}{after}", part(columns)))
 }
 
-fn part(columns: &[(String, &Record)]) -> String {
-    let usable: Vec<&(String, &Record)> = columns.iter().filter(|(_, record)| record.usable() == Some(true)).collect();
-    let mut notes = Notes::default();
+fn part(columns: &[(String, &GuestRecord)]) -> String {
+    let usable: Vec<&(String, &GuestRecord)> =
+        columns.iter().filter(|(_, record)| record.usable() == Some(true)).collect();
+    let mut notes = Footnotes::default();
     let mut text = String::from("|");
     // Writing to a String does not fail.
     for (name, _) in &usable {
         let _ = write!(text, " | {name}");
     }
     let _ = write!(text, " |\n|---|{}\n", "---|".repeat(usable.len()));
-    let aspects = |record: &Record| {
+    let aspects = |record: &GuestRecord| {
         record.doctor.as_ref().and_then(|doctor| doctor["shows"].as_array().cloned()).unwrap_or_default()
     };
     let newest = usable.last().map(|(_, record)| aspects(record)).unwrap_or_default();
@@ -57,16 +58,16 @@ fn part(columns: &[(String, &Record)]) -> String {
     text.push('\n');
     notes.list(&mut text);
     text.push_str("\nTested on:\n\n| | Kernel | Tests passed | Not possible there |\n|---|---|---|---|\n");
-    let mut reasons = Notes::default();
+    let mut reasons = Footnotes::default();
     for (name, record) in columns {
         let impossible: Vec<String> = record
             .tests
             .iter()
-            .filter(|test| test.verdict == Verdict::NotPossible)
+            .filter(|test| test.verdict == TestVerdict::NotPossible)
             .map(|test| format!("`{}` [{}]", test.name, reasons.number(name, &why(&test.detail))))
             .collect();
         let impossible = if impossible.is_empty() { "-".to_owned() } else { impossible.join(", ") };
-        let passed = record.count(Verdict::Passed);
+        let passed = record.count(TestVerdict::Passed);
         let _ = writeln!(text, "| {name} | {} | {passed} of {} | {impossible} |", record.release, record.tests.len());
     }
     text.push('\n');
@@ -78,7 +79,7 @@ fn word(value: &serde_json::Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The reason alone: a test's own name for itself comes before it.
+/// The reason without the test's own name, which comes before it.
 fn why(detail: &[String]) -> String {
     detail.iter().map(|line| line.split_once(": ").map_or(line.as_str(), |(_, why)| why)).collect::<Vec<_>>().join("; ")
 }
@@ -89,19 +90,19 @@ mod tests {
 
     #[test]
     fn only_the_part_between_the_marks_is_written() {
-        let old = Record::said(&[
+        let old = GuestRecord::said(&[
             "kernel 6.1.0-9",
             r#"doctor {"usable":true,"shows":[{"aspect":"reason","what":"the reason","clarity":"less_certain","why":"too old"}]}"#,
             "impossible 1 a::x",
             "| x: none is given",
         ]);
-        let new = Record::said(&[
+        let new = GuestRecord::said(&[
             "kernel 7.2.1",
             r#"doctor {"usable":true,"shows":[{"aspect":"reason","what":"the reason","clarity":"exact"}]}"#,
             "passed 1 a::x",
         ]);
         let refused =
-            Record::said(&["kernel 5.10.1", r#"doctor {"usable":false,"shows":[]}"#, "passed 1 refusal::run"]);
+            GuestRecord::said(&["kernel 5.10.1", r#"doctor {"usable":false,"shows":[]}"#, "passed 1 refusal::run"]);
         let columns = [("5.10".to_owned(), &refused), ("6.1".to_owned(), &old), ("7.2".to_owned(), &new)];
         let page = renewed(&format!("# Top\n{BEGIN}\nstale\n{END}\nbottom\n"), &columns).expect("marked");
         for part in [
@@ -118,6 +119,6 @@ mod tests {
         }
         assert!(!page.contains("stale"));
         assert_eq!(renewed(&page, &columns), Ok(page), "writing it again changes nothing");
-        assert_eq!(renewed("no marks", &columns), Err(NoPlace(BEGIN)));
+        assert_eq!(renewed("no marks", &columns), Err(NoMarker(BEGIN)));
     }
 }

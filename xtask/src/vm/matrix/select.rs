@@ -1,36 +1,34 @@
-//! Which kernels to test on: words of the command line -> kernels. Pure.
+//! Selects kernels to test on from the arguments of the command line. Pure.
 
 use crate::vm::architecture::Architecture::{self, Amd64, Arm64};
 use std::path::PathBuf;
 
-/// What must come out on a kernel.
+/// The result that is required on a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Duty {
-    /// Every test passes, or says why it is not possible there.
+    /// Every test passes or reports why it is not possible on this kernel.
     Work,
-    /// rstmon refuses to run, in one clear sentence.
+    /// rstmon refuses to run, with one clear message.
     Refuse,
-    /// Either: somebody's own kernel.
+    /// Either of them: an image given by path.
     Either,
 }
 
-/// A kernel of Debian's archive.
+/// A kernel of Debian's archive, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Packaged {
-    /// The word for it.
+    /// Its name on the command line.
     pub(super) name: &'static str,
-    /// The suite that has it.
+    /// The Debian suite that has it.
     pub(super) suite: &'static str,
-    /// What must come out.
     pub(super) duty: Duty,
-    /// Its architecture.
     pub(super) architecture: Architecture,
-    /// Whether trampolines are allowed. Lockdown and real-time kernels have none, and other hooks stand in.
+    /// Whether trampolines are allowed. Lockdown and real-time kernels have none; rstmon uses other hooks there.
     pub(super) trampolines: bool,
 }
 
-/// The matrix, oldest first: what is too old; the oldest that works, with all its hooks and with as few as possible; the
-/// present stable release; what is coming.
+/// The matrix, oldest first: a kernel that is too old; the oldest that works, with all its hooks and with as few as
+/// possible; the current stable release; the newest one.
 const MATRIX: [Packaged; 5] = [
     packaged("5.10", "bullseye", Amd64, Duty::Refuse),
     packaged("6.1", "bookworm", Amd64, Duty::Work),
@@ -39,7 +37,7 @@ const MATRIX: [Packaged; 5] = [
     packaged(NEWEST, "sid", Amd64, Duty::Work),
 ];
 
-/// What is tested only when it is named: another architecture needs everything compiled a second time.
+/// Kernels that are tested only if they are named: for another architecture everything is compiled a second time.
 const BY_NAME: [Packaged; 2] =
     [packaged("6.12-arm64", "trixie", Arm64, Duty::Work), packaged("newest-arm64", "sid", Arm64, Duty::Work)];
 
@@ -53,16 +51,15 @@ fn known() -> impl Iterator<Item = Packaged> {
     MATRIX.into_iter().chain(BY_NAME)
 }
 
-/// A kernel to be tested on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// One of Debian's, which has to be of this version if one was asked for.
+    /// One of Debian's; `version` is the version that it must have, if one was given.
     Packaged { kernel: Packaged, version: Option<String> },
-    /// An image somewhere on this machine.
+    /// The path of an image on this machine.
     Image(PathBuf),
 }
 
-/// A word that names no kernel.
+/// An argument that names no kernel.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{word}` is no kernel: name a version ({}), or the path of a vmlinuz", names())]
 pub(super) struct NoKernel {
@@ -74,7 +71,7 @@ fn names() -> String {
 }
 
 impl Wanted {
-    /// The architecture of its machine. Somebody's own image is one for this machine's.
+    /// The architecture of the guest. An image given by path is one for the host's architecture.
     pub(super) const fn architecture(&self) -> Architecture {
         match self {
             Self::Packaged { kernel, .. } => kernel.architecture,
@@ -83,7 +80,7 @@ impl Wanted {
     }
 }
 
-/// What the words ask for: the matrix if there are none.
+/// The kernels that the arguments name; the whole matrix if there are none.
 pub(super) fn select(words: &[String]) -> Result<Vec<Wanted>, NoKernel> {
     if words.is_empty() {
         return Ok(MATRIX.map(|kernel| Wanted::Packaged { kernel, version: None }).to_vec());
@@ -107,13 +104,13 @@ fn one(word: &str) -> Result<Wanted, NoKernel> {
     }
     let is_version = !word.is_empty() && word.split('.').all(|part| part.parse::<u32>().is_ok());
     let newest = MATRIX.into_iter().find(|kernel| kernel.name == NEWEST).filter(|_| is_version);
-    // The archive decides which version its newest is.
+    // The archive decides which version is the newest.
     newest
         .map(|kernel| Wanted::Packaged { kernel, version: Some(word.to_owned()) })
         .ok_or_else(|| NoKernel { word: word.to_owned() })
 }
 
-/// Whether `release`, as `uname -r` says it, is of `version`: 7.2 is 7.2.13-cloud, and not 7.21.
+/// Whether `release`, as printed by `uname -r`, is of `version`: 7.2.13-cloud is of 7.2, 7.21 is not.
 pub(super) fn is_of(release: &str, version: &str) -> bool {
     release.strip_prefix(version).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
 }
@@ -149,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_an_image_of_ones_own() {
+    fn a_path_is_an_image() {
         assert_eq!(words(&["./vmlinuz"]), Ok(vec![Wanted::Image("./vmlinuz".into())]));
     }
 
@@ -161,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_kernel_is_told_what_is() {
+    fn an_unknown_kernel_is_refused_with_the_known_ones() {
         for word in ["", "bookworm", "6.x", "-"] {
             let error = words(&[word]).expect_err("no kernel").to_string();
             assert!(error.contains("5.10, 6.1, 6.1-bare, 6.12, newest, 6.12-arm64"), "found `{error}`");

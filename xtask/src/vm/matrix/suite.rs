@@ -1,41 +1,41 @@
-//! Which files of the end-to-end suite are about what the kernel shows. The rest is named here, with the reason: the
-//! matrix is no place for what is the same on every kernel and slow under emulation.
+//! Selects the files of the end-to-end suite that depend on the kernel. The others are listed here with the reason:
+//! under emulation they are slow, and their result is the same on every kernel.
 
-/// A file of `tests/tests` that is not part of the matrix, and why.
+/// Files of `tests/tests` that are not part of the matrix, with the reason.
 pub(super) const EXCLUDED: [(&str, &str); 9] = [
     ("formats", "the metrics' formats do not depend on the kernel; needs promtool and Python"),
-    ("hostile_http", "web server under siege: user space only"),
-    ("hostile_names", "floods of a hundred thousand connections: minutes under emulation; counting has its own"),
-    ("hostile_tls", "web server's certificates: user space only"),
-    ("prometheus", "a real Prometheus: user space only"),
+    ("hostile_http", "the web server under attack: user space only"),
     (
-        "access",
-        "who may use the daemon's socket: user space only; users and groups are the service's virtual machine's",
+        "hostile_names",
+        "floods of a hundred thousand connections: minutes under emulation; `counting` has a smaller one",
     ),
-    ("stress", "the reliability suite when it is interrupted: user space only"),
+    ("hostile_tls", "the web server's certificates: user space only"),
+    ("prometheus", "a real Prometheus: user space only"),
+    ("access", "access to the daemon's socket: user space only; the service's virtual machine tests users and groups"),
+    ("stress", "an interruption of the reliability suite: user space only"),
     ("service", "the life of a service: the service's own virtual machine tests it under systemd"),
     ("top", "a terminal: user space only"),
 ];
 
-/// What CI runs: every hook and every fallback, each cause, each way to know an owner, exact counts, and the agreement
-/// with the kernel's own. The rest is for `--full`.
+/// What CI runs: every hook and every fallback, each cause, each provenance of an owner, exact counts, and agreement
+/// with the kernel's counters. The rest runs with `--full`.
 const CORE: [&str; 8] =
     ["refusal::", "causes::", "clock::", "coverage::", "joined::", "owners::", "types::", "counting::each_scenario"];
 
-/// What is different without trampolines.
+/// Tests whose result differs without trampolines.
 const BARE: [&str; 4] = ["causes::", "coverage::what", "owners::", "counting::each_scenario"];
 
-/// Which tests are asked for.
+/// The selection of tests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
-    /// Parts of names, if only some tests are wanted.
+    /// Parts of test names, if only some tests are wanted.
     pub(super) only: Vec<String>,
-    /// All of the matrix, instead of its core.
+    /// Run the whole matrix instead of its core.
     pub(super) full: bool,
 }
 
 impl Scope {
-    /// Parts of the names of the tests to run on a kernel; all tests if there are none.
+    /// Parts of the names of the tests to run on a kernel; empty for all tests.
     pub(super) fn parts(&self, trampolines: bool) -> Vec<&str> {
         match (self.only.is_empty(), trampolines, self.full) {
             (false, ..) => self.only.iter().map(String::as_str).collect(),
@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(Scope::default().parts(false), BARE);
     }
 
-    /// Where cargo finds a target of tests: in a file of its name, or in the main file of a directory of its name.
+    /// The root of a test target: `NAME.rs`, or `NAME/main.rs`.
     fn root_of(target: &str) -> PathBuf {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/tests");
         let file = tests.join(target).with_extension("rs");

@@ -1,13 +1,13 @@
-//! The table of tests by kernels, for people.
+//! The table of tests by kernels, as text.
 
-use super::outcome::{Record, Test, Verdict};
+use super::outcome::{GuestRecord, TestResult, TestVerdict};
 use std::fmt::Write as _;
 
-/// The table, and below it why something was not possible.
-pub(super) fn render(columns: &[(String, &Record)]) -> String {
+/// The table, followed by the reasons for tests that were not possible.
+pub(super) fn render(columns: &[(String, &GuestRecord)]) -> String {
     let names = names(columns);
     let widest = names.iter().map(|name| name.len()).max().unwrap_or_default();
-    let mut notes = Notes::default();
+    let mut notes = Footnotes::default();
     let mut text = format!("\n{:widest$}", "");
     // Writing to a String does not fail.
     for (kernel, _) in columns {
@@ -24,8 +24,8 @@ pub(super) fn render(columns: &[(String, &Record)]) -> String {
     text
 }
 
-/// Every test, in the order in which the kernels' guests have named them.
-fn names<'a>(columns: &[(String, &'a Record)]) -> Vec<&'a str> {
+/// All tests, in the order in which the guests reported them.
+fn names<'a>(columns: &[(String, &'a GuestRecord)]) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
     for test in columns.iter().flat_map(|(_, record)| &record.tests) {
         if !names.contains(&test.name.as_str()) {
@@ -36,31 +36,31 @@ fn names<'a>(columns: &[(String, &'a Record)]) -> Vec<&'a str> {
     names
 }
 
-fn cell(test: Option<&Test>, notes: &mut Notes, kernel: &str) -> String {
+fn cell(test: Option<&TestResult>, notes: &mut Footnotes, kernel: &str) -> String {
     let Some(test) = test else { return "-".to_owned() };
     match test.verdict {
-        Verdict::Failed => "FAILED".to_owned(),
-        Verdict::Passed if test.left_out.is_empty() => "passed".to_owned(),
-        Verdict::Passed => {
+        TestVerdict::Failed => "FAILED".to_owned(),
+        TestVerdict::Passed if test.left_out.is_empty() => "passed".to_owned(),
+        TestVerdict::Passed => {
             format!("passed [{}]", notes.number(kernel, &format!("without {}", test.left_out.join("; "))))
         }
-        Verdict::NotPossible => {
+        TestVerdict::NotPossible => {
             format!("no [{}]", notes.number(kernel, &format!("not possible: {}", test.detail.join("; "))))
         }
     }
 }
 
-/// Footnotes: each text once, with the kernels it is about.
+/// Footnotes: each text once, with the kernels that it applies to.
 #[derive(Default)]
-pub(super) struct Notes(Vec<Note>);
+pub(super) struct Footnotes(Vec<Footnote>);
 
-struct Note {
+struct Footnote {
     kernels: Vec<String>,
     text: String,
 }
 
-impl Notes {
-    /// Writes them as a numbered list.
+impl Footnotes {
+    /// Writes the footnotes as a numbered list.
     pub(super) fn list(&self, text: &mut String) {
         for (index, note) in self.0.iter().enumerate() {
             // Writing to a String does not fail.
@@ -68,10 +68,10 @@ impl Notes {
         }
     }
 
-    /// The number of a text, which is noted to be about a kernel, too.
+    /// The number of the footnote with this text; records that it applies to `kernel`.
     pub(super) fn number(&mut self, kernel: &str, text: &str) -> usize {
         let at = self.0.iter().position(|note| note.text == text).unwrap_or_else(|| {
-            self.0.push(Note { kernels: Vec::new(), text: text.to_owned() });
+            self.0.push(Footnote { kernels: Vec::new(), text: text.to_owned() });
             self.0.len() - 1
         });
         let kernels = &mut self.0[at].kernels;
@@ -88,9 +88,14 @@ mod tests {
 
     #[test]
     fn every_test_has_a_row_and_every_reason_a_note() {
-        let old =
-            Record::said(&["impossible 1 a::x", "| too old", "passed 1 a::y", "without half: hidden", "failed 1 b::z"]);
-        let new = Record::said(&["passed 1 a::x", "passed 1 a::y"]);
+        let old = GuestRecord::said(&[
+            "impossible 1 a::x",
+            "| too old",
+            "passed 1 a::y",
+            "without half: hidden",
+            "failed 1 b::z",
+        ]);
+        let new = GuestRecord::said(&["passed 1 a::x", "passed 1 a::y"]);
         let text = render(&[("6.1".to_owned(), &old), ("6.0".to_owned(), &old), ("7.2".to_owned(), &new)]);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[1], ["6.1", "6.0", "7.2"]);

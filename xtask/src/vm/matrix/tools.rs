@@ -1,5 +1,5 @@
-//! Programs of this machine that the tests need, with the libraries they are linked to: what setup has installed is
-//! what the guest gets, in the same places.
+//! Programs of the host that the tests need, with the libraries they are linked to. The guest gets the versions that
+//! `cargo xtask setup` installed, in the same places.
 
 use super::MatrixError;
 use crate::{lookup, process, workspace::FileError};
@@ -10,11 +10,11 @@ use std::{
     process::Command,
 };
 
-/// The programs: namespaces, sockets, BPF objects, a real server, and what the tests of privileges start.
+/// Programs for namespaces, sockets and BPF objects, a real server, and programs that the tests of privileges start.
 pub(super) const TOOLS: [&str; 10] =
     ["ip", "ss", "bpftool", "nginx", "sh", "timeout", "setpriv", "unshare", "mount", "umount"];
 
-/// Copies the tools into `root`, each where it is here.
+/// Copies the tools into `root`, each to the path that it has on the host.
 pub(super) fn copy(root: &Path) -> Result<(), MatrixError> {
     let mut files = BTreeSet::new();
     for tool in TOOLS {
@@ -28,17 +28,17 @@ pub(super) fn copy(root: &Path) -> Result<(), MatrixError> {
     Ok(())
 }
 
-/// The libraries of a program, its loader among them.
+/// The libraries of a program, including its loader.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>, MatrixError> {
     Ok(paths(&process::output(Command::new("ldd").arg(program))?))
 }
 
-/// The paths in ldd's answer: `name => /path (address)` and `/loader (address)`.
+/// The paths in the output of ldd: `name => /path (address)` and `/loader (address)`.
 fn paths(answer: &str) -> Vec<PathBuf> {
     answer.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
 }
 
-/// Copies what the path `file` leads to.
+/// Copies the file that the path `file` resolves to.
 pub(super) fn put(file: &Path, to: &Path) -> Result<(), FileError> {
     if let Some(dir) = to.parent() {
         fs::create_dir_all(dir).map_err(FileError::on("create", dir))?;

@@ -1,37 +1,37 @@
-//! `cargo xtask vm service`: rstmon as an administrator has it. A Debian system with systemd boots in a virtual machine
-//! with the .deb and the program of the checks (`tests/src/bin/service-vm`) on a second disk; the program runs them and
-//! says how each went.
+//! `cargo xtask vm service`: rstmon as an administrator installs it. A Debian system with systemd boots in a virtual
+//! machine with the .deb and the check program (`tests/src/bin/service-vm`) on a second disk. The check program runs
+//! the checks and reports the result of each.
 
 mod packages;
 mod report;
 
-use self::report::{Said, Tally};
+use self::report::{CheckLine, CheckTally};
 use super::{
     architecture::Architecture,
     cache::Cache,
     guest,
-    image::{self, ImageError, Recipe},
-    kernels::{self, Kernel, KernelError},
-    qemu::{Disk, Machine, Running, Silence},
+    image::{self, ImageError, ImageRecipe},
+    kernels::{self, GuestKernel, KernelError},
+    qemu::{Disk, RunningMachine, Silence, VirtualMachine},
 };
 use crate::{
     dist,
-    process::ProcessError,
+    process::CommandError,
     say,
-    target::Target,
+    target::BuildTarget,
     toolchain,
-    workspace::{FileError, Workspace},
+    workspace::{self, FileError, Workspace},
 };
 use anyhow::Context as _;
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-/// Debian's stable release: the system to be tested on.
-const SYSTEM: Recipe = Recipe {
+/// Debian's stable release, the system that the service is tested on.
+const SYSTEM: ImageRecipe = ImageRecipe {
     suite: "trixie",
     packages: &["systemd", "systemd-sysv", "kmod", "iproute2", "bpftool"],
     files: &[
@@ -40,9 +40,9 @@ const SYSTEM: Recipe = Recipe {
     ],
     commands: &[
         "systemctl enable rstmon-guest.service",
-        // apt's own errands would hold the lock that installing needs.
+        // apt's background jobs would hold the lock that an installation needs.
         "systemctl mask apt-daily.timer apt-daily-upgrade.timer",
-        // What the first boot would do, and every run is a first boot.
+        // Work of the first boot, done here because every run boots the image for the first time.
         "systemd-machine-id-setup",
         "touch /etc/.updated /var/.updated",
     ],
@@ -50,38 +50,38 @@ const SYSTEM: Recipe = Recipe {
 const COMMAND_LINE: &str = "root=/dev/nvme0n1 rootfstype=ext4 rw systemd.getty_auto=no";
 const MEMORY_MIB: u32 = 1024;
 const PAYLOAD_SIZE: &str = "256M";
-/// From power on to the last check. On two idle processors it takes two and a half minutes.
+/// Time limit from power on to the last check. On two idle processors it takes two and a half minutes.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// The guest's programs: the checks, and the processes whose connections are reset.
+/// Programs in the guest: the checks, and the processes whose connections are reset.
 const PROGRAMS: [&str; 2] = ["service-vm", "actor"];
 
-/// Why rstmon is no good as a service, or why nobody knows.
+/// Why the test of the service failed or could not be completed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ServiceError {
     #[error("{} of {total} checks failed: {}", .failed.len(), .failed.join("; "))]
     Failed { failed: Vec<String>, total: usize },
     #[error("the checks ended early, after {done}")]
     Silence { done: usize, source: Silence },
-    #[error("the program of the checks ended early ({status}), after {done}")]
+    #[error("the check program ended early ({status}), after {done}")]
     Gone { done: usize, status: String },
-    #[error("{announced} checks were announced, {done} came")]
+    #[error("{announced} checks were announced, {done} were reported")]
     Incomplete { announced: usize, done: usize },
     #[error(transparent)]
     Kernel(#[from] KernelError),
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]
-    Process(#[from] ProcessError),
+    Process(#[from] CommandError),
     #[error(transparent)]
     File(#[from] FileError),
 }
 
-/// Boots the system and has it run all checks of `deb`, or of a package made now.
+/// Boots the system and runs all checks on `deb`, or on a package made of this checkout.
 pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<()> {
     let started = Instant::now();
-    let target = Target::native(toolchain::host(workspace)?);
-    // Debian's part is made while cargo is at work on ours.
+    let target = BuildTarget::native(toolchain::host(workspace)?);
+    // The Debian system is made while cargo builds the package and the programs.
     let (system, ours) = thread::scope(|scope| {
         let system = scope.spawn(system);
         let ours = programs_and_package(workspace, &target, deb);
@@ -91,7 +91,7 @@ pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<
     let directory = workspace.target.join("vm/service");
     let payload = payload(&directory, &programs, &deb).context("cannot make the disk with the package")?;
     let console = directory.join("console.log");
-    let machine = Machine {
+    let machine = VirtualMachine {
         architecture: Architecture::Amd64,
         kernel: kernel.image(),
         command_line: COMMAND_LINE.to_owned(),
@@ -111,7 +111,7 @@ pub(crate) fn test(workspace: &Workspace, deb: Option<&Path>) -> anyhow::Result<
     Ok(())
 }
 
-fn system() -> Result<(Kernel, PathBuf), ServiceError> {
+fn system() -> Result<(GuestKernel, PathBuf), ServiceError> {
     let cache = Cache::of_user()?;
     let kernel = kernels::newest(&cache, SYSTEM.suite, Architecture::Amd64)?;
     let root = image::image(&cache, "service", &SYSTEM, &kernel)?;
@@ -120,7 +120,7 @@ fn system() -> Result<(Kernel, PathBuf), ServiceError> {
 
 fn programs_and_package(
     workspace: &Workspace,
-    target: &Target,
+    target: &BuildTarget,
     deb: Option<&Path>,
 ) -> anyhow::Result<(PathBuf, PathBuf)> {
     let programs = guest::build(workspace, target, &PROGRAMS)?;
@@ -134,12 +134,7 @@ fn programs_and_package(
 /// The second disk: programs and packages.
 fn payload(directory: &Path, programs: &Path, deb: &Path) -> Result<PathBuf, ServiceError> {
     let files = directory.join("payload");
-    match fs::remove_dir_all(&files) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(FileError::on("remove", &files)(error).into());
-        }
-        _ => fs::create_dir_all(&files).map_err(FileError::on("create", &files))?,
-    }
+    workspace::empty_dir(&files)?;
     for program in PROGRAMS {
         copy(&programs.join(program), &files.join(program))?;
     }
@@ -154,29 +149,29 @@ fn copy(from: &Path, to: &Path) -> Result<(), FileError> {
     fs::copy(from, to).map(drop).map_err(FileError::on("copy", from))
 }
 
-/// Shows what the guest says until it has said all.
-fn follow(mut guest: Running, deadline: Instant) -> Result<Tally, ServiceError> {
-    let mut tally = Tally::default();
+/// Prints the guest's report until its end.
+fn follow(mut guest: RunningMachine, deadline: Instant) -> Result<CheckTally, ServiceError> {
+    let mut tally = CheckTally::default();
     loop {
         let line = match guest.line(deadline) {
             Ok(line) => line,
             Err(source) => return Err(ServiceError::Silence { done: tally.total(), source }),
         };
-        // What is not ours, a panic say, is shown as well.
-        let said = Said::read(&line).unwrap_or(Said::Detail(line));
+        // Lines that are no part of the report, such as a panic, are printed as well.
+        let said = CheckLine::read(&line).unwrap_or(CheckLine::Detail(line));
         tally.count(&said);
         if let Some(text) = said.display() {
             say::line(text);
         }
         match said {
-            Said::End { checks } => return verdict(tally, checks),
-            Said::Gone(status) => return Err(ServiceError::Gone { done: tally.total(), status }),
-            Said::Check { .. } | Said::Detail(_) => {}
+            CheckLine::End { checks } => return verdict(tally, checks),
+            CheckLine::Gone(status) => return Err(ServiceError::Gone { done: tally.total(), status }),
+            CheckLine::Check { .. } | CheckLine::Detail(_) => {}
         }
     }
 }
 
-fn verdict(tally: Tally, announced: usize) -> Result<Tally, ServiceError> {
+fn verdict(tally: CheckTally, announced: usize) -> Result<CheckTally, ServiceError> {
     let done = tally.total();
     if !tally.failed.is_empty() {
         return Err(ServiceError::Failed { failed: tally.failed, total: done });
@@ -191,8 +186,8 @@ fn verdict(tally: Tally, announced: usize) -> Result<Tally, ServiceError> {
 mod tests {
     use super::*;
 
-    fn tally(passed: usize, failed: &[&str]) -> Tally {
-        Tally { passed, failed: failed.iter().map(|&name| name.to_owned()).collect() }
+    fn tally(passed: usize, failed: &[&str]) -> CheckTally {
+        CheckTally { passed, failed: failed.iter().map(|&name| name.to_owned()).collect() }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The packages that are installed in the guest: the one to be tested, and its successor.
+//! The packages that are installed in the guest: the one under test, and its successor.
 
 use super::ServiceError;
 use crate::{
@@ -7,14 +7,13 @@ use crate::{
 };
 use std::{fs, path::Path, process::Command};
 
-/// Appended to the version: what Debian calls a later one.
+/// Appended to the version: dpkg considers the result a later one.
 const LATER: &str = "+later";
 /// Appended to the default configuration, so that dpkg has to choose between the administrator's file and a new one.
 const REMARK: &str = "\n# A remark of the next version.\n";
 const CONFIGURATION: &str = "etc/rstmon/rstmon.toml";
 
-/// Makes `later`, a package like `deb` but of a later version and with a changed default configuration. Works in
-/// `scratch`.
+/// Makes `later`, a package like `deb` with a later version and a changed default configuration. Works in `scratch`.
 pub(super) fn successor(deb: &Path, scratch: &Path, later: &Path) -> Result<(), ServiceError> {
     if scratch.exists() {
         fs::remove_dir_all(scratch).map_err(FileError::on("remove", scratch))?;

@@ -1,22 +1,22 @@
-//! What the guest says of its checks (`tests/src/bin/service-vm/report.rs`), line by line, and what becomes of it here.
+//! The guest's report on its checks (`tests/src/bin/service-vm/report.rs`): parses, prints and counts its lines.
 
 use std::time::Duration;
 
-/// One line out of the guest.
+/// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    /// A check came to its end.
+pub(super) enum CheckLine {
+    /// A check has ended.
     Check { passed: bool, took: Duration, name: String },
-    /// More on the check before: why it failed, the journal.
+    /// Detail on the check before it: why it failed, the journal.
     Detail(String),
-    /// All checks are done; how many there are.
+    /// The last check has ended; `checks` is their number.
     End { checks: usize },
-    /// The program with the checks is gone; how it ended.
+    /// The check program has ended; with its exit status.
     Gone(String),
 }
 
-impl Said {
-    /// Reads a line; `None` for what is not ours.
+impl CheckLine {
+    /// Parses a line; `None` if it is no part of the report.
     pub(super) fn read(line: &str) -> Option<Self> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match verb {
@@ -32,7 +32,7 @@ impl Said {
         }
     }
 
-    /// The line for a person.
+    /// The line as it is printed for the user.
     pub(super) fn display(&self) -> Option<String> {
         match self {
             Self::Check { passed, took, name } => {
@@ -45,24 +45,23 @@ impl Said {
     }
 }
 
-/// The checks so far.
+/// The results so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct CheckTally {
     pub(super) passed: usize,
     pub(super) failed: Vec<String>,
 }
 
-impl Tally {
-    /// Counts a line.
-    pub(super) fn count(&mut self, said: &Said) {
+impl CheckTally {
+    pub(super) fn count(&mut self, said: &CheckLine) {
         match said {
-            Said::Check { passed: true, .. } => self.passed += 1,
-            Said::Check { passed: false, name, .. } => self.failed.push(name.clone()),
-            Said::Detail(_) | Said::End { .. } | Said::Gone(_) => {}
+            CheckLine::Check { passed: true, .. } => self.passed += 1,
+            CheckLine::Check { passed: false, name, .. } => self.failed.push(name.clone()),
+            CheckLine::Detail(_) | CheckLine::End { .. } | CheckLine::Gone(_) => {}
         }
     }
 
-    /// How many checks there were.
+    /// The number of checks that have ended.
     pub(super) fn total(&self) -> usize {
         self.passed + self.failed.len()
     }
@@ -74,23 +73,23 @@ mod tests {
 
     #[test]
     fn checks_are_counted_and_shown() {
-        let mut tally = Tally::default();
+        let mut tally = CheckTally::default();
         let lines = ["passed 1250 starting", "failed 20 a b c", "| why", "end 2", "gone 1", "systemd[1]: noise", ""];
-        let said: Vec<Said> = lines.iter().filter_map(|line| Said::read(line)).collect();
+        let said: Vec<CheckLine> = lines.iter().filter_map(|line| CheckLine::read(line)).collect();
         for said in &said {
             tally.count(said);
         }
-        assert_eq!(tally, Tally { passed: 1, failed: vec!["a b c".to_owned()] });
+        assert_eq!(tally, CheckTally { passed: 1, failed: vec!["a b c".to_owned()] });
         assert_eq!(tally.total(), 2);
         assert_eq!(said[0].display().as_deref(), Some("  passed    1.2 s  starting"));
         assert_eq!(said[1].display().as_deref(), Some("  FAILED    0.0 s  a b c"));
-        assert_eq!(said[3..], [Said::End { checks: 2 }, Said::Gone("1".to_owned())]);
+        assert_eq!(said[3..], [CheckLine::End { checks: 2 }, CheckLine::Gone("1".to_owned())]);
     }
 
     #[test]
     fn half_a_line_is_not_taken_for_a_verdict() {
         for line in ["passed", "passed 12", "passed x y", "end", "end soon"] {
-            assert_eq!(Said::read(line), None, "{line}");
+            assert_eq!(CheckLine::read(line), None, "{line}");
         }
     }
 }

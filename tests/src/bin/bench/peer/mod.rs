@@ -8,7 +8,7 @@ mod running;
 use self::{control::PerfControl, running::RunningTool};
 use crate::daemon::QUIET;
 use anyhow::{Context as _, Result, ensure};
-use rstmon_tests::{netns::Place, scratch, skip};
+use rstmon_tests::{netns::NetworkPlace, scratch, skip};
 use rustix::process::Signal;
 use std::{process::Command, time::Duration};
 
@@ -104,7 +104,7 @@ pub(crate) struct RunningPeer {
 
 impl RunningPeer {
     /// Starts a tool in the namespace and waits until it sees resets.
-    pub(crate) fn start(tool: PeerTool, place: &Place) -> Result<Self> {
+    pub(crate) fn start(tool: PeerTool, place: &NetworkPlace) -> Result<Self> {
         let mut command = installed(tool.program())?;
         let directory = scratch::directory()?;
         command.args(tool.arguments()).env("LC_ALL", "C");

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use rstmon_tests::{
     child,
-    netns::Place,
+    netns::NetworkPlace,
     vitals,
     wait::{self, LATER},
 };
@@ -25,7 +25,7 @@ pub(super) struct RunningTool {
 }
 
 impl RunningTool {
-    pub(super) fn start(place: &Place, command: &mut Command, directory: TempDir) -> Result<Self> {
+    pub(super) fn start(place: &NetworkPlace, command: &mut Command, directory: TempDir) -> Result<Self> {
         let create = |name| File::create(directory.path().join(name)).with_context(|| format!("cannot create {name}"));
         command.stdin(Stdio::null()).stdout(create("out")?).stderr(create("err")?);
         let name = command.get_program().to_string_lossy().into_owned();
@@ -98,7 +98,7 @@ mod tests {
     fn shell(script: &str) -> RunningTool {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        RunningTool::start(&Place::Host, &mut command, scratch::directory().expect("a directory")).expect("sh")
+        RunningTool::start(&NetworkPlace::Host, &mut command, scratch::directory().expect("a directory")).expect("sh")
     }
 
     #[test]

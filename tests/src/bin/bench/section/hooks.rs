@@ -13,7 +13,7 @@ use crate::{
     traffic::{Traffic, TrafficRange},
 };
 use anyhow::{Context as _, Result, ensure};
-use rstmon_tests::{bpf, daemon::Daemon, metrics::Metrics, wait};
+use rstmon_tests::{bpf, daemon::DaemonProcess, metrics::Metrics, wait};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -119,7 +119,7 @@ fn round(toml: &str, range: &TrafficRange, count: u32) -> Result<HookRound> {
 }
 
 /// A scrape in which all resets are counted, and how many are missing in it. A received one may wait for its verdict.
-fn counted(daemon: &Daemon, before: &Metrics, count: u32) -> Result<(Metrics, f64)> {
+fn counted(daemon: &DaemonProcess, before: &Metrics, count: u32) -> Result<(Metrics, f64)> {
     let started = Instant::now();
     loop {
         let after = daemon.scrape()?;

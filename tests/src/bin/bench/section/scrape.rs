@@ -8,7 +8,7 @@ use crate::{
     traffic::TrafficRange,
 };
 use anyhow::{Context as _, Result, ensure};
-use rstmon_tests::{daemon::Daemon, http};
+use rstmon_tests::{daemon::DaemonProcess, http};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Instant};
 
@@ -56,7 +56,12 @@ pub(crate) fn measure(effort: Effort) -> Result<ScrapeCosts> {
 }
 
 /// Provokes resets at more ports until there are `wanted` series or their number no longer grows. Returns the number.
-fn grow(daemon: &Daemon, range: &TrafficRange, wanted: usize, ports: &mut std::ops::Range<u16>) -> Result<usize> {
+fn grow(
+    daemon: &DaemonProcess,
+    range: &TrafficRange,
+    wanted: usize,
+    ports: &mut std::ops::Range<u16>,
+) -> Result<usize> {
     let count = || Ok::<_, anyhow::Error>(daemon.scrape()?.select("rstmon_resets_total", &[]).count());
     let mut found = count()?;
     while found < wanted {

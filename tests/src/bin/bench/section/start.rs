@@ -10,8 +10,8 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use rstmon_tests::{
-    bpf::{self, Kind},
-    netns::{NetNs, Place},
+    bpf::{self, ObjectKind},
+    netns::{NetNs, NetworkPlace},
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Instant};
@@ -29,12 +29,13 @@ pub(crate) struct StartCosts {
 }
 
 pub(crate) fn measure(effort: Effort) -> Result<StartCosts> {
-    let place = Place::In(NetNs::new()?);
+    let place = NetworkPlace::In(NetNs::new()?);
     let mut attached_programs = 0;
     let rounds = interleaved(effort.rounds * TIMES, 2, |one| {
         if one == 0 {
             let (daemon, taken) = daemon::start(DEFAULT)?;
-            attached_programs = bpf::held_by(daemon.pid())?.iter().filter(|(kind, _)| *kind == Kind::Link).count();
+            attached_programs =
+                bpf::held_by(daemon.pid())?.iter().filter(|(kind, _)| *kind == ObjectKind::Link).count();
             daemon.stop()?;
             return Ok(taken.as_secs_f64() * 1e3);
         }

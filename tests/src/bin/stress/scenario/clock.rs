@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::Result;
 use rstmon_tests::{
-    clock::{Step, Stepped},
+    clock::{ClockStep, SteppedClock},
     wait,
 };
 use std::time::Duration;
@@ -24,8 +24,8 @@ pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
     let steps = testbed.arguments.times(6, 60);
     let load = testbed.begin(testbed.storms()?);
     for step in 0..steps {
-        let step = if step % 2 == 0 { Step::Ahead(FAR) } else { Step::Back(FAR) };
-        let stepped = Stepped::by(step)?;
+        let step = if step % 2 == 0 { ClockStep::Ahead(FAR) } else { ClockStep::Back(FAR) };
+        let stepped = SteppedClock::by(step)?;
         wait::moment(WHILE);
         observed.scrape()?;
         drop(stepped);

@@ -11,7 +11,7 @@ use crate::{
 use anyhow::{Context as _, Result};
 use rstmon_tests::{
     bpf,
-    daemon::{Daemon, Dead},
+    daemon::{DaemonProcess, KilledDaemon},
     wait,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -34,7 +34,7 @@ struct Score {
 pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
     let rounds = testbed.arguments.times(10, 100);
     let mut score = Score::default();
-    let mut daemon = Daemon::start()?;
+    let mut daemon = DaemonProcess::start()?;
     for round in 1..=rounds {
         // A third is killed before it is ready.
         let early = round > 1 && testbed.random.below(3) == 0;
@@ -55,7 +55,7 @@ pub(super) fn play(testbed: &mut Testbed) -> Result<ScenarioFinding> {
 }
 
 /// Kills a daemon under load a moment after its launch.
-fn during_start(testbed: &mut Testbed, daemon: Daemon, score: &mut Score) -> Result<Dead> {
+fn during_start(testbed: &mut Testbed, daemon: DaemonProcess, score: &mut Score) -> Result<KilledDaemon> {
     let load = testbed.begin(testbed.storms()?);
     wait::moment(moment(testbed, START));
     let dead = kill(daemon, score)?;
@@ -65,7 +65,7 @@ fn during_start(testbed: &mut Testbed, daemon: Daemon, score: &mut Score) -> Res
 }
 
 /// A daemon gets ready under load, counts the load after that exactly, and is killed under load.
-fn under_load(testbed: &mut Testbed, mut daemon: Daemon, score: &mut Score) -> Result<Dead> {
+fn under_load(testbed: &mut Testbed, mut daemon: DaemonProcess, score: &mut Score) -> Result<KilledDaemon> {
     let load = testbed.begin(testbed.storms()?);
     daemon.ready()?;
     let (storms, _) = testbed.end(load)?;
@@ -85,7 +85,7 @@ fn under_load(testbed: &mut Testbed, mut daemon: Daemon, score: &mut Score) -> R
 }
 
 /// Kills a daemon, and checks that the BPF objects that it held are gone.
-fn kill(daemon: Daemon, score: &mut Score) -> Result<Dead> {
+fn kill(daemon: DaemonProcess, score: &mut Score) -> Result<KilledDaemon> {
     let pid = Pid::from_raw(i32::try_from(daemon.pid())?).context("no process id")?;
     // Stopped first, so that it makes no object between the two.
     kill_process(pid, Signal::STOP).context("stopping the daemon")?;
