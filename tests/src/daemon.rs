@@ -43,6 +43,26 @@ pub fn unless_ready(name: &str) -> bool {
     built && crate::skip::unless_root(name)
 }
 
+/// Environment variable: the path of a program with the feature `test-switches`, which no package has.
+pub const BINARY_WITH_SWITCHES: &str = "RSTMON_SWITCHES_BIN";
+
+/// The program with test switches, if test `name` can run: as root and with both programs. Records a skipped test if not.
+#[must_use]
+pub fn program_with_switches(name: &str) -> Option<PathBuf> {
+    if !unless_ready(name) {
+        return None;
+    }
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/rstmon");
+    let path = env::var_os(BINARY_WITH_SWITCHES).map_or_else(built, PathBuf::from);
+    let has_switches =
+        Command::new(&path).args(["top", "--panic", "--help"]).output().is_ok_and(|output| output.status.success());
+    if !has_switches {
+        let fix = "cargo build --package rstmon --features test-switches";
+        crate::skip::note(name, &format!("no rstmon with test switches: {fix}, or set {BINARY_WITH_SWITCHES}"));
+    }
+    has_switches.then_some(path)
+}
+
 /// Runs `rstmon` with these arguments until it exits.
 ///
 /// # Errors

@@ -109,28 +109,15 @@ fn a_port_in_use_is_reported() {
     check(&output, FAILED, &[&address, "in use"]);
 }
 
-/// The object of this checkout, embedded so that the test can run elsewhere.
-const WHOLE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/bpf/rstmon.bpf.o"));
-
 #[test]
-fn a_corrupt_bpf_object_is_reported() {
-    if !daemon::unless_ready("corrupt object") {
+fn the_shipped_program_has_no_test_switches() {
+    if !daemon::unless_ready("test switches") {
         return;
     }
-    let (directory, option) = config("");
-    let mut flipped = WHOLE.to_vec();
-    flipped.iter_mut().skip(64).step_by(97).for_each(|byte| *byte ^= 0xff);
-    let objects: [(&str, &[u8]); 4] =
-        [("empty", b""), ("text", b"not an object\n"), ("half", &WHOLE[..WHOLE.len() / 2]), ("flipped", &flipped)];
-    for (name, bytes) in objects {
-        let object = directory.path().join(name);
-        fs::write(&object, bytes).unwrap();
-        let listen = format!("--web.listen-address={}", daemon::free_address().unwrap());
-        let socket = format!("--socket={}", directory.path().join("s").display());
-        let object = format!("--bpf-object={}", object.display());
-        let output = rstmon(&["run", &listen, &socket, &object, &option]).unwrap();
-        check(&output, FAILED, &["BPF", "object"]);
-    }
+    check(&rstmon(&["run", "--bpf-object=/dev/null"]).unwrap(), USAGE, &["--bpf-object"]);
+    check(&rstmon(&["top", "--panic"]).unwrap(), USAGE, &["--panic"]);
+    let help = rstmon(&["run", "--help"]).unwrap();
+    assert!(!String::from_utf8_lossy(&help.stdout).contains("BPF_OBJECT"));
 }
 
 #[test]

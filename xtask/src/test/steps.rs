@@ -83,8 +83,15 @@ impl StepPlan {
                 ["doc", "--no-deps", "--locked", "--package", "rstmon", "--package", "rstmon-common"],
                 [("RUSTDOCFLAGS", "-D warnings".into())],
             ),
+            // Without the features that tests add, so that code which only they use is reported as unused.
+            cargo("clippy, shipped program", ["clippy", "--package", "rstmon", "--locked", "--", "-D", "warnings"], []),
             Step { name: "committed BPF object", action: StepAction::CheckObject },
             Step { name: "release build", action: StepAction::Program },
+            cargo(
+                "program with test switches",
+                ["build", "--package", "rstmon", "--features", "test-switches", "--locked"],
+                [],
+            ),
             self.end_to_end("end-to-end tests", &self.program),
             Step { name: "stress", action: StepAction::Stress },
             Step { name: "packages", action: StepAction::Packages },
@@ -136,7 +143,11 @@ impl StepPlan {
     /// starts the compiled tests through sudo, so that no file in the target directory belongs to root.
     fn end_to_end(&self, name: &'static str, program: &Path) -> Step {
         let skip_log = self.target.join("rstmon-skipped-tests.log");
-        let mut env = owned([("RSTMON_BIN", program.into()), ("RSTMON_SKIP_LOG", skip_log.clone().into())]);
+        let mut env = owned([
+            ("RSTMON_BIN", program.into()),
+            ("RSTMON_SWITCHES_BIN", self.target.join("debug/rstmon").into()),
+            ("RSTMON_SKIP_LOG", skip_log.clone().into()),
+        ]);
         if let Privilege::Sudo(sudo) = &self.privilege {
             let triple = self.host.to_uppercase().replace('-', "_");
             let mut runner = sudo.clone().into_os_string();
@@ -210,8 +221,10 @@ mod tests {
             "clippy, kernel half",
             "unit tests",
             "documentation",
+            "clippy, shipped program",
             "committed BPF object",
             "release build",
+            "program with test switches",
             "end-to-end tests",
             "stress",
             "packages",
