@@ -50,7 +50,7 @@ pub(crate) enum SocketError {
         MAX_PATH_BYTES - TEMPORARY_SUFFIX.len()
     )]
     TooLong { path: PathBuf },
-    /// The path has no directory part.
+    /// The path does not end in a file name, as `/`.
     #[error("{}: not a path of a file; give one such as {DEFAULT_SOCKET}", path.display())]
     NoFile { path: PathBuf },
     /// Another daemon holds the lock or answers on the socket.

@@ -1,7 +1,7 @@
 //! The daemon's Unix socket: its file, its routes, and the client that rstmon's commands use.
 //!
-//! Contract: file permissions decide which clients may connect. All answers are JSON or one JSON object per line; their
-//! paths and parameters are declared once, in `protocol`.
+//! Contract: file permissions decide which clients may connect. A successful answer is JSON, or one JSON object per
+//! line. The paths and parameters are declared once, in `protocol`.
 
 mod client;
 pub(crate) mod file;
