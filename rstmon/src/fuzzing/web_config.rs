@@ -4,7 +4,7 @@
 //! parse names a line.
 
 use super::harmless::assert_harmless;
-use crate::serve::web_config::{self, ConfigError};
+use crate::serve::web_config::{self, WebConfigProblem};
 use std::path::Path;
 
 /// Certificates and keys that a seed may refer to.
@@ -27,7 +27,7 @@ pub(crate) fn run(bytes: &[u8]) {
     };
     assert_eq!(Some(message), check().err().map(|(again, _)| again).as_ref(), "the same file gives another error");
     assert_harmless("the error", message);
-    if let ConfigError::Yaml { .. } = error {
+    if let WebConfigProblem::Yaml { .. } = error {
         let line = message.split("line ").any(|rest| rest.starts_with(|character: char| character.is_ascii_digit()));
         assert!(line || message.contains(OF_THE_WHOLE), "no line in {message:?}");
     }

@@ -1,54 +1,55 @@
-//! The servers' connections without their sockets, for the fuzzer (`fuzz/src/http.rs`): any stream will do.
+//! Both servers without their listeners, for the fuzz target `http`: a connection is any stream.
 
 use super::{
-    Limits, Source, TelemetryPath,
-    auth::gate::{self, Gate},
-    exporter,
+    exporter::{self, TelemetryPath},
+    gate::{self, Gate},
     http::{
-        connection::{Shared, serve},
+        ConnectionLimits,
+        connection::{ConnectionContext, serve},
         shutdown::{Stopper, stop_signal},
     },
-    socket::live,
+    socket::{connection_limits, routes},
+    source::Source,
     web_config::{Reloader, WebConfigError},
 };
 use std::{path::PathBuf, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// What [`super::Server`] would serve, with the limits of the daemon.
+/// The routes that [`super::Server`] serves, with the limits of the daemon.
 pub(crate) struct Servers {
-    tcp: Shared,
-    unix: Shared,
+    tcp: ConnectionContext,
+    unix: ConnectionContext,
     /// Dropping it would stop them.
     _stopper: Stopper,
 }
 
 impl Servers {
-    /// As the daemon does with `--web.config.file`, its TLS left out.
+    /// With `web_config`, requests pass the gate as with `--web.config.file`; its TLS settings are not used.
     pub(crate) fn new(source: Arc<dyn Source>, web_config: Option<PathBuf>) -> Result<Self, WebConfigError> {
         let (stopper, stopping) = stop_signal();
-        let limits = Limits::tcp();
-        let mut routes = exporter::router(Arc::clone(&source), TelemetryPath::default(), limits.answer);
+        let limits = ConnectionLimits::tcp();
+        let mut router = exporter::router(Arc::clone(&source), TelemetryPath::default(), limits.answer);
         if let Some(path) = web_config {
-            routes = gate::guard(routes, Arc::new(Gate::new(Reloader::new(path)?)));
+            router = gate::protect(router, Arc::new(Gate::new(Reloader::new(path)?)));
         }
-        let tcp = Shared::new(routes, limits, stopping.clone());
-        let unix = Shared::new(live::router(source, stopping.clone()), Limits::unix(), stopping);
+        let tcp = ConnectionContext::new(router, limits, stopping.clone());
+        let unix = ConnectionContext::new(routes::router(source, stopping.clone()), connection_limits(), stopping);
         Ok(Self { tcp, unix, _stopper: stopper })
     }
 
-    /// A connection to the metrics' server, to its end.
+    /// Serves one connection of the exporter to its end.
     pub(crate) async fn tcp(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         connect(stream, &self.tcp).await;
     }
 
-    /// A connection to the Unix socket, to its end.
+    /// Serves one connection of the Unix socket to its end.
     pub(crate) async fn unix(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         connect(stream, &self.unix).await;
     }
 }
 
-async fn connect(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shared: &Shared) {
-    if let Some(seat) = shared.crowd.join().await {
-        serve(stream, shared.clone(), Arc::clone(&seat.turn)).await;
+async fn connect(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, context: &ConnectionContext) {
+    if let Some(slot) = context.admission.admit().await {
+        serve(stream, context.clone(), Arc::clone(&slot.state)).await;
     }
 }

@@ -1,22 +1,22 @@
-//! The server as a whole: options -> [`Server::bind`] (everything that can fail, before the daemon says it is up) ->
-//! [`Server::run`] (nothing fails any more).
+//! The server as a whole: options -> [`Server::bind`] (everything that can fail, done before the daemon reports that it
+//! is up) -> [`Server::run`] (cannot fail).
 
 use super::{
-    Source,
-    auth::gate::{self, Gate},
-    exporter::{self, telemetry_path::TelemetryPath},
+    accept,
+    exporter::{self, TelemetryPath},
+    gate::{self, Gate},
     http::{
-        accept,
-        connection::Shared,
+        ConnectionLimits,
+        connection::ConnectionContext,
         inherit::{InheritError, Inherited},
-        limits::Limits,
         listen::{ListenAddress, ListenError, bind_all},
         shutdown::Stopping,
     },
     socket::{
-        live,
-        unix::{Socket, SocketError, SocketOptions},
+        file::{DaemonSocket, SocketError, SocketOptions},
+        routes,
     },
+    source::Source,
     web_config::{Refusal, Reloader, WebConfigError},
 };
 use std::{
@@ -27,7 +27,6 @@ use std::{
 };
 use tokio::{net::TcpListener, task::JoinSet};
 
-/// What to serve where.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerOptions {
     /// `--web.listen-address`; empty for no TCP at all.
@@ -36,27 +35,21 @@ pub(crate) struct ServerOptions {
     pub(crate) telemetry_path: TelemetryPath,
     /// `--web.config.file`.
     pub(crate) web_config: Option<PathBuf>,
-    /// The Unix socket, if there is to be one.
+    /// Absent when the daemon makes no Unix socket itself.
     pub(crate) socket: Option<SocketOptions>,
-    /// Bounds for TCP clients.
-    pub(crate) tcp_limits: Limits,
-    /// Bounds for clients of the Unix socket.
-    pub(crate) unix_limits: Limits,
+    pub(crate) tcp_limits: ConnectionLimits,
+    pub(crate) unix_limits: ConnectionLimits,
 }
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    /// A TCP address cannot be had.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The web configuration is wrong.
     #[error(transparent)]
     WebConfig(#[from] WebConfigError),
-    /// The Unix socket cannot be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// What the service manager opened cannot be used.
     #[error(transparent)]
     Inherit(#[from] InheritError),
 }
@@ -66,7 +59,8 @@ pub(crate) enum ServeError {
 pub(crate) struct WebReload(Arc<Gate>);
 
 impl WebReload {
-    /// Reads it and everything it points to. What is wrong with it leaves the old one in force. Blocks for file access.
+    /// Reads the configuration and every file that it names. On an error the previous configuration stays in force.
+    /// Blocks for file access.
     pub(crate) fn now(&self) -> Result<(), Refusal> {
         self.0.reload()
     }
@@ -75,15 +69,16 @@ impl WebReload {
 /// A server that holds its addresses and is ready to run.
 pub(crate) struct Server {
     listeners: Vec<TcpListener>,
-    socket: Option<Socket>,
+    socket: Option<DaemonSocket>,
     gate: Option<Arc<Gate>>,
     options: ServerOptions,
 }
 
 impl Server {
-    /// Binds all addresses, or none. Listeners that the service manager opened take their place: those on TCP that of all
-    /// addresses, the one on a Unix socket that of the socket. Blocks for a few file operations: call it before the load is
-    /// on.
+    /// Binds all addresses, or none. Listeners that the service manager opened replace the configured ones: inherited
+    /// TCP listeners replace all of `options.listen`, an inherited Unix socket replaces `options.socket`.
+    ///
+    /// Blocks for a few file operations, so it has to be called before the server is under load.
     pub(crate) async fn bind(options: ServerOptions, inherited: Inherited) -> Result<Self, ServeError> {
         let (tcp, unix) = inherited.into_parts()?;
         let gate =
@@ -94,48 +89,47 @@ impl Server {
             _ => bind_all(&options.listen).await?,
         };
         let socket = match unix {
-            Some(inherited) => Some(Socket::inherit(inherited)),
-            None => options.socket.as_ref().map(Socket::bind).transpose()?,
+            Some(inherited) => Some(DaemonSocket::inherit(inherited)),
+            None => options.socket.as_ref().map(DaemonSocket::bind).transpose()?,
         };
         Ok(Self { listeners, socket, gate, options })
     }
 
-    /// The TCP addresses in fact bound: the ports that were given as 0 are known here.
+    /// The addresses that were bound, with the port that the kernel chose where port 0 was asked for.
     pub(crate) fn tcp_addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.listeners.iter().map(TcpListener::local_addr).collect()
     }
 
-    /// What reads the web configuration again; none where there is none.
+    /// The handle that reloads the web configuration; `None` without `--web.config.file`.
     #[must_use]
     pub(crate) fn web_reload(&self) -> Option<WebReload> {
         self.gate.clone().map(WebReload)
     }
 
-    /// The Unix socket's file.
     #[must_use]
     pub(crate) fn socket_path(&self) -> Option<&Path> {
-        self.socket.as_ref().map(Socket::path)
+        self.socket.as_ref().map(DaemonSocket::path)
     }
 
-    /// Serves `source` until `stopping` says so; returns after the last connection ended or was cut.
+    /// Serves `source` until `stopping` is signalled; returns after the last connection has ended or was cut.
     pub(crate) async fn run(self, source: Arc<dyn Source>, stopping: Stopping) {
         let Self { listeners, socket, gate, options } = self;
         let ServerOptions { telemetry_path, tcp_limits, unix_limits, .. } = options;
 
         let mut router = exporter::router(Arc::clone(&source), telemetry_path, tcp_limits.answer);
         if let Some(gate) = &gate {
-            router = gate::guard(router, Arc::clone(gate));
+            router = gate::protect(router, Arc::clone(gate));
         }
-        let shared = Shared::new(router, tcp_limits, stopping.clone());
+        let context = ConnectionContext::new(router, tcp_limits, stopping.clone());
 
-        // Dropping the set, with the future of this function, ends them all.
+        // Dropping this future drops the set, which ends all accept loops.
         let mut loops = JoinSet::new();
         for listener in listeners {
-            loops.spawn(accept::tcp(listener, shared.clone(), gate.clone()));
+            loops.spawn(accept::tcp(listener, context.clone(), gate.clone()));
         }
         if let Some(socket) = socket {
-            let router = live::router(source, stopping.clone());
-            loops.spawn(accept::unix(socket, Shared::new(router, unix_limits, stopping)));
+            let router = routes::router(source, stopping.clone());
+            loops.spawn(accept::unix(socket, ConnectionContext::new(router, unix_limits, stopping)));
         }
         while let Some(ended) = loops.join_next().await {
             if let Err(error) = ended {

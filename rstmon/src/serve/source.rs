@@ -1,4 +1,5 @@
-//! What the server shows. The daemon implements [`Source`]; nothing in `serve` knows where the data comes from.
+//! What the server serves: the daemon implements [`Source`], and nothing else in `serve` knows where the data comes
+//! from.
 
 use crate::{
     event::{filter::Filter, snapshot::Snapshot},
@@ -18,7 +19,7 @@ pub(crate) struct NotReady {
 }
 
 impl NotReady {
-    /// `reason` is shown as it is to whoever asks `/-/ready`: one line, no secrets.
+    /// `reason` goes unchanged into the answer of `/-/ready`: one line, no secrets.
     #[cfg_attr(not(test), expect(dead_code, reason = "a daemon that serves is ready; made-up sources are not"))]
     pub(crate) fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into() }
@@ -27,7 +28,8 @@ impl NotReady {
 
 /// The data behind the routes.
 ///
-/// Every method may block: the server calls it on a blocking thread. A panic in one costs that request a 500, no more.
+/// Every method may block: the server calls it on a blocking thread. A panic in a method fails that one request with
+/// status 500.
 pub(crate) trait Source: Send + Sync + 'static {
     /// All metrics in this format. Never called twice at the same time.
     fn metrics(&self, format: Format) -> Result<String, SourceError>;
@@ -39,15 +41,16 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn doctor(&self) -> serde_json::Value;
 
     /// The remembered events no older than `since`, oldest first, one JSON object each without a line end.
-    /// `since` may be as long as [`Duration::MAX`]: everything.
+    /// [`Duration::MAX`] asks for all of them.
     ///
-    /// Lines are made as they are taken: a reader that does not read costs no more than the events do.
+    /// A line is serialised when the iterator yields it: a client that reads slowly costs no more memory than the
+    /// events.
     fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send>;
 
-    /// The exact totals and what is hidden. Never called twice at the same time.
+    /// The exact totals, and what rstmon cannot see. Never called twice at the same time.
     fn snapshot(&self) -> Result<Snapshot, SourceError>;
 
-    /// The last `history` remembered events and then those from now on, none missed and none twice, as far as they pass
-    /// `filter`.
+    /// Those of the last `history` remembered events and of all events from now on that pass `filter`; none is missed
+    /// and none comes twice.
     fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers>;
 }

@@ -18,8 +18,8 @@ use crate::{
     },
     sandbox::{Sandbox, confine},
     serve::{
-        Inherited, Limits, ListenAddress, ServeError, Server, ServerOptions, SocketOptions, TelemetryPath, stop_signal,
-        web_config,
+        ConnectionLimits, Inherited, ListenAddress, ServeError, Server, ServerOptions, SocketOptions, TelemetryPath,
+        connection_limits, stop_signal, web_config,
     },
 };
 use daemon::Daemon;
@@ -85,8 +85,8 @@ fn server_options(config: &Config) -> Result<ServerOptions, Failure> {
         telemetry_path: config.web.telemetry_path.parse::<TelemetryPath>()?,
         web_config: config.web.config_file.clone(),
         socket: Some(SocketOptions { path: config.socket.path.clone(), group: config.socket.group.clone() }),
-        tcp_limits: Limits::tcp(),
-        unix_limits: Limits::unix(),
+        tcp_limits: ConnectionLimits::tcp(),
+        unix_limits: connection_limits(),
     })
 }
 

@@ -1,6 +1,6 @@
-//! Base64 (RFC 4648 section 4) as the `Authorization` header has it.
+//! Base64 (RFC 4648 section 4), as used in the `Authorization` header.
 
-/// The bytes, or nothing for text that is not canonical base64 with its padding.
+/// `None` for text that is not canonical base64 with its padding.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let (groups, rest) = text.as_bytes().as_chunks::<4>();
     if !rest.is_empty() {

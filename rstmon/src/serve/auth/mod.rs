@@ -1,31 +1,30 @@
 //! HTTP basic authentication (RFC 7617) against bcrypt hashes.
 //!
-//! One hash is computed at a time, off the async threads, so that guessing passwords costs the host at most one core;
-//! an unknown user costs as much time as a known one.
+//! Hashes are computed one at a time and off the async threads, so that guessing passwords costs the host at most one
+//! core. An unknown user takes as long to refuse as a known one, so that response times do not reveal user names.
 
 mod base64;
-mod cache;
-pub(crate) mod gate;
+mod credential_cache;
 pub(crate) mod rate_limit;
 
 use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use bcrypt::{BcryptError, HashParts};
-use cache::Passed;
+use credential_cache::CredentialCache;
 use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 use tokio::sync::Semaphore;
 
-/// Costs about 20 seconds of CPU; each step doubles that.
+/// The highest accepted bcrypt cost: about 20 seconds of CPU time. Each step doubles it.
 const MAX_COST: u32 = 18;
-/// For unknown users when no user is configured, which then never authenticates anybody anyway.
+/// The dummy's cost when no user is configured.
 const DEFAULT_COST: u32 = 10;
-/// Salt and digest of a well-formed hash; compared with for unknown users and never believed.
+/// Salt and digest of a well-formed hash. Unknown users' passwords are compared with it; the result is ignored.
 const DUMMY_SALT_AND_DIGEST: &str = "rstmonDoesNotKnowThisuAndNobodyHasAPasswordForThisOne";
 
-/// Who may ask: names with bcrypt hashes, all well-formed.
+/// The users that are let in: names with bcrypt hashes, all well-formed.
 #[derive(Default)]
 pub(crate) struct Users {
     hashes: BTreeMap<String, String>,
-    /// As slow to check as the slowest real one.
+    /// A hash for unknown users, of the highest cost among the real ones.
     dummy: String,
 }
 
@@ -58,15 +57,15 @@ impl Users {
     }
 }
 
-/// Checks credentials and remembers the ones that passed.
+/// Checks credentials and caches the accepted ones.
 pub(crate) struct Authenticator {
-    passed: Passed,
+    cache: CredentialCache,
     one_at_a_time: Arc<Semaphore>,
 }
 
 impl Authenticator {
     pub(crate) fn new() -> Self {
-        Self { passed: Passed::new(), one_at_a_time: Arc::new(Semaphore::new(1)) }
+        Self { cache: CredentialCache::new(), one_at_a_time: Arc::new(Semaphore::new(1)) }
     }
 
     /// Whether the request with these headers comes from one of `users`.
@@ -76,19 +75,20 @@ impl Authenticator {
         };
         let known = users.hashes.get(&user);
         let hash = known.unwrap_or(&users.dummy);
-        let digest = self.passed.digest(user.as_bytes(), hash, &password);
-        if known.is_some() && digest.is_some_and(|digest| self.passed.contains(&digest)) {
+        let digest = self.cache.digest(user.as_bytes(), hash, &password);
+        if known.is_some() && digest.is_some_and(|digest| self.cache.contains(&digest)) {
             return true;
         }
         let matches = self.compare(hash.clone(), password).await && known.is_some();
         if matches && let Some(digest) = digest {
-            self.passed.insert(digest);
+            self.cache.insert(digest);
         }
         matches
     }
 
     async fn compare(&self, hash: String, password: Vec<u8>) -> bool {
-        // The permit goes along: a client that hangs up does not make room for a second computation.
+        // The permit moves into the computation: when the client hangs up, this future is dropped, and the next
+        // computation still has to wait for this one.
         let Ok(permit) = Arc::clone(&self.one_at_a_time).acquire_owned().await else {
             return false;
         };
@@ -100,7 +100,7 @@ impl Authenticator {
     }
 }
 
-/// `Basic base64(user:password)`.
+/// User and password from `Basic base64(user:password)`.
 fn credentials(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
     let (scheme, encoded) = header.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -131,7 +131,7 @@ mod tests {
     async fn accepts_the_right_password_only() {
         let users = users("alice", "open sesame", 4);
         let authenticator = Authenticator::new();
-        // alice:open sesame, twice: computed and remembered.
+        // alice:open sesame, twice: computed, then from the cache.
         for _ in 0..2 {
             assert!(authenticator.accepts(&users, &headers("Basic YWxpY2U6b3BlbiBzZXNhbWU=")).await);
         }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_remembered_password_does_not_outlive_its_hash() {
+    async fn a_cached_password_does_not_outlive_its_hash() {
         let authenticator = Authenticator::new();
         let request = headers("Basic YWxpY2U6b3BlbiBzZXNhbWU=");
         assert!(authenticator.accepts(&users("alice", "open sesame", 4), &request).await);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_remembered_password_costs_no_bcrypt() {
+    async fn a_cached_password_costs_no_bcrypt() {
         let users = users("alice", "open sesame", 10);
         let authenticator = Authenticator::new();
         let request = headers("Basic YWxpY2U6b3BlbiBzZXNhbWU=");
@@ -168,8 +168,8 @@ mod tests {
         let computed = start.elapsed();
         let start = Instant::now();
         assert!(authenticator.accepts(&users, &request).await);
-        let remembered = start.elapsed();
-        assert!(remembered * 4 < computed, "computed in {computed:?}, remembered in {remembered:?}");
+        let cached = start.elapsed();
+        assert!(cached * 4 < computed, "computed in {computed:?}, cached in {cached:?}");
     }
 
     #[test]

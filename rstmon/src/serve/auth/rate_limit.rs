@@ -1,16 +1,16 @@
-//! A token bucket over all requests, as exporter-toolkit's `rate_limit` has it.
+//! A token bucket over all requests, with the semantics of exporter-toolkit's `rate_limit`.
 
+use crate::sync::lock;
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
-/// How many requests may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
-    /// A token comes back once in this time; above zero.
+    /// One token is added per interval, which is above zero.
     pub(crate) interval: Duration,
-    /// Tokens that can be saved up. None means that nothing is ever let through, as with the toolkit.
+    /// The most tokens that the bucket holds. With 0 no request ever passes, as in exporter-toolkit.
     pub(crate) burst: u32,
 }
 
@@ -18,7 +18,7 @@ pub(crate) struct Rate {
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     rate: Rate,
-    /// When the bucket was or will be full again: the bucket as one number (the generic cell rate algorithm).
+    /// When the bucket was or will be full, which is all of its state (the generic cell rate algorithm).
     full_at: Mutex<Instant>,
 }
 
@@ -30,7 +30,7 @@ impl RateLimiter {
     /// Takes a token if there is one.
     pub(crate) fn allows(&self, now: Instant) -> bool {
         let Rate { interval, burst } = self.rate;
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut full_at = lock(&self.full_at);
         let next = (*full_at).max(now).checked_add(interval);
         let capacity = interval.saturating_mul(burst);
         match next {

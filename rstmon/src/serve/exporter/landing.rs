@@ -1,4 +1,4 @@
-//! The page at `/`: what this is and where to go. Self-contained, so that it works on a host without internet.
+//! The page at `/`: name, version and links. Self-contained, so that it works on a host without internet.
 
 use super::{
     super::http::respond::content,
@@ -10,7 +10,6 @@ use axum::{
 };
 use std::fmt::Write as _;
 
-/// The answer for `/`.
 pub(crate) fn page(metrics_path: &str) -> Response {
     let mut response = content(HeaderValue::from_static("text/html; charset=utf-8"), html(metrics_path));
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
@@ -46,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_what_html_would_take_apart() {
+    fn escapes_every_character_with_a_meaning_in_html() {
         assert_eq!(escape("<a href=\"x\">&'"), "&#60;a href=&#34;x&#34;&#62;&#38;&#39;");
     }
 

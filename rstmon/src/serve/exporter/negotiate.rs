@@ -1,6 +1,7 @@
-//! Which form of an answer a client wants: `Accept` and `Accept-Encoding` with their weights (RFC 9110, 12.4 and 12.5).
-//! Pure. What cannot be parsed counts as not said, and nobody is turned away: who wants nothing that there is gets the
-//! plain form, as from Prometheus' own client libraries.
+//! Content negotiation: `Accept` and `Accept-Encoding` with their weights (RFC 9110, sections 12.4 and 12.5). Pure.
+//!
+//! An element that cannot be parsed is ignored, and no client gets status 406: one that accepts none of the formats
+//! gets uncompressed text, as from Prometheus' own client libraries.
 
 use crate::metrics::Format;
 use axum::http::{
@@ -11,7 +12,7 @@ use mime::Mime;
 
 /// A weight in thousandths.
 type Weight = u16;
-const MOST: Weight = 1000;
+const MAX_WEIGHT: Weight = 1000;
 
 /// How closely a media range describes a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,15 +26,16 @@ enum Closeness {
 /// The format to answer in.
 pub(crate) fn format(headers: &HeaderMap) -> Format {
     let ranges: Vec<_> = elements(headers, &ACCEPT).filter_map(media_range).collect();
-    // The closest range counts; of two that are as close the heavier.
-    let wish = |format| {
+    // The closest range counts; of two that are equally close, the heavier.
+    let preference = |format| {
         let (closeness, weight) =
             ranges.iter().filter_map(|(range, weight)| Some((closeness(range, format)?, *weight))).max()?;
-        // That a version was named makes the wish no stronger.
+        // A named version makes the preference no stronger.
         (weight > 0).then_some((weight, closeness.min(Closeness::Name)))
     };
-    let (text, open) = (wish(Format::Text), wish(Format::OpenMetrics));
-    // Who takes anything (a browser, curl) gets the older format; who names both alike knows the newer one.
+    let (text, open) = (preference(Format::Text), preference(Format::OpenMetrics));
+    // A client that accepts anything (a browser, curl) gets the older format; one that names both with the same weight
+    // knows the newer one and gets that.
     let undecided = open == text && open.is_some_and(|(_, closeness)| closeness == Closeness::Name);
     if open > text || undecided { Format::OpenMetrics } else { Format::Text }
 }
@@ -46,7 +48,7 @@ pub(crate) fn gzip(headers: &HeaderMap) -> bool {
     };
     let rest = weight("*");
     let gzip = weight("gzip").max(weight("x-gzip")).or(rest).unwrap_or(0);
-    // Uncompressed is always fine unless said otherwise, but compressed is better where both are.
+    // Uncompressed is acceptable unless excluded, but gzip is preferred where the weights are equal.
     gzip > 0 && gzip >= weight("identity").unwrap_or(0)
 }
 
@@ -58,7 +60,7 @@ fn closeness(range: &Mime, format: Format) -> Option<Closeness> {
     match (range.type_().as_str(), range.subtype().as_str()) {
         ("*", "*") => Some(Closeness::Anything),
         (found, "*") if found == kind => Some(Closeness::Type),
-        // Other parameters (charset, escaping) leave a choice that all of our answers are within.
+        // Other parameters (charset, escaping) can be ignored: all answers satisfy them.
         (found, subtype) if found == kind && subtype == name => match range.get_param("version") {
             None => Some(Closeness::Name),
             Some(wanted) if wanted == version => Some(Closeness::Version),
@@ -70,14 +72,14 @@ fn closeness(range: &Mime, format: Format) -> Option<Closeness> {
 
 fn media_range(element: &str) -> Option<(Mime, Weight)> {
     let range: Mime = element.parse().ok()?;
-    let weight = range.get_param("q").map_or(Some(MOST), |q| weight(q.as_str()))?;
+    let weight = range.get_param("q").map_or(Some(MAX_WEIGHT), |q| weight(q.as_str()))?;
     Some((range, weight))
 }
 
 fn coding(element: &str) -> Option<(&str, Weight)> {
     let (name, parameters) = element.split_once(';').unwrap_or((element, ""));
     let weight = match parameters.trim() {
-        "" => MOST,
+        "" => MAX_WEIGHT,
         parameter => {
             let (key, value) = parameter.split_once('=')?;
             if !key.trim().eq_ignore_ascii_case("q") {
@@ -94,10 +96,10 @@ fn weight(text: &str) -> Option<Weight> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let valid = matches!(whole, "0" | "1") && decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
     let thousandths: Weight = format!("{whole}{decimals:0<3}").parse().ok().filter(|_| valid)?;
-    (thousandths <= MOST).then_some(thousandths)
+    (thousandths <= MAX_WEIGHT).then_some(thousandths)
 }
 
-/// The elements of a list that may be spread over several lines.
+/// The elements of a list header, which may be spread over several header lines.
 fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
@@ -141,7 +143,7 @@ mod tests {
             Format::Text,
             &["application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"],
         );
-        // curl, Firefox, nobody.
+        // curl, Firefox, a client without the header.
         assert_format(Format::Text, &["*/*"]);
         assert_format(Format::Text, &["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"]);
         assert_format(Format::Text, &[]);
@@ -157,7 +159,7 @@ mod tests {
         assert_format(Format::OpenMetrics, &["application/*"]);
         assert_format(Format::OpenMetrics, &["text/plain;q=0, */*"]);
         assert_format(Format::Text, &["application/openmetrics-text;q=0, */*;q=0.1"]);
-        // The close range counts, not the heavy one.
+        // The closer range counts, not the heavier one.
         assert_format(Format::Text, &["application/*;q=1, application/openmetrics-text;q=0.1, text/*;q=0.2"]);
     }
 
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_or_unknown_was_not_said() {
+    fn malformed_and_unknown_elements_are_ignored() {
         for line in [
             "application/openmetrics-text;version=2.0.0",
             "application/openmetrics-text;q=2",

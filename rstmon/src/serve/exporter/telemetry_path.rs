@@ -1,46 +1,37 @@
-//! `--web.telemetry-path`: where the metrics are, checked before any router sees it.
+//! `--web.telemetry-path`: the path of the metrics, checked before it reaches the router, which panics on a bad route.
 
 use crate::model::text::safe;
 use std::{fmt, str::FromStr};
 
-/// Paths that the server needs for itself.
-pub(crate) const HEALTHY_PATH: &str = "/-/healthy";
-pub(crate) const READY_PATH: &str = "/-/ready";
+/// The health checks, whose paths cannot be the metrics'.
+pub(super) const HEALTHY_PATH: &str = "/-/healthy";
+pub(super) const READY_PATH: &str = "/-/ready";
 
 /// The path of the metrics; `/` replaces the landing page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TelemetryPath(String);
 
-/// Why a path cannot carry the metrics.
+/// Why a path cannot be the metrics'.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TelemetryPathError {
-    /// It does not begin with a slash.
     #[error("{path:?} does not begin with a slash; try /{}", safe(path))]
-    Relative {
-        /// As given.
-        path: String,
-    },
-    /// It has a character with a meaning in URLs or routes.
+    Relative { path: String },
+    /// A character with a meaning in URLs or routes.
     #[error("{path:?} contains {character:?}; use letters, digits and . _ ~ - / only")]
     Character {
-        /// As given.
         path: String,
         /// The first character that is not allowed.
         character: char,
     },
-    /// It is the path of a health check.
     #[error("{path} is the path of a health check; choose another, such as {}", TelemetryPath::DEFAULT)]
-    Taken {
-        /// As given.
-        path: String,
-    },
+    Taken { path: String },
 }
 
 impl TelemetryPath {
-    /// Where Prometheus looks when it is told nothing else.
+    /// The path that Prometheus scrapes by default.
     pub(crate) const DEFAULT: &str = "/metrics";
 
-    /// The path, beginning with a slash.
+    /// Begins with a slash.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -90,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_a_router_or_a_url_would_take_apart() {
+    fn refuses_characters_with_a_meaning_in_routes_and_urls() {
         for (path, message) in [
             ("metrics", "try /metrics"),
             ("\u{1b}[2J", "try /?[2J"),

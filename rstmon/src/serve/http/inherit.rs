@@ -1,7 +1,7 @@
 //! Socket activation: listeners that the service manager opened and hands over (`sd_listen_fds(3)`).
 //!
-//! Which is which is told by the sockets themselves: those on TCP serve the metrics, the one on a Unix socket the
-//! commands. A descriptor that is neither is an error: whoever passed it expects it to be used.
+//! Each socket's address family decides its use: TCP listeners serve the metrics, the one Unix listener serves the
+//! commands. Any other descriptor is an error, because the unit that passes it expects it to be used.
 
 use rustix::net::{AddressFamily, SocketType, getsockname, sockopt};
 use std::{
@@ -13,13 +13,9 @@ use tokio::net::{TcpListener, UnixListener};
 /// Why inherited descriptors cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InheritError {
-    /// `LISTEN_FDS` and its like are damaged.
+    /// `LISTEN_FDS`, `LISTEN_PID` or `LISTEN_FDNAMES` cannot be parsed.
     #[error("the service manager's LISTEN_FDS makes no sense: {source}")]
-    Environment {
-        /// What is wrong.
-        source: io::Error,
-    },
-    /// Neither kind of listener.
+    Environment { source: io::Error },
     #[error(
         "the service manager passed {name:?}, which is no listening TCP or Unix stream socket; correct rstmon.socket"
     )]
@@ -27,21 +23,17 @@ pub(crate) enum InheritError {
         /// `FileDescriptorName=` of the socket unit.
         name: String,
     },
-    /// More than one Unix socket.
     #[error("the service manager passed more than one Unix socket, {name:?} among them; leave one in rstmon.socket")]
     Twice {
         /// `FileDescriptorName=` of the socket unit.
         name: String,
     },
-    /// The runtime does not take it.
+    /// fcntl(2) or the registration with epoll failed.
     #[error("cannot use a socket that the service manager passed: {source}")]
-    Use {
-        /// What happened.
-        source: io::Error,
-    },
+    Use { source: io::Error },
 }
 
-/// Listeners that somebody else opened.
+/// Listeners that the service manager opened.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     tcp: Vec<std::net::TcpListener>,
@@ -49,11 +41,12 @@ pub(crate) struct Inherited {
 }
 
 impl Inherited {
-    /// What the service manager passed to this process, if anything. To be called once.
+    /// The listeners passed to this process, which may be none. Must be called at most once: it takes ownership.
     pub(crate) fn from_environment() -> Result<Self, InheritError> {
         let passed = sd_notify::listen_fds_with_names().map_err(|source| InheritError::Environment { source })?;
         Self::sort(passed.map(|(fd, name)| {
-            // SAFETY: by the protocol these descriptors are open and this process's own, and nobody else takes them.
+            // SAFETY: by the protocol these descriptors are open and owned by this process, and no other code takes
+            // them.
             (unsafe { OwnedFd::from_raw_fd(fd) }, name)
         }))
     }
@@ -71,7 +64,7 @@ impl Inherited {
         Ok(inherited)
     }
 
-    /// For the runtime. Needs one.
+    /// Registers the listeners with the tokio runtime, in whose context it has to be called.
     pub(crate) fn into_parts(self) -> Result<(Vec<TcpListener>, Option<UnixListener>), InheritError> {
         let Self { tcp, unix } = self;
         let parts = || -> io::Result<_> {
@@ -93,7 +86,7 @@ impl Inherited {
     }
 }
 
-/// The family of a listening stream socket.
+/// `None` for anything but a listening stream socket.
 fn family(fd: &OwnedFd) -> Option<AddressFamily> {
     let listens = sockopt::socket_acceptconn(fd).ok()?;
     let streams = sockopt::socket_type(fd).ok()? == SocketType::STREAM;
@@ -113,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn listeners_are_told_apart_by_family() {
+    async fn listeners_are_sorted_by_family() {
         let directory = tempfile::tempdir().expect("a directory");
         let v4 = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = v4.local_addr().expect("its address");

@@ -1,15 +1,14 @@
-//! Every bound the server holds its clients to, in one place.
+//! Every bound that the server sets its clients, in one place.
 
-use crate::sink::hub::STALL;
 use std::time::Duration;
 
-/// Bounds of one kind of listener. `None` waits for ever.
+/// Bounds of one kind of listener. A `None` sets no bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// Open connections; the next one waits for a place.
+pub(crate) struct ConnectionLimits {
+    /// Open connections; the next one waits for a slot.
     pub(crate) connections: usize,
-    /// How long a client may keep the server waiting while others wait for a place; for ever if absent.
-    pub(crate) crowd_patience: Option<Duration>,
+    /// How long a client may keep the server waiting while another connection waits for a slot, before it is evicted.
+    pub(crate) evict_after: Option<Duration>,
     /// From accepting a connection to the end of its TLS handshake.
     pub(crate) handshake: Duration,
     /// From the first byte of a request (for the first request: from the connect) to the end of its header.
@@ -20,26 +19,26 @@ pub(crate) struct Limits {
     pub(crate) header_lines: usize,
     /// From the end of a request's header to the first byte of the answer.
     pub(crate) answer: Duration,
-    /// For the client to take what was sent to it.
+    /// For the client to read what was sent to it.
     pub(crate) write: Option<Duration>,
     /// Between two requests on one connection.
     pub(crate) idle: Option<Duration>,
-    /// For a client to close its end after the last answer. Until then what it sends is thrown away: closing with data
-    /// unread would reset the connection, and the answer with it.
+    /// For a client to close its end after the last answer. Until then what it sends is discarded: closing with data
+    /// unread would reset the connection, and the answer would be lost with it.
     pub(crate) linger: Option<Duration>,
-    /// Bytes thrown away before the connection is reset all the same.
+    /// Bytes discarded before the connection is reset all the same.
     pub(crate) linger_bytes: u64,
     /// For connections to end by themselves once the server stops.
     pub(crate) grace: Duration,
 }
 
-impl Limits {
-    /// For TCP: whoever can reach the port may be hostile or half gone.
+impl ConnectionLimits {
+    /// For TCP: every client that reaches the port may be hostile or half gone.
     #[must_use]
     pub(crate) fn tcp() -> Self {
         Self {
             connections: 128,
-            crowd_patience: Some(Duration::from_millis(500)),
+            evict_after: Some(Duration::from_millis(500)),
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
             header_bytes: 16 * 1024,
@@ -53,13 +52,5 @@ impl Limits {
             linger_bytes: 16 * 1024 * 1024,
             grace: Duration::from_secs(3),
         }
-    }
-
-    /// For the Unix socket: a client is local and let in by file mode. One that follows the events may be silent for
-    /// ever, but has to take what it is sent: the hub's bounded queue keeps a slow one from costing memory, this limit a
-    /// stalled one from keeping its seat.
-    #[must_use]
-    pub(crate) fn unix() -> Self {
-        Self { write: Some(STALL), idle: None, crowd_patience: None, linger: None, ..Self::tcp() }
     }
 }

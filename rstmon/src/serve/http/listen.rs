@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, TcpSocket};
 
 const FLAG: &str = "--web.listen-address";
 
-/// Connections that may wait to be accepted: more than clients that are slow on purpose are likely to be, so that a
-/// scraper's SYN is not dropped for them. The default of 128 is not.
+/// Connections that may wait to be accepted. The default of 128 is too low: a slow-client attack would fill the queue,
+/// and the kernel would drop a scraper's SYN.
 const BACKLOG: u32 = 1024;
 
-/// A listen address as given, not yet resolved.
+/// A parsed listen address; host names are not resolved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ListenAddress {
     /// `:port`.
@@ -29,51 +29,25 @@ pub(crate) enum ListenAddress {
 /// Why the server cannot listen. Each message is one line and ends with what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
-    /// Not `host:port`.
     #[error("{text:?} is no listen address; write {FLAG} as host:port, [ipv6]:port or :port")]
-    BadAddress {
-        /// As given.
-        text: String,
-    },
-    /// The list of addresses is empty.
+    BadAddress { text: String },
     #[error("no address to listen on; give at least one with {FLAG}")]
     NoAddress,
-    /// The name means nothing to this host.
     #[error("cannot resolve {name:?}; correct the name or write an IP address in {FLAG}")]
     Resolve {
-        /// The host name.
         name: String,
-        /// What the resolver said; a name without addresses has none.
+        /// `None` when the name exists and has no address.
         source: Option<io::Error>,
     },
-    /// Somebody else has the port.
     #[error("{address} is in use: another process listens there; stop it or choose another with {FLAG}")]
-    InUse {
-        /// Where.
-        address: SocketAddr,
-        /// From bind(2).
-        source: io::Error,
-    },
-    /// A port below `net.ipv4.ip_unprivileged_port_start`, or a security module's veto.
+    InUse { address: SocketAddr, source: io::Error },
+    /// The port is below `net.ipv4.ip_unprivileged_port_start`, or a security module denies it.
     #[error("not allowed to listen on {address}; choose a port from 1024 up with {FLAG} or grant CAP_NET_BIND_SERVICE")]
-    Denied {
-        /// Where.
-        address: SocketAddr,
-        /// From bind(2).
-        source: io::Error,
-    },
-    /// The address belongs to no interface.
+    Denied { address: SocketAddr, source: io::Error },
     #[error("this host has no address {}; use one that `ip address` shows in {FLAG}", address.ip())]
-    NotLocal {
-        /// Where.
-        address: SocketAddr,
-        /// From bind(2).
-        source: io::Error,
-    },
-    /// Anything else.
+    NotLocal { address: SocketAddr, source: io::Error },
     #[error("cannot listen on {address}: {source}; choose another with {FLAG}")]
     Other {
-        /// Where.
         address: SocketAddr,
         /// From socket(2), bind(2) or listen(2).
         source: io::Error,
@@ -93,7 +67,7 @@ impl FromStr for ListenAddress {
         let in_name = |character: char| character.is_ascii_alphanumeric() || "-._".contains(character);
         match host {
             "" => Ok(Self::Any(port)),
-            // All digits and dots is a mistyped IPv4 address, not a name to bother the resolver with.
+            // Only digits and dots: a mistyped IPv4 address, which the resolver need not be asked for.
             name if name.chars().all(|character| character.is_ascii_digit() || character == '.') => Err(bad()),
             name if name.chars().all(in_name) => Ok(Self::Name(name.to_owned(), port)),
             _ => Err(bad()),
@@ -112,7 +86,7 @@ impl ListenError {
     }
 }
 
-/// Binds all of `addresses`, or none: the first failure is the answer.
+/// Binds all of `addresses`, or none: the first error is returned.
 pub(crate) async fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, ListenError> {
     if addresses.is_empty() {
         return Err(ListenError::NoAddress);
@@ -135,7 +109,7 @@ pub(crate) async fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListe
 fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // As the standard library does: connections of the daemon before this one do not keep the port.
+        // As the standard library does: connections of the previous daemon in TIME_WAIT do not block the port.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
@@ -143,8 +117,8 @@ fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
     listen().map_err(|source| ListenError::from_bind(address, source))
 }
 
-/// One IPv6 socket takes both families (`net.ipv6.bindv6only` is 0 by default); a host booted without IPv6 has only
-/// the other.
+/// One IPv6 socket accepts both families (`net.ipv6.bindv6only` is 0 by default). IPv4 only is the fallback for a host
+/// booted without IPv6.
 fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
     match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
         Err(ListenError::Other { .. } | ListenError::NotLocal { .. }) => bind((Ipv4Addr::UNSPECIFIED, port).into()),
@@ -152,8 +126,8 @@ fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
     }
 }
 
-/// Blocks, once at the start: the runtime's resolver would start a thread, which would keep the privileges that are
-/// given up after this.
+/// Blocks, once at the start: tokio's resolver would start a thread that keeps the privileges which the process drops
+/// later.
 fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, ListenError> {
     super::nss::use_built_in_modules();
     let failed = |source| ListenError::Resolve { name: name.to_owned(), source };

@@ -1,18 +1,21 @@
-//! HTTP connections: accepting, limits, deadlines, answers.
+//! HTTP connections: listening, limits, deadlines, admission, and the answers that several routes share.
+//!
+//! Contract: nothing here knows which routes a connection serves, so that the exporter and the Unix socket are bounded
+//! by the same code. Every bound is a field of [`ConnectionLimits`].
 
-pub(crate) mod accept;
+pub(crate) mod admission;
+pub(crate) mod blocking;
 pub(crate) mod connection;
-pub(crate) mod crowd;
-pub(crate) mod guard;
+mod deadline;
 pub(crate) mod inherit;
-pub(crate) mod limits;
+mod limits;
 pub(crate) mod listen;
-pub(crate) mod nss;
+mod nss;
 pub(crate) mod respond;
 pub(crate) mod shutdown;
-pub(crate) mod work;
+pub(crate) mod state;
 
 pub(crate) use inherit::Inherited;
-pub(crate) use limits::Limits;
+pub(crate) use limits::ConnectionLimits;
 pub(crate) use listen::{ListenAddress, ListenError};
 pub(crate) use shutdown::stop_signal;

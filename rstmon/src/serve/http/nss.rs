@@ -1,11 +1,12 @@
 //! Host names in a statically linked rstmon.
 //!
-//! glibc looks names up through modules that `/etc/nsswitch.conf` lists, and a static program would load them, and the
-//! host's libc with them, into itself: undefined where the host's glibc is another version than the one linked in.
-//! `files` and `dns` are part of the C library itself (since glibc 2.34, also of `libc.a`), so the static program is
-//! held to these two. What only other modules know (mDNS, systemd-resolved's own names) has to be given as an address.
+//! glibc looks names up through the modules that `/etc/nsswitch.conf` lists. A static program would load them, and with
+//! them the host's libc, which is undefined behaviour where the host's glibc differs from the one linked in. `files`
+//! and `dns` are part of the C library itself (since glibc 2.34, also of `libc.a`), so the static program uses only
+//! these two. Names that only other modules resolve (mDNS, systemd-resolved's own names) have to be given as an
+//! address.
 
-/// Keeps name lookups of this process to what is linked in. Has no effect in a dynamically linked program.
+/// Restricts this process's name lookups to the modules linked in. Has no effect in a dynamically linked program.
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 pub(crate) fn use_built_in_modules() {
     use std::ffi::{c_char, c_int};
@@ -22,6 +23,6 @@ pub(crate) fn use_built_in_modules() {
     }
 }
 
-/// Keeps name lookups of this process to what is linked in. Has no effect in a dynamically linked program.
+/// Restricts this process's name lookups to the modules linked in. Has no effect in a dynamically linked program.
 #[cfg(not(all(target_env = "gnu", target_feature = "crt-static")))]
 pub(crate) fn use_built_in_modules() {}

@@ -1,20 +1,19 @@
-//! The stop signal: one [`Stopper`] tells any number of [`Stopping`] handles, once and for good.
+//! The stop signal: one [`Stopper`] signals any number of [`Stopping`] handles, once and for good.
 
 use tokio::sync::watch;
 
-/// Ends everything that holds the matching [`Stopping`], when told to or when dropped.
+/// Ends everything that holds the matching [`Stopping`], on [`Self::stop`] or when dropped.
 #[derive(Debug)]
 pub(crate) struct Stopper {
     signal: watch::Sender<bool>,
 }
 
-/// The waiting end of a [`Stopper`].
+/// The receiving end of a [`Stopper`].
 #[derive(Clone, Debug)]
 pub(crate) struct Stopping {
     signal: watch::Receiver<bool>,
 }
 
-/// A fresh stop signal.
 #[must_use]
 pub(crate) fn stop_signal() -> (Stopper, Stopping) {
     let (sender, receiver) = watch::channel(false);
@@ -22,7 +21,6 @@ pub(crate) fn stop_signal() -> (Stopper, Stopping) {
 }
 
 impl Stopper {
-    /// Gives the signal.
     pub(crate) fn stop(&self) {
         self.signal.send_replace(true);
     }
@@ -31,7 +29,7 @@ impl Stopper {
 impl Stopping {
     /// Returns once the signal was given. Cancel safe.
     pub(crate) async fn stopped(&mut self) {
-        // A dropped stopper is an error here and a stop all the same: nobody is left to give the signal.
+        // A dropped stopper is an error here and means stop as well: the signal can no longer come.
         let _ = self.signal.wait_for(|stopped| *stopped).await;
     }
 }
@@ -41,7 +39,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn stops_when_told_and_when_forgotten() {
+    async fn stops_on_the_signal_and_when_the_stopper_is_dropped() {
         let (stopper, mut early) = stop_signal();
         let mut late = early.clone();
         stopper.stop();

@@ -1,32 +1,23 @@
-//! A group's number from its name, out of `/etc/group`.
+//! The number of a group, looked up by name in `/etc/group`.
 //!
-//! Directory services (LDAP, sssd) are not asked: a socket's group is a system group, and loading NSS modules into a
-//! privileged daemon for it is not worth it. Such a group can be given by number.
+//! Directory services (LDAP, sssd) are not queried: a socket's group is usually a local system group, and a privileged
+//! daemon should not load NSS modules for it. A group of a directory service can be given by number.
 
 use std::{fs, io};
 
 const GROUP_FILE: &str = "/etc/group";
 
-/// Why a group is unknown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GroupError {
-    /// The group file cannot be read.
     #[error("cannot read {GROUP_FILE}: {source}; give the group by number")]
-    Read {
-        /// What happened.
-        source: io::Error,
-    },
-    /// The group file has no such group.
+    Read { source: io::Error },
     #[error(
         "{GROUP_FILE} has no group {name:?}; create it with `groupadd --system {name}` or give another, by name or number"
     )]
-    Unknown {
-        /// As given.
-        name: String,
-    },
+    Unknown { name: String },
 }
 
-/// The number of the group `text`, a name or a number.
+/// `text` is a group's name or number.
 pub(crate) fn group_id(text: &str) -> Result<u32, GroupError> {
     if let Ok(number) = text.parse() {
         return Ok(number);
@@ -57,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_need_no_file_and_unknown_names_say_so() {
+    fn numbers_need_no_file_and_unknown_names_are_errors() {
         assert_eq!(group_id("12345").expect("a number"), 12345);
         let error = group_id("no-such-group-here").expect_err("unknown").to_string();
         assert!(error.contains("no-such-group-here"), "found {error:?}");

@@ -1,12 +1,12 @@
-//! The server as its clients see it: real sockets, a made-up source.
+//! The server as its clients see it: real sockets, a fake source.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod exporter;
-mod hostile;
-mod live;
+mod hostile_clients;
 mod scrape;
 mod secure;
-mod socket;
+mod socket_file;
+mod socket_routes;
 
 use super::{http::shutdown::Stopper, *};
 use crate::{
@@ -35,10 +35,10 @@ use tokio::{
     time::timeout,
 };
 
-/// Far more than anything here takes; only a hang reaches it.
+/// Far more than any step of a test takes; only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A source that can be slow, broken or not ready, and counts how often it is asked at the same time.
+/// A source that can be slow, broken or not ready, and counts its collections and how many run at the same time.
 #[derive(Default)]
 struct FakeSource {
     hub: Hub,
@@ -52,12 +52,12 @@ struct FakeSource {
     hold: Mutex<()>,
     collecting: AtomicUsize,
     most_at_once: AtomicUsize,
-    /// Collections begun.
+    /// The number of collections that have begun.
     collected: AtomicUsize,
     started: Notify,
 }
 
-/// What it shows in format 0.0.4.
+/// The fake source's metrics in format 0.0.4.
 const TEXT: &str = "rstmon_build_info 1\n";
 
 #[derive(Clone, Copy)]
@@ -111,7 +111,7 @@ impl Source for FakeSource {
 }
 
 impl FakeSource {
-    /// A line without an event behind it.
+    /// Publishes any line, which need not be an event.
     fn publish(&self, line: &str) {
         self.hub.offer(std::time::Instant::now(), |_| true, || Some(Arc::from(line)));
     }
@@ -128,13 +128,12 @@ fn made_up_snapshot() -> Snapshot {
     .unwrap()
 }
 
-/// An event of a process.
 fn made_up_event(process: &str) -> Arc<Event> {
     Arc::new(event_with(serde_json::json!({"owner": {"process": process}})))
 }
 
 /// A running server on a free port and on a socket in a directory of its own.
-struct Running {
+struct RunningServer {
     source: Arc<FakeSource>,
     address: SocketAddr,
     socket: PathBuf,
@@ -149,17 +148,17 @@ fn options(directory: &TempDir) -> ServerOptions {
         telemetry_path: TelemetryPath::default(),
         web_config: None,
         socket: Some(SocketOptions { path: directory.path().join("run/rstmon.sock"), group: None }),
-        tcp_limits: Limits::tcp(),
-        unix_limits: Limits::unix(),
+        tcp_limits: ConnectionLimits::tcp(),
+        unix_limits: connection_limits(),
     }
 }
 
-async fn start(source: FakeSource) -> Running {
+async fn start(source: FakeSource) -> RunningServer {
     start_with(source, |_, _| {}).await
 }
 
 /// `adjust` may change the options and put files into the directory.
-async fn start_with(source: FakeSource, adjust: impl FnOnce(&mut ServerOptions, &TempDir)) -> Running {
+async fn start_with(source: FakeSource, adjust: impl FnOnce(&mut ServerOptions, &TempDir)) -> RunningServer {
     let directory = tempfile::tempdir().unwrap();
     let mut options = options(&directory);
     adjust(&mut options, &directory);
@@ -169,10 +168,10 @@ async fn start_with(source: FakeSource, adjust: impl FnOnce(&mut ServerOptions, 
     let source = Arc::new(source);
     let (stopper, stopping) = stop_signal();
     let task = tokio::spawn(server.run(Arc::clone(&source) as Arc<dyn Source>, stopping));
-    Running { source, address, socket, directory, stopper, task }
+    RunningServer { source, address, socket, directory, stopper, task }
 }
 
-impl Running {
+impl RunningServer {
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -200,8 +199,8 @@ fn request(method: &str, path: &str, header: &str) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{header}\r\n").into_bytes()
 }
 
-/// Sends `bytes` and reads until the server closes. What is read before an error counts: a server that answers early
-/// and closes may well reset the connection.
+/// Sends `bytes`, reads until the server closes, and returns what was read, also before an error: a server that answers
+/// early and closes may reset the connection.
 async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) -> String {
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
@@ -226,7 +225,6 @@ fn assert_contains(answer: &str, part: &str) {
     assert!(found.contains(&part.to_ascii_lowercase()), "expected {part:?}, found {answer:?}");
 }
 
-/// Waits until `condition` holds.
 async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let poll = async {
         while !condition() {

@@ -1,7 +1,7 @@
-//! Forms of the metrics, and crowds that want them.
+//! Representations of the metrics, and collections shared by many scrapes.
 
 use super::{
-    super::exporter::scrape::{Form, Scraper},
+    super::exporter::collect::{Representation, SharedCollector},
     *,
 };
 use flate2::read::GzDecoder;
@@ -11,13 +11,12 @@ use std::io::Read as _;
 const GZIP: &str = "Accept-Encoding: gzip\r\n";
 const OPEN_METRICS: &str = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n";
 
-/// An answer taken apart.
-struct Parts {
+struct ScrapeAnswer {
     head: String,
     body: Vec<u8>,
 }
 
-impl Parts {
+impl ScrapeAnswer {
     #[track_caller]
     fn assert_header(&self, name: &str, value: &str) {
         let line = format!("\r\n{name}: {value}\r\n");
@@ -36,7 +35,7 @@ impl Parts {
     }
 }
 
-async fn scrape(server: &Running, method: &str, header: &str) -> Parts {
+async fn scrape(server: &RunningServer, method: &str, header: &str) -> ScrapeAnswer {
     let mut stream = server.connect().await;
     stream.write_all(&request(method, "/metrics", header)).await.unwrap();
     let mut bytes = Vec::new();
@@ -45,11 +44,11 @@ async fn scrape(server: &Running, method: &str, header: &str) -> Parts {
     let body = bytes.split_off(end);
     let head = String::from_utf8(bytes).unwrap();
     assert_status(&head, 200);
-    Parts { head, body }
+    ScrapeAnswer { head, body }
 }
 
 #[tokio::test]
-async fn each_form_has_its_type_its_length_and_what_it_varies_by() {
+async fn each_representation_has_its_type_length_and_vary_header() {
     let server = start(FakeSource::default()).await;
     let open_metrics = format!("{TEXT}# EOF\n");
     for (header, kind, gzip, text) in [
@@ -74,7 +73,7 @@ async fn each_form_has_its_type_its_length_and_what_it_varies_by() {
             answer.assert_no_header("content-encoding");
             assert_eq!(String::from_utf8_lossy(&answer.body), text);
         }
-        // HEAD says all the same of a body that it does not send.
+        // HEAD has the same header and no body.
         let head = scrape(&server, "HEAD", header).await;
         assert!(head.body.is_empty(), "found {:?}", head.body);
         let lines = |head: &str| -> Vec<_> {
@@ -85,7 +84,7 @@ async fn each_form_has_its_type_its_length_and_what_it_varies_by() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_406() {
+async fn no_client_gets_status_406() {
     let server = start(FakeSource::default()).await;
     let header = "Accept: image/png, text/plain;q=0, */*;q=0\r\nAccept-Encoding: identity;q=0, br\r\n";
     let answer = scrape(&server, "GET", header).await;
@@ -103,11 +102,11 @@ async fn a_refusal_is_not_compressed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_shares_the_collection_that_begins_after_it_came() {
-    const CROWD: usize = 50;
+async fn waiting_scrapes_share_the_next_collection() {
+    const SCRAPES: usize = 50;
     let source = Arc::new(FakeSource::default());
-    let scraper = Scraper::new(Arc::clone(&source) as Arc<dyn Source>);
-    let form = |format| Form { format, gzip: false };
+    let collector = SharedCollector::new(Arc::clone(&source) as Arc<dyn Source>);
+    let uncompressed = |format| Representation { format, gzip: false };
     let holder = Arc::clone(&source);
     let (release, held) = std::sync::mpsc::channel::<()>();
     let (taken, is_taken) = std::sync::mpsc::channel();
@@ -117,45 +116,45 @@ async fn a_crowd_shares_the_collection_that_begins_after_it_came() {
         let _ = held.recv();
     });
     is_taken.recv().unwrap();
-    let mut first = Box::pin(scraper.scrape(form(Format::Text)));
+    let mut first = Box::pin(collector.scrape(uncompressed(Format::Text)));
     assert!(first.as_mut().now_or_never().is_none());
     eventually("the first collection begins", || source.collected.load(Ordering::SeqCst) == 1).await;
-    // These come too late for it.
-    let mut crowd: Vec<_> = (0..CROWD)
-        .map(|number| Box::pin(scraper.scrape(form([Format::Text, Format::OpenMetrics][number % 2]))))
+    // These arrive after it has begun.
+    let mut waiting: Vec<_> = (0..SCRAPES)
+        .map(|number| Box::pin(collector.scrape(uncompressed([Format::Text, Format::OpenMetrics][number % 2]))))
         .collect();
-    assert!(crowd.iter_mut().all(|scrape| scrape.as_mut().now_or_never().is_none()));
+    assert!(waiting.iter_mut().all(|scrape| scrape.as_mut().now_or_never().is_none()));
     drop(release);
     holder.join().unwrap();
     first.await.unwrap();
-    for scrape in crowd {
+    for scrape in waiting {
         scrape.await.unwrap();
     }
     let collected = source.collected.load(Ordering::SeqCst);
-    assert_eq!(collected, 3, "one for the first, and one a format for the crowd");
-    // Nobody waits any more: whoever comes now is not served what is old.
-    scraper.scrape(form(Format::Text)).await.unwrap();
+    assert_eq!(collected, 3, "one for the first, and one per format for the others");
+    // No scrape waits any more: the next one starts a collection of its own.
+    collector.scrape(uncompressed(Format::Text)).await.unwrap();
     assert_eq!(source.collected.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collection_that_nobody_waits_for_is_left_out() {
+async fn a_collection_that_no_scrape_waits_for_is_skipped() {
     let source = Arc::new(FakeSource::default());
-    let scraper = Scraper::new(Arc::clone(&source) as Arc<dyn Source>);
-    let form = Form { format: Format::Text, gzip: false };
+    let collector = SharedCollector::new(Arc::clone(&source) as Arc<dyn Source>);
+    let uncompressed = Representation { format: Format::Text, gzip: false };
     let hold = source.hold.lock().unwrap();
-    let mut running = Box::pin(scraper.scrape(form));
+    let mut running = Box::pin(collector.scrape(uncompressed));
     assert!(running.as_mut().now_or_never().is_none());
     let deadline = std::time::Instant::now() + PATIENCE;
     while source.collected.load(Ordering::SeqCst) == 0 {
         assert!(std::time::Instant::now() < deadline, "the first collection never begins");
         std::thread::yield_now();
     }
-    let mut given_up = Box::pin(scraper.scrape(form));
-    assert!(given_up.as_mut().now_or_never().is_none());
-    drop(given_up);
+    let mut cancelled = Box::pin(collector.scrape(uncompressed));
+    assert!(cancelled.as_mut().now_or_never().is_none());
+    drop(cancelled);
     drop(hold);
     running.await.unwrap();
-    scraper.scrape(Form { gzip: true, ..form }).await.unwrap();
-    assert_eq!(source.collected.load(Ordering::SeqCst), 2, "what was given up was collected");
+    collector.scrape(Representation { gzip: true, ..uncompressed }).await.unwrap();
+    assert_eq!(source.collected.load(Ordering::SeqCst), 2, "the cancelled scrape was collected");
 }

@@ -15,7 +15,7 @@ const TLS: &str = "tls_server_config: {cert_file: server.crt, key_file: server.k
 /// alice:open sesame
 const AUTHORIZATION: &str = "Authorization: Basic YWxpY2U6b3BlbiBzZXNhbWU=\r\n";
 
-/// Put under another name first, as a careful administrator does.
+/// Writes the file under another name and renames it, as a careful administrator does.
 fn replace(directory: &Path, name: &str, text: &str) {
     let new = directory.join(format!("{name}.new"));
     fs::write(&new, text).unwrap();
@@ -26,7 +26,7 @@ fn users() -> String {
     format!("basic_auth_users: {{alice: {}}}\n", bcrypt::hash("open sesame", 4).unwrap())
 }
 
-async fn start_configured(web_config: &str) -> Running {
+async fn start_configured(web_config: &str) -> RunningServer {
     start_with(FakeSource::default(), |options, directory| {
         let directory = directory.path();
         replace(directory, "server.crt", CERTIFICATE_A);
@@ -47,12 +47,12 @@ fn trusting(certificate: &str) -> rustls::ConfigBuilder<ClientConfig, rustls::cl
         .with_root_certificates(roots)
 }
 
-async fn handshake(server: &Running, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
+async fn handshake(server: &RunningServer, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, server.connect().await).await
 }
 
-async fn get_over_tls(server: &Running, certificate: &str, header: &str) -> std::io::Result<String> {
+async fn get_over_tls(server: &RunningServer, certificate: &str, header: &str) -> std::io::Result<String> {
     let stream = handshake(server, trusting(certificate).with_no_client_auth()).await?;
     Ok(exchange(stream, &request("GET", "/metrics", header)).await)
 }
@@ -91,7 +91,7 @@ async fn handshakes_that_never_begin_do_not_keep_others_out() {
         replace(directory.path(), "web.yml", TLS);
         options.web_config = Some(directory.path().join("web.yml"));
         options.tcp_limits.connections = 4;
-        options.tcp_limits.crowd_patience = Some(Duration::from_millis(100));
+        options.tcp_limits.evict_after = Some(Duration::from_millis(100));
         options.tcp_limits.handshake = Duration::from_hours(1);
     })
     .await;
@@ -127,7 +127,7 @@ async fn renewed_certificates_are_picked_up() {
     let server = start_configured(TLS).await;
     let directory = server.directory.path();
     assert_status(&get_over_tls(&server, CERTIFICATE_A, "").await.unwrap(), 200);
-    // One file after the other: in between they do not match, and the old pair has to go on serving.
+    // One file after the other: in between they do not match, and the old pair has to stay in use.
     replace(directory, "server.crt", CERTIFICATE_B);
     assert_status(&get_over_tls(&server, CERTIFICATE_A, "").await.unwrap(), 200);
     replace(directory, "server.key", KEY_B);
@@ -261,7 +261,7 @@ async fn a_certificate_out_of_date_serves_where_there_is_none_better() {
 }
 
 #[tokio::test]
-async fn clients_may_be_told_apart_by_name() {
+async fn clients_may_be_restricted_by_name() {
     let config = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: clients.crt\n  \
                   client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: [prometheus.example]\n";
     let (known, known_key) = issue("prometheus.example", 2000..2200);
@@ -285,5 +285,5 @@ async fn clients_may_be_told_apart_by_name() {
         }
     };
     assert_status(&get(&known, &known_key).await, 200);
-    assert_eq!(get(&stranger, &stranger_key).await, "", "the authority's word alone is not enough");
+    assert_eq!(get(&stranger, &stranger_key).await, "", "the authority's signature alone is not enough");
 }

@@ -1,4 +1,4 @@
-//! `client_allowed_sans`: of the clients that an authority vouches for, only those of certain names.
+//! `client_allowed_sans`: of the clients with a verified certificate, only those with one of these names are let in.
 
 use super::certificate::is_named;
 use rustls::{

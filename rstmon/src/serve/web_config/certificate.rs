@@ -1,6 +1,7 @@
-//! What a certificate says of itself, as far as rustls does not look: the server's own dates, a client's names. Pure.
+//! The fields of a certificate that rustls does not check: the validity of the server's own, the names in a client's.
+//! Pure.
 
-use super::reload::Refusal;
+use super::error::Refusal;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use std::{net::IpAddr, time::SystemTime};
@@ -10,7 +11,6 @@ use x509_cert::{
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
-/// From when until when a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     not_before: SystemTime,
@@ -18,7 +18,7 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// Nothing for a certificate that is too odd to tell; rustls has accepted it by then.
+    /// `None` for a certificate that cannot be parsed here, although rustls accepts it.
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = Certificate::from_der(certificate).ok()?;
         let validity = certificate.tbs_certificate().validity();
@@ -26,7 +26,7 @@ impl Validity {
         Some(Self { not_before, not_after })
     }
 
-    /// Why no client believes the certificate now.
+    /// Why clients refuse the certificate at the time `now`, if they do.
     pub(super) fn problem(&self, now: SystemTime) -> Option<Refusal> {
         let Self { not_before, not_after } = *self;
         if now > not_after {
@@ -36,13 +36,13 @@ impl Validity {
     }
 }
 
-/// Later than the last timestamp there is, is the last one.
+/// A time after the last one that [`Timestamp`] can hold becomes that one.
 fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::try_from(time).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether one of the certificate's subject alternative names (DNS, e-mail, URI, IP address) is among `allowed`, letter
-/// for letter: a wildcard in it matches nothing but itself.
+/// Whether one of the certificate's subject alternative names (DNS, e-mail, URI, IP address) is among `allowed`. Names
+/// are compared as text: a wildcard matches only itself.
 pub(super) fn is_named(certificate: &CertificateDer<'_>, allowed: &[String]) -> bool {
     let Ok(certificate) = Certificate::from_der(certificate) else { return false };
     let Ok(Some((_, SubjectAltName(names)))) = certificate.tbs_certificate().get_extension() else { return false };
@@ -110,7 +110,7 @@ mod tests {
                 SanType::IpAddress("2001:db8::1".parse().expect("an address")),
             ];
         });
-        let named = |name: &str| is_named(&certificate, &["nobody".to_owned(), name.to_owned()]);
+        let named = |name: &str| is_named(&certificate, &["another.example".to_owned(), name.to_owned()]);
         for name in [
             "*.prometheus.example",
             "ops@example.org",

@@ -5,7 +5,7 @@ use std::time::Duration;
 const UNITS: [(&str, f64); 7] =
     [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
-/// The duration, or nothing where Go's `time.ParseDuration` finds none or a negative one.
+/// `None` for text that Go's `time.ParseDuration` refuses, and for a negative duration.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);

@@ -1,6 +1,7 @@
 //! What can be wrong with a web configuration. Every message is one line and names the key.
 
 use crate::model::text::safe;
+use jiff::Timestamp;
 use rustls::server::VerifierBuilderError;
 use rustls_pki_types::pem;
 use std::{io, path::PathBuf};
@@ -9,141 +10,91 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("web configuration {}: {source}", path.display())]
 pub(crate) struct WebConfigError {
-    /// The file.
     pub(crate) path: PathBuf,
-    /// What is wrong with it.
-    pub(crate) source: ConfigError,
+    pub(crate) source: WebConfigProblem,
 }
 
-/// What is wrong with a web configuration.
+/// What is wrong with a web configuration. A `key` is below `tls_server_config` where nothing else is said.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    /// The file itself cannot be read.
+pub(crate) enum WebConfigProblem {
     #[error("cannot read it: {source}")]
-    Read {
-        /// From open(2) or read(2).
-        source: io::Error,
-    },
+    Read { source: io::Error },
     /// Not YAML, an unknown key or a value of the wrong type; the message ends with line and column.
     #[error("{}", safe(&with_position(source)))]
-    Yaml {
-        /// What the parser says.
-        source: serde_yaml_ng::Error,
-    },
-    /// TLS is asked for without this.
+    Yaml { source: serde_yaml_ng::Error },
+    /// TLS is configured without its certificate or key. `key` takes a file name, `inline` the PEM text itself.
     #[error("tls_server_config needs {key} (or {inline}, with the PEM text itself)")]
-    Missing {
-        /// The key for a file name.
-        key: &'static str,
-        /// The key for the text itself.
-        inline: &'static str,
-    },
-    /// Two keys for the same thing.
+    Missing { key: &'static str, inline: &'static str },
+    /// Both `key`, which takes a file name, and `inline`, which takes the PEM text itself.
     #[error("tls_server_config has both {key} and {inline}; keep one")]
-    Both {
-        /// The key for a file name.
-        key: &'static str,
-        /// The key for the text itself.
-        inline: &'static str,
-    },
-    /// A value that the format knows, or not even that, and rstmon does not support.
+    Both { key: &'static str, inline: &'static str },
+    /// A value that rstmon does not support, whether or not the format has it.
     #[error("tls_server_config.{key}: {value:?} is not supported; {hint}")]
     Unsupported {
-        /// The key below `tls_server_config`.
         key: &'static str,
-        /// Its value, or the part of it in question.
+        /// The whole value, or the unsupported part of it.
         value: String,
         /// What to write instead.
         hint: String,
     },
-    /// Keys that contradict one another.
+    /// Keys that contradict one another; `conflict` names them and the way out.
     #[error("tls_server_config: {conflict}")]
-    Conflict {
-        /// Which, and the way out.
-        conflict: &'static str,
-    },
-    /// A file that the configuration points to cannot be read.
+    Conflict { conflict: &'static str },
+    /// A file that the configuration names cannot be read. A relative `path` is resolved already.
     #[error("tls_server_config.{key}: cannot read {}: {source}", safe(&path.to_string_lossy()))]
-    ReadFile {
-        /// The key below `tls_server_config`.
-        key: &'static str,
-        /// The file, relative names resolved.
-        path: PathBuf,
-        /// From open(2) or read(2).
-        source: io::Error,
-    },
+    ReadFile { key: &'static str, path: PathBuf, source: io::Error },
     /// Not the PEM text that belongs there.
     #[error("tls_server_config.{key}: {source}; expected {expected} in PEM")]
-    Pem {
-        /// The key below `tls_server_config`.
-        key: &'static str,
-        /// What should be there.
-        expected: &'static str,
-        /// What the parser says.
-        source: pem::Error,
-    },
-    /// rustls refuses certificate or key, or both together.
+    Pem { key: &'static str, expected: &'static str, source: pem::Error },
+    /// rustls refuses the certificate or the key, or both together.
     #[error("tls_server_config.{key}: {source}")]
-    Rustls {
-        /// The key below `tls_server_config`.
-        key: &'static str,
-        /// Why.
-        source: rustls::Error,
-    },
-    /// The client certificate authorities cannot be used.
+    Rustls { key: &'static str, source: rustls::Error },
+    /// rustls refuses the certificate authorities for clients.
     #[error("tls_server_config.client_ca_file: {source}")]
-    ClientAuthorities {
-        /// Why.
-        source: VerifierBuilderError,
-    },
-    /// Not a bcrypt hash.
+    ClientAuthorities { source: VerifierBuilderError },
     #[error(
         "basic_auth_users.{}: not a bcrypt hash ({source}); make one with `htpasswd -nBC 10 \"\" | tr -d ':\\n'`",
         safe(user)
     )]
-    Hash {
-        /// Whose.
-        user: String,
-        /// What bcrypt says.
-        source: bcrypt::BcryptError,
-    },
+    Hash { user: String, source: bcrypt::BcryptError },
     /// A hash that takes longer to check than a scrape may last.
     #[error(
         "basic_auth_users.{}: bcrypt cost {cost} takes too long to check; make a hash of cost 10 to 14",
         safe(user)
     )]
-    HashCost {
-        /// Whose.
-        user: String,
-        /// Its cost.
-        cost: u32,
-    },
-    /// A header that must not be configured.
+    HashCost { user: String, cost: u32 },
+    /// A header that is not among the configurable ones, which are `known`.
     #[error("http_server_config.headers: {name:?} cannot be configured, only {known}")]
-    HeaderName {
-        /// As given.
-        name: String,
-        /// The ones that can.
-        known: String,
-    },
-    /// A value that the header does not have.
-    #[error("http_server_config.headers.{name}: {value:?} is not allowed; expected {}", if allowed.is_empty() { "printable text" } else { allowed })]
-    HeaderValue {
-        /// The header.
-        name: String,
-        /// As given.
-        value: String,
-        /// The values it has; empty for free text.
-        allowed: String,
-    },
-    /// Not a duration.
+    HeaderName { name: String, known: String },
+    /// A value that is not among the header's; `allowed` is empty for a header of free text.
+    #[error(
+        "http_server_config.headers.{name}: {value:?} is not allowed; expected {}",
+        if allowed.is_empty() { "printable text" } else { allowed }
+    )]
+    HeaderValue { name: String, value: String, allowed: String },
+    /// `key` is the path from the top of the file.
     #[error("{key}: {value:?} is no duration; write it like 1s, 500ms or 1m30s")]
-    Duration {
-        /// The key, from the top.
-        key: &'static str,
-        /// As given.
-        value: String,
-    },
+    Duration { key: &'static str, value: String },
+}
+
+/// Why a changed configuration does not come into force.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Invalid(#[from] WebConfigError),
+    /// Clients would send passwords in the clear.
+    #[error("it turns TLS off, which needs a restart")]
+    NoTls,
+    /// Any client would be let in.
+    #[error("it turns authentication off, which needs a restart")]
+    NoUsers,
+    /// Clients would be let in that are refused now.
+    #[error("it asks less of clients' certificates, which needs a restart")]
+    LaxClients,
+    #[error("its certificate expired on {not_after}")]
+    Expired { not_after: Timestamp },
+    #[error("its certificate is not valid before {not_before}")]
+    NotYet { not_before: Timestamp },
 }
 
 /// The parser leaves out the position when it is the very beginning.

@@ -1,15 +1,16 @@
-//! The web configuration as it is written: its keys and their types, nothing of their meaning.
+//! The web configuration as it is written: its keys and their types. The values are checked when it is loaded.
 
-use super::ConfigError;
+use super::error::WebConfigProblem;
 use serde::{
     Deserialize,
     de::{Deserializer, Error, MapAccess, Visitor},
 };
 use std::{collections::BTreeMap, fmt};
 
+// The name is part of serde's message about a document of the wrong type.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct File {
+#[serde(rename = "File", deny_unknown_fields, default)]
+pub(super) struct WebConfigFile {
     pub(super) tls_server_config: Option<TlsServerConfig>,
     pub(super) http_server_config: Option<HttpServerConfig>,
     pub(super) basic_auth_users: Option<BasicAuthUsers>,
@@ -44,20 +45,20 @@ pub(super) struct HttpServerConfig {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RateLimit {
-    /// As text: `0` and `1s` are both durations.
+    /// A duration, which YAML may take for a number (`0`).
     #[serde(default, deserialize_with = "scalar")]
     pub(super) interval: Option<String>,
     pub(super) burst: Option<u32>,
 }
 
-/// User names and hashes; a name that comes twice is an error, or the first hash would silently not count.
+/// User names and their hashes. A name that comes twice is an error: serde would silently keep only the last hash.
 #[derive(Default)]
 pub(super) struct BasicAuthUsers(pub(super) BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for BasicAuthUsers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Users;
-        impl<'de> Visitor<'de> for Users {
+        struct UsersVisitor;
+        impl<'de> Visitor<'de> for UsersVisitor {
             type Value = BasicAuthUsers;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,7 +76,7 @@ impl<'de> Deserialize<'de> for BasicAuthUsers {
                 Ok(BasicAuthUsers(users))
             }
         }
-        deserializer.deserialize_map(Users)
+        deserializer.deserialize_map(UsersVisitor)
     }
 }
 
@@ -92,8 +93,9 @@ fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
     }))
 }
 
-/// An empty file is a valid configuration that asks for nothing.
-pub(super) fn parse(bytes: &[u8]) -> Result<File, ConfigError> {
-    let file: Option<File> = serde_yaml_ng::from_slice(bytes).map_err(|source| ConfigError::Yaml { source })?;
+/// An empty file is a valid configuration: plain HTTP without authentication.
+pub(super) fn parse(bytes: &[u8]) -> Result<WebConfigFile, WebConfigProblem> {
+    let file: Option<WebConfigFile> =
+        serde_yaml_ng::from_slice(bytes).map_err(|source| WebConfigProblem::Yaml { source })?;
     Ok(file.unwrap_or_default())
 }

@@ -1,83 +1,59 @@
 //! Keeps a web configuration current: certificates are renewed and users change while the daemon runs.
 //!
-//! Before each use the files' stamps are compared (a few stat(2) calls) and the configuration is read again when one
-//! changed. A configuration that does not load is refused, and so is one that turns TLS or authentication off, or asks
-//! less of clients' certificates (a file that is just being written is empty or half there for a moment): the last good one stays, with one warning, and every use tries
-//! again until the files are in order. So is one whose certificate is out of date, while the old one is not.
+//! Before each use, the files' stamps are compared (a few stat(2) calls), and the configuration is read again when one
+//! has changed. The new configuration is refused when
+//! - it does not load,
+//! - it turns TLS or authentication off, or demands less of clients' certificates: a file that is just being written is
+//!   empty or incomplete for a moment,
+//! - its certificate is out of date and the old one is not.
+//!
+//! After a refusal the last good configuration stays in force, one warning is logged, and every use tries again until
+//! the files are in order.
 
 use super::{
-    WebConfig, WebConfigError, load,
-    watched::{Stamp, Watched},
+    error::{Refusal, WebConfigError},
+    load::{WebConfig, load},
+    watched_file::{FileStamp, WatchedFile},
 };
-use jiff::Timestamp;
+use crate::sync::lock;
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    sync::{Arc, Mutex},
 };
 
-/// The current state of a configuration file and of the files it points to.
-pub(in super::super) struct Reloader {
+/// The current state of a configuration file and of the files it names.
+pub(in crate::serve) struct Reloader {
     path: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<ReloadState>,
 }
 
-struct State {
+struct ReloadState {
     config: Arc<WebConfig>,
     /// The files' stamps at the last warning.
-    warned: Option<Vec<Stamp>>,
-}
-
-/// Why a changed configuration does not come into force.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// It does not load.
-    #[error(transparent)]
-    Invalid(#[from] WebConfigError),
-    /// Clients would send passwords in the clear.
-    #[error("it turns TLS off, which needs a restart")]
-    NoTls,
-    /// Everybody would be let in.
-    #[error("it turns authentication off, which needs a restart")]
-    NoUsers,
-    /// Clients would be let in that are kept out.
-    #[error("it asks less of clients' certificates, which needs a restart")]
-    LaxClients,
-    /// No client would believe the server any more.
-    #[error("its certificate expired on {not_after}")]
-    Expired {
-        /// When.
-        not_after: Timestamp,
-    },
-    /// No client would believe the server yet.
-    #[error("its certificate is not valid before {not_before}")]
-    NotYet {
-        /// From when on it is.
-        not_before: Timestamp,
-    },
+    warned: Option<Vec<FileStamp>>,
 }
 
 impl Reloader {
     /// Loads the configuration. Blocks for file access.
-    pub(in super::super) fn new(path: PathBuf) -> Result<Self, WebConfigError> {
+    pub(in crate::serve) fn new(path: PathBuf) -> Result<Self, WebConfigError> {
         let config = Arc::new(load(&path)?);
-        warn_of_date(&path, &config);
-        Ok(Self { path, state: Mutex::new(State { config, warned: None }) })
+        warn_if_out_of_date(&path, &config);
+        Ok(Self { path, state: Mutex::new(ReloadState { config, warned: None }) })
     }
 
-    /// The configuration as of now. Blocks for file access.
-    pub(in super::super) fn current(&self) -> Arc<WebConfig> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.config.files.iter().any(Watched::changed) {
+    /// The configuration in force, read again where its files have changed. Blocks for file access.
+    pub(in crate::serve) fn current(&self) -> Arc<WebConfig> {
+        let mut state = lock(&self.state);
+        if state.config.files.iter().any(WatchedFile::changed) {
             let path = self.path.display();
             match self.successor(&state.config) {
                 Ok(config) => {
                     tracing::info!(%path, "web configuration reloaded");
-                    warn_of_date(&self.path, &config);
-                    *state = State { config: Arc::new(config), warned: None };
+                    warn_if_out_of_date(&self.path, &config);
+                    *state = ReloadState { config: Arc::new(config), warned: None };
                 }
                 Err(reason) => {
-                    let stamps = Some(state.config.files.iter().map(Watched::now).collect());
+                    let stamps = Some(state.config.files.iter().map(WatchedFile::current_stamp).collect());
                     if state.warned != stamps {
                         tracing::warn!(%path, %reason, "changed web configuration ignored, the last good one stays");
                         state.warned = stamps;
@@ -89,11 +65,11 @@ impl Reloader {
     }
 
     /// Reads everything again, whether or not it has changed. Blocks for file access.
-    pub(in super::super) fn reload(&self) -> Result<(), Refusal> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(in crate::serve) fn reload(&self) -> Result<(), Refusal> {
+        let mut state = lock(&self.state);
         let config = Arc::new(self.successor(&state.config)?);
-        warn_of_date(&self.path, &config);
-        *state = State { config, warned: None };
+        warn_if_out_of_date(&self.path, &config);
+        *state = ReloadState { config, warned: None };
         Ok(())
     }
 
@@ -105,7 +81,7 @@ impl Reloader {
         if !old.users.is_empty() && new.users.is_empty() {
             return Err(Refusal::NoUsers);
         }
-        if new.clients < old.clients {
+        if new.client_policy < old.client_policy {
             return Err(Refusal::LaxClients);
         }
         match new.out_of_date() {
@@ -115,14 +91,8 @@ impl Reloader {
     }
 }
 
-impl WebConfig {
-    pub(super) fn out_of_date(&self) -> Option<Refusal> {
-        self.validity.and_then(|validity| validity.problem(SystemTime::now()))
-    }
-}
-
-/// Without a better one at hand, a certificate that no client believes is no reason to stop counting.
-fn warn_of_date(path: &Path, config: &WebConfig) {
+/// The daemon starts all the same: a certificate that clients refuse is no reason to stop counting resets.
+fn warn_if_out_of_date(path: &Path, config: &WebConfig) {
     if let Some(problem) = config.out_of_date() {
         tracing::warn!(path = %path.display(), %problem, "clients will refuse the web configuration's certificate");
     }

@@ -1,7 +1,10 @@
-//! What the file format takes, and what the messages say about everything else.
+//! What the file format accepts, and the messages about everything else.
 
-use super::*;
-use std::fs;
+use super::{
+    check,
+    load::{WebConfig, parse},
+};
+use std::{fs, path::Path};
 
 const TEST_DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/serve/testdata");
 const TLS: &str = "tls_server_config:\n  cert_file: test-only-a.crt\n  key_file: test-only-a.key\n";
@@ -10,7 +13,7 @@ fn parse_text(text: &str) -> Result<WebConfig, String> {
     parse(text.as_bytes(), Path::new(TEST_DATA)).map_err(|error| error.to_string())
 }
 
-/// `text` is refused with a message of one line that has all `parts`.
+/// `text` is refused with a message of one line that contains all `parts`.
 #[track_caller]
 fn assert_refused(text: &str, parts: &[&str]) {
     let error = parse_text(text).err().unwrap_or_else(|| panic!("accepted: {text}"));
@@ -21,7 +24,7 @@ fn assert_refused(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn an_empty_file_asks_for_nothing() {
+fn an_empty_file_changes_nothing() {
     for text in ["", "# only a comment\n", "{}", "tls_server_config:\nbasic_auth_users:\n", "tls_server_config: {}"] {
         let config = parse_text(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
         assert!(config.tls.is_none() && config.users.is_empty() && config.rate.is_none(), "{text:?}");
@@ -29,13 +32,14 @@ fn an_empty_file_asks_for_nothing() {
 }
 
 #[test]
-fn takes_every_key_that_it_supports() {
+fn accepts_every_key_that_it_supports() {
     let text = format!(
         "{TLS}  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: test-only-b.crt\n  min_version: TLS12\n  \
          max_version: TLS13\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n  \
          prefer_server_cipher_suites: false\n  curve_preferences: [CurveP256, X25519]\n\
          http_server_config:\n  http2: true\n  headers:\n    Strict-Transport-Security: max-age=1\n    \
-         Content-Security-Policy: ''\n    X-Frame-Options: ''\nbasic_auth_users:\n  alice: {}\nrate_limit:\n  interval: 1s\n  burst: 20\n",
+         Content-Security-Policy: ''\n    X-Frame-Options: ''\nbasic_auth_users:\n  alice: {}\n\
+         rate_limit:\n  interval: 1s\n  burst: 20\n",
         bcrypt::hash("x", 4).expect("a hash")
     );
     let config = parse_text(&text).unwrap_or_else(|error| panic!("{error}"));

@@ -1,7 +1,8 @@
 //! From `tls_server_config` to a rustls configuration.
 
 use super::{
-    ConfigError, allowed_sans::AllowedSans, certificate::Validity, file::TlsServerConfig, read, watched::Watched,
+    allowed_sans::AllowedSans, certificate::Validity, error::WebConfigProblem, file::TlsServerConfig,
+    pem_text::PemText, watched_file::WatchedFile,
 };
 use rustls::{
     CipherSuite, NamedGroup, ProtocolVersion, RootCertStore, ServerConfig, SupportedProtocolVersion,
@@ -9,85 +10,79 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     version,
 };
-use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer,
-    pem::{self, PemObject},
-};
 use std::{path::Path, sync::Arc};
 
 const VERSIONS: [(&str, &SupportedProtocolVersion); 2] = [("TLS12", &version::TLS12), ("TLS13", &version::TLS13)];
 const CURVES: [(&str, NamedGroup); 3] =
     [("X25519", NamedGroup::X25519), ("CurveP256", NamedGroup::secp256r1), ("CurveP384", NamedGroup::secp384r1)];
 
-/// TLS as configured.
 pub(super) struct Tls {
     pub(super) config: Arc<ServerConfig>,
     /// Of the server's own certificate.
     pub(super) validity: Option<Validity>,
-    pub(super) clients: Clients,
+    pub(super) client_policy: ClientPolicy,
 }
 
-/// What clients have to show, from the least to the most.
+/// What clients have to present, ordered from the least to the most strict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Clients {
-    /// Nothing.
+pub(super) enum ClientPolicy {
     #[default]
-    Anybody,
-    /// A certificate of the right authority, if any.
+    NoCertificate,
+    /// None, or a certificate that the configured authorities have signed.
     VerifiedIfGiven,
-    /// A certificate of the right authority.
+    /// A certificate that the configured authorities have signed.
     Verified,
-    /// One with a certain name, too.
+    /// Such a certificate with one of the allowed names.
     Named,
 }
 
-impl Clients {
+impl ClientPolicy {
     fn of(tls: &TlsServerConfig) -> Self {
         match (set(tls.client_auth_type.as_ref()), &tls.client_allowed_sans) {
             (Some("RequireAndVerifyClientCert"), Some(_)) => Self::Named,
             (Some("RequireAndVerifyClientCert"), None) => Self::Verified,
             (Some("VerifyClientCertIfGiven"), _) => Self::VerifiedIfGiven,
-            _ => Self::Anybody,
+            _ => Self::NoCertificate,
         }
     }
 }
 
-/// TLS, or nothing when none of the keys that turn it on is set.
+/// `None` when none of the keys that turn TLS on is set. Adds the files that it reads to `files`.
 pub(super) fn build(
     tls: &TlsServerConfig,
     directory: &Path,
-    files: &mut Vec<Watched>,
-) -> Result<Option<Tls>, ConfigError> {
+    files: &mut Vec<WatchedFile>,
+) -> Result<Option<Tls>, WebConfigProblem> {
     if !is_enabled(tls) {
         return Ok(None);
     }
     let mut load = |key, file: Option<&String>, inline_key, inline: Option<&String>| {
-        Pem::load(key, set(file), inline_key, set(inline), directory, files)
+        PemText::load(key, set(file), inline_key, set(inline), directory, files)
     };
     let certificate = load("cert_file", tls.cert_file.as_ref(), "cert", tls.cert.as_ref())?;
     let key = load("key_file", tls.key_file.as_ref(), "key", tls.key.as_ref())?;
     let authorities = load("client_ca_file", tls.client_ca_file.as_ref(), "client_ca", tls.client_ca.as_ref())?;
-    let certificate = certificate.ok_or(ConfigError::Missing { key: "cert_file", inline: "cert" })?;
-    let key = key.ok_or(ConfigError::Missing { key: "key_file", inline: "key" })?;
+    let certificate = certificate.ok_or(WebConfigProblem::Missing { key: "cert_file", inline: "cert" })?;
+    let key = key.ok_or(WebConfigProblem::Missing { key: "key_file", inline: "key" })?;
 
     let provider = Arc::new(provider(tls)?);
     let verifier = client_verifier(tls, authorities.as_ref(), &provider)?;
-    let rustls_says = |key| move |source| ConfigError::Rustls { key, source };
+    let rustls_error = |key| move |source| WebConfigProblem::Rustls { key, source };
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions(tls)?)
-        .map_err(rustls_says("cipher_suites"))?;
+        .map_err(rustls_error("cipher_suites"))?;
     let chain = certificate.certificates()?;
     let validity = chain.first().and_then(Validity::of);
     let mut config = builder
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key.private_key()?)
-        .map_err(rustls_says(key.key))?;
+        .map_err(rustls_error(key.key))?;
     config.ignore_client_order = tls.prefer_server_cipher_suites.unwrap_or(true);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Some(Tls { config: Arc::new(config), validity, clients: Clients::of(tls) }))
+    Ok(Some(Tls { config: Arc::new(config), validity, client_policy: ClientPolicy::of(tls) }))
 }
 
-/// The toolkit's own test for whether TLS is meant.
+/// The same test as exporter-toolkit's.
 fn is_enabled(tls: &TlsServerConfig) -> bool {
     let TlsServerConfig { cert, key, client_ca, cert_file, key_file, client_ca_file, client_auth_type, .. } = tls;
     [cert, key, client_ca, cert_file, key_file, client_ca_file, client_auth_type]
@@ -95,16 +90,16 @@ fn is_enabled(tls: &TlsServerConfig) -> bool {
         .any(|value| set(value.as_ref()).is_some())
 }
 
-/// An empty string is as good as no key, in the toolkit too.
+/// An empty string counts as an absent key, as in exporter-toolkit.
 fn set(value: Option<&String>) -> Option<&str> {
     value.map(String::as_str).filter(|text| !text.is_empty())
 }
 
-fn unsupported(key: &'static str, value: &str, hint: impl Into<String>) -> ConfigError {
-    ConfigError::Unsupported { key, value: value.to_owned(), hint: hint.into() }
+fn unsupported(key: &'static str, value: &str, hint: impl Into<String>) -> WebConfigProblem {
+    WebConfigProblem::Unsupported { key, value: value.to_owned(), hint: hint.into() }
 }
 
-fn versions(tls: &TlsServerConfig) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
+fn versions(tls: &TlsServerConfig) -> Result<Vec<&'static SupportedProtocolVersion>, WebConfigProblem> {
     let find = |key, value: Option<&String>, default: ProtocolVersion| match set(value) {
         None => Ok(default),
         Some(name) => match VERSIONS.iter().find(|(known, _)| *known == name) {
@@ -115,14 +110,14 @@ fn versions(tls: &TlsServerConfig) -> Result<Vec<&'static SupportedProtocolVersi
     let lowest = u16::from(find("min_version", tls.min_version.as_ref(), ProtocolVersion::TLSv1_2)?);
     let highest = u16::from(find("max_version", tls.max_version.as_ref(), ProtocolVersion::TLSv1_3)?);
     if lowest > highest {
-        return Err(ConfigError::Conflict { conflict: "min_version is above max_version" });
+        return Err(WebConfigProblem::Conflict { conflict: "min_version is above max_version" });
     }
     let in_range = |version: &&SupportedProtocolVersion| (lowest..=highest).contains(&u16::from(version.version));
     Ok(VERSIONS.iter().map(|(_, version)| *version).filter(in_range).collect())
 }
 
-/// ring's algorithms, narrowed and ordered as configured. As in Go, `cipher_suites` is about TLS 1.2 only.
-fn provider(tls: &TlsServerConfig) -> Result<CryptoProvider, ConfigError> {
+/// ring's algorithms, restricted and ordered as configured. As in Go, `cipher_suites` only concerns TLS 1.2.
+fn provider(tls: &TlsServerConfig) -> Result<CryptoProvider, WebConfigProblem> {
     let mut provider = ring::default_provider();
     if let Some(wanted) = tls.cipher_suites.as_deref().filter(|names| !names.is_empty()) {
         let (mut suites, offered): (Vec<_>, Vec<_>) =
@@ -151,25 +146,25 @@ fn provider(tls: &TlsServerConfig) -> Result<CryptoProvider, ConfigError> {
     Ok(provider)
 }
 
-/// rustls names its suites as IANA does, which is Go's way too.
+/// rustls names its suites as IANA does, and so does Go.
 fn suite_name(suite: CipherSuite) -> String {
     format!("{suite:?}")
 }
 
 fn client_verifier(
     tls: &TlsServerConfig,
-    authorities: Option<&Pem>,
+    authorities: Option<&PemText>,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
+) -> Result<Arc<dyn ClientCertVerifier>, WebConfigProblem> {
     let policy = set(tls.client_auth_type.as_ref()).unwrap_or("NoClientCert");
     if tls.client_allowed_sans.is_some() && policy != "RequireAndVerifyClientCert" {
         let conflict = "client_allowed_sans needs client_auth_type: RequireAndVerifyClientCert";
-        return Err(ConfigError::Conflict { conflict });
+        return Err(WebConfigProblem::Conflict { conflict });
     }
     let required = match policy {
         "NoClientCert" if authorities.is_some() => {
             let conflict = "client_ca_file has no effect without client_auth_type: RequireAndVerifyClientCert";
-            return Err(ConfigError::Conflict { conflict });
+            return Err(WebConfigProblem::Conflict { conflict });
         }
         "NoClientCert" => return Ok(WebPkiClientVerifier::no_client_auth()),
         "RequireAndVerifyClientCert" => true,
@@ -186,59 +181,14 @@ fn client_verifier(
     let mut roots = RootCertStore::empty();
     if let Some(authorities) = authorities {
         for certificate in authorities.certificates()? {
-            roots.add(certificate).map_err(|source| ConfigError::Rustls { key: authorities.key, source })?;
+            roots.add(certificate).map_err(|source| WebConfigProblem::Rustls { key: authorities.key, source })?;
         }
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = if required { builder } else { builder.allow_unauthenticated() };
-    let chain = builder.build().map_err(|source| ConfigError::ClientAuthorities { source })?;
+    let chain = builder.build().map_err(|source| WebConfigProblem::ClientAuthorities { source })?;
     Ok(match tls.client_allowed_sans.clone() {
         None => chain,
         Some(allowed) => Arc::new(AllowedSans { chain, allowed }),
     })
-}
-
-/// PEM text and the key that it came from.
-struct Pem {
-    key: &'static str,
-    text: Vec<u8>,
-}
-
-impl Pem {
-    fn load(
-        key: &'static str,
-        file: Option<&str>,
-        inline_key: &'static str,
-        inline: Option<&str>,
-        directory: &Path,
-        files: &mut Vec<Watched>,
-    ) -> Result<Option<Self>, ConfigError> {
-        match (file, inline) {
-            (Some(_), Some(_)) => Err(ConfigError::Both { key, inline: inline_key }),
-            (None, None) => Ok(None),
-            (None, Some(text)) => Ok(Some(Self { key: inline_key, text: text.into() })),
-            (Some(file), None) => {
-                let path = directory.join(file);
-                files.push(Watched::new(&path));
-                match read(&path) {
-                    Ok(text) => Ok(Some(Self { key, text })),
-                    Err(source) => Err(ConfigError::ReadFile { key, path, source }),
-                }
-            }
-        }
-    }
-
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-        let failed = |source| ConfigError::Pem { key: self.key, expected: "a certificate", source };
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.text).collect();
-        match certificates {
-            Ok(none) if none.is_empty() => Err(failed(pem::Error::NoItemsFound)),
-            certificates => certificates.map_err(failed),
-        }
-    }
-
-    fn private_key(&self) -> Result<PrivateKeyDer<'static>, ConfigError> {
-        let expected = "an unencrypted private key";
-        PrivateKeyDer::from_pem_slice(&self.text).map_err(|source| ConfigError::Pem { key: self.key, expected, source })
-    }
 }

@@ -1,95 +1,50 @@
-//! Why the daemon could not be asked.
+//! Why a request to the daemon failed.
 
 use hyper::StatusCode;
 use std::{io, path::PathBuf, string::FromUtf8Error};
 
-/// Why the daemon could not be asked. Each message is one line; the first ones end with what to do.
+/// Why a request to the daemon failed. Each message is one line; the first ones end with what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    /// There is no socket, or nobody behind it.
+    /// There is no socket, or no process listens on it.
     #[error("no rstmon daemon answers on {}; start it with `systemctl start rstmon` or `rstmon run`", path.display())]
-    NoDaemon {
-        /// The socket.
-        path: PathBuf,
-        /// From connect(2).
-        source: io::Error,
-    },
-    /// The socket's mode keeps this user out.
+    NoDaemon { path: PathBuf, source: io::Error },
+    /// The socket's mode does not allow this user to connect.
     #[error("not allowed to connect to {}; run as root or join the group that owns the socket", path.display())]
-    Denied {
-        /// The socket.
-        path: PathBuf,
-        /// From connect(2).
-        source: io::Error,
-    },
-    /// Any other failure to connect.
+    Denied { path: PathBuf, source: io::Error },
     #[error("cannot connect to {}: {source}", path.display())]
-    Connect {
-        /// The socket.
-        path: PathBuf,
-        /// From connect(2).
-        source: io::Error,
-    },
-    /// The daemon refused for now, for example because too many subscribers are there.
+    Connect { path: PathBuf, source: io::Error },
+    /// Status 503: the daemon refuses for now, for example because there are too many subscribers. `reason` is its
+    /// answer.
     #[error("the daemon is busy: {reason}")]
-    Busy {
-        /// In the daemon's words.
-        reason: String,
-    },
-    /// The daemon refused; most likely its version differs from this program's.
+    Busy { reason: String },
+    /// Any other status; most likely the daemon's version differs from this program's. `reason` is its answer.
     #[error("the daemon answers {status}: {reason}")]
-    Refused {
-        /// The HTTP status.
-        status: StatusCode,
-        /// In the daemon's words.
-        reason: String,
-    },
-    /// No answer in time.
+    Refused { status: StatusCode, reason: String },
     #[error("the daemon behind {} does not answer", path.display())]
-    Silent {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The connection broke, or what came was no HTTP.
+    Silent { path: PathBuf },
+    /// The connection broke, or the answer was not HTTP.
     #[error("lost the connection to the daemon: {source}")]
-    Broken {
-        /// Where it broke.
-        source: hyper::Error,
-    },
-    /// A document did not come whole or is larger than any.
+    Broken { source: hyper::Error },
+    /// A document that is incomplete or larger than the client accepts.
     #[error("cannot read the daemon's answer: {source}")]
-    Document {
-        /// What happened.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A line longer than any event.
+    Document { source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the daemon sent a line of more than {max} bytes")]
-    LineTooLong {
-        /// The bound.
-        max: usize,
-    },
-    /// A line that is not UTF-8.
+    LineTooLong { max: usize },
     #[error("the daemon sent a line that is no text: {source}")]
-    NotText {
-        /// Where.
-        source: FromUtf8Error,
-    },
-    /// A document that is not JSON.
+    NotText { source: FromUtf8Error },
     #[error("the daemon sent a document that is not JSON: {source}")]
-    NotJson {
-        /// Where.
-        source: serde_json::Error,
-    },
+    NotJson { source: serde_json::Error },
 }
 
 impl ClientError {
-    /// Whether the daemon is not to be talked to now, in contrast to one that answers wrongly.
+    /// Whether the daemon cannot be reached at the moment, in contrast to one that gives a wrong answer.
     #[must_use]
     pub(crate) fn is_no_connection(&self) -> bool {
         matches!(self, Self::NoDaemon { .. } | Self::Connect { .. } | Self::Broken { .. } | Self::Document { .. })
     }
 
-    /// Whether there is simply no daemon, so that a command may do without.
+    /// Whether no daemon is running, so that a command may do its work without one.
     #[must_use]
     pub(crate) fn is_no_daemon(&self) -> bool {
         matches!(self, Self::NoDaemon { .. })

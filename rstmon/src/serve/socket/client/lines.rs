@@ -1,6 +1,6 @@
 //! An HTTP body as a stream of text lines, each of bounded length.
 
-use super::ClientError;
+use super::error::ClientError;
 use futures_util::Stream;
 use hyper::body::{Body, Bytes, Incoming};
 use std::{
@@ -8,20 +8,20 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Longer than any event; a longer line does not come from rstmon.
+/// More than the longest event that rstmon writes.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// The lines of an answer, without their line ends. After an error there is nothing more.
+/// The lines of an answer, without their line ends. The stream ends after an error.
 #[derive(Debug)]
 pub(crate) struct Lines {
     body: Incoming,
-    splitter: Splitter,
+    splitter: LineSplitter,
     ended: bool,
 }
 
 impl Lines {
     pub(crate) fn new(body: Incoming) -> Self {
-        Self { body, splitter: Splitter::new(MAX_LINE_BYTES), ended: false }
+        Self { body, splitter: LineSplitter::new(MAX_LINE_BYTES), ended: false }
     }
 }
 
@@ -58,21 +58,21 @@ impl Stream for Lines {
     }
 }
 
-/// Cuts chunks into lines. What follows the last line end is no line.
+/// Cuts chunks into lines. Bytes after the last line end are not returned.
 #[derive(Debug)]
-struct Splitter {
+struct LineSplitter {
     max: usize,
     chunk: Bytes,
-    /// The beginning of a line whose end is in a chunk to come.
+    /// The beginning of a line whose end is in a later chunk.
     partial: Vec<u8>,
 }
 
-impl Splitter {
+impl LineSplitter {
     fn new(max: usize) -> Self {
         Self { max, chunk: Bytes::new(), partial: Vec::new() }
     }
 
-    /// Only after [`Self::next_line`] had nothing more.
+    /// To be called only after [`Self::next_line`] has returned `None`: it replaces the chunk.
     fn push(&mut self, chunk: Bytes) {
         self.chunk = chunk;
     }
@@ -85,7 +85,7 @@ impl Splitter {
         }
         self.partial.extend_from_slice(&part);
         end?;
-        // The line end itself.
+        // Skips the line end.
         self.chunk = self.chunk.slice(1..);
         let line = String::from_utf8(std::mem::take(&mut self.partial));
         Some(line.map_err(|source| ClientError::NotText { source }))
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn split(max: usize, chunks: &[&'static [u8]]) -> Vec<Result<String, String>> {
-        let mut splitter = Splitter::new(max);
+        let mut splitter = LineSplitter::new(max);
         let mut lines = Vec::new();
         for chunk in chunks {
             splitter.push(Bytes::from_static(chunk));

@@ -1,4 +1,4 @@
-//! The other end of the Unix socket, for `top`, `tail` and `why`.
+//! The client of the Unix socket, for rstmon's own commands.
 
 mod error;
 mod lines;
@@ -6,7 +6,7 @@ mod lines;
 pub(crate) use error::ClientError;
 pub(crate) use lines::Lines;
 
-use super::live::{
+use super::protocol::{
     DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH,
     VERSION_PATH,
 };
@@ -20,29 +20,30 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
 use std::{io, path::PathBuf, time::Duration};
 use tokio::{net::UnixStream, time::timeout};
 
-/// From the connect to the header of the answer. The daemon itself gives up earlier (`Limits::answer`).
-const PATIENCE: Duration = Duration::from_secs(35);
-/// Far more than a snapshot of as many series as anybody keeps.
+/// From the connect to the header of the answer. The daemon itself gives up earlier (`ConnectionLimits::answer`, 30 s).
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
+/// Far more than the largest snapshot.
 const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 const MAX_REASON_BYTES: usize = 4 * 1024;
 
-/// Asks the daemon behind one socket. Each call is a connection of its own.
+/// A client of the daemon behind one socket. Each call opens a connection of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     path: PathBuf,
 }
 
 impl Client {
-    /// A client of the daemon behind `path`; nothing is connected yet.
+    /// Does not connect yet.
     pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// The last `history` remembered events, oldest first, and then those from now on, one JSON object a line, as far as
-    /// they pass `filter`. Once this returns, none is missed. Ends when the daemon stops.
+    /// Those of the last `history` remembered events, oldest first, and of all events from now on that pass `filter`,
+    /// one JSON object per line. Once this returns, none is missed. The stream ends when the daemon stops.
     pub(crate) async fn events(&self, history: usize, filter: &Filter) -> Result<Lines, ClientError> {
         let filter = filter.to_string();
         let filter = utf8_percent_encode(&filter, NON_ALPHANUMERIC);
@@ -50,18 +51,18 @@ impl Client {
         Ok(Lines::new(self.get(&path).await?))
     }
 
-    /// The exact totals and what is hidden.
+    /// The exact totals, and what rstmon cannot see.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, ClientError> {
-        serde_json::from_slice(&self.bytes(SNAPSHOT_PATH).await?).map_err(|source| ClientError::NotJson { source })
+        self.document(SNAPSHOT_PATH).await
     }
 
-    /// The remembered events of the last `since` (whole seconds, rounded up), oldest first, one JSON object a line.
+    /// The remembered events of the last `since` (whole seconds, rounded up), oldest first, one JSON object per line.
     pub(crate) async fn history(&self, since: Duration) -> Result<Lines, ClientError> {
         let seconds = since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0));
         Ok(Lines::new(self.get(&format!("{HISTORY_PATH}?{SINCE_PARAMETER}={seconds}")).await?))
     }
 
-    /// What the daemon's host can and cannot show.
+    /// What the kernel of the daemon's host can and cannot show.
     pub(crate) async fn doctor(&self) -> Result<serde_json::Value, ClientError> {
         self.document(DOCTOR_PATH).await
     }
@@ -71,7 +72,7 @@ impl Client {
         self.document(VERSION_PATH).await
     }
 
-    async fn document(&self, path: &str) -> Result<serde_json::Value, ClientError> {
+    async fn document<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         serde_json::from_slice(&self.bytes(path).await?).map_err(|source| ClientError::NotJson { source })
     }
 
@@ -82,12 +83,12 @@ impl Client {
 
     async fn get(&self, path: &str) -> Result<Incoming, ClientError> {
         let silent = |_| ClientError::Silent { path: self.path.clone() };
-        let response = timeout(PATIENCE, self.send(path)).await.map_err(silent)??;
+        let response = timeout(ANSWER_TIMEOUT, self.send(path)).await.map_err(silent)??;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::OK {
             return Ok(body);
         }
-        let text = timeout(PATIENCE, Limited::new(body, MAX_REASON_BYTES).collect()).await.map_err(silent)?;
+        let text = timeout(ANSWER_TIMEOUT, Limited::new(body, MAX_REASON_BYTES).collect()).await.map_err(silent)?;
         let text = text.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let reason = String::from_utf8_lossy(&text).trim().replace('\n', " ");
         Err(match head.status {
@@ -100,8 +101,8 @@ impl Client {
         let broken = |source| ClientError::Broken { source };
         let stream = UnixStream::connect(&self.path).await.map_err(|source| self.connect_error(source))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        // Ends when the answer's body is read or dropped, since the sender is gone by then. Its error comes out of
-        // the body as well.
+        // The task ends when the answer's body was read or dropped, because the sender is dropped before. Its error is
+        // also returned by the body.
         tokio::spawn(connection);
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.uri_mut() = path.parse().unwrap_or_default();

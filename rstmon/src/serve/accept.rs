@@ -1,9 +1,12 @@
-//! The accept loops.
+//! The accept loops: one task per listener, one task per connection.
 
 use super::{
-    super::{auth::gate::Gate, socket::unix::Socket},
-    connection::{Shared, serve},
-    crowd::Turn,
+    gate::Gate,
+    http::{
+        connection::{ConnectionContext, serve},
+        state::ConnectionState,
+    },
+    socket::file::DaemonSocket,
 };
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
@@ -13,17 +16,16 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// After accept(2) failed for want of file descriptors or memory: retrying at once would spin.
+/// Pause after accept(2) failed for want of file descriptors or memory: retrying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// Something that connections come from.
-trait Listener: Send + Sync + 'static {
+trait Acceptor: Send + Sync + 'static {
     type Stream: Send;
 
     fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-impl Listener for TcpListener {
+impl Acceptor for TcpListener {
     type Stream = TcpStream;
 
     async fn accept(&self) -> io::Result<TcpStream> {
@@ -31,7 +33,7 @@ impl Listener for TcpListener {
     }
 }
 
-impl Listener for Socket {
+impl Acceptor for DaemonSocket {
     type Stream = UnixStream;
 
     async fn accept(&self) -> io::Result<UnixStream> {
@@ -39,44 +41,47 @@ impl Listener for Socket {
     }
 }
 
-/// Serves one TCP listener until the stop signal, then lets its connections end for the time that the limits give.
-pub(crate) async fn tcp(listener: TcpListener, shared: Shared, gate: Option<Arc<Gate>>) {
-    run(listener, shared, move |stream, shared, turn| connection(stream, shared, turn, gate.clone())).await;
+/// Serves one TCP listener until the stop signal, then waits up to `ConnectionLimits::grace` for its connections.
+pub(crate) async fn tcp(listener: TcpListener, context: ConnectionContext, gate: Option<Arc<Gate>>) {
+    run(listener, context, move |stream, context, state| tcp_connection(stream, context, state, gate.clone())).await;
 }
 
 /// The same for the Unix socket.
-pub(crate) async fn unix(socket: Socket, shared: Shared) {
-    run(socket, shared, serve).await;
+pub(crate) async fn unix(socket: DaemonSocket, context: ConnectionContext) {
+    run(socket, context, serve).await;
 }
 
-async fn run<L, F>(listener: L, shared: Shared, connection: impl Fn(L::Stream, Shared, Arc<Turn>) -> F + Send)
-where
-    L: Listener,
+async fn run<A, F>(
+    acceptor: A,
+    context: ConnectionContext,
+    connection: impl Fn(A::Stream, ConnectionContext, Arc<ConnectionState>) -> F + Send,
+) where
+    A: Acceptor,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut connections = JoinSet::new();
-    let mut stopping = shared.stopping.clone();
+    let mut stopping = context.stopping.clone();
     loop {
         let accepted = tokio::select! {
-            // In this order: in a crowd there is always somebody to accept, and what ended connections leave behind has to
-            // be freed all the same.
+            // In this order: under load a connection is always ready to be accepted, and finished tasks have to be
+            // freed all the same.
             biased;
             () = stopping.stopped() => break,
             Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
+            accepted = acceptor.accept() => accepted,
         };
         match accepted {
             Ok(stream) => {
-                let seat = tokio::select! {
+                let slot = tokio::select! {
                     () = stopping.stopped() => break,
-                    seat = shared.crowd.join() => seat,
+                    slot = context.admission.admit() => slot,
                 };
-                let Some(seat) = seat else { break };
-                let connection = connection(stream, shared.clone(), Arc::clone(&seat.turn));
+                let Some(slot) = slot else { break };
+                let connection = connection(stream, context.clone(), Arc::clone(&slot.state));
                 connections.spawn(async move {
                     tokio::select! {
                         () = connection => {}
-                        () = seat.asked_to_leave() => tracing::debug!("a slow client gives its place to the next"),
+                        () = slot.evicted() => tracing::debug!("a slow client gives its place to the next"),
                     }
                 });
             }
@@ -90,9 +95,9 @@ where
             }
         }
     }
-    // The listener goes first: the next client finds nobody rather than a server that is going.
-    drop(listener);
-    drain(connections, shared.limits.grace).await;
+    // Closed first: a new client is refused at once instead of reaching a server that is stopping.
+    drop(acceptor);
+    drain(connections, context.limits.grace).await;
 }
 
 async fn drain(mut connections: JoinSet<()>, grace: Duration) {
@@ -103,8 +108,13 @@ async fn drain(mut connections: JoinSet<()>, grace: Duration) {
     }
 }
 
-async fn connection(stream: TcpStream, shared: Shared, turn: Arc<Turn>, gate: Option<Arc<Gate>>) {
-    // Answers are written whole; waiting to fill segments would only delay their end.
+async fn tcp_connection(
+    stream: TcpStream,
+    context: ConnectionContext,
+    state: Arc<ConnectionState>,
+    gate: Option<Arc<Gate>>,
+) {
+    // Answers are written whole: waiting to fill segments (Nagle's algorithm) would only delay their last segment.
     let _ = stream.set_nodelay(true);
     let tls = match gate {
         None => None,
@@ -114,9 +124,9 @@ async fn connection(stream: TcpStream, shared: Shared, turn: Arc<Turn>, gate: Op
             Err(_) => return,
         },
     };
-    let Some(tls) = tls else { return serve(stream, shared, turn).await };
-    match timeout(shared.limits.handshake, TlsAcceptor::from(tls).accept(stream)).await {
-        Ok(Ok(stream)) => serve(stream, shared, turn).await,
+    let Some(tls) = tls else { return serve(stream, context, state).await };
+    match timeout(context.limits.handshake, TlsAcceptor::from(tls).accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, context, state).await,
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
     }

@@ -1,15 +1,19 @@
 //! The routes on the Unix socket: live events, snapshot, history, doctor, version.
 
+use super::protocol::{
+    DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH,
+    VERSION_PATH,
+};
 use crate::{
     event::{EVENT_SCHEMA, filter::Filter},
     serve::{
         http::{
-            crowd::Turn,
+            blocking::{BlockingWorkFailed, off_thread},
             respond::{JSON, NDJSON, common_headers, content, not_found, read_only, text},
             shutdown::Stopping,
-            work::{WorkFailed, off_thread},
+            state::ConnectionState,
         },
-        source::Source,
+        source::{Source, SourceError},
     },
     sink::hub::Subscription,
 };
@@ -31,36 +35,29 @@ use std::{
 };
 use tokio::sync::Mutex;
 
-pub(crate) const EVENTS_PATH: &str = "/v1/events";
-pub(crate) const HISTORY_PATH: &str = "/v1/history";
-pub(crate) const SNAPSHOT_PATH: &str = "/v1/snapshot";
-pub(crate) const DOCTOR_PATH: &str = "/v1/doctor";
-pub(crate) const VERSION_PATH: &str = "/v1/version";
 const PATHS: [&str; 5] = [EVENTS_PATH, SNAPSHOT_PATH, HISTORY_PATH, DOCTOR_PATH, VERSION_PATH];
-pub(crate) const SINCE_PARAMETER: &str = "since_seconds";
-pub(crate) const HISTORY_PARAMETER: &str = "history";
-pub(crate) const FILTER_PARAMETER: &str = "filter";
 
-/// Lines that are there together are sent together, up to about this much.
+/// Lines that are ready at the same time are sent together, up to about this much.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// Events that come one after the other are sent together, this long after those before: thousands a second would else
-/// cost both ends thousands of wake-ups. The first after a silence is sent at once.
+/// The least time between two batches of events: sending thousands of lines a second one by one would wake up both ends
+/// as often. The first event after a silence is sent at once.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// A snapshot folds the kernel's maps: whoever asks within this time of another gets the same one.
+/// Requests within this time of a snapshot get the same one, because taking it reads all of the kernel's maps.
 const SNAPSHOT_LIFE: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
-struct Live {
+struct SocketState {
     source: Arc<dyn Source>,
     stopping: Stopping,
+    /// The last snapshot as JSON, and when it was taken.
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
 }
 
-/// What the daemon calls itself.
+/// The answer of `/v1/version`.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct About {
+struct VersionDocument {
     name: &'static str,
     version: &'static str,
     schema: u32,
@@ -68,110 +65,107 @@ struct About {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Since {
-    /// Without it, everything that is remembered.
+struct HistoryQuery {
+    /// All remembered events if absent.
     since_seconds: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Follow {
-    /// Remembered events to begin with; without it, all of them.
+struct EventsQuery {
+    /// How many remembered events come first; all of them if absent.
     history: Option<usize>,
     /// A line in the filter grammar.
     #[serde(default)]
     filter: String,
 }
 
-/// The routes. Streams end when `stopping` says so.
+/// The routes. Event streams end when `stopping` is signalled.
 pub(crate) fn router(source: Arc<dyn Source>, stopping: Stopping) -> Router {
-    let about = About { name: "rstmon", version: env!("CARGO_PKG_VERSION"), schema: EVENT_SCHEMA };
+    let version = VersionDocument { name: "rstmon", version: env!("CARGO_PKG_VERSION"), schema: EVENT_SCHEMA };
     Router::new()
         .route(EVENTS_PATH, get(events))
         .route(SNAPSHOT_PATH, get(snapshot))
         .route(HISTORY_PATH, get(history))
         .route(DOCTOR_PATH, get(doctor))
-        .route(VERSION_PATH, get(async move || Json(about)))
+        .route(VERSION_PATH, get(async move || Json(version)))
         .method_not_allowed_fallback(read_only)
         .fallback(async || not_found(PATHS))
         .layer(map_response(common_headers))
-        .with_state(Live { source, stopping, snapshot: Arc::default() })
-}
-
-impl IntoResponse for WorkFailed {
-    fn into_response(self) -> Response {
-        text(StatusCode::INTERNAL_SERVER_ERROR, self)
-    }
+        .with_state(SocketState { source, stopping, snapshot: Arc::default() })
 }
 
 async fn events(
-    State(Live { source, stopping, .. }): State<Live>,
-    Extension(turn): Extension<Arc<Turn>>,
-    follow_what: Result<Query<Follow>, QueryRejection>,
-) -> Result<Response, WorkFailed> {
-    let wrong = |error: &dyn std::fmt::Display| {
+    State(SocketState { source, stopping, .. }): State<SocketState>,
+    Extension(connection): Extension<Arc<ConnectionState>>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+) -> Result<Response, BlockingWorkFailed> {
+    let bad_request = |error: &dyn std::fmt::Display| {
         let usage = format_args!("{error}; ask {EVENTS_PATH}?{HISTORY_PARAMETER}=N&{FILTER_PARAMETER}=WORDS");
         Ok(text(StatusCode::BAD_REQUEST, usage))
     };
-    let Follow { history, filter } = match follow_what {
-        Ok(Query(follow)) => follow,
-        Err(rejection) => return wrong(&rejection),
+    let EventsQuery { history, filter } = match query {
+        Ok(Query(query)) => query,
+        Err(rejection) => return bad_request(&rejection),
     };
     let filter = match Filter::parse_line(&filter) {
         Ok(filter) => filter,
-        Err(error) => return wrong(&error),
+        Err(error) => return bad_request(&error),
     };
-    // The answer's header goes out only after the subscription stands: who has it misses nothing from then on.
+    // The header is sent only after the subscription exists: a client that has received it misses no later event.
     Ok(match off_thread(move || source.subscribe(history.unwrap_or(usize::MAX), filter)).await? {
-        Ok(lines) => content(NDJSON, follow(Reader { lines, turn }, stopping)),
+        Ok(lines) => content(NDJSON, stream_events(EventStream { lines, connection }, stopping)),
         Err(full) => text(StatusCode::SERVICE_UNAVAILABLE, full),
     })
 }
 
-/// A subscription and the connection it goes out on.
-struct Reader {
+/// A subscription and the connection that its lines are sent on.
+struct EventStream {
     lines: Subscription,
-    turn: Arc<Turn>,
+    connection: Arc<ConnectionState>,
 }
 
-impl Drop for Reader {
+impl Drop for EventStream {
     fn drop(&mut self) {
-        // The connection's deadline runs from the first line that had to wait, so it mostly comes before the hub's.
-        if self.turn.is_cut_off() {
+        // The hub counts only the subscribers that it cuts off itself. The connection's write deadline runs from the
+        // first line that had to wait, so it mostly passes before the hub's.
+        if self.connection.is_cut_off() {
             self.lines.cut_off();
         }
     }
 }
 
-fn follow(reader: Reader, stopping: Stopping) -> Body {
-    let begin = (reader, stopping, tokio::time::Instant::now());
-    Body::from_stream(stream::unfold(begin, async |(mut reader, mut stopping, not_before)| {
+fn stream_events(events: EventStream, stopping: Stopping) -> Body {
+    let begin = (events, stopping, tokio::time::Instant::now());
+    Body::from_stream(stream::unfold(begin, async |(mut events, mut stopping, not_before)| {
         let next = async {
             tokio::time::sleep_until(not_before).await;
-            reader.lines.next().await
+            events.lines.next().await
         };
         let first = tokio::select! {
             () = stopping.stopped() => None,
             line = next => line,
         };
-        let batch = batch(first?, || reader.lines.next_queued());
+        let batch = batch(first?, || events.lines.next_queued());
         let pause = if batch.len() < BATCH_BYTES { GATHER } else { Duration::ZERO };
-        Some((Ok::<_, Infallible>(batch), (reader, stopping, tokio::time::Instant::now() + pause)))
+        Some((Ok::<_, Infallible>(batch), (events, stopping, tokio::time::Instant::now() + pause)))
     }))
 }
 
-async fn snapshot(State(Live { source, snapshot, .. }): State<Live>) -> Result<Response, WorkFailed> {
+async fn snapshot(
+    State(SocketState { source, snapshot, .. }): State<SocketState>,
+) -> Result<Response, BlockingWorkFailed> {
     let mut last = snapshot.lock_owned().await;
     if let Some((taken, document)) = &*last
         && taken.elapsed() < SNAPSHOT_LIFE
     {
         return Ok(content(JSON, document.clone()));
     }
-    // The lock goes along: who gives up waiting does not let the next collection start beside this one.
+    // The lock moves into the work: while it runs, no other snapshot is taken, even if this request is dropped.
     let answer = off_thread(move || {
         let document = source.snapshot().and_then(|snapshot| Ok(Bytes::from(serde_json::to_vec(&snapshot)?)))?;
         *last = Some((Instant::now(), document.clone()));
-        Ok::<_, crate::serve::SourceError>(document)
+        Ok::<_, SourceError>(document)
     });
     Ok(match answer.await? {
         Ok(document) => content(JSON, document),
@@ -183,11 +177,11 @@ async fn snapshot(State(Live { source, snapshot, .. }): State<Live>) -> Result<R
 }
 
 async fn history(
-    State(Live { source, .. }): State<Live>,
-    since: Result<Query<Since>, QueryRejection>,
-) -> Result<Response, WorkFailed> {
-    let since = match since {
-        Ok(Query(Since { since_seconds })) => since_seconds.map_or(Duration::MAX, Duration::from_secs),
+    State(SocketState { source, .. }): State<SocketState>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Result<Response, BlockingWorkFailed> {
+    let since = match query {
+        Ok(Query(HistoryQuery { since_seconds })) => since_seconds.map_or(Duration::MAX, Duration::from_secs),
         Err(rejection) => {
             let usage = format_args!("{rejection}; ask {HISTORY_PATH}?{SINCE_PARAMETER}=N");
             return Ok(text(StatusCode::BAD_REQUEST, usage));
@@ -198,11 +192,11 @@ async fn history(
     Ok(content(NDJSON, Body::from_stream(stream::iter(batches))))
 }
 
-async fn doctor(State(Live { source, .. }): State<Live>) -> Result<Response, WorkFailed> {
+async fn doctor(State(SocketState { source, .. }): State<SocketState>) -> Result<Response, BlockingWorkFailed> {
     Ok(Json(off_thread(move || source.doctor()).await?).into_response())
 }
 
-/// `first` and what `more` has ready, one line each.
+/// `first`, and what `more` yields up to [`BATCH_BYTES`], one line each.
 fn batch(first: Arc<str>, mut more: impl FnMut() -> Option<Arc<str>>) -> Bytes {
     let mut bytes = Vec::with_capacity(first.len() + 1);
     let mut next = Some(first);

@@ -1,15 +1,13 @@
-//! What a request on TCP has to pass before a route sees it: the web configuration's rate limit, headers and users.
+//! The gate: the checks of the web configuration (rate limit, users) that a TCP request passes before it reaches a
+//! route, and the configured headers that every answer carries.
 
 use super::{
-    super::{
-        http::{
-            respond::{common_headers, text},
-            work::{WorkFailed, off_thread},
-        },
-        web_config::{Refusal, Reloader, WebConfig},
+    auth::{Authenticator, rate_limit::RateLimiter},
+    http::{
+        blocking::{BlockingWorkFailed, off_thread},
+        respond::{common_headers, text},
     },
-    Authenticator,
-    rate_limit::RateLimiter,
+    web_config::{Refusal, Reloader, WebConfig},
 };
 use axum::{
     Router,
@@ -20,11 +18,11 @@ use axum::{
 };
 use std::{sync::Arc, time::Instant};
 
-/// The web configuration in force and what it remembers of past requests.
+/// The web configuration in force, the cache of accepted credentials and the state of the rate limit.
 pub(crate) struct Gate {
     reloader: Reloader,
     authenticator: Authenticator,
-    /// Made once, as in the toolkit: a new bucket at every reload would be a way around it.
+    /// Made once, as in exporter-toolkit: a new bucket at every reload would be a way around the limit.
     limiter: Option<RateLimiter>,
 }
 
@@ -40,14 +38,14 @@ impl Gate {
         self.reloader.reload()
     }
 
-    /// The configuration as of now.
-    pub(crate) async fn current(self: Arc<Self>) -> Result<Arc<WebConfig>, WorkFailed> {
+    /// The configuration in force, read again where its files have changed.
+    pub(crate) async fn current(self: Arc<Self>) -> Result<Arc<WebConfig>, BlockingWorkFailed> {
         off_thread(move || self.reloader.current()).await
     }
 }
 
-/// Puts `gate` in front of all routes, the unknown ones too.
-pub(crate) fn guard(router: Router, gate: Arc<Gate>) -> Router {
+/// Puts `gate` in front of all routes, the fallback for unknown paths included.
+pub(crate) fn protect(router: Router, gate: Arc<Gate>) -> Router {
     router.layer(from_fn_with_state(gate, pass))
 }
 

@@ -1,7 +1,8 @@
-//! The daemon's Unix socket file: made without a race, open to its owner and group only, and gone when the daemon is.
+//! The daemon's Unix socket file: created without a race, open to its owner and group only, and removed when the daemon
+//! stops.
 //!
-//! A lock file next to it (`<socket>.lock`, kept for ever, locked for the daemon's life) decides which daemon owns the
-//! path: the kernel drops the lock however the daemon dies, so a socket file without a lock holder is stale. The new
+//! A lock file next to it (`<socket>.lock`, never removed, locked while the daemon runs) decides which daemon owns the
+//! path: the kernel drops the lock however the daemon dies, so a socket file whose lock is free is stale. The new
 //! socket gets its mode and group under a temporary name and is then renamed over the stale one.
 
 use super::group::{GroupError, group_id};
@@ -26,12 +27,11 @@ const LOCK_MODE: u32 = 0o600;
 const MAX_PATH_BYTES: usize = 107;
 const TEMPORARY_SUFFIX: &str = ".new";
 
-/// Which socket to make.
+/// The socket to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SocketOptions {
-    /// The socket file.
     pub(crate) path: PathBuf,
-    /// Who may connect besides root: a group's name or number.
+    /// The group that may connect besides root, by name or number.
     pub(crate) group: Option<String>,
 }
 
@@ -44,75 +44,53 @@ impl Default for SocketOptions {
 /// Why there is no socket. Each message is one line and ends with what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocketError {
-    /// The kernel cannot hold the path.
-    #[error("{}: a Unix socket's path has at most {} bytes; choose a shorter one", path.display(), MAX_PATH_BYTES - TEMPORARY_SUFFIX.len())]
-    TooLong {
-        /// As given.
-        path: PathBuf,
-    },
-    /// The path has no directory part.
+    #[error(
+        "{}: a Unix socket's path has at most {} bytes; choose a shorter one",
+        path.display(),
+        MAX_PATH_BYTES - TEMPORARY_SUFFIX.len()
+    )]
+    TooLong { path: PathBuf },
+    /// The path does not end in a file name, as `/`.
     #[error("{}: not a path of a file; give one such as {DEFAULT_SOCKET}", path.display())]
-    NoFile {
-        /// As given.
-        path: PathBuf,
-    },
+    NoFile { path: PathBuf },
     /// Another daemon holds the lock or answers on the socket.
     #[error("another rstmon daemon serves {}; stop it or choose another socket", path.display())]
-    Taken {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// Something that is not a socket is in the way; it is left alone.
+    Taken { path: PathBuf },
+    /// A file that is no socket has the path; it is not replaced.
     #[error("{} exists and is no socket; remove it or choose another path", path.display())]
-    NotASocket {
-        /// What is in the way.
-        path: PathBuf,
-    },
-    /// The group cannot be given the socket.
+    NotASocket { path: PathBuf },
     #[error(transparent)]
     Group(#[from] GroupError),
-    /// The operating system refused for lack of permission.
-    #[error("not allowed to {action} {}; run as root or choose a directory that this user may write to", path.display())]
-    Denied {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// The refusal.
-        source: io::Error,
-    },
-    /// Any other failure.
+    /// EACCES, EPERM or EROFS.
+    #[error(
+        "not allowed to {action} {}; run as root or choose a directory that this user may write to",
+        path.display()
+    )]
+    Denied { action: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot {action} {}: {source}; choose another socket path", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What happened.
-        source: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// A bound socket file. Dropping it removes the file, if it is its own and still this one.
+/// A listening Unix socket. Dropping it removes the file if [`Self::bind`] created it and it was not replaced since.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub(crate) struct DaemonSocket {
     listener: UnixListener,
     path: PathBuf,
-    /// Of a socket that the service manager made there is none: it belongs to the manager.
-    made: Option<Made>,
+    /// Absent for a socket that the service manager created, whose file belongs to the service manager.
+    owned: Option<OwnedFile>,
 }
 
-/// What makes a socket file this process's own.
+/// A socket file that this process created.
 #[derive(Debug)]
-struct Made {
-    /// Device and inode of the file.
+struct OwnedFile {
+    /// Device and inode.
     identity: (u64, u64),
     /// Released by the kernel when closed.
     _lock: File,
 }
 
-impl Socket {
-    /// Makes the socket file, replacing a stale one. Needs a tokio runtime; blocks for a few file operations.
+impl DaemonSocket {
+    /// Creates the socket file, replacing a stale one. Needs a tokio runtime; blocks for a few file operations.
     pub(crate) fn bind(options: &SocketOptions) -> Result<Self, SocketError> {
         let SocketOptions { path, group } = options;
         let path = path.clone();
@@ -122,13 +100,13 @@ impl Socket {
         }
         let group = group.as_deref().map(group_id).transpose()?;
         create_directory(&path, group)?;
-        let lock = lock(&path)?;
+        let lock = lock_path(&path)?;
         refuse_if_used(&path)?;
 
         remove(&temporary)?;
         let listener = UnixListener::bind(&temporary).map_err(failed("create", &temporary))?;
         match publish(&temporary, &path, group) {
-            Ok(identity) => Ok(Self { listener, path, made: Some(Made { identity, _lock: lock }) }),
+            Ok(identity) => Ok(Self { listener, path, owned: Some(OwnedFile { identity, _lock: lock }) }),
             Err(error) => {
                 let _ = fs::remove_file(&temporary);
                 Err(error)
@@ -136,27 +114,25 @@ impl Socket {
         }
     }
 
-    /// A socket that the service manager made.
+    /// Takes over a socket that the service manager created.
     pub(crate) fn inherit(listener: UnixListener) -> Self {
         let address = listener.local_addr().ok();
         let path = address.as_ref().and_then(|address| address.as_pathname()).unwrap_or(Path::new("")).to_owned();
-        Self { listener, path, made: None }
+        Self { listener, path, owned: None }
     }
 
-    /// The listening side.
     pub(crate) fn listener(&self) -> &UnixListener {
         &self.listener
     }
 
-    /// The socket file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
 
-impl Drop for Socket {
+impl Drop for DaemonSocket {
     fn drop(&mut self) {
-        let Some(Made { identity, .. }) = self.made else { return };
+        let Some(OwnedFile { identity, .. }) = self.owned else { return };
         let Ok(metadata) = fs::symlink_metadata(&self.path) else { return };
         if (metadata.dev(), metadata.ino()) == identity
             && let Err(error) = fs::remove_file(&self.path)
@@ -166,7 +142,7 @@ impl Drop for Socket {
     }
 }
 
-/// Gives the new socket its mode and group and then its name; returns what identifies the file.
+/// Sets the new socket's mode and group, then renames it; returns its device and inode.
 fn publish(temporary: &Path, path: &Path, group: Option<u32>) -> Result<(u64, u64), SocketError> {
     fs::set_permissions(temporary, Permissions::from_mode(SOCKET_MODE)).map_err(failed("chmod", temporary))?;
     if group.is_some() {
@@ -195,7 +171,7 @@ fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> SocketErro
     }
 }
 
-/// Makes the directory where it is missing, passable for `group`.
+/// Creates the socket's directory where it is missing, searchable by `group`.
 fn create_directory(socket: &Path, group: Option<u32>) -> Result<(), SocketError> {
     let no_file = || SocketError::NoFile { path: socket.to_owned() };
     socket.file_name().ok_or_else(no_file)?;
@@ -203,7 +179,7 @@ fn create_directory(socket: &Path, group: Option<u32>) -> Result<(), SocketError
     if directory.as_os_str().is_empty() || directory.is_dir() {
         return Ok(());
     }
-    // Parents included, all with this mode: nobody but the owner and the group passes through.
+    // With its parents, all with this mode: only the owner and the group can reach the socket.
     DirBuilder::new()
         .recursive(true)
         .mode(DIRECTORY_MODE)
@@ -215,7 +191,7 @@ fn create_directory(socket: &Path, group: Option<u32>) -> Result<(), SocketError
     Ok(())
 }
 
-fn lock(socket: &Path) -> Result<File, SocketError> {
+fn lock_path(socket: &Path) -> Result<File, SocketError> {
     let path = with_suffix(socket, ".lock");
     let file = OpenOptions::new()
         .write(true)
@@ -232,7 +208,8 @@ fn lock(socket: &Path) -> Result<File, SocketError> {
     }
 }
 
-/// The lock is held, so no other rstmon is alive here; but whatever answers on the path is not ours to replace.
+/// The lock is held, so no other rstmon owns the path; but a process that listens there without the lock must not lose
+/// its socket.
 fn refuse_if_used(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -243,14 +220,14 @@ fn refuse_if_used(path: &Path) -> Result<(), SocketError> {
         Ok(_) => {}
     }
     match try_connect(path) {
-        // EAGAIN: somebody listens and is too busy to accept (unix(7)).
+        // EAGAIN: a process listens, and its backlog is full (unix(7)).
         Ok(()) | Err(Errno::AGAIN) => Err(SocketError::Taken { path: path.to_owned() }),
         Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(()),
         Err(errno) => Err(failed("probe", path)(errno.into())),
     }
 }
 
-/// Without waiting: a blocking connect(2) to a listener that never accepts would never return.
+/// Non-blocking: connect(2) to a listener whose backlog is full would otherwise wait until it accepts.
 fn try_connect(path: &Path) -> Result<(), Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;

@@ -10,7 +10,7 @@ async fn next(lines: &mut (impl Stream<Item = Result<String, ClientError>> + Unp
     timeout(PATIENCE, lines.next()).await.expect("a line").transpose().unwrap()
 }
 
-/// A line that is there already.
+/// A line that has arrived already.
 fn next_now(lines: &mut (impl Stream<Item = Result<String, ClientError>> + Unpin)) -> Option<String> {
     lines.next().now_or_never().flatten().transpose().unwrap()
 }
@@ -45,7 +45,7 @@ async fn many_events_arrive_in_order() {
 }
 
 #[tokio::test]
-async fn memory_comes_first_and_a_filter_is_the_daemons_work() {
+async fn remembered_events_come_first_and_the_daemon_filters() {
     let remembered = ["java", "curl", "java", "Web Content"].map(made_up_event).to_vec();
     let server = start(FakeSource { remembered, ..FakeSource::default() }).await;
     let filter = Filter::parse(&["process=java,Web Content"]).unwrap();
@@ -59,7 +59,7 @@ async fn memory_comes_first_and_a_filter_is_the_daemons_work() {
 }
 
 #[tokio::test]
-async fn without_a_word_all_that_is_remembered_comes_first() {
+async fn without_parameters_all_remembered_events_come_first() {
     let server = start(FakeSource { remembered: vec![made_up_event("java"); 3], ..FakeSource::default() }).await;
     let mut stream = UnixStream::connect(&server.socket).await.unwrap();
     stream.write_all(&request("GET", "/v1/events", "")).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_wrong_filter_is_refused_with_the_fields() {
 }
 
 #[tokio::test]
-async fn a_crowd_that_looks_at_once_costs_one_look() {
+async fn snapshots_asked_for_at_the_same_time_are_shared() {
     let server = start(FakeSource::default()).await;
     let client = server.client();
     let answers = futures_util::future::join_all((0..20).map(|_| client.snapshot())).await;
@@ -108,7 +108,8 @@ async fn a_subscriber_that_leaves_is_forgotten() {
 
 #[tokio::test]
 async fn a_subscriber_that_takes_nothing_is_cut_off_and_counted() {
-    // Both with a queue that overflows and with one that never does.
+    // With a queue that overflows, which the hub notices, and with one that never does, which the write deadline
+    // notices.
     for queue_lines in [4, 100_000] {
         let source = FakeSource { hub: Hub::new(2, queue_lines), ..FakeSource::default() };
         let short = Some(Duration::from_millis(200));
@@ -120,18 +121,18 @@ async fn a_subscriber_that_takes_nothing_is_cut_off_and_counted() {
         let long = "x".repeat(4096);
         eventually("it is cut off", || {
             server.source.publish(&long);
-            // The other one takes all that is there.
+            // The other subscriber takes everything that has arrived.
             while next_now(&mut taking).is_some() {}
             server.source.hub.subscribers_cut() > 0
         })
         .await;
         assert_eq!(server.source.hub.subscribers_cut(), 1);
-        assert!(server.source.hub.has_subscribers(), "the other one keeps its seat");
+        assert!(server.source.hub.has_subscribers(), "the other subscriber stays");
     }
 }
 
 #[tokio::test]
-async fn a_slow_subscriber_loses_lines_and_is_told_how_many() {
+async fn a_slow_subscriber_loses_lines_and_learns_how_many() {
     let server = start(FakeSource { hub: Hub::new(1, 16), ..FakeSource::default() }).await;
     let mut events = server.client().events(0, &Filter::default()).await.unwrap();
     let long = "x".repeat(4096);
@@ -145,7 +146,7 @@ async fn a_slow_subscriber_loses_lines_and_is_told_how_many() {
         if line != long {
             break line;
         }
-        // The gap is announced before the next line that fits; until there is room, the gap grows.
+        // The gap is announced before the next line that fits into the queue; until then it grows.
         server.source.publish(&long);
     };
     let announced: serde_json::Value = serde_json::from_str(&announced).unwrap();
@@ -191,7 +192,7 @@ async fn doctor_and_version_are_documents() {
 }
 
 #[tokio::test]
-async fn wrong_questions_are_refused_with_the_right_ones() {
+async fn wrong_queries_are_refused_with_the_right_ones() {
     let server = start(FakeSource::default()).await;
     for path in ["/v1/history?since_seconds=soon", "/v1/history?since=5", "/v1/history?since_seconds=-1"] {
         let answer = exchange(UnixStream::connect(&server.socket).await.unwrap(), &request("GET", path, "")).await;
@@ -219,7 +220,7 @@ async fn no_daemon_is_an_error_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_breaks_off_is_an_error_not_an_end() {
+async fn a_broken_connection_is_an_error_not_an_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("rstmon.sock");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();

@@ -1,9 +1,10 @@
-//! Remembers which credentials passed, because bcrypt is slow on purpose and a scrape comes every few seconds.
+//! Remembers accepted credentials, because bcrypt is slow on purpose and a scrape comes every few seconds.
 //!
-//! Passwords are not kept: an entry is a SHA-256 over a key that lives as long as this process, the user, the hash that
-//! is configured for it (a changed hash is a different entry) and the password. Only successes are remembered, so an
+//! Passwords are not kept. An entry is a SHA-256 over a random key of this process, the user, the hash configured for
+//! the user (so a changed hash is a different entry) and the password. Only accepted credentials are cached, so an
 //! attacker cannot flush the cache without knowing a password.
 
+use crate::sync::lock;
 use rustls::{
     SupportedCipherSuite,
     crypto::{
@@ -11,23 +12,20 @@ use rustls::{
         ring::{self, cipher_suite::TLS13_AES_128_GCM_SHA256},
     },
 };
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Mutex};
 
 const MAX_ENTRIES: usize = 64;
 const KEY_BYTES: usize = 32;
 
 type Digest = [u8; 32];
 
-/// Credentials that passed, the latest last. Without a source of randomness it remembers nothing.
-pub(crate) struct Passed {
+/// The accepted credentials, the latest last. Without a source of randomness nothing is cached.
+pub(crate) struct CredentialCache {
     hash: Option<(&'static dyn Hash, [u8; KEY_BYTES])>,
     entries: Mutex<VecDeque<Digest>>,
 }
 
-impl Passed {
+impl CredentialCache {
     pub(crate) fn new() -> Self {
         let mut key = [0; KEY_BYTES];
         let filled = ring::default_provider().secure_random.fill(&mut key).is_ok();
@@ -43,7 +41,7 @@ impl Passed {
         let mut context = hasher.start();
         context.update(&key);
         for part in [user, hash.as_bytes(), password] {
-            // With its length, so that parts cannot run into one another.
+            // With its length, so that no two different splits of the parts hash the same bytes.
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
@@ -51,11 +49,11 @@ impl Passed {
     }
 
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+        lock(&self.entries).contains(digest)
     }
 
     pub(crate) fn insert(&self, digest: Digest) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.entries);
         if entries.contains(&digest) {
             return;
         }
@@ -72,31 +70,31 @@ mod tests {
 
     #[test]
     fn an_entry_is_exactly_user_hash_and_password() {
-        let passed = Passed::new();
+        let cache = CredentialCache::new();
         let digest = |user: &str, hash, password: &str| {
-            passed.digest(user.as_bytes(), hash, password.as_bytes()).expect("randomness")
+            cache.digest(user.as_bytes(), hash, password.as_bytes()).expect("randomness")
         };
-        passed.insert(digest("user", "hash", "password"));
-        assert!(passed.contains(&digest("user", "hash", "password")));
+        cache.insert(digest("user", "hash", "password"));
+        assert!(cache.contains(&digest("user", "hash", "password")));
         for (user, hash, password) in [
             ("user", "hash", "passworD"),
             ("user", "other", "password"),
             ("use", "rhash", "password"),
             ("user", "hashp", "assword"),
         ] {
-            assert!(!passed.contains(&digest(user, hash, password)), "{user} {hash} {password}");
+            assert!(!cache.contains(&digest(user, hash, password)), "{user} {hash} {password}");
         }
-        let other_process = Passed::new();
+        let other_process = CredentialCache::new();
         assert_ne!(other_process.digest(b"user", "hash", b"password"), Some(digest("user", "hash", "password")));
     }
 
     #[test]
     fn it_is_bounded() {
-        let passed = Passed::new();
+        let cache = CredentialCache::new();
         for byte in 0..=u8::MAX {
-            passed.insert([byte; 32]);
+            cache.insert([byte; 32]);
         }
-        assert_eq!(passed.entries.lock().expect("no panic").len(), MAX_ENTRIES);
-        assert!(passed.contains(&[u8::MAX; 32]));
+        assert_eq!(cache.entries.lock().expect("no panic").len(), MAX_ENTRIES);
+        assert!(cache.contains(&[u8::MAX; 32]));
     }
 }

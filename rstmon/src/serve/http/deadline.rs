@@ -1,12 +1,12 @@
-//! Deadlines on one connection, which hyper has only in part: it has none for a client that does not read, and one
-//! for an unfinished header that would also end an idle kept-alive connection.
+//! Deadlines on one connection. hyper has only some of them: none for a client that does not read, and for an
+//! unfinished header one that would also end an idle kept-alive connection.
 //!
-//! [`Guard`] wraps the stream. It knows from the bytes, and from the handler's mark in [`Turn`], whether the connection is in a
-//! request's header, waiting for the server, or idle, and fails the pending operation when the client overstays. At the
-//! end it lingers: it reads on until the client, too, has closed, so that what the client had still to say does not
-//! reset the connection before the answer is read.
+//! [`DeadlineStream`] wraps the stream. From the bytes that pass, and from the [`ConnectionState`] that the handler
+//! sets, it knows whether the connection is in a request's header, waits for the server, or is idle, and it fails the
+//! pending operation when the client exceeds its limit. At the end it lingers: it reads on until the client has closed
+//! too, because closing a socket with unread data resets the connection, and the client would lose the answer.
 
-use super::{crowd::Turn, limits::Limits};
+use super::{limits::ConnectionLimits, state::ConnectionState};
 use std::{
     io,
     pin::Pin,
@@ -19,24 +19,24 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Read at once while lingering.
+/// The size of one read while lingering.
 const SCRATCH_BYTES: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing was answered yet: the time runs from the connect.
+    /// No request was answered yet: the header deadline runs from the connect.
     Opening,
-    /// Some of a request came.
+    /// Some of a request was received.
     Header,
-    /// All that was asked for was answered.
+    /// All requests were answered.
     Idle,
 }
 
-/// A stream whose client has to keep moving.
+/// A stream that fails with `TimedOut` when its client does not send or read in time.
 #[derive(Debug)]
-pub(crate) struct Guard<S> {
+pub(crate) struct DeadlineStream<S> {
     stream: S,
-    turn: Arc<Turn>,
+    state: Arc<ConnectionState>,
     header: Duration,
     idle: Option<Duration>,
     write: Option<Duration>,
@@ -45,16 +45,16 @@ pub(crate) struct Guard<S> {
     write_deadline: Option<Pin<Box<Sleep>>>,
     linger: Option<Duration>,
     linger_bytes: u64,
-    /// Runs from when our end was closed.
+    /// Runs from when the server closed its end.
     linger_deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Guard<S> {
-    pub(crate) fn new(stream: S, limits: &Limits, turn: Arc<Turn>) -> Self {
-        let Limits { header, idle, write, linger, linger_bytes, .. } = *limits;
+impl<S> DeadlineStream<S> {
+    pub(crate) fn new(stream: S, limits: &ConnectionLimits, state: Arc<ConnectionState>) -> Self {
+        let ConnectionLimits { header, idle, write, linger, linger_bytes, .. } = *limits;
         Self {
             stream,
-            turn,
+            state,
             header,
             idle,
             write,
@@ -71,41 +71,41 @@ impl<S> Guard<S> {
         if self.phase == Phase::Idle {
             self.phase = Phase::Header;
             self.read_deadline = None;
-            self.turn.client(false);
+            self.state.wait_for_client(false);
         }
     }
 
     fn sent(&mut self) {
         self.phase = Phase::Idle;
         self.read_deadline = None;
-        // While some of the answer has to wait for the client, it is not idle but slow, from the first wait on.
+        // A client that has yet to read some of the answer is not idle but slow, from the first write that waited.
         if self.write_deadline.is_none() {
-            self.turn.client(true);
+            self.state.wait_for_client(true);
         }
     }
 
-    fn poll_overstayed(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+    fn poll_read_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let allowed = match self.phase {
-            _ if self.turn.is_servers() => None,
+            _ if self.state.client_wait().is_none() => None,
             Phase::Opening | Phase::Header => Some(self.header),
             Phase::Idle => self.idle,
         };
         poll_deadline(&mut self.read_deadline, allowed, context)
     }
 
-    /// The deadline runs from the first write that had to wait until everything is out, so that a client cannot hold
-    /// an answer for ever by reading a byte now and then.
+    /// The deadline runs from the first write that had to wait, until everything is written: a client that reads a byte
+    /// now and then does not extend it.
     fn watch_write<T>(&mut self, result: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if result.is_pending() {
             if self.write_deadline.is_none() {
                 self.phase = Phase::Idle;
-                self.turn.client(false);
+                self.state.wait_for_client(false);
             }
-            let overstayed = poll_deadline(&mut self.write_deadline, self.write, context);
-            if overstayed.is_ready() {
-                self.turn.cut_off();
+            let expired = poll_deadline(&mut self.write_deadline, self.write, context);
+            if expired.is_ready() {
+                self.state.cut_off();
             }
-            return overstayed.map(Err);
+            return expired.map(Err);
         }
         result
     }
@@ -124,13 +124,13 @@ fn poll_deadline(
     running.as_mut().poll(context).map(|()| io::Error::from(io::ErrorKind::TimedOut))
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let filled = buffer.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(context, buffer);
         if result.is_pending() {
-            return this.poll_overstayed(context).map(Err);
+            return this.poll_read_deadline(context).map(Err);
         }
         if buffer.filled().len() > filled {
             this.received();
@@ -139,12 +139,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Guard<S> {
-    /// Throws away what comes until the client closes, for a while.
+impl<S: AsyncRead + Unpin> DeadlineStream<S> {
+    /// Discards what the client sends until it closes, up to `linger` and `linger_bytes`.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(allowed) = self.linger else { return Poll::Ready(()) };
         if self.linger_deadline.is_none() {
-            self.turn.client(false);
+            self.state.wait_for_client(false);
         }
         let mut scratch = [0; SCRATCH_BYTES];
         while self.linger_bytes > 0 {
@@ -161,7 +161,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write(context, bytes);
@@ -191,13 +191,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_flush(context);
-        // hyper flushes the stream only after its own buffer is empty: the client took everything.
+        // hyper flushes the stream only after its own buffer is empty: all of the answer was taken.
         if result.is_ready() {
             if this.write_deadline.take().is_some() {
-                this.turn.client(true);
+                this.state.wait_for_client(true);
             }
-            // hyper reads before it writes and then sleeps: only here can the idle time begin to run.
-            if let Poll::Ready(error) = this.poll_overstayed(context) {
+            // hyper reads before it writes and then sleeps, so the idle deadline can only start here.
+            if let Poll::Ready(error) = this.poll_read_deadline(context) {
                 return Poll::Ready(Err(error));
             }
         }
@@ -224,14 +224,14 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(30);
     const LONG: Duration = Duration::from_mins(1);
 
-    fn limits(header: Duration, idle: Option<Duration>, write: Option<Duration>) -> Limits {
-        Limits { header, write, idle, ..Limits::tcp() }
+    fn limits(header: Duration, idle: Option<Duration>, write: Option<Duration>) -> ConnectionLimits {
+        ConnectionLimits { header, write, idle, ..ConnectionLimits::tcp() }
     }
 
     #[tokio::test]
     async fn a_trickled_header_is_cut_at_its_deadline() {
         let (mut client, server) = duplex(64);
-        let mut guard = Guard::new(server, &limits(SHORT, Some(LONG), None), Arc::default());
+        let mut guarded = DeadlineStream::new(server, &limits(SHORT, Some(LONG), None), Arc::default());
         let trickle = async {
             while client.write_all(b"x").await.is_ok() {
                 tokio::time::sleep(SHORT / 10).await;
@@ -240,61 +240,61 @@ mod tests {
         let read = async {
             let mut byte = [0];
             loop {
-                if let Err(error) = guard.read_exact(&mut byte).await {
+                if let Err(error) = guarded.read_exact(&mut byte).await {
                     break error.kind();
                 }
             }
         };
         tokio::select! {
             kind = read => assert_eq!(kind, io::ErrorKind::TimedOut),
-            () = trickle => panic!("the client must not see the end before the guard does"),
+            () = trickle => panic!("the client must not see the end before the server does"),
         }
     }
 
     #[tokio::test]
     async fn an_idle_connection_has_its_own_deadline() {
         let (_client, server) = duplex(64);
-        let turn = Arc::<Turn>::default();
-        let mut guard = Guard::new(server, &limits(LONG, Some(SHORT), None), Arc::clone(&turn));
-        guard.write_all(b"answer").await.expect("room for the answer");
-        let error = guard.read(&mut [0]).await.expect_err("nothing comes");
+        let state = Arc::<ConnectionState>::default();
+        let mut guarded = DeadlineStream::new(server, &limits(LONG, Some(SHORT), None), Arc::clone(&state));
+        guarded.write_all(b"answer").await.expect("room for the answer");
+        let error = guarded.read(&mut [0]).await.expect_err("nothing comes");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(!turn.is_cut_off(), "it took all of its answer");
+        assert!(!state.is_cut_off(), "the client took all of its answer");
     }
 
     #[tokio::test]
     async fn the_client_does_not_pay_for_a_slow_server() {
         let (_client, stream) = duplex(64);
-        let turn = Arc::<Turn>::default();
-        let mut guard = Guard::new(stream, &limits(SHORT, Some(SHORT), None), Arc::clone(&turn));
-        turn.server();
+        let state = Arc::<ConnectionState>::default();
+        let mut guarded = DeadlineStream::new(stream, &limits(SHORT, Some(SHORT), None), Arc::clone(&state));
+        state.wait_for_server();
         let mut byte = [0];
-        let read = tokio::time::timeout(SHORT * 3, guard.read(&mut byte)).await;
+        let read = tokio::time::timeout(SHORT * 3, guarded.read(&mut byte)).await;
         assert!(read.is_err(), "expected the read to go on waiting, found {read:?}");
     }
 
     #[tokio::test]
     async fn a_client_that_does_not_read_is_cut() {
         let (_client, server) = duplex(4);
-        let turn = Arc::<Turn>::default();
-        let mut guard = Guard::new(server, &limits(LONG, Some(LONG), Some(SHORT)), Arc::clone(&turn));
-        guard.write_all(b"fits").await.expect("room");
-        assert!(!turn.is_cut_off());
-        let error = guard.write_all(b"more than fits").await.expect_err("nobody reads");
+        let state = Arc::<ConnectionState>::default();
+        let mut guarded = DeadlineStream::new(server, &limits(LONG, Some(LONG), Some(SHORT)), Arc::clone(&state));
+        guarded.write_all(b"fits").await.expect("room");
+        assert!(!state.is_cut_off());
+        let error = guarded.write_all(b"more than fits").await.expect_err("the client does not read");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(turn.is_cut_off());
+        assert!(state.is_cut_off());
     }
 
     #[tokio::test]
-    async fn what_comes_after_the_last_answer_is_thrown_away_until_the_client_closes() {
+    async fn data_after_the_last_answer_is_discarded_until_the_client_closes() {
         let (mut client, server) = duplex(64);
-        let limits = Limits { linger: Some(LONG), linger_bytes: 1000, ..Limits::tcp() };
-        let mut guard = Guard::new(server, &limits, Arc::default());
+        let limits = ConnectionLimits { linger: Some(LONG), linger_bytes: 1000, ..ConnectionLimits::tcp() };
+        let mut guarded = DeadlineStream::new(server, &limits, Arc::default());
         let talk = async {
             client.write_all(&[b'x'; 500]).await.expect("it is read");
             drop(client);
         };
-        let (closed, ()) = tokio::join!(guard.shutdown(), talk);
+        let (closed, ()) = tokio::join!(guarded.shutdown(), talk);
         closed.expect("closed");
     }
 
@@ -302,10 +302,10 @@ mod tests {
     async fn lingering_ends_by_time_and_by_bytes() {
         for (linger, linger_bytes) in [(SHORT, 1000), (LONG, 10)] {
             let (mut client, server) = duplex(64);
-            let limits = Limits { linger: Some(linger), linger_bytes, ..Limits::tcp() };
-            let mut guard = Guard::new(server, &limits, Arc::default());
+            let limits = ConnectionLimits { linger: Some(linger), linger_bytes, ..ConnectionLimits::tcp() };
+            let mut guarded = DeadlineStream::new(server, &limits, Arc::default());
             client.write_all(&[b'x'; 50]).await.expect("it fits");
-            tokio::time::timeout(LONG / 2, guard.shutdown()).await.expect("an end").expect("closed");
+            tokio::time::timeout(LONG / 2, guarded.shutdown()).await.expect("an end").expect("closed");
         }
     }
 }

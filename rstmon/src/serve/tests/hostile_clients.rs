@@ -20,7 +20,7 @@ async fn a_half_sent_request_is_cut() {
     })
     .await;
     for half in ["", "GET /metrics HTTP/1.1\r\nHost:"] {
-        // `exchange` returns only when the server closes; an answered request has a first line.
+        // `exchange` returns only when the server closes.
         let answer = exchange(server.connect().await, half.as_bytes()).await;
         assert!(!answer.starts_with("HTTP/1.1 200"), "found {answer:?}");
     }
@@ -40,9 +40,9 @@ async fn an_idle_connection_is_cut() {
 #[tokio::test]
 async fn a_body_is_neither_awaited_nor_kept() {
     let server = start(FakeSource::default()).await;
-    // Promises a gigabyte and sends nothing of it.
-    let promise = request("GET", "/metrics", "Content-Length: 1000000000\r\n");
-    assert_status(&exchange(server.connect().await, &promise).await, 200);
+    // Announces a gigabyte and sends none of it.
+    let announcement = request("GET", "/metrics", "Content-Length: 1000000000\r\n");
+    assert_status(&exchange(server.connect().await, &announcement).await, 200);
 }
 
 #[tokio::test]
@@ -53,21 +53,21 @@ async fn a_client_that_does_not_read_is_cut() {
     })
     .await;
     let mut greedy = server.connect().await;
-    // Asks until the answers fill all buffers on the way; the server then waits for this client to read. The write
-    // ends with an error when the server has cut the connection.
+    // Sends requests until the answers fill all buffers on the way; the server then waits for this client to read. The
+    // write fails once the server has cut the connection.
     let page = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000);
-    let asking = async { while greedy.write_all(&page).await.is_ok() {} };
-    timeout(PATIENCE, asking).await.expect("the connection is cut");
+    let requests = async { while greedy.write_all(&page).await.is_ok() {} };
+    timeout(PATIENCE, requests).await.expect("the connection is cut");
     // The only slot is free again.
     assert_status(&server.get("/metrics").await, 200);
 }
 
 #[tokio::test]
-async fn idle_connections_leave_room_for_the_next() {
+async fn idle_connections_make_room_for_new_ones() {
     let connections = 8;
     let server = start_with(FakeSource::default(), |options, _| options.tcp_limits.connections = connections).await;
     let mut idle = Vec::new();
-    // More clients than slots, each asks once and would stay for ever.
+    // More clients than slots: each sends one request and stays connected.
     for _ in 0..3 * connections {
         let mut stream = server.connect().await;
         stream.write_all(b"HEAD /-/healthy HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
@@ -80,7 +80,7 @@ async fn idle_connections_leave_room_for_the_next() {
 }
 
 #[tokio::test]
-async fn crowds_wait_for_their_turn() {
+async fn connections_wait_for_a_slot() {
     let server = start_with(FakeSource::default(), |options, _| options.tcp_limits.connections = 2).await;
     let server = Arc::new(server);
     let scrapes: Vec<_> = (0..32)
@@ -123,7 +123,7 @@ async fn mutated_requests_are_answered_or_refused() {
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
     ];
-    let mut random = Random(0x5eed);
+    let mut random = SplitMix64(0x5eed);
     for round in 0..ROUNDS {
         let mut bytes = seeds[random.below(seeds.len())].clone();
         for _ in 0..=random.below(4) {
@@ -139,10 +139,10 @@ async fn mutated_requests_are_answered_or_refused() {
     server.stop().await;
 }
 
-/// A splitmix64 generator: the same bytes on every run.
-struct Random(u64);
+/// The pseudo-random generator splitmix64: the same bytes on every run.
+struct SplitMix64(u64);
 
-impl Random {
+impl SplitMix64 {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -170,7 +170,7 @@ impl Random {
     }
 }
 
-/// Opens connections that send half a request, and a new one for each that is cut.
+/// Opens connections that send half a request, and opens a new one for each that is cut.
 fn slowloris(address: SocketAddr, clients: usize) -> Vec<JoinHandle<()>> {
     let attack = move || async move {
         while let Ok(mut stream) = TcpStream::connect(address).await {
@@ -182,11 +182,11 @@ fn slowloris(address: SocketAddr, clients: usize) -> Vec<JoinHandle<()>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_of_slow_clients_does_not_keep_others_out() {
+async fn slow_clients_do_not_keep_others_out() {
     let server = start_with(FakeSource::default(), |options, _| {
         options.tcp_limits.connections = 8;
-        options.tcp_limits.crowd_patience = Some(Duration::from_millis(20));
-        // Without a crowd, a slow client would have all the time in the world.
+        options.tcp_limits.evict_after = Some(Duration::from_millis(20));
+        // Only eviction ends the slow connections.
         options.tcp_limits.header = Duration::from_hours(1);
     })
     .await;
@@ -197,7 +197,7 @@ async fn a_crowd_of_slow_clients_does_not_keep_others_out() {
     for _ in 0..20 {
         assert_status(&server.get("/metrics").await, 200);
     }
-    // Who has shown good manners stays, where there are others to go.
+    // The client that has sent a whole request before is not evicted while there are others to evict.
     idle.write_all(b"HEAD /-/healthy HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
     timeout(PATIENCE, idle.read_exact(&mut [0; 100])).await.expect("an answer").unwrap();
     attack.iter().for_each(JoinHandle::abort);
@@ -205,7 +205,7 @@ async fn a_crowd_of_slow_clients_does_not_keep_others_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sends_too_much_still_reads_the_refusal() {
+async fn a_client_that_sends_too_much_still_reads_the_refusal() {
     const MEGABYTE: usize = 1024 * 1024;
     let server = start(FakeSource::default()).await;
     for (head, status) in [
