@@ -1,30 +1,31 @@
-//! The running kernel's BTF, as an image that may be damaged, or built to hurt.
+//! A kernel's BTF blob, which may be damaged or malicious.
 //!
-//! Holds: parsing and everything the probe asks for end soon, within a small multiple of the blob's size in memory, and
-//! twice in the same way; what is refused says why in one line.
+//! Holds: parsing and all queries of the probe end soon, use memory of at most a small multiple of the blob's size, and
+//! give the same answers twice; a refusal has a message of one line.
 
 use super::{harmless::assert_harmless, memory::measured};
 use crate::probe::{btf::Btf, layout::Layout};
 
-/// What an image of a handful of bytes may cost: names of fields and reasons, whatever the blob says.
+/// Memory that even a blob of a few bytes may use: names of fields and reasons.
 const FIXED_BYTES: usize = 64 * 1024;
-/// Bytes held for each byte of the blob: an index entry or two a type, and lists of variants and parameters.
+/// Bytes of memory for each byte of the blob: one or two index entries for a type, and lists of variants and
+/// parameters.
 const BYTES_EACH: usize = 16;
 
-/// Names that the test builder's specimen has (`rstmon/src/probe/btf/tests/builder.rs`).
+/// Names in the blob of the test builder (`rstmon/src/probe/btf/tests/builder.rs`).
 const AGGREGATES: [&str; 4] = ["outer", "inner", "absent", ""];
 const PATHS: [&str; 11] =
     ["word", "half", "embedded.word", "embedded.list", "flag", "next", "embedded", "", ".", "a.b.c", "list"];
 
-/// Parses, resolves the whole layout, and asks for more.
+/// Parses the blob, resolves the whole layout, and runs further queries.
 pub(crate) fn run(blob: &[u8]) {
     let (answers, most) = measured(|| interrogate(blob));
     let allowed = FIXED_BYTES + BYTES_EACH * blob.len();
     assert!(most <= allowed, "a blob of {} bytes took {most} bytes of memory, more than {allowed}", blob.len());
-    assert_eq!(answers, interrogate(blob), "the same blob, another answer");
+    assert_eq!(answers, interrogate(blob), "the same blob gives another answer");
 }
 
-/// Everything that the blob says, as text.
+/// Runs all queries on the blob; returns the number of answers.
 fn interrogate(blob: &[u8]) -> usize {
     let btf = match Btf::parse(blob) {
         Ok(btf) => btf,

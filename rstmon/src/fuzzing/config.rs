@@ -1,7 +1,7 @@
 //! The configuration file, rstmon.toml.
 //!
-//! Holds: the same text gives the same configuration or the same error; a text that does not parse is told with a line
-//! that the file has; every message is one harmless line; what is valid can be put to use.
+//! Holds: the same text gives the same configuration or the same error; the error about a text that does not parse
+//! names a line of the text; every message is one harmless line; a valid configuration can be used.
 
 use super::harmless::assert_harmless;
 use crate::{
@@ -10,14 +10,14 @@ use crate::{
 };
 use std::path::Path;
 
-/// Parses and validates.
+/// Parses and validates the text.
 pub(crate) fn run(bytes: &[u8]) {
-    // A file that is no text is refused where it is read.
+    // A file that is not UTF-8 is refused when it is read.
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let parse = || Config::parse(text, Path::new("rstmon.toml"));
     let parsed = parse();
-    // Compared as text: a threshold may be NaN until it is validated.
-    assert_eq!(format!("{parsed:?}"), format!("{:?}", parse()), "the same text, another configuration");
+    // Compared as text: before validation a threshold may be NaN, which is not equal to itself.
+    assert_eq!(format!("{parsed:?}"), format!("{:?}", parse()), "the same text gives another configuration");
     match parsed.and_then(|config| config.validate().map(|()| config)) {
         Ok(config) => use_it(&config),
         Err(error) => judge(&error, text),

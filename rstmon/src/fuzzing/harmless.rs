@@ -1,8 +1,8 @@
-//! What holds for every text that rstmon shows, whoever chose the words in it.
+//! A check for all text that rstmon prints, wherever the words in it come from.
 
 use crate::model::text::is_unsafe;
 
-/// A message is one line, and nothing in it moves a cursor or hides.
+/// Panics unless the text is one line without control or hidden characters.
 #[track_caller]
 pub(crate) fn assert_harmless(what: &str, text: &str) {
     assert!(!text.is_empty(), "{what} is empty");

@@ -1,10 +1,11 @@
-//! Bytes that a client sends, to the metrics' server, to the same one behind a password, and to the Unix socket's.
+//! Bytes that a client sends to the metrics server, to the same server with a password, and to the server on the Unix
+//! socket.
 //!
-//! Holds: whatever comes, the connection ends soon after the client's end does; what is answered begins as HTTP with a
-//! status that is the client's fault or no fault, never the server's.
+//! Holds: for any bytes the connection ends soon after the client's end does; an answer begins as HTTP with a status of
+//! success, redirection or a client error, never a server error.
 //!
-//! One connection may last: a follower of events that sent more than its request. hyper does not read on while it
-//! answers, so that the follower's leaving shows with the next event that passes its filter, and no sooner.
+//! One connection may last longer: a follower of events that sent more than its request. hyper does not read while it
+//! answers, so that it notices the follower's leaving only at the next event that passes the filter.
 
 use crate::{
     event::{filter::Filter, snapshot::Snapshot},
@@ -23,33 +24,33 @@ use tokio::{
     time::timeout,
 };
 
-/// Two users whose hashes cost next to nothing.
+/// Two users with hashes of the lowest cost.
 const WEB_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/web_config/users.yml");
-/// Far more than an answer takes; only a hang reaches it.
+/// Far longer than an answer takes: reaching it means that the server hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PIPE_BYTES: usize = 64 * 1024;
 
-/// Nothing more comes for this long: the follower of a quiet host. It leaves.
+/// Silence after which a follower of events ends the connection.
 const QUIET: Duration = Duration::from_millis(50);
 
-struct Setup {
+struct FuzzServers {
     runtime: Runtime,
     open: Servers,
     guarded: Servers,
 }
 
-static SETUP: LazyLock<Setup> = LazyLock::new(|| {
+static SETUP: LazyLock<FuzzServers> = LazyLock::new(|| {
     let source = Arc::new(Fixed::default());
-    Setup {
+    FuzzServers {
         runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
         open: Servers::new(source.clone(), None).expect("a server"),
         guarded: Servers::new(source, Some(WEB_CONFIG.into())).expect("a guarded server"),
     }
 });
 
-/// Sends the bytes, closes, and reads what comes back.
+/// Sends the bytes, closes, and reads the answer.
 pub(crate) fn run(bytes: &[u8]) {
-    let Setup { runtime, open, guarded } = &*SETUP;
+    let FuzzServers { runtime, open, guarded } = &*SETUP;
     runtime.block_on(async {
         talk(bytes, |stream| open.tcp(stream)).await;
         talk(bytes, |stream| open.unix(stream)).await;
@@ -59,7 +60,7 @@ pub(crate) fn run(bytes: &[u8]) {
     });
 }
 
-/// Without the header the answer is 401 whatever else there is.
+/// Without the header the answer is always 401.
 fn mentions_password(bytes: &[u8]) -> bool {
     bytes.windows(13).any(|part| part.eq_ignore_ascii_case(b"authorization"))
 }
@@ -68,7 +69,7 @@ async fn talk<F: Future<Output = ()>>(bytes: &[u8], serve: impl FnOnce(DuplexStr
     let (mut client, server) = duplex(PIPE_BYTES);
     let mut answer = Vec::new();
     let conversation = async {
-        // A server that has heard enough closes: neither end then fails for a fault.
+        // The server may close early, so that errors of sending are no fault.
         let _ = client.write_all(bytes).await;
         let _ = client.shutdown().await;
         let follows = |answer: &[u8]| answer.windows(6).any(|part| part == b"ndjson");
@@ -77,7 +78,7 @@ async fn talk<F: Future<Output = ()>>(bytes: &[u8], serve: impl FnOnce(DuplexStr
                 Ok(Ok(1..)) => {}
                 Ok(Ok(0) | Err(_)) => return false,
                 Err(_) => {
-                    assert!(follows(&answer), "no end and no answer");
+                    assert!(follows(&answer), "neither an end of the connection nor an answer");
                     return true;
                 }
             }
@@ -107,13 +108,13 @@ fn judge(answer: &[u8]) {
         .and_then(|rest| rest.get(2..5))
         .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
     let shown = String::from_utf8_lossy(head);
-    let status = status.unwrap_or_else(|| panic!("no HTTP answer: {shown:?}"));
+    let status = status.unwrap_or_else(|| panic!("not an HTTP answer: {shown:?}"));
     assert!((200..500).contains(&status), "answered {status}");
     let text = String::from_utf8_lossy(answer);
-    assert!(text.contains("\r\n\r\n"), "an answer without the end of its header: {text:?}");
+    assert!(text.contains("\r\n\r\n"), "the header of the answer has no end: {text:?}");
 }
 
-/// A source with a little of everything, in which nothing goes wrong.
+/// A source that has some data of every kind and never fails.
 #[derive(Default)]
 struct Fixed {
     hub: Hub,

@@ -1,18 +1,18 @@
-//! How much memory a piece of code holds at most: an allocator that counts, a thread each.
+//! Measures the peak memory of a piece of code, with an allocator that counts for each thread.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
 };
 
-/// The system's allocator, counting.
+/// The system's allocator with a count of allocated bytes.
 struct Counting;
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
 thread_local! {
-    // Constants without destructors: reading them allocates nothing, at any time of a thread's life.
+    // Constants without destructors: access allocates nothing and is valid at any time of a thread's life.
     static HELD: Cell<isize> = const { Cell::new(0) };
     static MOST: Cell<isize> = const { Cell::new(0) };
 }
@@ -24,11 +24,12 @@ fn count(bytes: usize, sign: isize) {
     MOST.set(MOST.get().max(held));
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came; what is added touches two cells of this thread.
+// SAFETY: every call is passed on unchanged to the system's allocator; the counting only accesses two cells of this
+// thread.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 1);
-        // SAFETY: the caller's promises are those of the system's allocator.
+        // SAFETY: the caller upholds the contract, which is that of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
@@ -39,7 +40,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Runs `code` and gives its result with the bytes that it held at most, those of the result included.
+/// Runs `code`; returns its result and the peak of allocated bytes, including those of the result.
 pub(crate) fn measured<T>(code: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get();
     MOST.set(before);

@@ -1,11 +1,11 @@
-//! What is fuzzed, one function a target: bytes in, a panic if anything is wrong.
+//! The fuzz targets, one function each: it takes bytes and panics if anything is wrong.
 //!
-//! Each target says in its header what must hold besides "no panic". The functions are used twice: by libFuzzer
+//! Each target states in its header what must hold besides "no panic". The functions are used twice: by libFuzzer
 //! (`fuzz/fuzz_targets/`, `cargo xtask fuzz`) with bytes that it generates, and by `rstmon/tests/fuzz_corpus.rs`, an
 //! ordinary test, with every seed and every corpus file of the repository.
 //!
-//! A further target takes a module here with `run`, its line in [`TARGETS`], `fuzz/fuzz_targets/<name>.rs` with its `[[bin]]`
-//! in `fuzz/Cargo.toml`, and a directory of seeds. The test names what is missing.
+//! A further target takes a module here with `run`, its line in [`TARGETS`], `fuzz/fuzz_targets/<name>.rs` with its
+//! `[[bin]]` in `fuzz/Cargo.toml`, and a directory of seeds. The test names what is missing.
 
 mod btf;
 mod config;
@@ -17,11 +17,11 @@ mod record;
 mod replay;
 mod web_config;
 
-/// A target's name and its function.
-pub type Target = (&'static str, fn(&[u8]));
+/// The name and the function of a target.
+pub type FuzzTarget = (&'static str, fn(&[u8]));
 
-/// Every target.
-pub const TARGETS: [Target; 7] = [
+/// All targets, sorted by name.
+pub const TARGETS: [FuzzTarget; 7] = [
     ("btf", btf::run),
     ("config", config::run),
     ("filter", filter::run),

@@ -1,9 +1,9 @@
-//! Records of the ring buffer: what the kernel half writes, and what it never would.
+//! Records of the ring buffer, including ones that the kernel half never writes.
 //!
-//! The input is cut into records; a last one that is too short is filled up, so that inputs outlive a new field.
+//! The input is split into records. An incomplete last one is filled up, so that inputs stay valid if a field is added.
 //!
-//! Holds: any record is a reset; its cause is in the catalogue, by the rules for its counting key too; its event
-//! survives JSON unchanged; no text of it can break a line or a terminal; joining events loses none.
+//! Holds: any record decodes to a reset; its cause is in the catalogue, also by the rules for its counting key; its
+//! event survives JSON unchanged; no text in it can break a line or a terminal; joining loses no events.
 
 use super::replay::check_event;
 use crate::{
@@ -15,10 +15,10 @@ use rstmon_common::ResetRecord;
 use std::time::{Duration, Instant, SystemTime};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-/// More than this in one input tells nothing new.
+/// Records beyond this number in one input reach no new code.
 const RECORDS: usize = 16;
 
-/// A kernel's names for some reasons; the other numbers have none.
+/// A kernel's names of some reasons; other numbers have no name.
 const REASONS: [(&str, i64); 12] = [
     ("SK_RST_REASON_NOT_SPECIFIED", 0),
     ("SK_RST_REASON_NO_SOCKET", 1),
@@ -34,7 +34,7 @@ const REASONS: [(&str, i64); 12] = [
     ("SK_RST_REASON_MPTCP_RST_EMPTCP", 17),
 ];
 
-/// Decodes, explains, joins.
+/// Decodes, explains and joins the records.
 pub(crate) fn run(bytes: &[u8]) {
     let reasons = Reasons::from_variants(REASONS);
     let clock = Clock::new(SystemTime::UNIX_EPOCH + Duration::from_hours(500_000), Duration::from_hours(240));
@@ -50,7 +50,7 @@ pub(crate) fn run(bytes: &[u8]) {
     events.iter().for_each(check_event);
 }
 
-/// The bytes over those of a blank record. Whole records go the ring's way.
+/// Copies the bytes over a blank record. A whole record is parsed as one from the ring is.
 fn record(bytes: &[u8]) -> ResetRecord {
     ResetRecord::read_from_bytes(bytes).unwrap_or_else(|_| {
         let mut record = ResetRecord::BLANK;
@@ -63,8 +63,12 @@ fn explain(record: &ResetRecord, reasons: &Reasons, clock: Clock) -> Event {
     let reset = Reset::decode(record, reasons, clock);
     let verdict = Verdict::on(&reset);
     let facts = Facts::from_key(&record.key, reasons);
-    assert_eq!(facts, Facts::from_reset(&reset), "event and count have other facts");
-    assert_eq!(rules::judge(&facts), (verdict.cause, verdict.confidence), "event and count have another cause");
+    assert_eq!(facts, Facts::from_reset(&reset), "the event and the count have different facts");
+    assert_eq!(
+        rules::judge(&facts),
+        (verdict.cause, verdict.confidence),
+        "the event and the count have different causes"
+    );
     assert!(Cause::ALL.contains(&verdict.cause), "{verdict:?}");
     assert_eq!(verdict.severity, verdict.cause.entry().severity);
     let event = Event::new(&reset, None, verdict);

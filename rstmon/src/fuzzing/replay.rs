@@ -1,14 +1,14 @@
-//! Recorded events: NDJSON as `rstmon tail --json` prints it, read back from a file that anybody may have written.
+//! Recorded events: NDJSON as printed by `rstmon tail --json`, read from a file that need not come from rstmon.
 //!
-//! Holds: a line is an event, the notice of a loss, or passed over; what holds no event is refused; an event survives
-//! JSON unchanged, and as a line of text it can break neither line nor terminal, whatever is in it.
+//! Holds: a line is an event, the notice of a loss, or skipped; a file without events is refused; an event survives
+//! JSON unchanged, and its line of text can break neither line nor terminal.
 
 use super::harmless::assert_harmless;
 use crate::event::{Event, line::StreamLine, recording::Recording, text};
 use jiff::tz::TimeZone;
 use std::{io::Cursor, path::Path};
 
-/// Reads all of it, as `top --replay` and `why --replay` do.
+/// Reads the whole recording, as `top --replay` and `why --replay` do.
 pub(crate) fn run(bytes: &[u8]) {
     let mut recording = Recording::new(Box::new(Cursor::new(bytes.to_vec())), Path::new("recording"));
     let (mut events, mut lost) = (0, 0_u64);
@@ -32,7 +32,7 @@ pub(crate) fn run(bytes: &[u8]) {
     }
 }
 
-/// What holds for every event, wherever it is from.
+/// Checks what holds for every event of any source.
 pub(crate) fn check_event(event: &Event) {
     let json = serde_json::to_string(event).expect("an event is JSON");
     assert!(!json.contains('\n'), "an event of two lines: {json}");

@@ -1,21 +1,21 @@
 //! The web configuration in the exporter-toolkit format: YAML, certificates, hashes, headers.
 //!
-//! Holds: the same file gives the same outcome; every message is one harmless line; YAML that does not parse is told
-//! with a line.
+//! Holds: the same file gives the same result; every message is one harmless line; the message about YAML that does not
+//! parse names a line.
 
 use super::harmless::assert_harmless;
 use crate::serve::web_config::{self, ConfigError};
 use std::path::Path;
 
-/// Certificates and keys that a seed may point to.
+/// Certificates and keys that a seed may refer to.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/src/serve/testdata");
 
-/// About no line: what the parser says of several documents in one file.
+/// The one message without a line, about several documents in one file.
 const OF_THE_WHOLE: &str = "more than one document";
 
-/// Parses, and loads what the file points to.
+/// Parses the configuration and loads the files that it refers to.
 pub(crate) fn run(bytes: &[u8]) {
-    // Whoever writes the file may name any other; here that would read this machine's devices.
+    // An input may name any file; with these it would read devices of this machine.
     if bytes.windows(4).any(|part| matches!(part, b"/dev" | b"/pro" | b"/sys" | b"/run")) {
         return;
     }
@@ -25,7 +25,7 @@ pub(crate) fn run(bytes: &[u8]) {
         assert!(check().is_ok(), "the same file is refused the second time");
         return;
     };
-    assert_eq!(Some(message), check().err().map(|(again, _)| again).as_ref(), "the same file, another error");
+    assert_eq!(Some(message), check().err().map(|(again, _)| again).as_ref(), "the same file gives another error");
     assert_harmless("the error", message);
     if let ConfigError::Yaml { .. } = error {
         let line = message.split("line ").any(|rest| rest.starts_with(|character: char| character.is_ascii_digit()));
