@@ -5,7 +5,7 @@ use crate::{
     command::Failure,
     config::Config,
     query::local,
-    sink::{Queue, SLOW_SUBSCRIBER, SinkLosses, Sinks},
+    sink::{EventQueue, SLOW_SUBSCRIBER, SinkLosses, Sinks},
 };
 use std::{
     sync::{Arc, mpsc::RecvTimeoutError},
@@ -21,7 +21,7 @@ pub(super) fn attach(
 ) -> Result<impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + use<>, Failure> {
     let attached = local::attach(config)?;
     Ok(move |sender: FeedSender| {
-        let (queue, events) = Queue::new(QUEUE);
+        let (queue, events) = EventQueue::new(QUEUE);
         let alone = match attached.watch(Arc::new(Sinks::new(vec![queue]))) {
             Ok(alone) => alone,
             Err(error) => return sender.send(Update::Down(error.to_string())),

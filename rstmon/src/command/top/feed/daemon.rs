@@ -6,7 +6,7 @@ use crate::{
     event::filter::Filter,
     query::{
         self,
-        follow::{Follow, FollowEvent},
+        follow::{EventFollower, FollowEvent},
     },
     serve::Client,
 };
@@ -32,7 +32,7 @@ pub(super) fn connect(
 
 /// Follows without a filter: the view filters by itself, so that a change of its filter needs no new connection.
 async fn follow(client: Client, sender: &FeedSender) -> Result<(), ViewClosed> {
-    let mut follow = Follow::later(client, Filter::default(), usize::MAX);
+    let mut follow = EventFollower::later(client, Filter::default(), usize::MAX);
     loop {
         sender.send(match follow.next().await {
             FollowEvent::Attached => Update::Up,

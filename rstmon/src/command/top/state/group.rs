@@ -2,7 +2,7 @@
 
 pub(crate) use crate::command::cli::Group;
 use crate::{
-    event::{filter::Subject, snapshot::SeriesCount},
+    event::{filter::FilterSubject, snapshot::SeriesCount},
     explain::Cause,
     model::{Direction, Family},
 };
@@ -63,7 +63,7 @@ pub(crate) struct RowKey {
 impl RowKey {
     /// The row of an event or a count.
     #[must_use]
-    pub(crate) fn of(subject: &impl Subject, group: Group) -> Self {
+    pub(crate) fn of(subject: &impl FilterSubject, group: Group) -> Self {
         let process = || subject.process().map(str::to_owned);
         let place = || place(subject).map(str::to_owned);
         match group {
@@ -85,7 +85,7 @@ impl RowKey {
 }
 
 /// Unit, or the beginning of the container's id as counts have it.
-pub(crate) fn place<S: Subject + ?Sized>(subject: &S) -> Option<&str> {
+pub(crate) fn place<S: FilterSubject + ?Sized>(subject: &S) -> Option<&str> {
     const SHORT: usize = 12;
     subject.unit().or_else(|| subject.container().map(|id| id.get(..SHORT).unwrap_or(id)))
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     event::{
         Event,
-        filter::{Filter, Subject},
+        filter::{Filter, FilterSubject},
     },
     explain::{Cause, Severity},
     metrics::trend::{STEP, STEPS},
@@ -83,7 +83,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn new(key: RowKey, subject: &impl Subject) -> Self {
+    fn new(key: RowKey, subject: &impl FilterSubject) -> Self {
         Self {
             key,
             process: Facet::One(subject.process().map(str::to_owned)),
@@ -99,7 +99,7 @@ impl Row {
         }
     }
 
-    fn add(&mut self, subject: &impl Subject, total: u64, rate: Option<f64>, trend: &[u32]) {
+    fn add(&mut self, subject: &impl FilterSubject, total: u64, rate: Option<f64>, trend: &[u32]) {
         self.process.add(subject.process().map(str::to_owned));
         self.place.add(place(subject).map(str::to_owned));
         self.port.add(subject.port());
