@@ -12,10 +12,10 @@ use std::{
     time::Instant,
 };
 
-/// Events that may wait to be handed to the view.
+/// Events that may wait for this feed.
 const QUEUE: usize = 4096;
 
-/// Attaches the probe, gives up privileges and confines the process: call it before any thread is started.
+/// Attaches the probe, gives up privileges and confines the process. Must be called before any thread is started.
 pub(super) fn attach(
     config: &Config,
 ) -> Result<impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + use<>, Failure> {
@@ -27,7 +27,7 @@ pub(super) fn attach(
             Err(error) => return sender.send(Update::Down(error.to_string())),
         };
         sender.send(Update::Up)?;
-        // The view adds up the losses that it is sent, so its snapshots must not contain them again.
+        // The view adds up the losses that this feed sends, so the snapshots must not contain them as well.
         let unreported = SinkLosses::from([(SLOW_SUBSCRIBER, 0)]);
         let mut reported = 0;
         loop {
