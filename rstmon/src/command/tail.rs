@@ -92,7 +92,6 @@ fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
     let (queue, events) = EventQueue::new(QUEUE);
     let mut alone = attached.watch(Arc::new(Sinks::new(vec![queue])))?;
     printer.begin("on this host")?;
-    let mut reported = 0;
     loop {
         match events.recv_timeout(READ_INTERVAL) {
             Ok(event) => printer.print(&event)?,
@@ -100,10 +99,9 @@ fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         alone.read_counts_when_due()?;
-        let lost = alone.lost();
-        if lost > reported {
-            printer.print_lost(lost - reported)?;
-            reported = lost;
+        match alone.new_losses() {
+            0 => {}
+            lost => printer.print_lost(lost)?,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The configuration. Flags take precedence over the environment, the file and the defaults, in this order. An unknown key
-//! is an error that names the line.
+//! The configuration. Flags take precedence over the environment, the file and the defaults, in this order. An unknown
+//! key is an error that names the line.
 
 mod error;
 pub(crate) mod logging;
@@ -86,8 +86,8 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Loads the configuration of a command in the foreground. A file that this user may not read counts as absent unless
-    /// it was named: the command needs only the path of the daemon's socket from it.
+    /// Loads the configuration of a command in the foreground. A file that this user may not read counts as absent
+    /// unless it was named: the command needs only the path of the daemon's socket from it.
     pub(crate) fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
         Self::load_unless(overrides, &[ErrorKind::NotFound, ErrorKind::PermissionDenied])
     }

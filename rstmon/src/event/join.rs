@@ -1,5 +1,5 @@
-//! Joins the two events of one RST where both ends of the connection are on this host. The received event gets the sender
-//! with its cause and sentence; the sent event gets the receiver if it comes second.
+//! Joins the two events of one RST where both ends of the connection are on this host. The received event gets the
+//! sender with its cause and sentence; the sent event gets the receiver if it comes second.
 //!
 //! The two events carry the same addresses, mirrored. The sent event of a passive reset comes first; that of an active
 //! reset comes after the received event, because the segment is delivered before the tracepoint fires. A received event

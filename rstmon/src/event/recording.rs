@@ -1,5 +1,5 @@
-//! Reads recordings, which are output of `rstmon tail --json`. Lines that are not events are skipped and counted, so that
-//! a file with other text in it, or one that was cut off, can still be read.
+//! Reads recordings, which are output of `rstmon tail --json`. Lines that are not events are skipped and counted, so
+//! that a file with other text in it, or one that was cut off, can still be read.
 
 use super::line::StreamLine;
 use std::{

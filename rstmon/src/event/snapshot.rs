@@ -15,7 +15,7 @@ pub(crate) const SNAPSHOT_SCHEMA: u32 = 1;
 /// The answer to `GET /v1/snapshot`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
-    /// Always [`SNAPSHOT_SCHEMA`].
+    /// The number is [`SNAPSHOT_SCHEMA`].
     pub(crate) schema: u32,
     /// When the snapshot was taken, RFC 3339 in UTC.
     pub(crate) time: Timestamp,
@@ -50,8 +50,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Count {
     /// Resets since counting began.
     pub(crate) total: u64,
-    /// Growth in each of the last steps, oldest first; the last step is still running. Steps before the first growth are
-    /// left out.
+    /// Growth in each of the last steps, oldest first; the last step is still running. Steps before the first growth
+    /// are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) trend: Vec<u32>,
 }

@@ -28,7 +28,7 @@ impl AttachedProbe {
     pub(crate) fn watch(self, sinks: Arc<Sinks>) -> Result<StandaloneMonitor, MonitorError> {
         let Self { monitor, events } = self;
         let path = monitor.watch(events, Arc::clone(&sinks))?;
-        Ok(StandaloneMonitor { monitor, sinks, path, read: Instant::now() })
+        Ok(StandaloneMonitor { monitor, sinks, path, read: Instant::now(), reported_losses: 0 })
     }
 }
 
@@ -39,6 +39,8 @@ pub(crate) struct StandaloneMonitor {
     path: EventPath,
     /// When the counts were last read.
     read: Instant,
+    /// Losses that [`new_losses`](Self::new_losses) has returned.
+    reported_losses: u64,
 }
 
 impl StandaloneMonitor {
@@ -47,10 +49,10 @@ impl StandaloneMonitor {
         &self.monitor
     }
 
-    /// Events that the sinks have lost so far.
-    #[must_use]
-    pub(crate) fn lost(&self) -> u64 {
-        self.sinks.losses().values().sum()
+    /// Events that the sinks have lost since the last call.
+    pub(crate) fn new_losses(&mut self) -> u64 {
+        let lost: u64 = self.sinks.losses().values().sum();
+        lost - std::mem::replace(&mut self.reported_losses, lost)
     }
 
     /// Reads the counts, unless they were read less than [`READ_INTERVAL`] ago.

@@ -1,8 +1,8 @@
 //! Liveness: rounds of checks that counting and the event path still work.
 //!
-//! In each round the counts are read on a thread of the blocking pool, and a check passes through both threads of the event
-//! path. A round starts only after the previous one has ended, and a main loop that gets the result of a round is not stuck
-//! either. The daemon may therefore notify the service manager's watchdog after each successful round.
+//! In each round the counts are read on a thread of the blocking pool, and a check passes through both threads of the
+//! event path. A round starts only after the previous one has ended, and a main loop that gets the result of a round is
+//! not stuck either. The daemon may therefore notify the service manager's watchdog after each successful round.
 
 use super::{Monitor, MonitorError};
 use crate::{metrics::trend, probe::Waker};
@@ -13,8 +13,8 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-/// How often the counts are read without a scrape, so that the count map does not stay full and every step of the trends
-/// gets a reading.
+/// How often the counts are read without a scrape, so that the count map does not stay full and every step of the
+/// trends gets a reading.
 const READ_INTERVAL: Duration = trend::STEP;
 /// Rounds within the watchdog's timeout, so that one of them may be late.
 const ROUNDS: u32 = 3;
@@ -36,8 +36,8 @@ pub(crate) enum LivenessError {
     Panic(#[from] tokio::task::JoinError),
 }
 
-/// Sends a check through the event path: the reader of the ring answers with an empty batch, and the thread that receives
-/// the batches acknowledges it.
+/// Sends a check through the event path: the reader of the ring answers with an empty batch, and the thread that
+/// receives the batches acknowledges it.
 #[derive(Clone)]
 pub(crate) struct LivenessCheck {
     waker: Waker,
@@ -77,8 +77,8 @@ where
         Self { tick, check, running: None }
     }
 
-    /// Waits for the end of the current or next round, and returns its result. Cancel safe: a round that has started keeps
-    /// running.
+    /// Waits for the end of the current or next round, and returns its result. Cancel safe: a round that has started
+    /// keeps running.
     pub(crate) async fn round(&mut self) -> Result<(), LivenessError> {
         let running = match &mut self.running {
             Some(running) => running,

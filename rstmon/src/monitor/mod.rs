@@ -1,6 +1,6 @@
-//! The monitor of a host, which connects probe, attribution, explanation and metrics. Events flow through one thread from
-//! the ring to the sinks; counts are read on demand. `rstmon run` serves a monitor; `top`, `tail` and `why` run one in
-//! their own process where there is no daemon.
+//! The monitor of a host, which connects probe, attribution, explanation and metrics. Events flow through one thread
+//! from the ring to the sinks; counts are read on demand. `rstmon run` serves a monitor; `top`, `tail` and `why` run
+//! one in their own process where there is no daemon.
 
 pub(crate) mod alone;
 pub(crate) mod doctor;
@@ -112,8 +112,8 @@ impl Monitor {
         Event::new(&reset, placement.as_deref(), verdict)
     }
 
-    /// Reads the counts of the kernel half and returns their sum, all resets so far. Called at each scrape, and at least
-    /// every few seconds, so that the count map never stays full.
+    /// Reads the counts of the kernel half and returns their sum, all resets so far. Called at each scrape, and at
+    /// least every few seconds, so that the count map never stays full.
     pub(crate) fn read_counts(&self) -> Result<u64, MonitorError> {
         // Locked to the end: if an older reading were absorbed after a newer one, resets would count twice.
         let mut reader = lock(&self.counts);

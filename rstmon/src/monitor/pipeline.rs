@@ -1,5 +1,5 @@
-//! The event path behind the ring buffer: one thread that decodes, attributes, explains and joins events, and hands them
-//! to the sinks.
+//! The event path behind the ring buffer: one thread that decodes, attributes, explains and joins events, and hands
+//! them to the sinks.
 
 use super::{Monitor, MonitorError, liveness::LivenessCheck};
 use crate::{

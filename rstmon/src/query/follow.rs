@@ -14,8 +14,8 @@ use std::{
 
 /// The time between two attempts to reach a daemon that went away.
 const RETRY: Duration = Duration::from_millis(250);
-/// Events come in order, except received ones that waited for the sent event of the same RST; those are late by far less
-/// than this.
+/// Events come in order, except received ones that waited for the sent event of the same RST; those are late by far
+/// less than this.
 const DISORDER: SignedDuration = SignedDuration::from_secs(1);
 /// How long a daemon may take to repeat the events in its memory. Later events always count as new, so that none is
 /// hidden after a clock was set back.

@@ -16,8 +16,8 @@ pub(crate) enum LocalError {
     Confine(#[from] confine::ConfineError),
 }
 
-/// Attaches the probe, and then gives up all privileges that watching does not need. Must be called before any thread is
-/// started.
+/// Attaches the probe, and then gives up all privileges that watching does not need. Must be called before any thread
+/// is started.
 pub(crate) fn attach(config: &Config) -> Result<AttachedProbe, LocalError> {
     let attached = AttachedProbe::new(&config.monitor_options()?)?;
     confine::confine(config.security.sandbox, &confine::watching())?;

@@ -16,12 +16,12 @@ use std::{
 };
 
 pub(crate) trait Sink: Send + Sync {
-    /// The value of the label `why` in `rstmon_events_lost_total`, and the key in the snapshot's `events_lost`, for events
-    /// that this sink loses.
+    /// The value of the label `why` in `rstmon_events_lost_total`, and the key in the snapshot's `events_lost`, for
+    /// events that this sink loses.
     fn name(&self) -> &'static str;
 
-    /// Takes an event. The thread of the event path calls this function, so it must return at once, without waiting for a
-    /// disk, a reader or a network. A sink that has no room drops the event and counts it in [`lost`](Self::lost).
+    /// Takes an event. The thread of the event path calls this function, so it must return at once, without waiting for
+    /// a disk, a reader or a network. A sink that has no room drops the event and counts it in [`lost`](Self::lost).
     fn take(&self, event: &Arc<Event>);
 
     /// Events dropped so far; `None` for a sink that cannot lose any.

@@ -1,5 +1,5 @@
-//! Notifications to the service manager (`sd_notify(3)`) over the socket that `NOTIFY_SOCKET` names. Without the variable,
-//! none are sent.
+//! Notifications to the service manager (`sd_notify(3)`) over the socket that `NOTIFY_SOCKET` names. Without the
+//! variable, none are sent.
 //!
 //! The notifier connects at the start, because the sandbox later forbids abstract sockets, and keeps the connection. If
 //! the manager replaces its socket, the notifier connects again.

@@ -1,4 +1,5 @@
-//! The reload at SIGHUP: reads the configuration and the web configuration again and applies what can change at run time.
+//! The reload at SIGHUP: reads the configuration and the web configuration again and applies what can change at run
+//! time.
 //!
 //! Hooks and counters are not touched. A file with an error is refused as a whole, and the previous one stays in force.
 

@@ -61,7 +61,8 @@ impl TerminalScreen {
         self.terminal.clear().map_err(Failure::io("cannot clear the terminal"))
     }
 
-    /// Restores the terminal and stops the process, as Ctrl-Z does. Takes the terminal again when the process is continued.
+    /// Restores the terminal and stops the process, as Ctrl-Z does. Takes the terminal again when the process is
+    /// continued.
     pub(crate) fn suspend(&mut self) -> Result<(), Failure> {
         give_back();
         let stopped = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP);
@@ -80,8 +81,8 @@ impl Drop for TerminalScreen {
     }
 }
 
-/// Reads the terminal's events on a thread of their own, because crossterm never returns from reading a terminal that is
-/// gone. The thread ends with the process.
+/// Reads the terminal's events on a thread of their own, because crossterm never returns from reading a terminal that
+/// is gone. The thread ends with the process.
 pub(crate) fn events() -> Result<Receiver<Event>, Failure> {
     let (sender, events) = sync_channel(1024);
     std::thread::Builder::new()
@@ -117,8 +118,8 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
-/// Makes a panic of the view's thread restore the terminal before its message is printed. A panic of another thread does
-/// not touch the terminal.
+/// Makes a panic of the view's thread restore the terminal before its message is printed. A panic of another thread
+/// does not touch the terminal.
 fn give_back_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,5 +1,5 @@
-//! The filter grammar of `top`, `tail`, `why` and the socket: words `field=value` that are ANDed; `!=` negates, and several
-//! values are separated by commas.
+//! The filter grammar of `top`, `tail`, `why` and the socket: words `field=value` joined by AND; `!=` negates, and
+//! several values are separated by commas.
 
 mod error;
 mod subject;
@@ -44,7 +44,7 @@ impl Filter {
     /// Whether the filter tests addresses, which only events have.
     #[must_use]
     pub(crate) fn is_about_addresses(&self) -> bool {
-        self.words.iter().any(|word| word.is_about_addresses())
+        self.words.iter().any(FilterWord::is_about_addresses)
     }
 }
 

@@ -68,18 +68,8 @@ impl FromStr for FilterWord {
             "reason" => FieldTest::Reason(each("reason", &values, reason, || {
                 "a name of the kernel's enum sk_rst_reason in lower case, such as tcp_abort_on_close or no_socket, or unsupported".into()
             })?),
-            "direction" => FieldTest::Direction(each(
-                "direction",
-                &values,
-                |value| Direction::ALL.iter().copied().find(|known| known.as_str() == value),
-                || list(Direction::ALL, Direction::as_str),
-            )?),
-            "family" => FieldTest::Family(each(
-                "family",
-                &values,
-                |value| Family::ALL.iter().copied().find(|known| known.as_str() == value),
-                || list(Family::ALL, Family::as_str),
-            )?),
+            "direction" => FieldTest::Direction(each_named("direction", &values, Direction::ALL, Direction::as_str)?),
+            "family" => FieldTest::Family(each_named("family", &values, Family::ALL, Family::as_str)?),
             "severity" => FieldTest::Severity(each(
                 "severity",
                 &values,
@@ -106,6 +96,16 @@ fn each<T>(
             parse(value).ok_or_else(|| FilterError::Value { field, value: value.to_owned(), expected: expected() })
         })
         .collect()
+}
+
+fn each_named<T: Copy>(
+    field: &'static str,
+    values: &[&str],
+    known: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<Vec<T>, FilterError> {
+    let find = |value: &str| known.iter().copied().find(|&known| name(known) == value);
+    each(field, values, find, || list(known, name))
 }
 
 fn list<T: Copy>(known: &[T], name: impl Fn(T) -> &'static str) -> String {

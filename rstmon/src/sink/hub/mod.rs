@@ -2,8 +2,8 @@
 //!
 //! Contract: publishing never waits and never grows memory. Each subscriber has a bounded queue. A line that does not
 //! fit is dropped for that subscriber only, counted, and announced to it in place of the gap by a line
-//! `{"schema":1,"lost":N}`. A subscriber that takes nothing for [`STALL`] while its queue is full is cut off and counted,
-//! and so is one whose connection is cut off before. A subscription unregisters when it is dropped.
+//! `{"schema":1,"lost":N}`. A subscriber that takes nothing for [`STALL`] while its queue is full is cut off and
+//! counted, and so is one whose connection is cut off before. A subscription unregisters when it is dropped.
 
 mod subscription;
 
@@ -188,8 +188,8 @@ impl HubSubscriber {
         }
     }
 
-    /// Whether the queue has been full for [`STALL`]. A queue that the reader has emptied is not stalled, even if no line
-    /// has been offered since.
+    /// Whether the queue has been full for [`STALL`]. A queue that the reader has emptied is not stalled, even if no
+    /// line has been offered since.
     fn is_stalled(&self, now: Instant) -> bool {
         self.queue.capacity() == 0 && self.full_since.is_some_and(|since| now.duration_since(since) >= STALL)
     }

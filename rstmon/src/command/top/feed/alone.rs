@@ -22,23 +22,21 @@ pub(super) fn attach(
     let attached = local::attach(config)?;
     Ok(move |sender: FeedSender| {
         let (queue, events) = EventQueue::new(QUEUE);
-        let alone = match attached.watch(Arc::new(Sinks::new(vec![queue]))) {
+        let mut alone = match attached.watch(Arc::new(Sinks::new(vec![queue]))) {
             Ok(alone) => alone,
             Err(error) => return sender.send(Update::Down(error.to_string())),
         };
         sender.send(Update::Up)?;
         // The view adds up the losses that this feed sends, so the snapshots must not contain them as well.
         let unreported = SinkLosses::from([(SLOW_SUBSCRIBER, 0)]);
-        let mut reported = 0;
         loop {
             match alone.monitor().snapshot(&unreported) {
                 Ok(snapshot) => sender.send_counts(snapshot)?,
                 Err(error) => sender.send(Update::Note(error.to_string()))?,
             }
-            let lost = alone.lost();
-            if lost > reported {
-                sender.send(Update::Lost(lost - reported))?;
-                reported = lost;
+            match alone.new_losses() {
+                0 => {}
+                lost => sender.send(Update::Lost(lost))?,
             }
             let next = Instant::now() + POLL;
             loop {

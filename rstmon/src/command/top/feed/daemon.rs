@@ -30,7 +30,8 @@ pub(super) fn connect(
     })
 }
 
-/// Follows the events without a filter. The view filters them itself, so that changing its filter needs no new connection.
+/// Follows the events without a filter. The view filters them itself, so that changing its filter needs no new
+/// connection.
 async fn follow(client: Client, sender: &FeedSender) -> Result<(), ViewClosed> {
     let mut follow = EventFollower::later(client, Filter::default(), usize::MAX);
     loop {

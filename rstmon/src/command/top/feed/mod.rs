@@ -21,8 +21,8 @@ use std::{
     time::Duration,
 };
 
-/// Updates that may wait for the view. If there are more, the feed waits; the daemon counts the events that its feed misses
-/// then.
+/// Updates that may wait for the view. If there are more, the feed waits; the daemon counts the events that its feed
+/// misses then.
 const QUEUE: usize = 4096;
 /// Snapshots that may wait for the view. More would be useless, because each replaces those before it.
 const WAITING_SNAPSHOTS: usize = 2;

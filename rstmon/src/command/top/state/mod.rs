@@ -12,10 +12,7 @@ pub(crate) mod rows;
 pub(crate) mod sort;
 
 use super::feed::Update;
-use crate::{
-    event::{Event, filter::Filter},
-    query::Origin,
-};
+use crate::{event::filter::Filter, query::Origin};
 use group::{Group, RowKey};
 use model::Model;
 use overlay::Overlay;
@@ -23,7 +20,6 @@ use prompt::FilterPrompt;
 use row::Row;
 use rows::Basis;
 use sort::Sort;
-use std::sync::Arc;
 
 /// Whether the feed delivers updates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,8 +88,8 @@ impl ViewState {
         self.paused.as_deref().unwrap_or(&self.live)
     }
 
-    /// Events that were not shown. The daemon's count of events that its readers were too slow for covers other readers, so
-    /// the view counts those that it missed itself. Of a recording only the recorded count is known.
+    /// Events that were not shown. The daemon's count of events that its readers were too slow for covers other
+    /// readers, so the view counts those that it missed itself. Of a recording only the recorded count is known.
     #[must_use]
     pub(crate) fn lost(&self) -> u64 {
         let lost = self.model().snapshot.as_ref().map(|snapshot| snapshot.events_lost.clone()).unwrap_or_default();

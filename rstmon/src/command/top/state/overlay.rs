@@ -67,8 +67,8 @@ impl Overlay {
         Self::Help { scroll: 0 }
     }
 
-    /// Selects another of a row's `events` (newest first), or scrolls by pages. Only drawing knows how far a text can be
-    /// scrolled, and calls [`clamp`](Self::clamp).
+    /// Selects another of a row's `events` (newest first), or scrolls by pages. Only drawing knows how far a text can
+    /// be scrolled, and calls [`clamp`](Self::clamp).
     pub(crate) fn move_by(&mut self, how: Movement, page: usize, events: &[Arc<Event>]) {
         match self {
             Self::Row { event, scroll, .. } => match how {
@@ -81,7 +81,7 @@ impl Overlay {
                 }
             },
             Self::Reset { scroll, .. } | Self::Help { scroll } => {
-                *scroll = position_after(*scroll, how, page, usize::MAX)
+                *scroll = position_after(*scroll, how, page, usize::MAX);
             }
         }
     }

@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 pub(crate) enum Facet<T> {
     /// The same value in all resets of the row; `None` if it is not known.
     One(Option<T>),
-    /// Different values.
+    /// Two or more different values.
     Several(BTreeSet<Option<T>>),
 }
 

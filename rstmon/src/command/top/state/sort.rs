@@ -62,8 +62,8 @@ impl Sort {
         Self { column, descending: column.descends() }
     }
 
-    /// Sorts by the column of `shown` that is `step` columns to the right of the present one, or by the first one if the
-    /// present one is not shown.
+    /// Sorts by the column of `shown` that is `step` columns to the right of the present one, or by the first one if
+    /// the present one is not shown.
     #[must_use]
     pub(crate) fn beside(self, step: isize, shown: &[Column]) -> Self {
         let count = shown.len().max(1);
@@ -78,8 +78,8 @@ impl Sort {
         Self { descending: !self.descending, ..self }
     }
 
-    /// Compares two rows. Rows that are equal in the column are ordered by total and then by name, so that their order is
-    /// stable.
+    /// Compares two rows. Rows that are equal in the column are ordered by total and then by name, so that their order
+    /// is stable.
     #[must_use]
     pub(crate) fn compare(self, one: &Row, other: &Row) -> Ordering {
         let order = match self.column {

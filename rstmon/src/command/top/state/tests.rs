@@ -4,6 +4,7 @@ use super::*;
 use crate::command::top::testing::{event, snapshot};
 use overlay::Movement;
 use sort::Column;
+use std::sync::Arc;
 use tui_input::Input;
 
 fn state() -> ViewState {

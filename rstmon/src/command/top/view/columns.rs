@@ -10,8 +10,8 @@ const CORE: [Column; 4] = [Column::Process, Column::Cause, Column::Rate, Column:
 const NETWORK_CORE: [Column; 4] = [Column::Rate, Column::Total, Column::Cause, Column::Process];
 /// The other columns in the order in which they are added. One is added only if all before it have their ideal width.
 const MORE: [Column; 5] = [Column::Port, Column::Direction, Column::Trend, Column::Peer, Column::Place];
-/// Columns that grow beyond their ideal width, in this order, up to the given or their greatest width. Two minutes of trend
-/// and an IPv4 address with its port come first.
+/// Columns that grow beyond their ideal width, in this order, up to the given or their greatest width. Two minutes of
+/// trend and an IPv4 address with its port come first.
 const GROWING: [(Column, u16); 5] = [
     (Column::Trend, 24),
     (Column::Peer, 21),

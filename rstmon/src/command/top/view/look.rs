@@ -1,5 +1,5 @@
-//! Colours and symbols. Only the sixteen colours of the terminal's palette are used, and never black or white, so that the
-//! view is readable on light and on dark terminals.
+//! Colours and symbols. Only the sixteen colours of the terminal's palette are used, and never black or white, so that
+//! the view is readable on light and on dark terminals.
 
 use crate::explain::Severity;
 use jiff::tz::TimeZone;
@@ -31,8 +31,8 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    /// Reads `NO_COLOR` and the locale (the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set). `ascii` overrides the
-    /// locale.
+    /// Reads `NO_COLOR` and the locale (the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set). `ascii` overrides
+    /// the locale.
     #[must_use]
     pub(crate) fn of_environment(ascii: bool) -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -67,8 +67,8 @@ impl Look {
         if self.colour { Style::new().fg(Color::Cyan) } else { Style::new() }
     }
 
-    /// The last `width` values, each as a bar in proportion to the greatest of them. If there are fewer values, the left is
-    /// blank.
+    /// The last `width` values, each as a bar in proportion to the greatest of them. If there are fewer values, the
+    /// left is blank.
     #[must_use]
     pub(crate) fn sparkline(&self, values: &[u32], width: usize) -> String {
         let bars = if self.unicode { BARS } else { ASCII_BARS };

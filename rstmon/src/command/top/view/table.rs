@@ -62,8 +62,8 @@ fn split(area: Rect) -> [Rect; 2] {
     [heading, Rect { y: area.y + heading.height, height: area.height - heading.height, ..area }]
 }
 
-/// The index of the first visible line, chosen such that `selected` is among the `room` visible of `count` lines and the
-/// list moves as little as possible.
+/// The index of the first visible line, chosen such that `selected` is among the `room` visible of `count` lines and
+/// the list moves as little as possible.
 #[must_use]
 pub(crate) fn visible(first: usize, selected: usize, room: usize, count: usize) -> usize {
     let last = (selected + 1).saturating_sub(room);

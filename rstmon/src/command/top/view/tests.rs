@@ -1,5 +1,5 @@
-//! Each view at several sizes, compared with approved snapshots. `INSTA_UPDATE=always cargo test` rewrites the snapshots,
-//! and `git diff` shows what has changed.
+//! Each view at several sizes, compared with approved snapshots. `INSTA_UPDATE=always cargo test` rewrites the
+//! snapshots, and `git diff` shows what has changed.
 
 use super::*;
 use crate::{
