@@ -128,8 +128,8 @@ impl Monitor {
         Ok(exporter.sums().map(|(_, sum)| sum).sum())
     }
 
-    /// Compares the counts with the kernel's own in every network namespace that can be read. The difference are resets
-    /// that the kernel sends and no hook sees.
+    /// Compares the counts with the kernel's own in every network namespace that can be read. The difference is the
+    /// number of resets that the kernel sends and no hook sees.
     pub(crate) fn reconcile(&self) -> Result<Standing, MonitorError> {
         let mut accounts = HostReadings::new(&self.counts, &self.netns_tasks);
         let standing = lock(&self.namespaces).reconcile(&mut accounts, Instant::now())?;

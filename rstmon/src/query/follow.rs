@@ -55,7 +55,7 @@ impl EventFollower {
         Ok(follow)
     }
 
-    /// As [`connect`](Self::connect), but connects in [`next`](Self::next), which first returns
+    /// As [`connect`](Self::connect), but leaves connecting to [`next`](Self::next), which reports it as
     /// [`FollowEvent::Attached`]. The daemon need not run yet.
     #[must_use]
     pub(crate) fn later(client: Client, filter: Filter, history: usize) -> Self {
