@@ -32,7 +32,7 @@ pub(crate) struct TerminalScreen {
 
 impl TerminalScreen {
     pub(crate) fn take() -> Result<Self, Failure> {
-        give_back_on_panic();
+        restore_on_panic();
         Self::enter().map_err(Failure::io("cannot take the terminal"))
     }
 
@@ -40,11 +40,11 @@ impl TerminalScreen {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::Relaxed);
         // Restores the terminal if one of the next steps fails.
-        let given_back = GiveBack;
+        let restore_on_error = RestoreOnDrop;
         execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture)?;
         let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
         terminal.clear()?;
-        std::mem::forget(given_back);
+        std::mem::forget(restore_on_error);
         Ok(Self { terminal })
     }
 
@@ -64,7 +64,7 @@ impl TerminalScreen {
     /// Restores the terminal and stops the process, as Ctrl-Z does. Takes the terminal again when the process is
     /// continued.
     pub(crate) fn suspend(&mut self) -> Result<(), Failure> {
-        give_back();
+        restore();
         let stopped = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP);
         let taken = stopped.and_then(|()| enable_raw_mode()).and_then(|()| {
             TAKEN.store(true, Ordering::Relaxed);
@@ -77,7 +77,7 @@ impl TerminalScreen {
 
 impl Drop for TerminalScreen {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
@@ -101,15 +101,15 @@ pub(crate) fn is_gone() -> bool {
 }
 
 /// Restores the terminal on drop.
-struct GiveBack;
+struct RestoreOnDrop;
 
-impl Drop for GiveBack {
+impl Drop for RestoreOnDrop {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
-fn give_back() {
+fn restore() {
     if !TAKEN.swap(false, Ordering::Relaxed) {
         return;
     }
@@ -120,14 +120,14 @@ fn give_back() {
 
 /// Makes a panic of the view's thread restore the terminal before its message is printed. A panic of another thread
 /// does not touch the terminal.
-fn give_back_on_panic() {
+fn restore_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let view = std::thread::current().id();
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if std::thread::current().id() == view {
-                give_back();
+                restore();
             }
             before(info);
         }));

@@ -23,7 +23,7 @@ const TREND: usize = 12;
 /// The view as plain text with all rows. Each column is as wide as its longest cell.
 pub(super) fn text(state: &ViewState, look: &Look) -> String {
     let model = state.model();
-    let Some(snapshot) = &model.snapshot else { return "nothing is known".to_owned() };
+    let Some(snapshot) = &model.snapshot else { return "no data".to_owned() };
     let mut lines = header(state, snapshot);
     let heading = ["PROCESS", "UNIT", "PORT", "RESET", "CAUSE", "SEVERITY", "/S", "TOTAL", "5 MINUTES", "LAST PEER"];
     let mut table = vec![heading.map(str::to_owned)];

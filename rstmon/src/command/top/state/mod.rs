@@ -135,7 +135,7 @@ impl ViewState {
             Update::Snapshot(snapshot) => {
                 if self.live.absorb(*snapshot) {
                     self.clear_frozen();
-                    self.notice = Some("another daemon: it counts from zero".to_owned());
+                    self.notice = Some("another daemon runs now: its counts start from zero".to_owned());
                 }
                 self.stale = true;
             }
@@ -149,7 +149,7 @@ impl ViewState {
     pub(crate) fn feed_ended(&mut self) -> bool {
         let changed = matches!(self.feed_status, FeedStatus::Connecting | FeedStatus::Up);
         if changed {
-            self.feed_status = FeedStatus::Down("its thread has ended".to_owned());
+            self.feed_status = FeedStatus::Down("the thread of the feed has ended".to_owned());
         }
         changed
     }

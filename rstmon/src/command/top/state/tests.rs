@@ -119,7 +119,7 @@ fn one_drills_down_to_a_reset_and_back() {
 }
 
 #[test]
-fn a_daemon_that_goes_and_comes_back_is_told_of() {
+fn a_daemon_that_stops_and_comes_back_is_reported() {
     let mut state = state();
     state.absorb(Update::Down("it has stopped".to_owned()));
     assert_eq!(state.feed_status, FeedStatus::Down("it has stopped".to_owned()));
