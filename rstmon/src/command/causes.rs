@@ -1,4 +1,4 @@
-//! `rstmon causes`: the catalogue.
+//! `rstmon causes`: prints the catalogue of causes.
 
 use super::{Failure, UsageError, cli::CausesArguments};
 use crate::{
@@ -6,7 +6,6 @@ use crate::{
     host::terminal,
 };
 
-/// Prints the list, one cause, JSON or Markdown.
 pub(super) fn run(arguments: &CausesArguments) -> Result<(), Failure> {
     let (colour, width) = (terminal::colour(), terminal::width());
     let cause: Option<Cause> = arguments.id.as_ref().map(|id| id.parse()).transpose().map_err(UsageError::Cause)?;

@@ -1,4 +1,4 @@
-//! Words, flags and help of the command line.
+//! Commands, flags and help texts of the command line.
 
 use crate::config::Overrides;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -7,8 +7,7 @@ use std::path::PathBuf;
 /// Who reset which TCP connection, why, and what to do about it.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
-pub(crate) struct Cli {
-    /// What to do.
+pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -23,7 +22,6 @@ const EXAMPLES: &str = "Examples:
   rstmon doctor                       what this host's kernel can show rstmon
   rstmon run --check                  validate the configuration and exit";
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// The daemon: counts resets, serves /metrics and the Unix socket
@@ -38,14 +36,14 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     /// The catalogue of causes; with an ID, one cause and its remedies
     Causes(CausesArguments),
-    /// The completion script for a shell, on standard output
+    /// Print the completion script for a shell
     Completions(CompletionsArguments),
     /// Write the manual pages into a directory (for packagers)
     #[command(hide = true)]
     Man(ManArguments),
 }
 
-/// Where the configuration comes from, and what may override it on any command that loads the probe.
+// Flags of all commands that load the configuration.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ConfigArguments {
     /// Configuration file [default: /etc/rstmon/rstmon.toml, if it exists]
@@ -61,7 +59,6 @@ pub(crate) struct ConfigArguments {
 }
 
 impl ConfigArguments {
-    /// These flags as overrides of the configuration.
     #[must_use]
     pub(crate) fn overrides(&self) -> Overrides {
         let Self {
@@ -80,17 +77,15 @@ impl ConfigArguments {
     }
 }
 
-/// Flags of `run`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   rstmon run
   rstmon run --web.listen-address=0.0.0.0:10474 --web.config.file=/etc/rstmon/web.yml
   rstmon run --check --config ./rstmon.toml")]
 pub(crate) struct RunArguments {
-    /// Configuration.
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
-    /// Validate configuration and exit: 0 = valid, 2 = not
+    /// Validate the configuration and exit: 0 = valid, 2 = invalid
     #[arg(long)]
     pub(crate) check: bool,
     /// Address to serve /metrics on; may be given several times
@@ -116,7 +111,6 @@ pub(crate) struct RunArguments {
 }
 
 impl RunArguments {
-    /// These flags as overrides of the configuration.
     #[must_use]
     pub(crate) fn overrides(&self) -> Overrides {
         let Self { config, check: _, listen_address, telemetry_path, web_config, log_level, log_format } = self.clone();
@@ -124,10 +118,8 @@ impl RunArguments {
     }
 }
 
-/// Where events come from.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArguments {
-    /// Configuration.
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
     /// Load the probe in this process even if a daemon runs
@@ -136,7 +128,7 @@ pub(crate) struct SourceArguments {
 }
 
 impl SourceArguments {
-    /// Whether the daemon was named, so that the command must not do without it.
+    /// Whether a socket was named, so that the command must not watch without the daemon.
     #[must_use]
     pub(crate) fn requires_daemon(&self) -> bool {
         self.config.socket.is_some()
@@ -158,33 +150,32 @@ Filter: words field=value are ANDed; field!=value negates; several values with c
 Fields: process unit container port cause reason direction family local remote severity
 Keys: press ? in the view";
 
-/// Flags of `top`.
 #[derive(Debug, Args)]
 #[command(after_help = TOP_EXAMPLES, group(ArgGroup::new("printed").args(["once", "json"]).multiple(true)))]
 #[expect(clippy::struct_excessive_bools, reason = "one switch a flag of the command line")]
 pub(crate) struct TopArguments {
-    /// Where the numbers come from.
     #[command(flatten)]
     pub(crate) source: SourceArguments,
-    /// Show a recording made by `rstmon tail --json` instead of this host; - reads standard input (with --once or --json)
+    /// Show a recording made by `rstmon tail --json` instead of this host; with --once or --json, - reads standard
+    /// input
     #[arg(long, value_name = "FILE", conflicts_with = "standalone")]
     pub(crate) replay: Option<PathBuf>,
-    /// How many times faster than it was recorded; 0 = all at once
+    /// Replay this many times as fast as it was recorded; 0 = all at once
     #[arg(long, value_name = "FACTOR", default_value = "1", requires = "replay")]
     pub(crate) speed: f64,
-    /// What makes a row: who (process, unit, port, direction and cause), cause, process, unit, port or network
+    /// Group the rows by who (process, unit, port, direction and cause), cause, process, unit, port or network
     #[arg(long, value_name = "WHAT", default_value = "who")]
     pub(crate) group: Group,
     /// Print one snapshot as plain text and exit
     #[arg(long)]
     pub(crate) once: bool,
-    /// With --once or --json: watch for this long, so that there is something to see [default: 1s]
+    /// With --once or --json: watch for this long before printing [default: 1s]
     #[arg(long = "for", value_name = "DURATION", requires = "printed")]
     pub(crate) watch_for: Option<String>,
-    /// One JSON document instead of the view (schema: docs/events.md); implies --once
+    /// Print one JSON document instead of the view (schema: docs/events.md); implies --once
     #[arg(long)]
     pub(crate) json: bool,
-    /// Lines and bars in plain ASCII, also where the locale says UTF-8; names stay as they are
+    /// Draw lines and bars in plain ASCII even in a UTF-8 locale; names are not changed
     #[arg(long)]
     pub(crate) ascii: bool,
     /// Panic after the first frame, to see that the terminal is given back (for tests)
@@ -196,17 +187,16 @@ pub(crate) struct TopArguments {
     pub(crate) filter: Vec<String>,
 }
 
-/// What makes a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
     /// Owner, service port, direction and cause
     #[default]
     Who,
-    /// The cause
+    /// The cause of the resets
     Cause,
     /// The owner's name
     Process,
-    /// systemd unit or container
+    /// The systemd unit or container
     Unit,
     /// The service port
     Port,
@@ -214,17 +204,15 @@ pub(crate) enum Group {
     Network,
 }
 
-/// Flags of `tail`.
 #[derive(Debug, Args)]
 #[command(after_help = FILTER_HELP)]
 pub(crate) struct TailArguments {
-    /// Where events come from.
     #[command(flatten)]
     pub(crate) source: SourceArguments,
     /// Begin with the last N resets that the daemon remembers
     #[arg(short = 'n', long, value_name = "N", default_value = "0", conflicts_with = "standalone")]
     pub(crate) lines: usize,
-    /// One JSON object a line (schema: docs/events.md)
+    /// Print one JSON object per line (schema: docs/events.md)
     #[arg(long)]
     pub(crate) json: bool,
     /// Which resets to show
@@ -232,11 +220,9 @@ pub(crate) struct TailArguments {
     pub(crate) filter: Vec<String>,
 }
 
-/// Flags of `why`.
 #[derive(Debug, Args)]
 #[command(after_help = FILTER_HELP)]
 pub(crate) struct WhyArguments {
-    /// Where events come from.
     #[command(flatten)]
     pub(crate) source: SourceArguments,
     /// How far back to look in the daemon's memory, such as 90s, 10m or 2h
@@ -248,7 +234,7 @@ pub(crate) struct WhyArguments {
     /// Diagnose a recording made by `rstmon tail --json`; - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "watch_for", "standalone"])]
     pub(crate) replay: Option<PathBuf>,
-    /// One JSON document (schema: docs/events.md)
+    /// Print one JSON document (schema: docs/events.md)
     #[arg(long)]
     pub(crate) json: bool,
     /// Which resets to look at
@@ -256,52 +242,47 @@ pub(crate) struct WhyArguments {
     pub(crate) filter: Vec<String>,
 }
 
-/// Flags of `doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
-    /// Configuration.
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
-    /// One JSON document
+    /// Print one JSON document (schema: docs/events.md)
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Flags of `causes`.
 #[derive(Debug, Args)]
 pub(crate) struct CausesArguments {
-    /// A cause's id; without one, the list
+    /// Id of the cause to print; without one, all are listed
     #[arg(value_name = "ID")]
     pub(crate) id: Option<String>,
-    /// JSON
+    /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
-    /// Markdown, as in docs/causes.md
+    /// Print the catalogue in Markdown, as in docs/causes.md
     #[arg(long, conflicts_with_all = ["id", "json"])]
     pub(crate) markdown: bool,
 }
 
-/// Flags of `completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rstmon completions bash > /usr/share/bash-completion/completions/rstmon
   rstmon completions zsh > /usr/share/zsh/site-functions/_rstmon
   rstmon completions fish > /usr/share/fish/vendor_completions.d/rstmon.fish
 
-The packages bring all three.")]
+The packages install all three.")]
 pub(crate) struct CompletionsArguments {
-    /// Which shell
+    /// Shell to print the script for
     #[arg(value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Flags of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArguments {
-    /// Where to write rstmon.1 and one page a command
+    /// Directory for rstmon.1 and one page per command
     #[arg(value_name = "DIRECTORY")]
     pub(crate) directory: PathBuf,
-    /// The date that the pages carry, such as 2026-01-31; without one they carry none
+    /// Date of the pages, such as 2026-01-31; without it, the pages have none
     #[arg(long, value_name = "DATE", default_value = "")]
     pub(crate) date: String,
 }

@@ -4,7 +4,7 @@ use super::{Failure, cli::DoctorArguments};
 use crate::{
     config::Config,
     host::terminal::{self, note},
-    monitor::doctor::{CheckState, Report},
+    monitor::doctor::{CheckState, DoctorReport},
     probe::{aspect::Aspect, privileges},
     query,
     sandbox::confine,
@@ -12,14 +12,14 @@ use crate::{
 };
 use std::fmt::Write as _;
 
-/// Prints the report; fails with exit code 3 when rstmon cannot work here.
+/// Prints the report. Fails with exit code 3 if rstmon cannot work on this host.
 pub(super) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config.overrides())?;
-    // A user who may not look at the kernel may still ask the daemon, which may.
+    // A process without the capabilities to check the kernel asks the daemon, which has them.
     let of_daemon = if privileges::missing_capabilities().is_empty() { None } else { from_daemon(&config)? };
     let report = of_daemon.unwrap_or_else(|| {
-        let report = Report::of_host(&config.probe_options());
-        // Nothing but printing is left to do, so this process can forbid itself what the daemon would.
+        let report = DoctorReport::of_host(&config.probe_options());
+        // Only printing is left to do, so this process can enter the daemon's sandbox to check it.
         report.with(confine::sandbox(config.security.sandbox, &confine::watching()).checks())
     });
     let text =
@@ -31,8 +31,8 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     }
 }
 
-/// Asks the daemon; `None` without one.
-fn from_daemon(config: &Config) -> Result<Option<Report>, Failure> {
+/// Gets the daemon's report; `None` if no daemon runs.
+fn from_daemon(config: &Config) -> Result<Option<DoctorReport>, Failure> {
     let answer = query::runtime()?.block_on(Client::new(&config.socket.path).doctor());
     match answer {
         Ok(report) => {
@@ -44,7 +44,7 @@ fn from_daemon(config: &Config) -> Result<Option<Report>, Failure> {
     }
 }
 
-fn text_of(report: &Report) -> String {
+fn text_of(report: &DoctorReport) -> String {
     let mut text = format!("rstmon {} on Linux {}\n\n", report.version, report.kernel);
     for check in &report.checks {
         let mark = match check.standing {
@@ -69,8 +69,8 @@ fn text_of(report: &Report) -> String {
         let _ = writeln!(text, "{:<13} {what}{why}", clarity.as_str());
     }
     text.push_str(match (report.usable, report.checks.iter().any(|check| check.standing == CheckState::Degraded)) {
-        (true, false) => "\nThis host can be monitored, nothing is hidden.",
-        (true, true) => "\nThis host can be monitored; what is hidden is said above.",
+        (true, false) => "\nThis host can be monitored; nothing is hidden.",
+        (true, true) => "\nThis host can be monitored; the lines with \"hides\" say what cannot be shown.",
         (false, _) => "\nThis host cannot be monitored.",
     });
     text

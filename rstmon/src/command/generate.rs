@@ -1,9 +1,9 @@
-//! What packages are made with: completion scripts and manual pages, both from the command line's own definition.
+//! Completion scripts and manual pages for packages, generated from the definition of the command line.
 //!
-//! Contract: the same binary writes the same bytes; nothing of the host gets in.
+//! Contract: the same binary writes the same bytes, on every host.
 
 use super::{
-    Cli, Failure,
+    CommandLine, Failure,
     cli::{CompletionsArguments, ManArguments},
 };
 use crate::host::terminal;
@@ -44,14 +44,14 @@ pub(super) fn man(arguments: &ManArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The command line without what nobody should be offered: hidden commands, and `help`, which needs no page.
+/// The command line without `help`, which needs neither completion nor a page.
 fn command() -> clap::Command {
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = CommandLine::command().disable_help_subcommand(true);
     command.build();
     command
 }
 
-/// File names and contents.
+/// File name and content of each page.
 fn pages(date: &str) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let root = command();
     let shown = || root.get_subcommands().filter(|command| !command.is_hide_set());
@@ -83,7 +83,7 @@ fn page(command: &clap::Command, date: &str, see_also: &[String]) -> std::io::Re
     Ok(text)
 }
 
-/// What the definition of the command line does not know in a form of its own.
+/// The sections that clap does not render.
 fn own_sections(command: &clap::Command, see_also: &[String]) -> Roff {
     let mut roff = Roff::new();
     if let Some(text) = command.get_after_help() {
@@ -95,7 +95,7 @@ fn own_sections(command: &clap::Command, see_also: &[String]) -> Roff {
     roff
 }
 
-/// A section whose lines stay as they are: examples and tables of the help.
+/// Writes a section whose lines are not reflowed, such as examples and tables of the help.
 fn preformatted(roff: &mut Roff, title: &str, text: &str) {
     roff.control("SH", [title]).control("nf", []);
     for line in text.lines() {
@@ -136,7 +136,7 @@ mod tests {
         let files: Vec<String> = pages("").expect("pages").into_iter().map(|(name, _)| name).collect();
         let mut expected = vec!["rstmon.1".to_owned()];
         expected.extend(
-            Cli::command()
+            CommandLine::command()
                 .get_subcommands()
                 .filter(|command| !command.is_hide_set())
                 .map(|command| format!("rstmon-{}.1", command.get_name())),

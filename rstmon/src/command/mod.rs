@@ -1,4 +1,4 @@
-//! The command line: one file or folder a command.
+//! The command line: one file or folder for each command.
 
 mod causes;
 mod cli;
@@ -12,14 +12,14 @@ mod why;
 
 use crate::host::terminal::note;
 use clap::Parser as _;
-use cli::Cli;
+use cli::CommandLine;
 use failure::{Failure, UsageError};
 use std::process::ExitCode;
 
-/// Runs the command of this process's command line, and says on standard error why it failed.
+/// Runs the command that this process's command line names. If it fails, the reason is printed on standard error.
 #[must_use]
 pub fn run() -> ExitCode {
-    match dispatch(Cli::parse()) {
+    match dispatch(CommandLine::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             note(&failure.to_string());
@@ -28,7 +28,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<(), Failure> {
+fn dispatch(cli: CommandLine) -> Result<(), Failure> {
     match cli.command {
         cli::Command::Run(arguments) => run::run(&arguments),
         cli::Command::Top(arguments) => top::run(&arguments),

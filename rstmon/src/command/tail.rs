@@ -8,19 +8,18 @@ use crate::{
     monitor::alone::READ_INTERVAL,
     query::{
         self,
-        follow::{Follow, FollowEvent},
+        follow::{EventFollower, FollowEvent},
         local,
     },
     serve::Client,
-    sink::{Queue, Sinks},
+    sink::{EventQueue, Sinks},
 };
 use jiff::tz::TimeZone;
 use std::sync::{Arc, mpsc::RecvTimeoutError};
 
-/// Events that may wait for a slow terminal without a daemon.
+/// Events that may wait for a slow terminal where there is no daemon.
 const QUEUE: usize = 4096;
 
-/// Prints until interrupted.
 pub(super) fn run(arguments: &TailArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
     let config = Config::load(&arguments.source.config.overrides())?;
@@ -48,7 +47,7 @@ impl Printer {
         if self.json { Ok(()) } else { Ok(terminal::print(&text::heading())?) }
     }
 
-    /// Prints a gap: in JSON as the line that the daemon would send in its place.
+    /// Prints a gap, in JSON as the same line that the daemon sends for one.
     fn print_lost(&self, lost: u64) -> Result<(), Failure> {
         if self.json {
             return Ok(terminal::print(&lost_line(lost))?);
@@ -69,11 +68,11 @@ impl Printer {
     }
 }
 
-/// Follows the daemon, over its restarts, until interrupted.
+/// Follows the daemon across its restarts until interrupted.
 fn follow(config: &Config, history: usize, printer: &mut Printer) -> Result<(), Failure> {
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
-        let mut follow = Follow::connect(client, printer.filter.clone(), history).await?;
+        let mut follow = EventFollower::connect(client, printer.filter.clone(), history).await?;
         printer.begin(&format!("through the daemon at {}", config.socket.path.display()))?;
         loop {
             match follow.next().await {
@@ -90,10 +89,9 @@ fn follow(config: &Config, history: usize, printer: &mut Printer) -> Result<(), 
 /// Watches with a probe in this process.
 fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
     let attached = local::attach(config)?;
-    let (queue, events) = Queue::new(QUEUE);
+    let (queue, events) = EventQueue::new(QUEUE);
     let mut alone = attached.watch(Arc::new(Sinks::new(vec![queue])))?;
     printer.begin("on this host")?;
-    let mut reported = 0;
     loop {
         match events.recv_timeout(READ_INTERVAL) {
             Ok(event) => printer.print(&event)?,
@@ -101,10 +99,9 @@ fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         alone.read_counts_when_due()?;
-        let lost = alone.lost();
-        if lost > reported {
-            printer.print_lost(lost - reported)?;
-            reported = lost;
+        match alone.new_losses() {
+            0 => {}
+            lost => printer.print_lost(lost)?,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The configuration: flags > environment > file > defaults. Unknown keys are errors that name the line.
+//! The configuration. Flags take precedence over the environment, the file and the defaults, in this order. An unknown
+//! key is an error that names the line.
 
 mod error;
 pub(crate) mod logging;
@@ -8,11 +9,13 @@ mod sections;
 use crate::{
     metrics::{LabelSet, fold},
     model::text::safe,
-    monitor, probe,
+    monitor::MonitorOptions,
+    probe,
 };
 pub(crate) use error::ConfigError;
 pub(crate) use sections::{
-    CountsConfig, Events, HistoryConfig, Log, Metrics, Security, SocketConfig, Thresholds, Tombstones, Web,
+    CountsSection, EventsSection, HistorySection, LogSection, MetricsSection, SecuritySection, SocketSection,
+    ThresholdsSection, TombstonesSection, WebSection,
 };
 use serde::Deserialize;
 use std::{
@@ -21,34 +24,30 @@ use std::{
     time::Duration,
 };
 
-/// The file that is read when it exists and no other is named.
+/// The configuration file if none is named. It need not exist.
 pub(crate) const DEFAULT_FILE: &str = "/etc/rstmon/rstmon.toml";
 
-/// The address of the exporter unless told otherwise: reachable from this host only.
+/// Default of `web.listen_address`: reachable from this host only.
 ///
-/// The port is from the range above 10000 that Prometheus' list of default port allocations continues in since 9100 to
-/// 9999 are taken, far above the entries that are handed out one after the other.
+/// Prometheus' list of default port allocations continues above 10000, because 9100 to 9999 are taken. This port is far
+/// above those that the list hands out one after the other.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:10474";
 
-/// The path of the Unix socket unless told otherwise.
+/// Default of `socket.path`.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/rstmon/rstmon.sock";
 
 /// What the command line and the environment set in place of the file's values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
-    /// The configuration file, which then has to exist.
+    /// The configuration file, which has to exist if it is named.
     pub(crate) file: Option<PathBuf>,
-    /// `socket.path`
     pub(crate) socket: Option<PathBuf>,
-    /// `web.listen_address`; none given leaves the file's.
+    /// An empty list keeps the addresses of the file.
     pub(crate) listen_address: Vec<String>,
-    /// `web.telemetry_path`
     pub(crate) telemetry_path: Option<String>,
-    /// `web.config_file`
+    /// The value of `web.config_file`.
     pub(crate) web_config: Option<PathBuf>,
-    /// `log.level`
     pub(crate) log_level: Option<String>,
-    /// `log.format`
     pub(crate) log_format: Option<String>,
     /// The BPF object to load in place of the one built in.
     #[cfg(feature = "test-switches")]
@@ -67,26 +66,16 @@ impl Overrides {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
-    /// HTTP.
-    pub(crate) web: Web,
-    /// Unix socket.
-    pub(crate) socket: SocketConfig,
-    /// Event path.
-    pub(crate) events: Events,
-    /// Counting path.
-    pub(crate) counts: CountsConfig,
-    /// Memory of closed connections.
-    pub(crate) tombstones: Tombstones,
-    /// Limits that causes are decided by.
-    pub(crate) thresholds: Thresholds,
-    /// Series.
-    pub(crate) metrics: Metrics,
-    /// Memory of events.
-    pub(crate) history: HistoryConfig,
-    /// Log.
-    pub(crate) log: Log,
-    /// What the process forbids itself.
-    pub(crate) security: Security,
+    pub(crate) web: WebSection,
+    pub(crate) socket: SocketSection,
+    pub(crate) events: EventsSection,
+    pub(crate) counts: CountsSection,
+    pub(crate) tombstones: TombstonesSection,
+    pub(crate) thresholds: ThresholdsSection,
+    pub(crate) metrics: MetricsSection,
+    pub(crate) history: HistorySection,
+    pub(crate) log: LogSection,
+    pub(crate) security: SecuritySection,
     /// Another BPF object; set by a flag only.
     #[cfg(feature = "test-switches")]
     #[serde(skip)]
@@ -94,19 +83,19 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// The configuration of a command in the foreground. A file that this user may not read counts as absent unless it was
-    /// named: the command needs no more of it than the path of the daemon's socket.
+    /// Loads the configuration of a command in the foreground. A file that this user may not read counts as absent
+    /// unless it was named: the command needs only the path of the daemon's socket from it.
     pub(crate) fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
         Self::load_unless(overrides, &[ErrorKind::NotFound, ErrorKind::PermissionDenied])
     }
 
-    /// The configuration of the daemon. A file that exists has to be readable: it may restrict access to the metrics, and
-    /// the daemon must not serve them unrestricted for want of it.
+    /// Loads the configuration of the daemon. A file that exists has to be readable: it may restrict access to the
+    /// metrics, and without it the daemon would serve them unrestricted.
     pub(crate) fn load_for_run(overrides: &Overrides) -> Result<Self, ConfigError> {
         Self::load_unless(overrides, &[ErrorKind::NotFound])
     }
 
-    /// `absent`: the errors of reading the file that mean that there is none, unless it was named.
+    /// Uses the defaults where reading an unnamed file fails with one of the errors in `absent`.
     fn load_unless(overrides: &Overrides, absent: &[ErrorKind]) -> Result<Self, ConfigError> {
         let mut config = match Self::read(overrides.file()) {
             Err(ConfigError::Read { source, .. }) if overrides.file.is_none() && absent.contains(&source.kind()) => {
@@ -151,19 +140,19 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// Parses the file's text; `path` is for the message.
+    /// Parses the text of a file. `path` is for error messages.
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = text.as_bytes()[..start].split(|&byte| byte == b'\n').count();
-            // The parser's message does not name the key: the line does.
+            // The parser's message does not name the key, so the error quotes the line.
             let content: String = text.split('\n').nth(line - 1).unwrap_or("").trim().chars().take(80).collect();
             let message = safe(&error.message().replace('\n', " "));
             ConfigError::Parse { path: path.into(), line, content: safe(&content), message }
         })
     }
 
-    /// Whether every value is one that the daemon can work with.
+    /// Checks the range of every value.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let value =
             |key, value: &dyn ToString, rule| Err(ConfigError::Value { key, value: safe(&value.to_string()), rule });
@@ -207,22 +196,15 @@ impl Config {
         self.labels().map(drop)
     }
 
-    /// The labels of `rstmon_resets_total`.
     pub(crate) fn labels(&self) -> Result<LabelSet, ConfigError> {
         LabelSet::from_names(self.metrics.labels.iter().map(String::as_str))
             .map_err(|error| ConfigError::Invalid { key: "metrics.labels", reason: error.to_string() })
     }
 
-    /// How the monitor is to work.
-    pub(crate) fn monitor_options(&self) -> Result<monitor::Options, ConfigError> {
-        Ok(monitor::Options {
-            probe: self.probe_options(),
-            max_series: self.metrics.max_series,
-            labels: self.labels()?,
-        })
+    pub(crate) fn monitor_options(&self) -> Result<MonitorOptions, ConfigError> {
+        Ok(MonitorOptions { probe: self.probe_options(), max_series: self.metrics.max_series, labels: self.labels()? })
     }
 
-    /// How the probe is to work.
     #[must_use]
     pub(crate) fn probe_options(&self) -> probe::Options {
         let seconds = |number: f64| Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX);

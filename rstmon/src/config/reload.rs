@@ -1,23 +1,24 @@
-//! What of a new configuration takes effect at a reload, and what waits for a restart. Pure.
+//! Decides which changes of a new configuration take effect at a reload, and which need a restart. Pure.
 
 use super::{
-    Config, CountsConfig, Events, HistoryConfig, Log, Metrics, Security, SocketConfig, Thresholds, Tombstones, Web,
+    Config, CountsSection, EventsSection, HistorySection, LogSection, MetricsSection, SecuritySection, SocketSection,
+    ThresholdsSection, TombstonesSection, WebSection,
 };
 
-/// What a new configuration means for a daemon that runs with an old one.
+/// What a reload changes in a running daemon.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Plan {
-    /// What is in force afterwards: the old configuration with what can change.
+pub(crate) struct ReloadPlan {
+    /// The configuration in force after the reload: the old one with the applied changes.
     pub(crate) config: Config,
-    /// What changes now, by key.
+    /// Changed keys that take effect at the reload.
     pub(crate) applied: Vec<&'static str>,
-    /// What needs a restart, by key.
+    /// Changed keys that need a restart.
     pub(crate) restart: Vec<&'static str>,
 }
 
-impl Plan {
-    /// Compares the two. Each key is either applied or named as needing a restart: a new one does not compile here
-    /// before that is decided.
+impl ReloadPlan {
+    /// Compares the two configurations. They are destructured, so a new key does not compile before it is decided here
+    /// whether a change of it is applied or needs a restart.
     #[must_use]
     pub(crate) fn new(old: &Config, new: &Config) -> Self {
         let mut plan = Self { config: old.clone(), applied: Vec::new(), restart: Vec::new() };
@@ -32,57 +33,57 @@ impl Plan {
             history,
             log,
             security,
-            // A flag, which stays the same.
+            // A flag, which does not change while the process lives.
             #[cfg(feature = "test-switches")]
                 bpf_object: _,
         } = new;
 
-        let Log { level, format } = log;
+        let LogSection { level, format } = log;
         plan.apply("log.level", |config| &mut config.log.level, level);
         plan.apply("log.format", |config| &mut config.log.format, format);
-        let HistoryConfig { events: remembered } = history;
+        let HistorySection { events: remembered } = history;
         plan.apply("history.events", |config| &mut config.history.events, remembered);
-        let Metrics { max_series, labels, probe_runtime } = metrics;
-        // A series that was shown once stays: fewer would be a counter that goes away.
+        let MetricsSection { max_series, labels, probe_runtime } = metrics;
+        // A series that was exported once stays, because a counter must not disappear: the limit can only grow.
         if *max_series > old.metrics.max_series {
             plan.apply("metrics.max_series", |config| &mut config.metrics.max_series, max_series);
         } else {
             plan.wait("metrics.max_series", &old.metrics.max_series, max_series);
         }
         plan.wait("metrics.labels", &old.metrics.labels, labels);
-        // Asked for with privileges that were given up.
+        // Enabling it needs privileges that the daemon has dropped.
         plan.wait("metrics.probe_runtime", &old.metrics.probe_runtime, probe_runtime);
 
-        // Listeners are bound with privileges that were given up.
-        let Web { listen_address, telemetry_path, config_file } = web;
+        // Binding listeners needs privileges that the daemon has dropped.
+        let WebSection { listen_address, telemetry_path, config_file } = web;
         plan.wait("web.listen_address", &old.web.listen_address, listen_address);
         plan.wait("web.telemetry_path", &old.web.telemetry_path, telemetry_path);
         plan.wait("web.config_file", &old.web.config_file, config_file);
-        let SocketConfig { path, group } = socket;
+        let SocketSection { path, group } = socket;
         plan.wait("socket.path", &old.socket.path, path);
         plan.wait("socket.group", &old.socket.group, group);
 
-        // Sizes of maps, and constants that the verifier has folded into the programs.
-        let Events { ring_bytes, rate_per_second } = events;
+        // These are sizes of maps, and constants that the verifier has folded into the programs.
+        let EventsSection { ring_bytes, rate_per_second } = events;
         plan.wait("events.ring_bytes", &old.events.ring_bytes, ring_bytes);
         plan.wait("events.rate_per_second", &old.events.rate_per_second, rate_per_second);
-        let CountsConfig { entries } = counts;
+        let CountsSection { entries } = counts;
         plan.wait("counts.entries", &old.counts.entries, entries);
-        let Tombstones { entries } = tombstones;
+        let TombstonesSection { entries } = tombstones;
         plan.wait("tombstones.entries", &old.tombstones.entries, entries);
-        let Thresholds { idle_seconds, keepalive_idle_seconds, race_window_seconds } = thresholds;
+        let ThresholdsSection { idle_seconds, keepalive_idle_seconds, race_window_seconds } = thresholds;
         let before = &old.thresholds;
         plan.wait("thresholds.idle_seconds", &before.idle_seconds, idle_seconds);
         plan.wait("thresholds.keepalive_idle_seconds", &before.keepalive_idle_seconds, keepalive_idle_seconds);
         plan.wait("thresholds.race_window_seconds", &before.race_window_seconds, race_window_seconds);
 
-        // For good.
-        let Security { sandbox } = security;
+        // A process cannot leave its sandbox.
+        let SecuritySection { sandbox } = security;
         plan.wait("security.sandbox", &old.security.sandbox, sandbox);
         plan
     }
 
-    /// Whether a key is among those that change now.
+    /// Whether a change of `key` takes effect at the reload.
     #[must_use]
     pub(crate) fn applies(&self, key: &str) -> bool {
         self.applied.contains(&key)
@@ -105,7 +106,7 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::Plan;
+    use super::ReloadPlan;
     use crate::config::Config;
     use std::path::Path;
 
@@ -134,7 +135,7 @@ mod tests {
         ("log", "level", "\"debug\""),
         ("log", "format", "\"json\""),
         ("security", "sandbox", "false"),
-        // The default, written out.
+        // The default value, which changes nothing.
         ("log", "level", "\"info\""),
     ];
 
@@ -144,7 +145,7 @@ mod tests {
         let mut outcomes = Vec::new();
         for (section, key, value) in CHANGES {
             let new = config(&format!("[{section}]\n{key} = {value}\n"));
-            let Plan { config, applied, restart } = Plan::new(&old, &new);
+            let ReloadPlan { config, applied, restart } = ReloadPlan::new(&old, &new);
             let name = format!("{section}.{key}");
             let outcome = match (applied.as_slice(), restart.as_slice()) {
                 ([], []) => "nothing",
@@ -170,20 +171,20 @@ mod tests {
     #[test]
     fn what_waits_for_a_restart_is_named_at_each_reload() {
         let new = config("[events]\nring_bytes = 8192\n[history]\nevents = 7\n");
-        let first = Plan::new(&Config::default(), &new);
+        let first = ReloadPlan::new(&Config::default(), &new);
         assert_eq!(
             (first.applied.as_slice(), first.restart.as_slice()),
             (&["history.events"][..], &["events.ring_bytes"][..])
         );
-        let second = Plan::new(&first.config, &new);
+        let second = ReloadPlan::new(&first.config, &new);
         assert_eq!((second.applied.as_slice(), second.restart.as_slice()), (&[][..], &["events.ring_bytes"][..]));
         assert_eq!(second.config, first.config);
     }
 
     #[test]
     fn fewer_series_wait_and_are_not_forgotten() {
-        let raised = Plan::new(&Config::default(), &config("[metrics]\nmax_series = 4000\n")).config;
-        let lowered = Plan::new(&raised, &config("[metrics]\nmax_series = 3000\n"));
+        let raised = ReloadPlan::new(&Config::default(), &config("[metrics]\nmax_series = 4000\n")).config;
+        let lowered = ReloadPlan::new(&raised, &config("[metrics]\nmax_series = 3000\n"));
         assert_eq!(lowered.restart, ["metrics.max_series"]);
         assert_eq!(lowered.config.metrics.max_series, 4000);
     }

@@ -5,8 +5,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 
 macro_rules! section {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty = $default:expr,)* }) => {
-        $(#[$doc])*
+    ($name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty = $default:expr,)* }) => {
         #[derive(Clone, Debug, PartialEq, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         #[allow(clippy::struct_field_names, reason = "the names are the keys of the file")]
@@ -21,51 +20,44 @@ macro_rules! section {
 }
 
 section! {
-    /// `[web]`
-    Web {
+    WebSection {
         /// Addresses to serve /metrics on.
         listen_address: Vec<String> = vec![super::DEFAULT_LISTEN.to_owned()],
-        /// Path of the metrics.
+        /// URL path of the metrics.
         telemetry_path: String = "/metrics".to_owned(),
-        /// TLS and basic authentication, exporter-toolkit format.
+        /// File with TLS and basic authentication, in the format of Prometheus' exporter-toolkit.
         config_file: Option<PathBuf> = None,
     }
 }
 section! {
-    /// `[socket]`
-    SocketConfig {
-        /// Where.
+    SocketSection {
         path: PathBuf = super::DEFAULT_SOCKET.into(),
-        /// Group that may connect.
+        /// Group whose members may connect.
         group: Option<String> = None,
     }
 }
 section! {
-    /// `[events]`
-    Events {
+    EventsSection {
         /// Size of the ring buffer in bytes: a power of two, at least a page.
         ring_bytes: u32 = 256 * 1024,
-        /// Events that a key may offer a second and CPU; 0 = unlimited.
+        /// Events that one key may send per second and CPU; 0 = unlimited.
         rate_per_second: u32 = 100,
     }
 }
 section! {
-    /// `[counts]`
-    CountsConfig {
-        /// Keys counted apart between two readings.
+    CountsSection {
+        /// Keys that are counted separately between two readings.
         entries: u32 = 4096,
     }
 }
 section! {
-    /// `[tombstones]`
-    Tombstones {
-        /// Closed connections remembered; 0 turns it off.
+    TombstonesSection {
+        /// Closed connections that the kernel half remembers; 0 = none.
         entries: u32 = 16384,
     }
 }
 section! {
-    /// `[thresholds]`
-    Thresholds {
+    ThresholdsSection {
         /// Silence that counts as idle.
         idle_seconds: f64 = 60.0,
         /// Idle time before a close that makes a late segment a keep-alive race.
@@ -75,36 +67,32 @@ section! {
     }
 }
 section! {
-    /// `[metrics]`
-    Metrics {
-        /// Most series of `rstmon_resets_total`.
+    MetricsSection {
+        /// Upper limit of the series of `rstmon_resets_total`.
         max_series: usize = 2000,
-        /// Its labels.
+        /// Labels of `rstmon_resets_total`.
         labels: Vec<String> = LabelSet::NAMES.iter().map(|&name| name.to_owned()).collect(),
         /// Have the kernel account the run time of BPF programs.
         probe_runtime: bool = false,
     }
 }
 section! {
-    /// `[history]`
-    HistoryConfig {
-        /// Events remembered for `why`.
+    HistorySection {
+        /// Events kept in memory for `why` and for subscribers.
         events: usize = 10_000,
     }
 }
 section! {
-    /// `[security]`
-    Security {
+    SecuritySection {
         /// Forbid all files and system calls that are not needed once the hooks are attached.
         sandbox: bool = true,
     }
 }
 section! {
-    /// `[log]`
-    Log {
-        /// Least severe level: error, warn, info, debug or trace.
+    LogSection {
+        /// Least severe level that is logged: error, warn, info, debug or trace.
         level: String = "info".to_owned(),
-        /// text or json.
+        /// Either `text` or `json`.
         format: String = "text".to_owned(),
     }
 }

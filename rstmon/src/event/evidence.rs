@@ -1,4 +1,4 @@
-//! The numbers behind a verdict, as the event carries them.
+//! The numbers behind a verdict in the event's JSON form.
 
 use crate::model::{Evidence, Reset};
 use rstmon_common::evidence as bit;
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 macro_rules! evidence {
     ($($(#[$doc:meta])* $name:ident: $ty:ty;)*) => {
-        /// Evidence, as numbers; only what is known.
+        /// Numbers that are not known are left out.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(default)]
         pub(crate) struct EventEvidence {
             $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$ty>,)*
-            /// The names of what else held at the reset.
+            /// Names of the [`FACTS`] that were true at the reset.
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub(crate) facts: Vec<String>,
         }
@@ -34,11 +34,11 @@ evidence! {
     send_idle_ms: u64;
     /// Milliseconds since the last data segment was received.
     receive_idle_ms: u64;
-    /// Milliseconds since anything was heard from the peer.
+    /// Milliseconds since the peer sent anything, data or acknowledgement.
     silent_ms: u64;
     /// Milliseconds since a process here closed the connection.
     closed_ms_ago: u64;
-    /// Milliseconds without a byte before that close.
+    /// Milliseconds without a byte in either direction before that close.
     idle_before_close_ms: u64;
     /// Bytes received and not read.
     unread_bytes: u32;
@@ -48,11 +48,11 @@ evidence! {
     unacked_bytes: u32;
     /// Bytes written after the peer's FIN.
     after_fin_bytes: u32;
-    /// Payload of the segment that is answered.
+    /// Payload of the segment that the reset answers.
     segment_bytes: u32;
-    /// Payload bytes sent over the connection's life.
+    /// Payload bytes sent over the connection's life, retransmissions included.
     sent_bytes: u64;
-    /// Payload bytes received over its life.
+    /// Payload bytes received over the connection's life.
     received_bytes: u64;
     /// Connections in the accept queue.
     backlog: u32;
@@ -60,15 +60,15 @@ evidence! {
     backlog_limit: u32;
     /// Smoothed round-trip time in microseconds.
     rtt_us: u64;
-    /// Segments retransmitted.
+    /// Segments retransmitted over the connection's life.
     retransmits: u32;
-    /// Unanswered probes.
+    /// Unanswered keep-alive or window probes, if any.
     probes: u8;
-    /// Signal that ends the owner.
+    /// Signal that is ending the owner.
     exit_signal: u8;
 }
 
-/// Bits that are shown by name, because no number says the same.
+/// Bits of the evidence that no number expresses, with their names in [`EventEvidence::facts`].
 const FACTS: &[(u32, &str)] = &[
     (bit::ACTIVE, "active"),
     (bit::SEGMENT_SYN, "syn"),
@@ -86,7 +86,7 @@ const FACTS: &[(u32, &str)] = &[
     (bit::SHUT_SEND, "shut_send"),
 ];
 
-/// Numbers that say the most, in that order; the others follow by name.
+/// The most informative numbers in the order in which they are shown; the others follow by name.
 const MOST_TELLING: [&str; 10] = [
     "unread_bytes",
     "unsent_bytes",
@@ -111,9 +111,8 @@ impl EventEvidence {
         numbers
     }
 
-    /// The numbers and facts of a reset.
     pub(super) fn new(reset: &Reset) -> Self {
-        // Exhaustive: a new number of the model does not compile before the event has it or leaves it out.
+        // Destructured, so that a new number of the model does not compile before this function uses or ignores it.
         let Evidence {
             age,
             send_idle,

@@ -1,10 +1,11 @@
-//! Both ends on this host are one story: the received event is told who sent the RST, and why.
+//! Joins the two events of one RST where both ends of the connection are on this host. The received event gets the
+//! sender with its cause and sentence; the sent event gets the receiver if it comes second.
 //!
-//! The two events carry the same addresses, mirrored. A passive reset's sent event comes first, an active one's comes
-//! after the received event (the segment is delivered before the tracepoint fires), so a received event waits a moment
-//! for its sender. Counters are not touched: they stay one an end.
+//! The two events carry the same addresses, mirrored. The sent event of a passive reset comes first; that of an active
+//! reset comes after the received event, because the segment is delivered before the tracepoint fires. A received event
+//! therefore waits up to [`WAIT`] for the sent one. Joining does not change the counters: they count each end.
 
-use super::{Endpoint, Event, Peer};
+use super::{Endpoint, Event, EventPeer};
 use crate::model::Direction;
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,22 +14,21 @@ use std::{
 
 /// How long a received event waits for the sent one, and how long a sent one is remembered.
 pub(crate) const WAIT: Duration = Duration::from_millis(80);
-/// Events of either kind that are kept at most; beyond it they pass unjoined.
+/// Limit of the events of either direction that are kept; further ones pass unjoined.
 const KEPT: usize = 4096;
 
-/// The connection as the sender sees it.
+/// Local and remote end of the connection as the sender of the RST sees it.
 type Ends = (Endpoint, Endpoint);
 
-/// Pairs events that are two ends of one RST.
 #[derive(Default)]
 pub(crate) struct Joiner {
     waiting: VecDeque<(Instant, Event)>,
-    sent: HashMap<Ends, Peer>,
+    sent: HashMap<Ends, EventPeer>,
     sent_order: VecDeque<(Instant, Ends)>,
 }
 
 impl Joiner {
-    /// Takes in an event and hands out those that wait no longer.
+    /// Takes an event, and passes the events that no longer wait to `out`.
     pub(crate) fn push(&mut self, mut event: Event, now: Instant, mut out: impl FnMut(Event)) {
         self.expire(now, &mut out);
         match event.direction {
@@ -37,7 +37,7 @@ impl Joiner {
                 let position = self.waiting.iter().position(|(_, other)| (other.remote, other.local) == ends);
                 if let Some((_, mut received)) = position.and_then(|position| self.waiting.remove(position)) {
                     event.peer = Some(received.as_peer());
-                    tell(&mut received, event.as_peer());
+                    add_sender(&mut received, event.as_peer());
                     out(received);
                 } else if self.sent.len() < KEPT {
                     self.sent.insert(ends, event.as_peer());
@@ -47,7 +47,7 @@ impl Joiner {
             }
             Direction::Received => {
                 if let Some(sender) = self.sent.remove(&(event.remote, event.local)) {
-                    tell(&mut event, sender);
+                    add_sender(&mut event, sender);
                     out(event);
                 } else if self.waiting.len() < KEPT {
                     self.waiting.push_back((now, event));
@@ -58,7 +58,7 @@ impl Joiner {
         }
     }
 
-    /// Hands out what has waited long enough.
+    /// Passes the events that have waited for [`WAIT`] to `out`.
     pub(crate) fn expire(&mut self, now: Instant, mut out: impl FnMut(Event)) {
         while let Some((since, _)) = self.waiting.front()
             && now.duration_since(*since) >= WAIT
@@ -74,14 +74,13 @@ impl Joiner {
         }
     }
 
-    /// Whether anything waits.
     #[must_use]
     pub(crate) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 }
 
-fn tell(received: &mut Event, sender: Peer) {
+fn add_sender(received: &mut Event, sender: EventPeer) {
     let name = match (&sender.process, sender.pid) {
         (Some(process), Some(pid)) => format!("{process}[{pid}] on this host"),
         _ => "this host itself".to_owned(),
@@ -116,9 +115,9 @@ mod tests {
         let (mut joiner, now) = (Joiner::default(), Instant::now());
         assert_eq!(push(&mut joiner, event("received", 80, 4000, "web"), now), []);
         let out = push(&mut joiner, event("sent", 4000, 80, "curl"), now);
-        let told: Vec<_> =
+        let peers: Vec<_> =
             out.iter().map(|event| event.peer.as_ref().and_then(|peer| peer.process.as_deref())).collect();
-        assert_eq!(told, [Some("curl"), Some("web")]);
+        assert_eq!(peers, [Some("curl"), Some("web")]);
         assert_eq!(out[0].sentence, "web says; curl[7] on this host sent it (linger_abort): curl says");
     }
 

@@ -4,40 +4,38 @@ use super::{EVENT_SCHEMA, Event};
 use serde::{Deserialize, Serialize, de::Error as _};
 use std::sync::Arc;
 
-/// One line of a stream of events.
 #[derive(Debug)]
 pub(crate) enum StreamLine {
-    /// A reset.
     Event(Box<Event>),
-    /// So many events are missing at this place of the stream.
+    /// Number of events that are missing at this place of the stream.
     Lost(u64),
 }
 
 /// The JSON form of [`StreamLine::Lost`].
 #[derive(Serialize, Deserialize)]
-struct LostEvents {
+struct LostLine {
     #[serde(default)]
     schema: u32,
     lost: u64,
 }
 
 impl StreamLine {
-    /// Reads a line. The error is the one of reading it as an event.
+    /// Parses a line. If it is neither an event nor a gap, the error is that of parsing it as an event.
     pub(crate) fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
-        // Almost all lines are events: trying them first parses them once, unlike an untagged enum.
+        // Almost all lines are events, so an event is tried first and parsed once, unlike with an untagged enum.
         match serde_json::from_slice::<Box<Event>>(line) {
             Ok(event) if event.schema == EVENT_SCHEMA => Ok(Self::Event(event)),
             Ok(event) => Err(serde_json::Error::custom(format_args!("schema {}", event.schema))),
             Err(error) => match serde_json::from_slice(line) {
-                Ok(LostEvents { lost, .. }) => Ok(Self::Lost(lost)),
+                Ok(LostLine { lost, .. }) => Ok(Self::Lost(lost)),
                 Err(_) => Err(error),
             },
         }
     }
 }
 
-/// An event as a line, without the line end. Serialisation fails for no event; if it ever did, the failure is logged and
-/// the event is left out of the stream.
+/// An event as a line, without the line end. Serialisation does not fail for any event; if it ever did, the failure is
+/// logged and the event is left out of the stream.
 #[must_use]
 pub(crate) fn event_line(event: &Event) -> Option<Arc<str>> {
     match serde_json::to_string(event) {
@@ -49,11 +47,11 @@ pub(crate) fn event_line(event: &Event) -> Option<Arc<str>> {
     }
 }
 
-/// The line that stands in the place of `lost` missing events, without the line end.
+/// The line in place of `lost` missing events, without the line end.
 #[must_use]
 pub(crate) fn lost_line(lost: u64) -> String {
     // A struct of two numbers always serialises.
-    serde_json::to_string(&LostEvents { schema: EVENT_SCHEMA, lost }).unwrap_or_default()
+    serde_json::to_string(&LostLine { schema: EVENT_SCHEMA, lost }).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -67,7 +65,7 @@ mod tests {
         assert!(matches!(StreamLine::parse(line.as_bytes()), Ok(StreamLine::Event(parsed)) if *parsed == event()));
         assert!(StreamLine::parse(br#"{"schema":1}"#).is_err());
         let other = line.replace("\"schema\":1", "\"schema\":2");
-        assert!(StreamLine::parse(other.as_bytes()).is_err(), "the meaning of another schema is not known");
+        assert!(StreamLine::parse(other.as_bytes()).is_err(), "another schema is refused");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The event: one reset, attributed and explained, as one JSON object. docs/events.md documents the schema.
 //!
-//! Fields are only ever added under one schema number. A number that is not known is left out.
+//! Under one schema number, fields are only added. A field whose value is not known is left out.
 
 mod evidence;
 pub(crate) mod filter;
@@ -28,61 +28,53 @@ pub(crate) const EVENT_SCHEMA: u32 = 1;
 /// One reset, attributed and explained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Event {
-    /// [`EVENT_SCHEMA`].
+    /// Always [`EVENT_SCHEMA`]; other numbers are refused when a line is parsed.
     pub(crate) schema: u32,
-    /// When, RFC 3339 in UTC.
+    /// RFC 3339 in UTC, to the nanosecond.
     pub(crate) time: Timestamp,
-    /// Which way the RST went.
     pub(crate) direction: Direction,
-    /// The kernel's reason.
+    /// The kernel's `enum sk_rst_reason` in lower case.
     pub(crate) reason: Reason,
-    /// State before it.
+    /// TCP state before the reset, or before the close that led to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<State>,
-    /// What the kernel had.
+    /// The kind of socket that the kernel had for the connection.
     pub(crate) socket: SocketKind,
     /// IP version on the wire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) family: Option<Family>,
     /// The end on this host.
     pub(crate) local: Endpoint,
-    /// The other end.
     pub(crate) remote: Endpoint,
     /// The port that names the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) service_port: Option<u16>,
-    /// Which end this host's is.
+    /// The role of this host's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<Role>,
     /// Inode of the network namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) netns: Option<u32>,
-    /// Uid of the socket.
+    /// User id of the socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uid: Option<u32>,
-    /// Who it belonged to; `null` when nothing is known.
+    /// `null` in JSON when nothing is known of the owner.
     pub(crate) owner: Option<EventOwner>,
-    /// The numbers behind the verdict.
     pub(crate) evidence: EventEvidence,
-    /// Why.
     pub(crate) cause: Cause,
-    /// How sure.
     pub(crate) confidence: Confidence,
-    /// How bad.
     pub(crate) severity: Severity,
-    /// The evidence in a sentence.
+    /// The evidence in a sentence, for people.
     pub(crate) sentence: String,
-    /// The other end, where it is on this host too.
+    /// Present where the remote end is on this host too and its event was joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) peer: Option<Peer>,
+    pub(crate) peer: Option<EventPeer>,
 }
 
-/// An address and a port.
+/// An IPv4 address on an IPv6 socket is written as IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Endpoint {
-    /// IPv4 on an IPv6 socket is IPv4.
     pub(crate) address: IpAddr,
-    /// Port.
     pub(crate) port: u16,
 }
 
@@ -98,7 +90,7 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// Who a socket belonged to. Without a process it says what the socket's cgroup tells.
+/// The owner of a socket. Where the process is not known, unit, container and cgroup come from the socket's cgroup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EventOwner {
     /// Comm of the thread-group leader.
@@ -107,10 +99,9 @@ pub(crate) struct EventOwner {
     pub(crate) pid: Option<u32>,
     /// How the owner is known.
     pub(crate) provenance: Provenance,
-    /// systemd unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unit: Option<String>,
-    /// Container id.
+    /// Container id in full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) container: Option<String>,
     /// Kernfs id of the cgroup (of a v1 hierarchy: with bit 63 set).
@@ -118,24 +109,18 @@ pub(crate) struct EventOwner {
     pub(crate) cgroup: Option<u64>,
 }
 
-/// The other end of the connection, on this host.
+/// The remote end of the connection where it is on this host: its owner, and the cause and sentence of its event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Peer {
-    /// Its owner's comm.
+pub(crate) struct EventPeer {
     pub(crate) process: Option<String>,
-    /// Its owner's thread-group id.
     pub(crate) pid: Option<u32>,
-    /// Its owner's unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unit: Option<String>,
-    /// Its cause.
     pub(crate) cause: Cause,
-    /// Its evidence.
     pub(crate) sentence: String,
 }
 
 impl Event {
-    /// Puts together what is known of a reset.
     #[must_use]
     pub(crate) fn new(reset: &Reset, placement: Option<&Placement>, verdict: Verdict) -> Self {
         let owner = EventOwner {
@@ -177,22 +162,20 @@ impl Event {
         self.owner.as_ref()?.process.as_deref()
     }
 
-    /// systemd unit of the owner.
     #[must_use]
     pub(crate) fn unit(&self) -> Option<&str> {
         self.owner.as_ref()?.unit.as_deref()
     }
 
-    /// Container of the owner.
     #[must_use]
     pub(crate) fn container(&self) -> Option<&str> {
         self.owner.as_ref()?.container.as_deref()
     }
 
-    /// What the other end is told of this one.
+    /// This end as the event of the other end names it.
     #[must_use]
-    pub(crate) fn as_peer(&self) -> Peer {
-        Peer {
+    pub(crate) fn as_peer(&self) -> EventPeer {
+        EventPeer {
             process: self.process().map(str::to_owned),
             pid: self.owner.as_ref().and_then(|owner| owner.pid),
             unit: self.unit().map(str::to_owned),

@@ -1,5 +1,5 @@
-//! Recordings: what `rstmon tail --json` printed, read again. Lines that are no events are passed over and counted, so
-//! that a file with a note in it, or one that was cut off, still tells its story.
+//! Reads recordings, which are output of `rstmon tail --json`. Lines that are not events are skipped and counted, so
+//! that a file with other text in it, or one that was cut off, can still be read.
 
 use super::line::StreamLine;
 use std::{
@@ -8,26 +8,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Longer than any event.
+/// More than the JSON of any event.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 
-/// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordingError {
-    /// It cannot be opened or read.
     #[error("cannot read the recording {}: {source}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// There is nothing in it.
+    Read { path: PathBuf, source: io::Error },
     #[error("{} holds no events{}; record some with: rstmon tail --json > FILE", path.display(), first_wrong(*.wrong))]
     Empty {
-        /// Which.
         path: PathBuf,
-        /// The first line that is something else.
+        /// Number of the first line that is not an event, from 1; `None` for an empty file.
         wrong: Option<u64>,
     },
 }
@@ -36,14 +27,13 @@ fn first_wrong(line: Option<u64>) -> String {
     line.map_or_else(String::new, |line| format!(" (line {line} is something else)"))
 }
 
-/// A recording that is being read.
 pub(crate) struct Recording {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
     buffer: Vec<u8>,
     line: u64,
     events: u64,
-    /// The number of lines that were passed over, and the first of them.
+    /// The number of lines that were skipped, and the number of the first of them.
     pub(crate) passed_over: Option<(u64, u64)>,
 }
 
@@ -59,13 +49,13 @@ impl Recording {
         Ok(Self::new(reader, path))
     }
 
-    /// Reads from anywhere; `path` is for messages.
+    /// Reads from `reader`; `path` is for messages.
     #[must_use]
     pub(crate) fn new(reader: Box<dyn BufRead + Send>, path: &Path) -> Self {
         Self { path: path.into(), reader, buffer: Vec::new(), line: 0, events: 0, passed_over: None }
     }
 
-    /// The next line that means something; `None` at the end.
+    /// The next line that is an event or a gap; `None` at the end.
     pub(crate) fn next_line(&mut self) -> Result<Option<StreamLine>, RecordingError> {
         while self.read_line()? {
             let text = self.buffer.trim_ascii();
@@ -87,7 +77,7 @@ impl Recording {
         Ok(None)
     }
 
-    /// What to tell of lines that were passed over.
+    /// A message for the user about the lines that were skipped, if any.
     #[must_use]
     pub(crate) fn complaint(&self) -> Option<String> {
         let (count, first) = self.passed_over?;
@@ -100,7 +90,7 @@ impl Recording {
         self.passed_over = Some((count + 1, first));
     }
 
-    /// Whether there was one. A line that is too long comes in pieces, none of which is an event.
+    /// Returns false at the end of the file. A line that is too long comes in pieces, none of which is an event.
     fn read_line(&mut self) -> Result<bool, RecordingError> {
         self.buffer.clear();
         let mut limited = (&mut self.reader).take(MAX_LINE_BYTES);

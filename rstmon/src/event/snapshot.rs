@@ -1,5 +1,5 @@
-//! The state of a host in one document: exact totals, how they grew lately, and what is hidden. docs/events.md documents
-//! the schema; fields are only ever added under one number.
+//! The state of a host in one document: exact totals, how they grew lately, and what this host cannot show.
+//! docs/events.md documents the schema; under one schema number, fields are only added.
 
 use crate::{
     explain::Cause,
@@ -9,40 +9,37 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Version of the document.
+/// Version of the document's JSON form.
 pub(crate) const SNAPSHOT_SCHEMA: u32 = 1;
 
-/// What `GET /v1/snapshot` answers.
+/// The answer to `GET /v1/snapshot`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
-    /// [`SNAPSHOT_SCHEMA`].
+    /// The number is [`SNAPSHOT_SCHEMA`].
     pub(crate) schema: u32,
-    /// When it was taken, RFC 3339 in UTC.
+    /// When the snapshot was taken, RFC 3339 in UTC.
     pub(crate) time: Timestamp,
-    /// When counting began: another value is another count, from zero.
+    /// When counting began, RFC 3339 in UTC. A different value means that all counts started from zero again.
     pub(crate) started: Timestamp,
     /// Version of rstmon.
     pub(crate) version: String,
-    /// Name of the host.
     pub(crate) host: String,
-    /// Release of its kernel.
+    /// Release of the kernel, as `uname -r` prints it.
     pub(crate) kernel: String,
     /// Seconds since the host was booted.
     pub(crate) uptime_seconds: u64,
-    /// Seconds a number of a trend stands for.
+    /// Seconds that one number of a trend covers.
     pub(crate) trend_step_seconds: u64,
-    /// Resets sent.
     pub(crate) sent: Count,
-    /// Resets received.
     pub(crate) received: Count,
-    /// Events that reached no reader; the resets themselves are counted all the same.
+    /// Events that reached no reader. Their resets are counted nevertheless.
     pub(crate) events_lost: EventsLost,
     /// Resets that are counted by direction and reason only.
     pub(crate) count_overflow: u64,
-    /// Resets that the kernel counts and rstmon does not; absent where the kernel cannot tell.
+    /// Resets that the kernel counts and rstmon does not; absent where the kernel's counters cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uncounted: Option<i64>,
-    /// What this host's kernel cannot show, one entry a degradation.
+    /// What this host's kernel cannot show.
     pub(crate) degraded: Vec<Degraded>,
     /// Every series, in no particular order.
     pub(crate) series: Vec<SeriesCount>,
@@ -51,10 +48,10 @@ pub(crate) struct Snapshot {
 /// An exact number of resets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Count {
-    /// Since counting began.
+    /// Resets since counting began.
     pub(crate) total: u64,
-    /// How much it grew in each of the last steps, oldest first; the last step is still running. Steps before the
-    /// first growth are left out.
+    /// Growth in each of the last steps, oldest first; the last step is still running. Steps before the first growth
+    /// are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) trend: Vec<u32>,
 }
@@ -62,17 +59,16 @@ pub(crate) struct Count {
 /// Events that reached no reader, by where they were lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EventsLost {
-    /// The ring buffer had no room.
+    /// Lost because the ring buffer had no room.
     pub(crate) ring_full: u64,
-    /// The rate limit of a kind of reset was reached.
+    /// Not sent by the kernel half because the rate limit of a key was reached.
     pub(crate) rate_limited: u64,
-    /// Lost by a sink, by its name: `slow_subscriber`.
+    /// Lost by sinks, by name, such as `slow_subscriber`.
     #[serde(flatten)]
     pub(crate) sinks: BTreeMap<String, u64>,
 }
 
 impl EventsLost {
-    /// The sum over all ways to lose an event.
     #[must_use]
     pub(crate) fn sum(&self) -> u64 {
         let Self { ring_full, rate_limited, sinks } = self;
@@ -83,38 +79,34 @@ impl EventsLost {
 /// Something that this host cannot show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Degraded {
-    /// The hook or the kernel field that is missing.
+    /// The missing hook or kernel field.
     pub(crate) what: String,
-    /// What stays hidden because of it.
+    /// What cannot be seen without it.
     pub(crate) hides: String,
 }
 
-/// The resets of one owner and cause, with all labels, whatever `metrics.labels` says. One that is not known is absent.
+/// The resets of one owner and cause, with all labels regardless of `metrics.labels`. An unknown label is absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SeriesCount {
-    /// Which way.
     pub(crate) direction: Direction,
-    /// Absent for counts that kept only direction and reason.
+    /// Absent for counts by direction and reason only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<Cause>,
-    /// The kernel's reason.
+    /// The kernel's `enum sk_rst_reason` in lower case.
     pub(crate) reason: String,
-    /// Comm of the owner; `_other` for what was folded away.
+    /// Comm of the owner; `_other` for folded series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) process: Option<String>,
-    /// systemd unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unit: Option<String>,
-    /// Container, short id.
+    /// Short form of the container's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) container: Option<String>,
-    /// Service port.
+    /// The port that names the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
-    /// IP version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) family: Option<Family>,
-    /// How many.
     #[serde(flatten)]
     pub(crate) count: Count,
 }

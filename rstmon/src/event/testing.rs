@@ -1,4 +1,4 @@
-//! The event that tests start from.
+//! The sample event of tests.
 
 use super::Event;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ pub(crate) fn event() -> Event {
     event_with(json!({}))
 }
 
-/// The same with the fields of `changes` in place of its own. An object is merged field by field; `null` removes a field.
+/// The sample event with the fields of `changes`. An object is merged field by field; `null` removes a field.
 pub(crate) fn event_with(changes: Value) -> Event {
     let mut event = json!({
         "schema": 1, "time": "2026-11-21T03:00:00Z", "direction": "sent", "reason": "tcp_abort_on_close",

@@ -1,6 +1,6 @@
-//! Watching without a daemon: the probe in this process, for a command in the foreground.
+//! Watching without a daemon: the probe runs in the process of a command in the foreground.
 
-use super::{EventPath, Monitor, MonitorError, Options};
+use super::{EventPath, Monitor, MonitorError, MonitorOptions};
 use crate::{probe::EventSource, sink::Sinks};
 use std::{
     sync::Arc,
@@ -8,51 +8,51 @@ use std::{
 };
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often the counts are read when nothing else reads them: a count map that stays full would make all keys share
-/// one rate limit.
+/// How often the counts are read when nothing else reads them. In a count map that stays full, all keys would share one
+/// rate limit.
 pub(crate) const READ_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The attached probe, before any thread is started: privileges can still be given up.
-pub(crate) struct Attached {
+/// An attached probe, before any thread is started, so that privileges can still be given up.
+pub(crate) struct AttachedProbe {
     monitor: Arc<Monitor>,
     events: EventSource,
 }
 
-impl Attached {
-    /// Attaches the probe.
-    pub(crate) fn new(options: &Options) -> Result<Self, MonitorError> {
+impl AttachedProbe {
+    pub(crate) fn new(options: &MonitorOptions) -> Result<Self, MonitorError> {
         let (monitor, events) = Monitor::attach(options)?;
         Ok(Self { monitor: Arc::new(monitor), events })
     }
 
-    /// Starts to hand events to `sinks`.
-    pub(crate) fn watch(self, sinks: Arc<Sinks>) -> Result<Alone, MonitorError> {
+    /// Starts the event path into `sinks`.
+    pub(crate) fn watch(self, sinks: Arc<Sinks>) -> Result<StandaloneMonitor, MonitorError> {
         let Self { monitor, events } = self;
         let path = monitor.watch(events, Arc::clone(&sinks))?;
-        Ok(Alone { monitor, sinks, path, read: Instant::now() })
+        Ok(StandaloneMonitor { monitor, sinks, path, read: Instant::now(), reported_losses: 0 })
     }
 }
 
 /// A running probe in this process.
-pub(crate) struct Alone {
+pub(crate) struct StandaloneMonitor {
     monitor: Arc<Monitor>,
     sinks: Arc<Sinks>,
     path: EventPath,
     /// When the counts were last read.
     read: Instant,
+    /// Losses that [`new_losses`](Self::new_losses) has returned.
+    reported_losses: u64,
 }
 
-impl Alone {
-    /// The monitor, for snapshots and for what this host can show.
+impl StandaloneMonitor {
     #[must_use]
     pub(crate) fn monitor(&self) -> &Arc<Monitor> {
         &self.monitor
     }
 
-    /// Events lost by the sinks since they were made.
-    #[must_use]
-    pub(crate) fn lost(&self) -> u64 {
-        self.sinks.losses().values().sum()
+    /// Events that the sinks have lost since the last call.
+    pub(crate) fn new_losses(&mut self) -> u64 {
+        let lost: u64 = self.sinks.losses().values().sum();
+        lost - std::mem::replace(&mut self.reported_losses, lost)
     }
 
     /// Reads the counts, unless they were read less than [`READ_INTERVAL`] ago.
@@ -64,7 +64,7 @@ impl Alone {
         Ok(())
     }
 
-    /// Watches until `end`, and returns the exact number of resets counted since the start.
+    /// Watches until `end`, and returns the exact number of resets since the start.
     pub(crate) async fn until(&self, end: impl Future<Output = ()>) -> Result<u64, MonitorError> {
         let mut tick = interval(READ_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -79,7 +79,7 @@ impl Alone {
         }
     }
 
-    /// Ends the threads: the sinks have every event of the ring when this returns.
+    /// Ends the threads. When this function returns, the sinks have every event of the ring.
     #[must_use]
     pub(crate) fn finish(self) -> Arc<Monitor> {
         drop(self.path);

@@ -1,4 +1,4 @@
-//! What this host's kernel can and cannot show rstmon, as data.
+//! Checks of what this host's kernel can and cannot show rstmon.
 
 use crate::probe::{
     self, HookOutcome, HookStatus, Probe, ProbeError,
@@ -7,11 +7,9 @@ use crate::probe::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CheckState {
-    /// As it should be.
     Ok,
     /// rstmon works, but shows less.
     Degraded,
@@ -19,43 +17,39 @@ pub(crate) enum CheckState {
     Failed,
 }
 
-/// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Check {
-    /// What.
+pub(crate) struct DoctorCheck {
+    /// The checked thing, such as `hook inet_accept`.
     pub(crate) name: String,
-    /// How it stands.
     pub(crate) standing: CheckState,
-    /// What was found.
+    /// The state that the check found, in words.
     pub(crate) found: String,
-    /// What stays hidden because of it.
+    /// What rstmon cannot show because of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hides: Option<String>,
-    /// What to do.
+    /// What the user can do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fix: Option<String>,
 }
 
-/// Everything that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Report {
-    /// Number of this form.
+pub(crate) struct DoctorReport {
+    /// Version of this document's JSON form.
     pub(crate) schema: u32,
     /// Version of rstmon.
     pub(crate) version: String,
-    /// Release of the kernel.
+    /// Release of the kernel, as `uname -r` prints it.
     pub(crate) kernel: String,
-    /// Whether rstmon can work here.
+    /// Whether rstmon can work on this host.
     pub(crate) usable: bool,
-    /// The checks.
-    pub(crate) checks: Vec<Check>,
-    /// What this kernel shows, and how well; nothing where rstmon cannot work.
+    pub(crate) checks: Vec<DoctorCheck>,
+    /// What this kernel shows, and how well; empty where rstmon cannot work.
     #[serde(default)]
     pub(crate) shows: Vec<Aspect>,
 }
 
-impl Report {
-    fn new(checks: Vec<Check>, shows: Vec<Aspect>) -> Self {
+impl DoctorReport {
+    fn new(checks: Vec<DoctorCheck>, shows: Vec<Aspect>) -> Self {
         Self {
             schema: 1,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -66,15 +60,15 @@ impl Report {
         }
     }
 
-    /// As the running daemon sees it.
+    /// The report of a running daemon.
     #[must_use]
     pub(crate) fn of_daemon(hooks: &[HookStatus], missing_fields: &[String], shows: &[Aspect]) -> Self {
-        let mut checks: Vec<Check> = hooks.iter().map(hook).collect();
+        let mut checks: Vec<DoctorCheck> = hooks.iter().map(hook).collect();
         checks.extend(missing_fields.iter().map(|name| field(name)));
         Self::new(checks, shows.to_vec())
     }
 
-    /// Looks at this host, by attaching every hook for a moment.
+    /// Checks this host by attaching every hook for a moment.
     #[must_use]
     pub(crate) fn of_host(options: &probe::Options) -> Self {
         let mut checks = vec![kernel(), kernel_types(), capabilities()];
@@ -99,37 +93,36 @@ impl Report {
         Self::new(checks, shows)
     }
 
-    /// The report with further checks at its end.
+    /// Appends further checks.
     #[must_use]
-    pub(crate) fn with(mut self, checks: impl IntoIterator<Item = Check>) -> Self {
+    pub(crate) fn with(mut self, checks: impl IntoIterator<Item = DoctorCheck>) -> Self {
         self.checks.extend(checks);
         self
     }
 
-    /// What stays hidden, as the checks say.
+    /// What rstmon cannot show according to the checks.
     #[must_use]
     pub(crate) fn hidden(&self) -> Vec<String> {
         self.checks.iter().filter_map(|check| check.hides.clone()).collect()
     }
 }
 
-/// A check that found nothing wrong.
-pub(crate) fn ok(name: &str, found: impl Into<String>) -> Check {
-    Check { name: name.into(), standing: CheckState::Ok, found: found.into(), hides: None, fix: None }
+pub(crate) fn ok(name: &str, found: impl Into<String>) -> DoctorCheck {
+    DoctorCheck { name: name.into(), standing: CheckState::Ok, found: found.into(), hides: None, fix: None }
 }
 
-fn failed(name: &str, error: &ProbeError) -> Check {
-    Check { standing: CheckState::Failed, ..ok(name, error.to_string()) }
+fn failed(name: &str, error: &ProbeError) -> DoctorCheck {
+    DoctorCheck { standing: CheckState::Failed, ..ok(name, error.to_string()) }
 }
 
-fn kernel() -> Check {
+fn kernel() -> DoctorCheck {
     match privileges::check_kernel() {
         Ok(()) => ok("kernel", rustix::system::uname().release().to_string_lossy()),
         Err(error) => failed("kernel", &error),
     }
 }
 
-fn kernel_types() -> Check {
+fn kernel_types() -> DoctorCheck {
     let data = match btf::read_kernel_btf() {
         Ok(data) => data,
         Err(error) => return failed("BTF", &error.into()),
@@ -140,44 +133,43 @@ fn kernel_types() -> Check {
     }
 }
 
-fn capabilities() -> Check {
+fn capabilities() -> DoctorCheck {
     match privileges::check_capabilities() {
         Ok(()) => ok("capabilities", "CAP_BPF and CAP_PERFMON"),
-        Err(error) => Check {
+        Err(error) => DoctorCheck {
             fix: Some("run as root, or: setcap cap_bpf,cap_perfmon+ep $(command -v rstmon)".into()),
             ..failed("capabilities", &error)
         },
     }
 }
 
-/// What the kernel hides besides, the hooks tell.
-fn reasons(given: ReasonsGiven) -> Check {
+fn reasons(given: ReasonsGiven) -> DoctorCheck {
     let found = match given {
         ReasonsGiven::All => return ok("reset reasons", "given by the kernel"),
-        ReasonsGiven::Answers => "given for answers to segments only (6.10, 6.11)",
+        ReasonsGiven::Answers => "given only for resets that answer a segment (6.10, 6.11)",
         ReasonsGiven::None => "this kernel gives none (before 6.10)",
     };
-    Check {
+    DoctorCheck {
         standing: CheckState::Degraded,
-        hides: Some("the kernel's reason: causes follow from the socket alone, some of them less surely".into()),
+        hides: Some("the kernel's reason: causes are derived from the socket alone, some with less certainty".into()),
         fix: Some("Linux 6.12 or newer".into()),
         ..ok("reset reasons", found)
     }
 }
 
-fn recycling(recycles: bool) -> Check {
+fn recycling(recycles: bool) -> DoctorCheck {
     if recycles {
         return ok("count maps", "emptied when half full");
     }
-    Check {
+    DoctorCheck {
         standing: CheckState::Degraded,
-        hides: Some("process, port and cause of resets beyond counts.entries different ones".into()),
+        hides: Some("process, port and cause of resets once there are more different ones than counts.entries".into()),
         fix: Some("raise counts.entries; this kernel refuses membarrier (nohz_full)".into()),
         ..ok("count maps", "not emptied")
     }
 }
 
-fn hook(status: &HookStatus) -> Check {
+fn hook(status: &HookStatus) -> DoctorCheck {
     let name = format!("hook {}", status.hook.name);
     let (standing, found) = match &status.outcome {
         HookOutcome::Attached => (CheckState::Ok, "attached".to_owned()),
@@ -188,11 +180,11 @@ fn hook(status: &HookStatus) -> Check {
             (CheckState::Degraded, format!("refused: {reason}{errno}"))
         }
     };
-    Check { standing, hides: status.hides().map(str::to_owned), ..ok(&name, found) }
+    DoctorCheck { standing, hides: status.hides().map(str::to_owned), ..ok(&name, found) }
 }
 
-fn field(name: &str) -> Check {
-    Check {
+fn field(name: &str) -> DoctorCheck {
+    DoctorCheck {
         standing: CheckState::Degraded,
         hides: Some("the evidence read from it".into()),
         ..ok(&format!("field {name}"), "absent: this kernel does not have it")

@@ -1,8 +1,8 @@
-//! Liveness: the proof, round after round, that counting and the event path still work.
+//! Liveness: rounds of checks that counting and the event path still work.
 //!
-//! In each round the counts are read on a thread of the blocking pool, and a question passes through both threads of the
-//! event path. A round that does not end has no successor, and the main loop that waits for rounds cannot be stuck while it
-//! gets their results: so a result is what the service manager's watchdog may be notified of.
+//! In each round the counts are read on a thread of the blocking pool, and a check passes through both threads of the
+//! event path. A round starts only after the previous one has ended, and a main loop that gets the result of a round is
+//! not stuck either. The daemon may therefore notify the service manager's watchdog after each successful round.
 
 use super::{Monitor, MonitorError};
 use crate::{metrics::trend, probe::Waker};
@@ -13,9 +13,10 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-/// How often the counts are read without a scrape: a count map must not stay full, and trends have a step.
+/// How often the counts are read without a scrape, so that the count map does not stay full and every step of the
+/// trends gets a reading.
 const READ_INTERVAL: Duration = trend::STEP;
-/// Rounds within the watchdog's timeout: one of them may be late.
+/// Rounds within the watchdog's timeout, so that one of them may be late.
 const ROUNDS: u32 = 3;
 /// A step of a round that takes longer is reported in the log.
 const LATE: Duration = Duration::from_secs(5);
@@ -26,19 +27,17 @@ pub(crate) fn period(watchdog: Option<Duration>) -> Duration {
     watchdog.map_or(READ_INTERVAL, |watchdog| (watchdog / ROUNDS).clamp(Duration::from_millis(1), READ_INTERVAL))
 }
 
-/// Why a round did not prove liveness.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LivenessError {
-    /// The counts could not be read.
     #[error("reading the counts failed: {0}")]
     Counts(#[from] MonitorError),
-    /// A round panicked; the panic hook has reported it.
+    /// The panic hook has reported the panic.
     #[error("a round panicked: {0}")]
     Panic(#[from] tokio::task::JoinError),
 }
 
-/// Sends a question through the event path: the reader answers it with an empty batch, which the thread behind it
-/// acknowledges.
+/// Sends a check through the event path: the reader of the ring answers with an empty batch, and the thread that
+/// receives the batches acknowledges it.
 #[derive(Clone)]
 pub(crate) struct LivenessCheck {
     waker: Waker,
@@ -50,16 +49,16 @@ impl LivenessCheck {
         Self { waker, answers }
     }
 
-    /// Returns once both threads have had a turn; never, when one of them hangs.
+    /// Returns once both threads have handled the check; never if one of them hangs.
     pub(crate) async fn passed(&self) {
         let mut answers = self.answers.subscribe();
         self.waker.wake();
-        // This value holds a sender, so the channel is open.
+        // Cannot fail: `self` holds a sender, so the channel is open.
         let _ = answers.changed().await;
     }
 }
 
-/// Runs a check in rounds.
+/// Runs a check periodically, one round at a time.
 pub(crate) struct LivenessRounds<C> {
     tick: Interval,
     check: C,
@@ -71,14 +70,15 @@ where
     C: FnMut() -> F,
     F: Future<Output = Result<(), LivenessError>> + Send + 'static,
 {
-    /// A round of `check` every `period`.
+    /// Makes rounds that call `check` every `period`.
     pub(crate) fn new(period: Duration, check: C) -> Self {
         let mut tick = interval(period);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { tick, check, running: None }
     }
 
-    /// Returns after each round, with its result. Cancel safe: a round that has begun goes on meanwhile.
+    /// Waits for the end of the current or next round, and returns its result. Cancel safe: a round that has started
+    /// keeps running.
     pub(crate) async fn round(&mut self) -> Result<(), LivenessError> {
         let running = match &mut self.running {
             Some(running) => running,
@@ -101,11 +101,11 @@ impl<C> Drop for LivenessRounds<C> {
     }
 }
 
-/// One round for the daemon.
+/// One round of the daemon's check.
 pub(crate) async fn check(monitor: Arc<Monitor>, event_path: LivenessCheck) -> Result<(), LivenessError> {
     let read = spawn_blocking(move || {
         monitor.read_counts()?;
-        // Compares the counts also for a namespace that comes and goes between two scrapes.
+        // Also compares the counts of a namespace that exists only between two scrapes.
         monitor.reconcile()
     });
     reporting_delay("reading the counts", read).await??;
@@ -113,7 +113,7 @@ pub(crate) async fn check(monitor: Arc<Monitor>, event_path: LivenessCheck) -> R
     Ok(())
 }
 
-/// Waits for `work`, and logs it when it takes longer than [`LATE`].
+/// Waits for `work`, and logs a message if it takes longer than [`LATE`].
 async fn reporting_delay<T>(what: &'static str, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if let Ok(done) = timeout(LATE, work.as_mut()).await {
@@ -141,7 +141,7 @@ mod tests {
     const ROUND: Duration = Duration::from_millis(1);
 
     #[test]
-    fn there_are_three_rounds_to_a_watchdog_and_never_fewer_than_one_in_a_step_of_trends() {
+    fn a_watchdog_timeout_has_three_rounds_and_each_step_of_a_trend_at_least_one() {
         assert_eq!(period(None), Duration::from_secs(5));
         assert_eq!(period(Some(Duration::from_secs(15))), Duration::from_secs(5));
         assert_eq!(period(Some(Duration::from_mins(5))), Duration::from_secs(5));

@@ -1,6 +1,6 @@
-//! The pipeline of a host: probe, attribution, explanation and metrics wired together. Events flow through one thread from
-//! the ring to the sinks; counts are read on demand. `run` serves it; `top`, `tail` and `why` use it directly where there is
-//! no daemon.
+//! The monitor of a host, which connects probe, attribution, explanation and metrics. Events flow through one thread
+//! from the ring to the sinks; counts are read on demand. `rstmon run` serves a monitor; `top`, `tail` and `why` run
+//! one in their own process where there is no daemon.
 
 pub(crate) mod alone;
 pub(crate) mod doctor;
@@ -30,7 +30,7 @@ use crate::{
 pub(crate) use error::MonitorError;
 use jiff::Timestamp;
 pub(crate) use pipeline::EventPath;
-use reconciliation::Accounts;
+use reconciliation::HostReadings;
 use rstmon_common::{ResetRecord, limits::lost};
 use std::{
     collections::BTreeMap,
@@ -38,18 +38,16 @@ use std::{
     time::Instant,
 };
 
-/// How to watch.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
-    /// The probe's part.
+pub(crate) struct MonitorOptions {
     pub(crate) probe: probe::Options,
-    /// Limit of the series of `rstmon_resets_total`.
+    /// Upper limit of the series of `rstmon_resets_total`.
     pub(crate) max_series: usize,
     /// Labels of `rstmon_resets_total`.
     pub(crate) labels: LabelSet,
 }
 
-/// The attached probe and the sums made from it. Shared between threads.
+/// The attached probe and the sums of its counts. Shared between threads.
 pub(crate) struct Monitor {
     hooks: Vec<HookStatus>,
     aspects: Vec<Aspect>,
@@ -68,8 +66,8 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Attaches the probe. Starts no thread, so that privileges can still be given up.
-    pub(crate) fn attach(options: &Options) -> Result<(Self, EventSource), MonitorError> {
+    /// Attaches the probe. Starts no thread, so that the caller can still give up privileges.
+    pub(crate) fn attach(options: &MonitorOptions) -> Result<(Self, EventSource), MonitorError> {
         let Probe { hooks, reasons, aspects, missing_fields, cgroup_v1, counts, netns_tasks, events, programs, .. } =
             Probe::attach(&options.probe)?;
         if let Some(error) = programs.run_time_refused() {
@@ -95,12 +93,12 @@ impl Monitor {
                 .map(|field| format!("{}.{}", field.aggregate, field.member))
                 .collect(),
         };
-        // What is there now is compared from now on.
+        // The first reading is the base that later ones are compared with.
         monitor.reconcile()?;
         Ok((monitor, events))
     }
 
-    /// Starts the event path: `sinks` get every event, attributed, explained and joined.
+    /// Starts the event path, which hands every event to `sinks`.
     pub(crate) fn watch(self: &Arc<Self>, events: EventSource, sinks: Arc<Sinks>) -> Result<EventPath, MonitorError> {
         EventPath::start(Arc::clone(self), events, sinks)
     }
@@ -114,10 +112,10 @@ impl Monitor {
         Event::new(&reset, placement.as_deref(), verdict)
     }
 
-    /// Takes the counts in and returns their sum, all resets so far. Called at each scrape, and every few seconds besides, so
-    /// that the count map never stays full.
+    /// Reads the counts of the kernel half and returns their sum, all resets so far. Called at each scrape, and at
+    /// least every few seconds, so that the count map never stays full.
     pub(crate) fn read_counts(&self) -> Result<u64, MonitorError> {
-        // Held to the end: a reading that is taken in after a later one would be added twice.
+        // Locked to the end: if an older reading were absorbed after a newer one, resets would count twice.
         let mut reader = lock(&self.counts);
         let counts = reader.read()?;
         let mut exporter = lock(&self.exporter);
@@ -130,10 +128,10 @@ impl Monitor {
         Ok(exporter.sums().map(|(_, sum)| sum).sum())
     }
 
-    /// Compares the counts with the kernel's own in every network namespace that can be read. Resets that the kernel sends
-    /// and no hook shows are the difference.
+    /// Compares the counts with the kernel's own in every network namespace that can be read. The difference is the
+    /// number of resets that the kernel sends and no hook sees.
     pub(crate) fn reconcile(&self) -> Result<Standing, MonitorError> {
-        let mut accounts = Accounts::new(&self.counts, &self.netns_tasks);
+        let mut accounts = HostReadings::new(&self.counts, &self.netns_tasks);
         let standing = lock(&self.namespaces).reconcile(&mut accounts, Instant::now())?;
         for (place, difference) in &standing.differing {
             tracing::debug!(?place, difference, "the kernel's count of resets sent in a network namespace differs");
@@ -141,7 +139,6 @@ impl Monitor {
         Ok(standing)
     }
 
-    /// The exact totals, how they grew lately, and what is hidden.
     pub(crate) fn snapshot(&self, sink_losses: &SinkLosses) -> Result<Snapshot, MonitorError> {
         self.read_counts()?;
         let uncounted = Some(self.reconcile()?.uncounted());
@@ -185,7 +182,7 @@ impl Monitor {
         hooks.chain(fields).collect()
     }
 
-    /// Everything that `/metrics` shows.
+    /// The text of `/metrics`.
     pub(crate) fn metrics(
         &self,
         sink_losses: SinkLosses,
@@ -206,7 +203,7 @@ impl Monitor {
         Ok(lock(&self.exporter).render(&health, format)?)
     }
 
-    /// What listeners have dropped so far, by port.
+    /// Segments that listeners have dropped so far, by port.
     fn listen_drops(&self) -> BTreeMap<u16, u64> {
         let mut drops = lock(&self.listen_drops);
         match listeners::read() {
@@ -216,18 +213,15 @@ impl Monitor {
         drops.total().clone()
     }
 
-    /// Makes room for more series.
     pub(crate) fn raise_max_series(&self, max_series: usize) {
         lock(&self.exporter).raise_max_series(max_series);
     }
 
-    /// What became of each hook.
     #[must_use]
     pub(crate) fn hooks(&self) -> &[HookStatus] {
         &self.hooks
     }
 
-    /// What this kernel shows, and how well.
     #[must_use]
     pub(crate) fn aspects(&self) -> &[Aspect] {
         &self.aspects
@@ -240,7 +234,7 @@ impl Monitor {
     }
 }
 
-/// Units and containers of the cgroups that exist now; later ones are looked up as they come.
+/// A resolver that knows the units and containers of the present cgroups; later cgroups are looked up when they occur.
 fn resolver(cgroup_v1: Option<&'static str>) -> Result<Resolver, MonitorError> {
     let controller =
         cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name));
@@ -252,7 +246,7 @@ fn resolver(cgroup_v1: Option<&'static str>) -> Result<Resolver, MonitorError> {
     Ok(resolver)
 }
 
-/// The labels of a placement: unit, and short container id.
+/// The labels `unit` and `container` (short id) of a placement.
 fn labels(placement: &Placement) -> (Arc<str>, Arc<str>) {
     let unit = placement.unit.as_deref().unwrap_or("");
     let container = placement.container.as_ref().map_or("", |id| id.short());

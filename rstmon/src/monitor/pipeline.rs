@@ -1,5 +1,5 @@
-//! The event path behind the ring: one thread that decodes, attributes, explains and joins events, and hands them to the
-//! sinks.
+//! The event path behind the ring buffer: one thread that decodes, attributes, explains and joins events, and hands
+//! them to the sinks.
 
 use super::{Monitor, MonitorError, liveness::LivenessCheck};
 use crate::{
@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// The threads of the event path. Dropping it ends them, after what is in the ring was handed to the sinks.
+/// The threads of the event path. Dropping it hands the events that are in the ring to the sinks and ends the threads.
 pub(crate) struct EventPath {
     reader: Option<EventReader>,
     thread: Option<JoinHandle<()>>,
@@ -42,7 +42,7 @@ impl EventPath {
         Ok(Self { reader: Some(reader), thread: Some(thread), liveness })
     }
 
-    /// Checks on demand that both threads still work.
+    /// A check that both threads still work.
     #[must_use]
     pub(crate) fn liveness(&self) -> LivenessCheck {
         self.liveness.clone()
@@ -51,10 +51,10 @@ impl EventPath {
 
 impl Drop for EventPath {
     fn drop(&mut self) {
-        // The end of the reader closes the channel, which ends the thread behind it.
+        // Dropping the reader closes the channel, which ends the thread that receives from it.
         drop(self.reader.take());
         if let Some(thread) = self.thread.take() {
-            // The panic hook has reported a panic there.
+            // An error means that the thread panicked, which the panic hook has reported.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,5 @@
-//! Both sides of the reconciliation on this host: what the kernel half counted, and what `/proc` says.
+//! The readings that the reconciliation compares on this host: the counts of the kernel half, and the kernel's own in
+//! `/proc`.
 
 use super::MonitorError;
 use crate::{
@@ -12,22 +13,21 @@ use crate::{
 };
 use std::{collections::BTreeMap, io, sync::Mutex, time::Duration};
 
-/// Long enough for the kernel to take the second of its two steps, sending and counting a reset.
-const MOMENT: Duration = Duration::from_millis(1);
+/// Longer than the kernel takes between sending a reset and counting it.
+const BETWEEN_SENDING_AND_COUNTING: Duration = Duration::from_millis(1);
 
-/// The readings of one reconciliation.
-pub(super) struct Accounts<'a> {
+pub(super) struct HostReadings<'a> {
     counts: &'a Mutex<CountReader>,
     tasks: &'a NetnsTasks,
 }
 
-impl<'a> Accounts<'a> {
+impl<'a> HostReadings<'a> {
     pub(super) fn new(counts: &'a Mutex<CountReader>, tasks: &'a NetnsTasks) -> Self {
         Self { counts, tasks }
     }
 }
 
-impl Sources for Accounts<'_> {
+impl Sources for HostReadings<'_> {
     type Error = MonitorError;
 
     fn sent(&mut self) -> Result<Sent, MonitorError> {
@@ -39,7 +39,7 @@ impl Sources for Accounts<'_> {
         let mut places: BTreeMap<u64, Vec<Place>> = BTreeMap::new();
         match netns::own_cookie() {
             Ok(own) => _ = places.insert(own, vec![Place::Own]),
-            Err(error) => tracing::debug!(%error, "cannot tell the own network namespace"),
+            Err(error) => tracing::debug!(%error, "cannot get the cookie of this process's network namespace"),
         }
         match self.tasks.read() {
             Ok(tasks) => {
@@ -47,7 +47,7 @@ impl Sources for Accounts<'_> {
                     places.entry(task.cookie).or_default().push(Place::Task(task.pid));
                 }
             }
-            Err(error) => tracing::debug!(%error, "cannot tell the network namespaces"),
+            Err(error) => tracing::debug!(%error, "cannot list the network namespaces"),
         }
         places
     }
@@ -61,12 +61,12 @@ impl Sources for Accounts<'_> {
     }
 
     fn pause(&mut self) {
-        std::thread::sleep(MOMENT);
+        std::thread::sleep(BETWEEN_SENDING_AND_COUNTING);
     }
 
     fn forget(&mut self, cookie: u64) {
         if let Err(error) = lock(self.counts).forget_netns(cookie) {
-            tracing::debug!(%error, "cannot give up the count of a network namespace");
+            tracing::debug!(%error, "cannot delete the count of a network namespace that is gone");
         }
     }
 }

@@ -10,7 +10,7 @@ pub(crate) struct Termination {
 }
 
 impl Termination {
-    /// Catches both signals from now on. To be called within an async runtime.
+    /// Catches both signals from now on. Must be called within an async runtime.
     pub(crate) fn catch() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }

@@ -1,16 +1,14 @@
-//! `30s`, `10m`, `2h`, `1d`, `1m30s`: whole numbers with a unit, the largest unit first.
+//! Durations as in `30s`, `10m`, `2h`, `1d`, `1m30s`: whole numbers with a unit, the largest unit first.
 
 use std::time::Duration;
 
-/// Text that is not a duration.
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} is no duration; write it like 30s, 10m or 2h")]
 pub(crate) struct DurationError {
-    /// The text as it was given.
     pub(crate) text: String,
 }
 
-/// The units in their order, with their seconds.
+/// The units with their seconds, from the largest down.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
 
 /// Parses a duration; zero is an error.

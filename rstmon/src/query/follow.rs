@@ -1,4 +1,4 @@
-//! Following a daemon's events: over its restarts, without a repetition.
+//! Follows a daemon's events across its restarts, and returns each event once.
 
 use crate::{
     event::{Endpoint, Event, filter::Filter, line::StreamLine},
@@ -14,29 +14,27 @@ use std::{
 
 /// The time between two attempts to reach a daemon that went away.
 const RETRY: Duration = Duration::from_millis(250);
-/// Events come in order, except those that waited for their other end: they are late by far less than this.
+/// Events come in order, except received ones that waited for the sent event of the same RST; those are late by far
+/// less than this.
 const DISORDER: SignedDuration = SignedDuration::from_secs(1);
-/// How long a daemon may take to repeat what it remembers. Later events are never taken for a repetition: after a clock
-/// was set back, new events must not be hidden.
+/// How long a daemon may take to repeat the events in its memory. Later events always count as new, so that none is
+/// hidden after a clock was set back.
 const REPEATING: Duration = Duration::from_secs(10);
-/// Events that are remembered to recognise repeated ones, at most.
+/// Limit of the events that are remembered to recognise repeated ones.
 const RECENT: usize = 16 * 1024;
 
-/// What happens to a stream that is followed.
 #[derive(Debug)]
 pub(crate) enum FollowEvent {
     /// The stream from the daemon has begun, or has begun again.
     Attached,
-    /// A reset.
     Event(Box<Event>),
-    /// So many events are missing because this reader was too slow.
+    /// Number of events that are missing because this reader was too slow.
     Lost(u64),
-    /// The daemon is gone, or has cut this reader off. Connecting is tried again until it works.
+    /// The daemon is gone, or has cut this reader off. The follower keeps trying to connect.
     Gone(Option<ClientError>),
 }
 
-/// A daemon that is followed.
-pub(crate) struct Follow {
+pub(crate) struct EventFollower {
     client: Client,
     filter: Filter,
     history: usize,
@@ -48,8 +46,8 @@ pub(crate) struct Follow {
     reported_refusal: bool,
 }
 
-impl Follow {
-    /// Connects; begins with the last `history` events that the daemon remembers.
+impl EventFollower {
+    /// Connects, and begins with the last `history` events in the daemon's memory.
     pub(crate) async fn connect(client: Client, filter: Filter, history: usize) -> Result<Self, ClientError> {
         let mut follow = Self::later(client, filter, history);
         follow.lines = Some(follow.client.events(history, &follow.filter).await?);
@@ -57,7 +55,8 @@ impl Follow {
         Ok(follow)
     }
 
-    /// The same, before there is a daemon: the first event is [`FollowEvent::Attached`].
+    /// As [`connect`](Self::connect), but leaves connecting to [`next`](Self::next), which reports it as
+    /// [`FollowEvent::Attached`]. The daemon need not run yet.
     #[must_use]
     pub(crate) fn later(client: Client, filter: Filter, history: usize) -> Self {
         let (lines, recent) = (None, Recent::default());
@@ -81,7 +80,7 @@ impl Follow {
                         }
                     }
                     Ok(StreamLine::Lost(lost)) => return FollowEvent::Lost(lost),
-                    Err(error) => tracing::debug!(%error, "the daemon says what this version does not know"),
+                    Err(error) => tracing::debug!(%error, "the daemon sent a line that this version does not know"),
                 },
                 Ok(None) => return self.gone(None),
                 Err(error) => return self.gone(Some(error)),
@@ -95,7 +94,7 @@ impl Follow {
     }
 
     async fn reconnect(&mut self) -> Option<FollowEvent> {
-        // Events of the meantime are in the daemon's memory: ask for all of it, however much was asked for at first.
+        // Events since the stream broke are in the daemon's memory, so a resumed stream asks for all of it.
         let history = if self.attached.is_some() { usize::MAX } else { self.history };
         match self.client.events(history, &self.filter).await {
             Ok(lines) => {
@@ -107,7 +106,7 @@ impl Follow {
                 }
                 return Some(FollowEvent::Attached);
             }
-            // The daemon is there and refuses this reader: that is reported once.
+            // A daemon that runs and refuses this reader is reported once.
             Err(error) if !error.is_no_connection() && !self.reported_refusal => {
                 self.reported_refusal = true;
                 return Some(FollowEvent::Gone(Some(error)));
@@ -130,21 +129,21 @@ struct Recent {
     resumed: Option<Resumed>,
 }
 
-/// What is known of the stream that broke, until the new one is beyond it.
+/// The state of the broken stream, kept until the resumed one is past its events.
 #[derive(Debug)]
 struct Resumed {
-    /// Events older than this were returned before, or were not asked for.
+    /// Events older than this were returned before, or were not requested.
     since: Timestamp,
     /// Events newer than this cannot have been returned before.
     until: Timestamp,
-    /// The events between that were returned.
+    /// The events between both times that were returned.
     returned: HashSet<Identity>,
-    /// When the comparison ends, whatever comes.
+    /// Events after this moment count as new.
     deadline: Instant,
 }
 
 impl Recent {
-    /// From here on, events may be repeated; events before `attached` were not asked for.
+    /// From now on, events may be repeated. Events before `attached` were not requested.
     fn resume(&mut self, attached: Timestamp) {
         let since = self.newest.and_then(|newest| newest.checked_sub(DISORDER).ok());
         self.resumed = Some(Resumed {

@@ -1,4 +1,4 @@
-//! Where the events of a command come from: the daemon, a probe in this process, or a recording.
+//! The sources of a command's events: the daemon, a probe in this process, or a recording.
 
 pub(crate) mod duration;
 pub(crate) mod follow;
@@ -10,12 +10,11 @@ pub(crate) use origin::Origin;
 use std::io;
 use tokio::runtime::{Builder, Runtime};
 
-/// The runtime of a command that talks to the daemon or waits: one thread.
+/// A runtime of one thread, for a command that talks to the daemon or waits.
 pub(crate) fn runtime() -> Result<Runtime, RuntimeError> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-/// The async runtime cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the runtime: {0}")]
 pub(crate) struct RuntimeError(#[from] io::Error);

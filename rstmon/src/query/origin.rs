@@ -1,16 +1,15 @@
-//! The source of events, for messages and reports.
+//! Where the events of a command come from, for messages and reports.
 
 use serde::{Serialize, Serializer};
 use std::{fmt, path::PathBuf};
 
-/// Where events come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The daemon behind this socket.
+    /// The daemon that listens on this socket.
     Daemon(PathBuf),
     /// A probe in this process.
     Local,
-    /// This recording.
+    /// The recording in this file.
     Recording(PathBuf),
 }
 
@@ -18,7 +17,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Daemon(path) => write!(f, "the daemon at {}", path.display()),
-            Self::Local => f.write_str("this host, watched"),
+            Self::Local => f.write_str("a probe in this process"),
             Self::Recording(path) => write!(f, "the recording {}", path.display()),
         }
     }

@@ -1,16 +1,16 @@
 //! The sandbox as checks of `rstmon doctor`.
 
 use super::{Protection, Sandbox};
-use crate::monitor::doctor::{self, Check};
+use crate::monitor::doctor::{self, DoctorCheck};
 
 impl Sandbox {
     /// One check for each protection. None of them hides anything: rstmon shows as much without, it is only less safe.
-    pub(crate) fn checks(&self) -> impl Iterator<Item = Check> {
+    pub(crate) fn checks(&self) -> impl Iterator<Item = DoctorCheck> {
         self.protections().into_iter().map(|(name, state)| check(name, state))
     }
 }
 
-fn check(name: &str, state: &Protection) -> Check {
+fn check(name: &str, state: &Protection) -> DoctorCheck {
     let name = format!("sandbox: {name}");
     let fix = match state {
         Protection::Applied | Protection::Partial { .. } => None,
@@ -18,5 +18,5 @@ fn check(name: &str, state: &Protection) -> Check {
         Protection::Refused { .. } => Some("let the service manager or container allow these calls (docs/security.md)"),
         Protection::Off => Some("security.sandbox = true"),
     };
-    Check { fix: fix.map(str::to_owned), ..doctor::ok(&name, state.to_string()) }
+    DoctorCheck { fix: fix.map(str::to_owned), ..doctor::ok(&name, state.to_string()) }
 }

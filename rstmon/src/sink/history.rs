@@ -1,4 +1,4 @@
-//! The last events in memory, for `why` and for subscribers that want the past first. Bounded by number.
+//! The last events in bounded memory, for `why` and for subscribers that ask for past events.
 
 use super::Sink;
 use crate::{event::Event, sync::lock};
@@ -9,55 +9,54 @@ use std::{
     time::Duration,
 };
 
-/// The last events, oldest first.
 pub(crate) struct History {
-    memory: Mutex<Memory>,
+    buffer: Mutex<HistoryBuffer>,
 }
 
-struct Memory {
+struct HistoryBuffer {
+    /// Oldest event first.
     events: VecDeque<Arc<Event>>,
     capacity: usize,
     taken: u64,
 }
 
 impl History {
-    /// Holds at most `capacity` events.
     #[must_use]
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { memory: Mutex::new(Memory { events: VecDeque::new(), capacity, taken: 0 }) }
+        Self { buffer: Mutex::new(HistoryBuffer { events: VecDeque::new(), capacity, taken: 0 }) }
     }
 
-    /// Holds at most `capacity` events from now on; the oldest ones are dropped.
+    /// Changes the capacity. If it shrinks, the oldest events are dropped.
     pub(crate) fn resize(&self, capacity: usize) {
-        let mut memory = lock(&self.memory);
-        memory.capacity = capacity;
-        let surplus = memory.events.len().saturating_sub(capacity);
-        drop(memory.events.drain(..surplus));
-        memory.events.shrink_to(capacity);
+        let mut buffer = lock(&self.buffer);
+        buffer.capacity = capacity;
+        let surplus = buffer.events.len().saturating_sub(capacity);
+        drop(buffer.events.drain(..surplus));
+        buffer.events.shrink_to(capacity);
     }
 
-    /// The number of events taken so far, those included that made room for later ones.
+    /// The number of events taken so far, including those that were dropped since.
     #[must_use]
     pub(crate) fn taken(&self) -> u64 {
-        lock(&self.memory).taken
+        lock(&self.buffer).taken
     }
 
     /// The last `count` events, oldest first.
     #[must_use]
     pub(crate) fn last(&self, count: usize) -> Vec<Arc<Event>> {
-        let memory = lock(&self.memory);
-        let skipped = memory.events.len().saturating_sub(count);
-        memory.events.iter().skip(skipped).cloned().collect()
+        let buffer = lock(&self.buffer);
+        let skipped = buffer.events.len().saturating_sub(count);
+        buffer.events.iter().skip(skipped).cloned().collect()
     }
 
-    /// Events no older than `since` before `now`, oldest first.
+    /// The events of the time span `since` up to `now`, oldest first.
     #[must_use]
     pub(crate) fn since(&self, since: Duration, now: Timestamp) -> Vec<Arc<Event>> {
         let earliest = SignedDuration::try_from(since)
             .ok()
             .and_then(|since| now.checked_sub(since).ok())
             .unwrap_or(Timestamp::MIN);
-        lock(&self.memory).events.iter().filter(|event| event.time >= earliest).cloned().collect()
+        lock(&self.buffer).events.iter().filter(|event| event.time >= earliest).cloned().collect()
     }
 }
 
@@ -67,18 +66,18 @@ impl Sink for History {
     }
 
     fn take(&self, event: &Arc<Event>) {
-        let mut memory = lock(&self.memory);
-        memory.taken += 1;
-        if memory.capacity == 0 {
+        let mut buffer = lock(&self.buffer);
+        buffer.taken += 1;
+        if buffer.capacity == 0 {
             return;
         }
-        if memory.events.len() >= memory.capacity {
-            memory.events.pop_front();
+        if buffer.events.len() >= buffer.capacity {
+            buffer.events.pop_front();
         }
-        memory.events.push_back(Arc::clone(event));
+        buffer.events.push_back(Arc::clone(event));
     }
 
-    /// Events that made room for later ones are forgotten, not lost.
+    /// Old events that are dropped to make room do not count as lost.
     fn lost(&self) -> Option<u64> {
         None
     }

@@ -1,4 +1,4 @@
-//! Where events go: the [`Sink`] trait and one module for each sink.
+//! Destinations of events: the [`Sink`] trait and one module for each sink.
 
 pub(crate) mod history;
 pub(crate) mod hub;
@@ -9,19 +9,19 @@ mod tests;
 use crate::{event::Event, sync::lock};
 pub(crate) use history::History;
 pub(crate) use hub::Hub;
-pub(crate) use queue::Queue;
+pub(crate) use queue::EventQueue;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
-/// A destination of events.
 pub(crate) trait Sink: Send + Sync {
-    /// The label `why` of the events that this sink loses, in `rstmon_events_lost_total` and in the snapshot.
+    /// The value of the label `why` in `rstmon_events_lost_total`, and the key in the snapshot's `events_lost`, for
+    /// events that this sink loses.
     fn name(&self) -> &'static str;
 
-    /// Takes an event. Called on the thread of the event path: it must return at once, without waiting for a disk, a
-    /// reader or a network. A sink that has no room drops the event and counts it in [`lost`](Self::lost).
+    /// Takes an event. The thread of the event path calls this function, so it must return at once, without waiting for
+    /// a disk, a reader or a network. A sink that has no room drops the event and counts it in [`lost`](Self::lost).
     fn take(&self, event: &Arc<Event>);
 
     /// Events dropped so far; `None` for a sink that cannot lose any.
@@ -34,7 +34,7 @@ pub(crate) const SLOW_SUBSCRIBER: &str = "slow_subscriber";
 /// Events lost so far, by the name of the sink that lost them.
 pub(crate) type SinkLosses = BTreeMap<&'static str, u64>;
 
-/// Every sink of a process, in the order in which they get an event.
+/// The sinks of a process, in the order in which they get an event.
 #[derive(Default)]
 pub(crate) struct Sinks {
     sinks: Vec<Arc<dyn Sink>>,
@@ -43,13 +43,11 @@ pub(crate) struct Sinks {
 }
 
 impl Sinks {
-    /// All of these.
     #[must_use]
     pub(crate) fn new(sinks: Vec<Arc<dyn Sink>>) -> Self {
         Self { sinks, handing_out: Mutex::default() }
     }
 
-    /// Hands an event to every sink.
     pub(crate) fn take(&self, event: &Arc<Event>) {
         let _handing_out = lock(&self.handing_out);
         for sink in &self.sinks {
@@ -57,13 +55,13 @@ impl Sinks {
         }
     }
 
-    /// Runs `work` while no event is being handed out: what it reads of several sinks is of the same moment.
+    /// Runs `work` while no event is being handed out, so that `work` sees the same events in all sinks.
     pub(crate) fn between_events<T>(&self, work: impl FnOnce() -> T) -> T {
         let _handing_out = lock(&self.handing_out);
         work()
     }
 
-    /// What the sinks have lost so far. A sink that cannot lose events is not listed.
+    /// The losses of all sinks that can lose events.
     #[must_use]
     pub(crate) fn losses(&self) -> SinkLosses {
         let mut losses = SinkLosses::new();

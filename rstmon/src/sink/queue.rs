@@ -8,14 +8,14 @@ use std::sync::{
     mpsc::{Receiver, SyncSender, sync_channel},
 };
 
-/// The writing end.
-pub(crate) struct Queue {
+/// The sending end of the queue.
+pub(crate) struct EventQueue {
     sender: SyncSender<Arc<Event>>,
     lost: AtomicU64,
 }
 
-impl Queue {
-    /// A queue of at most `capacity` events, and its reading end.
+impl EventQueue {
+    /// Makes a queue of at most `capacity` events, and its receiving end.
     #[must_use]
     pub(crate) fn new(capacity: usize) -> (Arc<Self>, Receiver<Arc<Event>>) {
         let (sender, receiver) = sync_channel(capacity);
@@ -23,7 +23,7 @@ impl Queue {
     }
 }
 
-impl Sink for Queue {
+impl Sink for EventQueue {
     fn name(&self) -> &'static str {
         SLOW_SUBSCRIBER
     }
@@ -41,13 +41,13 @@ impl Sink for Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::{Queue, Sink as _};
+    use super::{EventQueue, Sink as _};
     use crate::event::testing::event;
     use std::sync::Arc;
 
     #[test]
     fn events_beyond_the_capacity_are_counted_and_not_waited_for() {
-        let (queue, receiver) = Queue::new(2);
+        let (queue, receiver) = EventQueue::new(2);
         let event = Arc::new(event());
         for _ in 0..5 {
             queue.take(&event);

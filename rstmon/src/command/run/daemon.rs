@@ -1,9 +1,9 @@
-//! What the daemon serves.
+//! The data that the daemon serves.
 
 use crate::{
     event::{filter::Filter, line::event_line, snapshot::Snapshot},
     metrics::Format,
-    monitor::{Monitor, doctor::Report},
+    monitor::{Monitor, doctor::DoctorReport},
     sandbox::Sandbox,
     serve::{NotReady, Source, SourceError},
     sink::{
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
 
 /// The monitor and the sinks of its events.
-pub(super) struct Daemon {
+pub(super) struct DaemonSource {
     monitor: Arc<Monitor>,
     history: Arc<History>,
     hub: Arc<Hub>,
@@ -23,37 +23,36 @@ pub(super) struct Daemon {
     sandbox: Sandbox,
 }
 
-impl Daemon {
+impl DaemonSource {
     pub(super) fn new(monitor: Arc<Monitor>, history: usize, sandbox: Sandbox) -> Self {
         let (history, hub) = (Arc::new(History::new(history)), Arc::new(Hub::default()));
         let sinks = Arc::new(Sinks::new(vec![Arc::clone(&hub) as _, Arc::clone(&history) as _]));
         Self { monitor, history, hub, sinks, sandbox }
     }
 
-    /// Where the monitor's events go.
     pub(super) fn sinks(&self) -> Arc<Sinks> {
         Arc::clone(&self.sinks)
     }
 
-    /// Remembers at most `events` events from now on.
     pub(super) fn resize_history(&self, events: usize) {
         self.history.resize(events);
     }
 }
 
-impl Source for Daemon {
+impl Source for DaemonSource {
     fn metrics(&self, format: Format) -> Result<String, SourceError> {
         Ok(self.monitor.metrics(self.sinks.losses(), self.hub.subscribers_cut(), format)?)
     }
 
     fn ready(&self) -> Result<(), NotReady> {
-        // The server starts only after the hooks are attached, and they stay so until it ends.
+        // The server starts only after the hooks are attached, and they stay attached until it ends.
         Ok(())
     }
 
     fn doctor(&self) -> serde_json::Value {
-        let report = Report::of_daemon(self.monitor.hooks(), self.monitor.missing_fields(), self.monitor.aspects())
-            .with(self.sandbox.checks());
+        let report =
+            DoctorReport::of_daemon(self.monitor.hooks(), self.monitor.missing_fields(), self.monitor.aspects())
+                .with(self.sandbox.checks());
         serde_json::to_value(report).unwrap_or_default()
     }
 
@@ -67,7 +66,7 @@ impl Source for Daemon {
     }
 
     fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {
-        // Between events, so that each event is either remembered or still to come, and never both.
+        // Between events, so that each event is either in the history or sent live, and never both.
         self.sinks.between_events(|| self.hub.subscribe(filter, self.history.last(history)))
     }
 }

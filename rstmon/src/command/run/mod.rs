@@ -2,7 +2,7 @@
 
 mod daemon;
 mod notify;
-mod renewal;
+mod reload;
 
 use super::{Failure, cli::RunArguments};
 use crate::{
@@ -22,9 +22,9 @@ use crate::{
         connection_limits, stop_signal, web_config,
     },
 };
-use daemon::Daemon;
+use daemon::DaemonSource;
 use notify::Notifier;
-use renewal::Renewal;
+use reload::ConfigReload;
 use std::{
     env, iter,
     path::{Path, PathBuf},
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let options = server_options(&config)?;
     let web = config.web.config_file.as_deref().map(web_config::check).transpose()?.unwrap_or_default();
     if arguments.check {
-        // Not an error: the daemon starts with such a certificate, and counts.
+        // Not an error, because the daemon starts and counts with such a certificate.
         if let (Some(path), Some(problem)) = (&config.web.config_file, web.out_of_date) {
             terminal::note(&format!("{}: {problem}: clients will refuse it", path.display()));
         }
@@ -52,26 +52,25 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let logging = logging::start(&config.log);
     let notifier = Notifier::from_environment();
     let inherited = Inherited::from_environment().map_err(ServeError::from)?;
-    // One thread: the event path has threads of its own, and blocking work goes to the blocking pool, which starts its
-    // threads on demand, after privileges were given up.
+    // One thread is enough: the event path has threads of its own, and blocking work runs in the blocking pool, which
+    // starts its threads on demand, after privileges were given up.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(8)
         .build()
         .map_err(Failure::io("cannot start the runtime"))?;
-    let setup = Setup { overrides, config, options, web_files: web.files, inherited, logging };
+    let setup = DaemonSetup { overrides, config, options, web_files: web.files, inherited, logging };
     let result = runtime.block_on(serve(setup, &notifier));
-    // A thread of the pool that hangs must not keep the process.
+    // A thread of the pool that hangs must not keep the process from ending.
     runtime.shutdown_background();
     result
 }
 
-/// All that the daemon is made from.
-struct Setup {
+struct DaemonSetup {
     overrides: Overrides,
     config: Config,
     options: ServerOptions,
-    /// Files of the web configuration.
+    /// Files that the web configuration names.
     web_files: Vec<PathBuf>,
     inherited: Inherited,
     logging: Logging,
@@ -90,11 +89,11 @@ fn server_options(config: &Config) -> Result<ServerOptions, Failure> {
     })
 }
 
-async fn serve(setup: Setup, notifier: &Notifier) -> Result<(), Failure> {
+async fn serve(setup: DaemonSetup, notifier: &Notifier) -> Result<(), Failure> {
     let started = Instant::now();
     let mut termination = Termination::catch().map_err(Failure::io("cannot handle signals"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("cannot handle SIGHUP"))?;
-    let Setup { overrides, config, options, web_files, inherited, logging } = setup;
+    let DaemonSetup { overrides, config, options, web_files, inherited, logging } = setup;
 
     let server = Server::bind(options, inherited).await?;
     let (monitor, events) = Monitor::attach(&config.monitor_options()?)?;
@@ -104,10 +103,10 @@ async fn serve(setup: Setup, notifier: &Notifier) -> Result<(), Failure> {
     let reach = confine::serving(read_again, server.socket_path(), notify.as_deref());
     let sandbox = confine::confine(config.security.sandbox, &reach)?;
 
-    let daemon = Arc::new(Daemon::new(Arc::clone(&monitor), config.history.events, sandbox.clone()));
+    let daemon = Arc::new(DaemonSource::new(Arc::clone(&monitor), config.history.events, sandbox.clone()));
     let event_path = monitor.watch(events, daemon.sinks())?;
     let status = announce(&server, &monitor, &sandbox, started);
-    let renewal = Arc::new(Renewal::new(
+    let reload = Arc::new(ConfigReload::new(
         overrides,
         config,
         logging,
@@ -122,18 +121,18 @@ async fn serve(setup: Setup, notifier: &Notifier) -> Result<(), Failure> {
     let mut liveness = LivenessRounds::new(liveness::period(sd_notify::watchdog_enabled()), || {
         liveness::check(Arc::clone(&monitor), event_path.liveness())
     });
-    let mut renewing: Option<JoinHandle<String>> = None;
+    let mut reloading: Option<JoinHandle<String>> = None;
     let why = loop {
         tokio::select! {
             signal = termination.received() => break signal,
             _ = &mut serving => break SERVER_ENDED,
-            _ = hangup.recv(), if renewing.is_none() => {
+            _ = hangup.recv(), if reloading.is_none() => {
                 notifier.reloading();
-                let renewal = Arc::clone(&renewal);
-                renewing = Some(spawn_blocking(move || renewal.renew()));
+                let reload = Arc::clone(&reload);
+                reloading = Some(spawn_blocking(move || reload.run()));
             }
-            remark = ended(&mut renewing), if renewing.is_some() => {
-                renewing = None;
+            remark = ended(&mut reloading), if reloading.is_some() => {
+                reloading = None;
                 notifier.ready(&format!("{status}{remark}"));
             }
             round = liveness.round() => match round {
@@ -146,7 +145,7 @@ async fn serve(setup: Setup, notifier: &Notifier) -> Result<(), Failure> {
     tracing::info!(why, "stopping");
     stopper.stop();
     if !serving.is_finished() {
-        // A panic in the server has been reported by the panic hook.
+        // An error means that the server panicked, which the panic hook has reported.
         let _ = serving.await;
     }
     drop(liveness);
@@ -157,16 +156,16 @@ async fn serve(setup: Setup, notifier: &Notifier) -> Result<(), Failure> {
 
 const SERVER_ENDED: &str = "the server ended";
 
-/// What a reload has to say, once it is over; never, when there is none.
-async fn ended(renewing: &mut Option<JoinHandle<String>>) -> String {
-    match renewing {
-        // A panic there has been reported by the panic hook.
-        Some(renewing) => renewing.await.unwrap_or_else(|_| "; the last reload failed, see the log".to_owned()),
+/// Waits for the end of a reload and returns its remarks; never returns if no reload is running.
+async fn ended(reloading: &mut Option<JoinHandle<String>>) -> String {
+    match reloading {
+        // An error means that the reload panicked, which the panic hook has reported.
+        Some(reloading) => reloading.await.unwrap_or_else(|_| "; the last reload failed, see the log".to_owned()),
         None => std::future::pending().await,
     }
 }
 
-/// Tells the log how the daemon starts out; returns the same in a line for the service manager.
+/// Logs hooks, sandbox and addresses at the start, and returns a summary as the status line for the service manager.
 fn announce(server: &Server, monitor: &Monitor, sandbox: &Sandbox, started: Instant) -> String {
     for status in monitor.hooks() {
         if let Some(hides) = status.hides() {

@@ -1,7 +1,8 @@
-//! What the service manager is told (`sd_notify(3)`), over the socket that `NOTIFY_SOCKET` names. Without one, nothing.
+//! Notifications to the service manager (`sd_notify(3)`) over the socket that `NOTIFY_SOCKET` names. Without the
+//! variable, none are sent.
 //!
-//! The socket is connected at the start and kept: later, the sandbox does not allow an abstract one any more. When the
-//! manager has made a new one in its place, it is connected to again.
+//! The notifier connects at the start, because the sandbox later forbids abstract sockets, and keeps the connection. If
+//! the manager replaces its socket, the notifier connects again.
 
 use sd_notify::NotifyState;
 use std::{
@@ -22,10 +23,10 @@ use std::{
 
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
-/// The longest that a manager who does not read may hold the daemon up.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Limit of the time that the daemon waits for a manager that does not read.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Tells the service manager, if there is one.
+/// Sends notifications to the service manager, if there is one.
 pub(super) struct Notifier(Option<Manager>);
 
 struct Manager {
@@ -34,7 +35,7 @@ struct Manager {
 }
 
 impl Notifier {
-    /// Connects to the manager that the environment names.
+    /// Connects to the socket that the environment names.
     pub(super) fn from_environment() -> Self {
         Self::new(env::var_os(NOTIFY_SOCKET))
     }
@@ -49,23 +50,23 @@ impl Notifier {
         }))
     }
 
-    /// The socket's file, if it is one.
+    /// The path of the manager's socket, unless it is an abstract one.
     pub(super) fn path(&self) -> Option<PathBuf> {
         let name = &self.0.as_ref()?.name;
         (!name.as_bytes().starts_with(b"@")).then(|| name.into())
     }
 
-    /// Hooks are attached, listeners bound.
+    /// Notifies that the hooks are attached and the listeners bound.
     pub(super) fn ready(&self, status: &str) {
         self.send(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
-    /// The daemon works.
+    /// Notifies the watchdog.
     pub(super) fn alive(&self) {
         self.send(&[NotifyState::Watchdog]);
     }
 
-    /// The configuration is being read again; [`Notifier::ready`] ends it.
+    /// Notifies that a reload has begun; [`Notifier::ready`] ends it.
     pub(super) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.send(&[NotifyState::Reloading, now, NotifyState::Status("reloading the configuration")]),
@@ -73,7 +74,6 @@ impl Notifier {
         }
     }
 
-    /// The end has begun.
     pub(super) fn stopping(&self) {
         self.send(&[NotifyState::Stopping, NotifyState::Status("detaching")]);
     }
@@ -88,12 +88,12 @@ impl Notifier {
             sent => sent,
         };
         if let Err(error) = sent {
-            tracing::warn!(%error, "cannot tell the service manager");
+            tracing::warn!(%error, "cannot notify the service manager");
         }
     }
 }
 
-/// One assignment a line; a line break within one would begin another.
+/// One assignment per line. Line breaks in a value are replaced, because they would begin another assignment.
 fn message(states: &[NotifyState<'_>]) -> Vec<u8> {
     let mut message = String::new();
     for state in states {
@@ -106,12 +106,12 @@ fn message(states: &[NotifyState<'_>]) -> Vec<u8> {
 
 fn open(name: &OsStr) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(SEND_TIMEOUT))?;
     connect(&socket, name)?;
     Ok(socket)
 }
 
-/// `@name` is an abstract socket, whatever begins with a slash a file.
+/// Connects to an abstract socket (`@name`) or to a path (`/name`).
 fn connect(socket: &UnixDatagram, name: &OsStr) -> io::Result<()> {
     match name.as_bytes() {
         [b'@', name @ ..] => socket.connect_addr(&SocketAddr::from_abstract_name(name)?),
@@ -129,39 +129,39 @@ mod tests {
         unix::net::{SocketAddr, UnixDatagram},
     };
 
-    fn heard(manager: &UnixDatagram) -> String {
+    fn receive(manager: &UnixDatagram) -> String {
         let mut buffer = [0; 512];
         let length = manager.recv(&mut buffer).expect("a message");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
     #[test]
-    fn a_manager_behind_a_file_hears_every_state_even_after_it_began_anew() {
+    fn a_manager_with_a_path_gets_every_state_even_after_it_replaced_its_socket() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("notify");
         let manager = UnixDatagram::bind(&path).expect("a socket");
         let notifier = Notifier::new(Some(path.clone().into()));
         assert_eq!(notifier.path(), Some(path.clone()));
         notifier.ready("watching");
-        assert_eq!(heard(&manager), "READY=1\nSTATUS=watching\n");
+        assert_eq!(receive(&manager), "READY=1\nSTATUS=watching\n");
         notifier.reloading();
-        let reloading = heard(&manager);
+        let reloading = receive(&manager);
         assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
         drop(manager);
         std::fs::remove_file(&path).expect("the socket's file");
         let manager = UnixDatagram::bind(&path).expect("a new socket");
         notifier.alive();
-        assert_eq!(heard(&manager), "WATCHDOG=1\n");
+        assert_eq!(receive(&manager), "WATCHDOG=1\n");
     }
 
     #[test]
-    fn a_manager_behind_an_abstract_name_hears_it() {
+    fn a_manager_with_an_abstract_socket_gets_the_states() {
         let name = format!("rstmon-notify-test-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).expect("a name");
         let manager = UnixDatagram::bind_addr(&address).expect("a socket");
         let notifier = Notifier::new(Some(format!("@{name}").into()));
         notifier.stopping();
-        assert!(heard(&manager).starts_with("STOPPING=1\n"));
+        assert!(receive(&manager).starts_with("STOPPING=1\n"));
         assert_eq!(notifier.path(), None);
     }
 

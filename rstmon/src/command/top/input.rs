@@ -1,57 +1,50 @@
-//! Keys and mouse -> actions, and the page that lists them. Pure.
+//! Translates keys and mouse events into actions, and lists the keys for the help page. Pure.
 
-use super::state::{group::Group, screen::Moved};
+use super::state::{group::Group, overlay::Movement};
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 
-/// What the user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// To leave.
+pub(crate) enum ViewAction {
     Quit,
-    /// To have the shell for a while.
+    /// Stop the process and return to the shell.
     Suspend,
-    /// To see the keys.
+    /// Open or close the page of the keys.
     Help,
-    /// To choose another row or event, or to scroll.
-    Move(Moved),
-    /// To see what is chosen.
+    /// Select another row or event, or scroll.
+    Move(Movement),
+    /// Open the page of the selected row or event.
     Open,
-    /// To go back.
     Back,
-    /// Another way of looking.
     Group(Group),
-    /// The next way of looking.
     NextGroup,
-    /// To sort by the neighbouring column.
+    /// Sort by the column that is this many columns to the right.
     SortBeside(isize),
-    /// To sort the other way round.
+    /// Reverse the order of the rows.
     Invert,
-    /// To type a filter.
+    /// Open the prompt for a filter.
     AskFilter,
-    /// To use what was typed.
+    /// Apply the typed filter.
     TakeFilter,
-    /// To forget what was typed.
+    /// Discard the typed filter.
     CloseFilter,
-    /// To change what was typed.
+    /// Pass a key to the prompt.
     Type(KeyEvent),
-    /// To stand still, or to go on.
+    /// Pause the view, or continue it.
     Pause,
-    /// To start totals at zero.
+    /// Set the totals to zero.
     Zero,
-    /// To keep a row on top.
+    /// Freeze the selected row on top, or release it.
     Freeze,
-    /// To have everything drawn anew.
+    /// Draw the whole screen again.
     Redraw,
-    /// To point at a place of the screen.
+    /// Click on a cell of the screen, counted from the upper left corner.
     Click {
-        /// From the left.
         column: u16,
-        /// From the top.
         row: u16,
     },
 }
 
-/// The keys, as the help page shows them.
+/// The keys and what they do, for the help page.
 pub(crate) const KEYS: &[(&str, &str)] = &[
     ("up down, j k", "choose a row, or a reset"),
     ("PgUp PgDn Home End", "by pages, first, last"),
@@ -71,60 +64,60 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("q, Ctrl-C", "quit"),
 ];
 
-/// What an event of the terminal asks for; `typing`: a filter is being typed.
+/// The action that an event of the terminal causes. `typing` is true while a filter is typed.
 #[must_use]
-pub(crate) fn action(event: &Event, typing: bool) -> Option<Action> {
+pub(crate) fn action(event: &Event, typing: bool) -> Option<ViewAction> {
     match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => None,
         Event::Key(key) if key.modifiers.contains(KeyModifiers::CONTROL) => control(*key, typing),
         Event::Key(key) if typing => Some(match key.code {
-            KeyCode::Enter => Action::TakeFilter,
-            KeyCode::Esc => Action::CloseFilter,
-            _ => Action::Type(*key),
+            KeyCode::Enter => ViewAction::TakeFilter,
+            KeyCode::Esc => ViewAction::CloseFilter,
+            _ => ViewAction::Type(*key),
         }),
         Event::Key(key) => plain(key.code),
         Event::Mouse(mouse) if !typing => Some(match mouse.kind {
-            MouseEventKind::Down(MouseButton::Left) => Action::Click { column: mouse.column, row: mouse.row },
-            MouseEventKind::Down(MouseButton::Right) => Action::Back,
-            MouseEventKind::ScrollUp => Action::Move(Moved::Lines(-1)),
-            MouseEventKind::ScrollDown => Action::Move(Moved::Lines(1)),
+            MouseEventKind::Down(MouseButton::Left) => ViewAction::Click { column: mouse.column, row: mouse.row },
+            MouseEventKind::Down(MouseButton::Right) => ViewAction::Back,
+            MouseEventKind::ScrollUp => ViewAction::Move(Movement::Lines(-1)),
+            MouseEventKind::ScrollDown => ViewAction::Move(Movement::Lines(1)),
             _ => return None,
         }),
         _ => None,
     }
 }
 
-fn control(key: KeyEvent, typing: bool) -> Option<Action> {
+fn control(key: KeyEvent, typing: bool) -> Option<ViewAction> {
     match key.code {
-        KeyCode::Char('c') if typing => Some(Action::CloseFilter),
-        KeyCode::Char('c') => Some(Action::Quit),
-        KeyCode::Char('z') => Some(Action::Suspend),
-        KeyCode::Char('l') => Some(Action::Redraw),
-        _ => typing.then_some(Action::Type(key)),
+        KeyCode::Char('c') if typing => Some(ViewAction::CloseFilter),
+        KeyCode::Char('c') => Some(ViewAction::Quit),
+        KeyCode::Char('z') => Some(ViewAction::Suspend),
+        KeyCode::Char('l') => Some(ViewAction::Redraw),
+        _ => typing.then_some(ViewAction::Type(key)),
     }
 }
 
-fn plain(code: KeyCode) -> Option<Action> {
+fn plain(code: KeyCode) -> Option<ViewAction> {
     Some(match code {
-        KeyCode::Char('q') => Action::Quit,
-        KeyCode::Char('?') | KeyCode::F(1) => Action::Help,
-        KeyCode::Up | KeyCode::Char('k') => Action::Move(Moved::Lines(-1)),
-        KeyCode::Down | KeyCode::Char('j') => Action::Move(Moved::Lines(1)),
-        KeyCode::PageUp => Action::Move(Moved::Pages(-1)),
-        KeyCode::PageDown => Action::Move(Moved::Pages(1)),
-        KeyCode::Home => Action::Move(Moved::First),
-        KeyCode::End => Action::Move(Moved::Last),
-        KeyCode::Enter | KeyCode::Right | KeyCode::Char('l') => Action::Open,
-        KeyCode::Esc | KeyCode::Left | KeyCode::Backspace | KeyCode::Char('h') => Action::Back,
-        KeyCode::Char('g') | KeyCode::Tab => Action::NextGroup,
-        KeyCode::Char(digit @ '1'..='6') => Action::Group(Group::ALL[digit as usize - '1' as usize]),
-        KeyCode::Char('<' | ',') => Action::SortBeside(-1),
-        KeyCode::Char('>' | '.') => Action::SortBeside(1),
-        KeyCode::Char('i') => Action::Invert,
-        KeyCode::Char('/') => Action::AskFilter,
-        KeyCode::Char('p' | ' ') => Action::Pause,
-        KeyCode::Char('z') => Action::Zero,
-        KeyCode::Char('f') => Action::Freeze,
+        KeyCode::Char('q') => ViewAction::Quit,
+        KeyCode::Char('?') | KeyCode::F(1) => ViewAction::Help,
+        KeyCode::Up | KeyCode::Char('k') => ViewAction::Move(Movement::Lines(-1)),
+        KeyCode::Down | KeyCode::Char('j') => ViewAction::Move(Movement::Lines(1)),
+        KeyCode::PageUp => ViewAction::Move(Movement::Pages(-1)),
+        KeyCode::PageDown => ViewAction::Move(Movement::Pages(1)),
+        KeyCode::Home => ViewAction::Move(Movement::First),
+        KeyCode::End => ViewAction::Move(Movement::Last),
+        KeyCode::Enter | KeyCode::Right | KeyCode::Char('l') => ViewAction::Open,
+        KeyCode::Esc | KeyCode::Left | KeyCode::Backspace | KeyCode::Char('h') => ViewAction::Back,
+        KeyCode::Char('g') | KeyCode::Tab => ViewAction::NextGroup,
+        KeyCode::Char(digit @ '1'..='6') => ViewAction::Group(Group::ALL[digit as usize - '1' as usize]),
+        KeyCode::Char('<' | ',') => ViewAction::SortBeside(-1),
+        KeyCode::Char('>' | '.') => ViewAction::SortBeside(1),
+        KeyCode::Char('i') => ViewAction::Invert,
+        KeyCode::Char('/') => ViewAction::AskFilter,
+        KeyCode::Char('p' | ' ') => ViewAction::Pause,
+        KeyCode::Char('z') => ViewAction::Zero,
+        KeyCode::Char('f') => ViewAction::Freeze,
         _ => return None,
     })
 }
@@ -144,24 +137,24 @@ mod tests {
 
     #[test]
     fn letters_are_commands_unless_a_filter_is_typed() {
-        assert_eq!(action(&press('q'), false), Some(Action::Quit));
-        assert!(matches!(action(&press('q'), true), Some(Action::Type(_))));
-        assert_eq!(action(&key(KeyCode::Enter, KeyModifiers::NONE), true), Some(Action::TakeFilter));
-        assert_eq!(action(&key(KeyCode::Enter, KeyModifiers::NONE), false), Some(Action::Open));
+        assert_eq!(action(&press('q'), false), Some(ViewAction::Quit));
+        assert!(matches!(action(&press('q'), true), Some(ViewAction::Type(_))));
+        assert_eq!(action(&key(KeyCode::Enter, KeyModifiers::NONE), true), Some(ViewAction::TakeFilter));
+        assert_eq!(action(&key(KeyCode::Enter, KeyModifiers::NONE), false), Some(ViewAction::Open));
     }
 
     #[test]
     fn control_c_leaves_the_prompt_first() {
         let control_c = key(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(action(&control_c, true), Some(Action::CloseFilter));
-        assert_eq!(action(&control_c, false), Some(Action::Quit));
+        assert_eq!(action(&control_c, true), Some(ViewAction::CloseFilter));
+        assert_eq!(action(&control_c, false), Some(ViewAction::Quit));
         assert_eq!(action(&key(KeyCode::Char('q'), KeyModifiers::CONTROL), false), None);
     }
 
     #[test]
     fn digits_choose_a_way_of_looking() {
-        assert_eq!(action(&press('1'), false), Some(Action::Group(Group::Who)));
-        assert_eq!(action(&press('6'), false), Some(Action::Group(Group::Network)));
+        assert_eq!(action(&press('1'), false), Some(ViewAction::Group(Group::Who)));
+        assert_eq!(action(&press('6'), false), Some(ViewAction::Group(Group::Network)));
         assert_eq!(action(&press('7'), false), None);
     }
 
@@ -169,8 +162,8 @@ mod tests {
     fn the_mouse_points_and_scrolls() {
         let mouse = |kind| Event::Mouse(MouseEvent { kind, column: 3, row: 4, modifiers: KeyModifiers::NONE });
         let click = MouseEventKind::Down(MouseButton::Left);
-        assert_eq!(action(&mouse(click), false), Some(Action::Click { column: 3, row: 4 }));
-        assert_eq!(action(&mouse(MouseEventKind::ScrollDown), false), Some(Action::Move(Moved::Lines(1))));
+        assert_eq!(action(&mouse(click), false), Some(ViewAction::Click { column: 3, row: 4 }));
+        assert_eq!(action(&mouse(MouseEventKind::ScrollDown), false), Some(ViewAction::Move(Movement::Lines(1))));
         assert_eq!(action(&mouse(MouseEventKind::Moved), false), None);
         assert_eq!(action(&mouse(click), true), None);
     }

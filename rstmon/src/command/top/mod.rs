@@ -1,7 +1,7 @@
 //! `rstmon top`: the live view.
 //!
-//! `feed` tells (a daemon, this process, a recording) -> `state` holds what is shown and how -> `view` draws it; `input`
-//! makes keys into actions, which change the state. Only `feed` and `terminal` touch the world.
+//! `feed` sends updates (of a daemon, a probe in this process, a recording) to `state`, which `view` draws. `input`
+//! translates keys into actions, which change the state. Only `feed` and `terminal` do I/O.
 
 mod feed;
 mod input;
@@ -20,9 +20,9 @@ use crate::{
 };
 use crossterm::event::{self, Event};
 use feed::Feed;
-use input::{Action, action};
+use input::{ViewAction, action};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use state::{State, screen::Moved, sort::Sort};
+use state::{ViewState, overlay::Movement, sort::Sort};
 use std::{
     io::{self, IsTerminal as _},
     sync::{
@@ -32,18 +32,18 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use terminal::Screen;
+use terminal::TerminalScreen;
 use tui_input::backend::crossterm::EventHandler as _;
-use view::{Regions, Target, columns::columns, look::Look};
+use view::{ClickTarget, Regions, columns::columns, look::Look};
 
-/// Ten frames a second, at most.
+/// The shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(100);
-/// Updates taken in before the next frame: more than the queue holds, so that a flood cannot stop the drawing.
+/// Limit of the updates between two frames, so that a flood of updates cannot prevent drawing.
 const UPDATES_A_FRAME: usize = 8192;
 /// How long `--once` watches by default.
 const ONCE: Duration = Duration::from_secs(1);
 
-/// Shows the view until it is left, or prints it once.
+/// Shows the view until the user quits, or prints it once.
 pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
     let span =
@@ -60,13 +60,13 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     if once {
         logging::start(&config.log);
         let feed = feed(arguments, &config, 0.0)?;
-        let mut state = State::new(feed.origin.clone(), arguments.group, filter);
+        let mut state = ViewState::new(feed.origin.clone(), arguments.group, filter);
         once::gather(&feed, &mut state, span)?;
         return once::print(&state, &look, arguments.json);
     }
-    // No log: the terminal belongs to the view, which shows what matters.
+    // Logging is not started, because it would write over the view.
     let feed = feed(arguments, &config, arguments.speed)?;
-    let state = State::new(feed.origin.clone(), arguments.group, filter);
+    let state = ViewState::new(feed.origin.clone(), arguments.group, filter);
     let view = View {
         state,
         feed,
@@ -91,9 +91,8 @@ fn feed(arguments: &TopArguments, config: &Config, speed: f64) -> Result<Feed, F
     }
 }
 
-/// The running view.
 struct View {
-    state: State,
+    state: ViewState,
     feed: Feed,
     look: Look,
     regions: Regions,
@@ -102,8 +101,7 @@ struct View {
     panics: bool,
 }
 
-/// Whether the view goes on.
-enum Then {
+enum AfterAction {
     Continue,
     Redraw,
     Suspend,
@@ -116,14 +114,14 @@ impl View {
         for signal in [SIGTERM, SIGINT, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&ended)).map_err(Failure::io("cannot handle signals"))?;
         }
-        let mut screen = Screen::take()?;
+        let mut screen = TerminalScreen::take()?;
         let events = terminal::events()?;
         let mut changed = true;
         let mut drawn = Instant::now();
         while !ended.load(Ordering::Relaxed) {
             changed |= self.take_updates();
             if changed {
-                // The next frame is due from where this one began, however long drawing takes.
+                // The next frame is due a fixed time after the beginning of this one, however long drawing takes.
                 drawn = Instant::now();
                 self.draw(&mut screen)?;
                 changed = false;
@@ -133,7 +131,7 @@ impl View {
             if terminal::is_gone() {
                 break;
             }
-            // Keys are answered at once, updates at the next frame.
+            // Keys take effect at once, updates at the next frame.
             let wait = (drawn + FRAME).saturating_duration_since(Instant::now());
             let first = match events.recv_timeout(wait) {
                 Ok(event) => Some(event),
@@ -143,14 +141,14 @@ impl View {
             };
             for event in first.into_iter().chain(std::iter::from_fn(|| events.try_recv().ok())) {
                 changed |= matches!(event, Event::Resize(..));
-                // A mouse that only moves asks for nothing.
+                // Events such as a movement of the mouse cause no action.
                 if let Some(action) = action(&event, self.state.prompt.is_some()) {
                     changed = true;
                     match self.act(&action) {
-                        Then::Continue => {}
-                        Then::Redraw => screen.clear()?,
-                        Then::Suspend => screen.suspend()?,
-                        Then::Quit => return Ok(()),
+                        AfterAction::Continue => {}
+                        AfterAction::Redraw => screen.clear()?,
+                        AfterAction::Suspend => screen.suspend()?,
+                        AfterAction::Quit => return Ok(()),
                     }
                 }
             }
@@ -163,69 +161,69 @@ impl View {
             match self.feed.take() {
                 Ok(update) => self.state.absorb(update),
                 Err(TryRecvError::Empty) => return taken > 0,
-                Err(TryRecvError::Disconnected) => return self.state.feed_died() || taken > 0,
+                Err(TryRecvError::Disconnected) => return self.state.feed_ended() || taken > 0,
             }
         }
         true
     }
 
-    fn draw(&mut self, screen: &mut Screen) -> Result<(), Failure> {
+    fn draw(&mut self, screen: &mut TerminalScreen) -> Result<(), Failure> {
         self.state.refresh();
         let Self { state, look, regions, .. } = self;
         screen.draw(|frame| *regions = view::draw(frame, state, look, regions))?;
-        if let Some(page) = self.state.screens.last_mut() {
+        if let Some(page) = self.state.overlays.last_mut() {
             page.clamp(self.regions.most_scroll);
         }
         Ok(())
     }
 
-    fn act(&mut self, action: &Action) -> Then {
+    fn act(&mut self, action: &ViewAction) -> AfterAction {
         let state = &mut self.state;
         state.notice = None;
         match *action {
-            Action::Quit => return Then::Quit,
-            Action::Suspend => return Then::Suspend,
-            Action::Redraw => return Then::Redraw,
-            Action::Help => state.help(),
-            Action::Move(how) => state.move_by(how, self.regions.page),
-            Action::Open => state.open(),
-            Action::Back => drop(state.screens.pop()),
-            Action::Group(group) => state.group_by(group),
-            Action::NextGroup => state.group_by(state.group.next()),
-            Action::SortBeside(step) => {
+            ViewAction::Quit => return AfterAction::Quit,
+            ViewAction::Suspend => return AfterAction::Suspend,
+            ViewAction::Redraw => return AfterAction::Redraw,
+            ViewAction::Help => state.help(),
+            ViewAction::Move(how) => state.move_by(how, self.regions.page),
+            ViewAction::Open => state.open(),
+            ViewAction::Back => drop(state.overlays.pop()),
+            ViewAction::Group(group) => state.group_by(group),
+            ViewAction::NextGroup => state.group_by(state.group.next()),
+            ViewAction::SortBeside(step) => {
                 let shown: Vec<_> =
                     columns(self.regions.list.width, state.group).into_iter().map(|(it, _)| it).collect();
                 state.sort_by(state.sort.beside(step, &shown));
             }
-            Action::Invert => state.sort_by(state.sort.inverted()),
-            Action::AskFilter => state.ask_for_filter(),
-            Action::TakeFilter => state.take_filter(),
-            Action::CloseFilter => state.prompt = None,
-            Action::Type(ref key) => {
+            ViewAction::Invert => state.sort_by(state.sort.inverted()),
+            ViewAction::AskFilter => state.ask_for_filter(),
+            ViewAction::TakeFilter => state.take_filter(),
+            ViewAction::CloseFilter => state.prompt = None,
+            ViewAction::Type(ref key) => {
                 if let Some(prompt) = &mut state.prompt {
                     prompt.error = None;
                     prompt.input.handle_event(&event::Event::Key(*key));
                 }
             }
-            Action::Pause => state.pause(),
-            Action::Zero => state.zero(),
-            Action::Freeze => state.freeze(),
-            Action::Click { column, row } => self.click(column, row),
+            ViewAction::Pause => state.pause(),
+            ViewAction::Zero => state.zero(),
+            ViewAction::Freeze => state.freeze(),
+            ViewAction::Click { column, row } => self.click(column, row),
         }
-        Then::Continue
+        AfterAction::Continue
     }
 
     fn click(&mut self, column: u16, row: u16) {
         let state = &mut self.state;
         match self.regions.at(column, row) {
-            Some(Target::Heading(column)) if column == state.sort.column => state.sort_by(state.sort.inverted()),
-            Some(Target::Heading(column)) => state.sort_by(Sort::by(column)),
-            Some(Target::Pane) => state.open(),
-            Some(Target::Line(at)) => {
+            Some(ClickTarget::Heading(column)) if column == state.sort.column => state.sort_by(state.sort.inverted()),
+            Some(ClickTarget::Heading(column)) => state.sort_by(Sort::by(column)),
+            Some(ClickTarget::Pane) => state.open(),
+            Some(ClickTarget::Line(at)) => {
                 let before = state.chosen_line();
                 let lines = at.cast_signed() - before.cast_signed();
-                state.move_by(Moved::Lines(lines), self.regions.page);
-                // A click on what is chosen already opens it.
+                state.move_by(Movement::Lines(lines), self.regions.page);
+                // A click on the selected line opens it.
                 if lines == 0 {
                     state.open();
                 }

@@ -1,4 +1,4 @@
-//! The terminal while the view has it. Whatever happens, it is given back as it was.
+//! The terminal while the view uses it. It is restored on every way out of the view, including a panic.
 
 use crate::command::Failure;
 use crossterm::{
@@ -22,50 +22,49 @@ use std::{
     },
 };
 
-/// Whether the view has the terminal: giving it back twice would move the shell's cursor.
+/// Whether the view uses the terminal. Restoring it twice would move the shell's cursor.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The terminal in raw mode, on its alternate screen, with the mouse; given back on drop and on a panic.
-pub(crate) struct Screen {
+/// The terminal in raw mode, on its alternate screen, with mouse events. Restored on drop and on a panic.
+pub(crate) struct TerminalScreen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
 }
 
-impl Screen {
-    /// Takes the terminal.
+impl TerminalScreen {
     pub(crate) fn take() -> Result<Self, Failure> {
-        give_back_on_panic();
+        restore_on_panic();
         Self::enter().map_err(Failure::io("cannot take the terminal"))
     }
 
     fn enter() -> io::Result<Self> {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::Relaxed);
-        // From here on there is something to give back, also when one of the next steps fails.
-        let given_back = GiveBack;
+        // Restores the terminal if one of the next steps fails.
+        let restore_on_error = RestoreOnDrop;
         execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture)?;
         let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
         terminal.clear()?;
-        std::mem::forget(given_back);
+        std::mem::forget(restore_on_error);
         Ok(Self { terminal })
     }
 
-    /// Draws a frame.
     pub(crate) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<(), Failure> {
         let failed = Failure::io("cannot draw on the terminal");
-        // Terminals that can, show the frame as a whole.
+        // Terminals that support synchronized updates show the frame as a whole.
         execute!(io::stdout(), BeginSynchronizedUpdate).map_err(&failed)?;
         let drawn = self.terminal.draw(draw).map(drop);
         execute!(io::stdout(), EndSynchronizedUpdate).and(drawn).map_err(&failed)
     }
 
-    /// Draws everything at the next frame, not only what changed.
+    /// Clears the screen, so that the next frame draws every cell and not only those that changed.
     pub(crate) fn clear(&mut self) -> Result<(), Failure> {
         self.terminal.clear().map_err(Failure::io("cannot clear the terminal"))
     }
 
-    /// Gives the terminal to the shell until it is told to go on.
+    /// Restores the terminal and stops the process, as Ctrl-Z does. Takes the terminal again when the process is
+    /// continued.
     pub(crate) fn suspend(&mut self) -> Result<(), Failure> {
-        give_back();
+        restore();
         let stopped = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP);
         let taken = stopped.and_then(|()| enable_raw_mode()).and_then(|()| {
             TAKEN.store(true, Ordering::Relaxed);
@@ -76,14 +75,14 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for TerminalScreen {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
-/// Reads the terminal's events on a thread of its own: crossterm never returns from a terminal that is gone, so it must
-/// not be what the view waits in. The thread ends with the process.
+/// Reads the terminal's events on a thread of their own, because crossterm never returns from reading a terminal that
+/// is gone. The thread ends with the process.
 pub(crate) fn events() -> Result<Receiver<Event>, Failure> {
     let (sender, events) = sync_channel(1024);
     std::thread::Builder::new()
@@ -93,7 +92,7 @@ pub(crate) fn events() -> Result<Receiver<Event>, Failure> {
     Ok(events)
 }
 
-/// Whether the terminal is gone, so that no key will ever come.
+/// Whether the terminal is gone, so that no key can arrive any more.
 pub(crate) fn is_gone() -> bool {
     let stdin = io::stdin();
     let mut polled = [PollFd::new(&stdin, PollFlags::empty())];
@@ -101,33 +100,34 @@ pub(crate) fn is_gone() -> bool {
     poll(&mut polled, Some(&Timespec::default())).is_ok_and(|_| polled[0].revents().intersects(gone))
 }
 
-/// Gives the terminal back when dropped.
-struct GiveBack;
+/// Restores the terminal on drop.
+struct RestoreOnDrop;
 
-impl Drop for GiveBack {
+impl Drop for RestoreOnDrop {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
-/// Nothing can be done about a terminal that is gone.
-fn give_back() {
+fn restore() {
     if !TAKEN.swap(false, Ordering::Relaxed) {
         return;
     }
+    // Errors mean that the terminal is gone.
     let _ = execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, Show);
     let _ = disable_raw_mode();
 }
 
-/// Before the message is printed, so that it can be read. A panic in another thread leaves the view alone.
-fn give_back_on_panic() {
+/// Makes a panic of the view's thread restore the terminal before its message is printed. A panic of another thread
+/// does not touch the terminal.
+fn restore_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let view = std::thread::current().id();
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if std::thread::current().id() == view {
-                give_back();
+                restore();
             }
             before(info);
         }));

@@ -1,4 +1,4 @@
-//! Made-up snapshots and events for tests.
+//! Sample snapshots and events for tests.
 
 use crate::{
     event::{
@@ -12,13 +12,13 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-/// Three in the morning, and some seconds.
+/// The time `second` seconds after 03:00:00.
 pub(super) fn at(second: u32) -> Timestamp {
     let start: Timestamp = "2026-11-21T03:00:00Z".parse().expect("a time");
     start.checked_add(SignedDuration::from_secs(i64::from(second))).expect("a time")
 }
 
-/// A snapshot with series of `(process, port, total)`: unread data at a close, a reset a second lately.
+/// A snapshot with one series for each `(process, port, total)`, of the cause `closed_with_unread_data`.
 pub(super) fn snapshot<'a>(second: u32, series: impl IntoIterator<Item = (&'a str, u16, u64)>) -> Snapshot {
     let series: Vec<SeriesCount> = series
         .into_iter()
@@ -60,7 +60,7 @@ pub(super) fn snapshot<'a>(second: u32, series: impl IntoIterator<Item = (&'a st
     }
 }
 
-/// An event of such a series.
+/// An event of a series that [`snapshot`] makes.
 pub(super) fn event(second: u32, process: &str, port: u16, remote: &str) -> Event {
     event_with(json!({
         "time": at(second), "family": if remote.contains(':') { "ipv6" } else { "ipv4" },

@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     event::{Event, line::StreamLine, recording::Recording},
     host::{counters, listeners, terminal::note},
-    monitor::{doctor::Report, signals::Termination},
+    monitor::{doctor::DoctorReport, signals::Termination},
     query::{self, Origin, local},
     serve::Client,
     sink::{History, Sink as _, Sinks},
@@ -67,7 +67,7 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<Seen, Failure
             }
         }
         let until = Timestamp::now();
-        let hidden = match serde_json::from_value::<Report>(client.doctor().await?) {
+        let hidden = match serde_json::from_value::<DoctorReport>(client.doctor().await?) {
             Ok(report) => report.hidden(),
             Err(error) => {
                 tracing::warn!(%error, "the daemon's doctor report has another form than this version's");
@@ -122,7 +122,7 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
         origin: Origin::Local,
         since,
         until,
-        hidden: Report::of_daemon(monitor.hooks(), monitor.missing_fields(), monitor.aspects()).hidden(),
+        hidden: DoctorReport::of_daemon(monitor.hooks(), monitor.missing_fields(), monitor.aspects()).hidden(),
         lost: Some(counted.saturating_sub(history.taken())),
         overflows: OVERFLOWS.into_iter().map(|name| (name, growth(name))).filter(|(_, grown)| *grown > 0).collect(),
         listeners: full_listeners(),

@@ -1,4 +1,4 @@
-//! The configuration's errors and defaults.
+//! Errors and defaults of the configuration.
 
 mod reference;
 

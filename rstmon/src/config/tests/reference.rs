@@ -1,4 +1,4 @@
-//! `packaging/rstmon.toml` and `docs/configuration.md` name every key, and the former says the defaults.
+//! `packaging/rstmon.toml` and `docs/configuration.md` have every key, and the former has the default values.
 
 use crate::config::{Config, ConfigError};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 const REFERENCE: &str = include_str!("../../../../packaging/rstmon.toml");
 const MANUAL: &str = include_str!("../../../../docs/configuration.md");
 
-/// A name that is no key: the error about it lists those that are.
+/// An unknown key: the error about it lists the known ones.
 const NO_KEY: &str = "no_such_key";
 
 #[test]
@@ -44,7 +44,7 @@ fn every_key_is_in_the_reference_and_in_the_manual() {
     }
 }
 
-/// `name = value`, and not a sentence.
+/// Whether a line has the form `name = value`, unlike a sentence.
 fn is_setting(line: &str) -> bool {
     line.split_once(" = ").is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
 }

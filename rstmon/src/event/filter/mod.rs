@@ -1,79 +1,22 @@
-//! The filter grammar of top, tail, why and the socket: words `field=value`, joined by AND; `!=` negates; several values
-//! with commas.
+//! The filter grammar of `top`, `tail`, `why` and the socket: words `field=value` joined by AND; `!=` negates, and
+//! several values are separated by commas.
 
+mod error;
 mod subject;
+mod word;
 
-use crate::{
-    explain::{Cause, Severity},
-    model::{Direction, Family, text::safe},
-};
-use ipnet::IpNet;
-use std::{fmt, net::IpAddr, str::FromStr};
-pub(crate) use subject::Subject;
+pub(crate) use error::FilterError;
+use std::fmt;
+pub(crate) use subject::FilterSubject;
+use word::FilterWord;
 
-/// The fields.
-pub(crate) const FIELDS: &[&str] =
+const FIELDS: &[&str] =
     &["process", "unit", "container", "port", "cause", "reason", "direction", "family", "local", "remote", "severity"];
 
-/// What is wrong with a filter.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FilterError {
-    /// A quotation mark that is not closed.
-    #[error("a quotation mark is not closed in {text:?}")]
-    Quotes {
-        /// As given.
-        text: String,
-    },
-    /// Not of the form `field=value`.
-    #[error("{word:?} is no filter; write field=value or field!=value with one of: {}", FIELDS.join(", "))]
-    Form {
-        /// As given.
-        word: String,
-    },
-    /// No such field.
-    #[error("unknown filter field {field:?}; the fields are {}", FIELDS.join(", "))]
-    Field {
-        /// As given.
-        field: String,
-    },
-    /// A value that the field cannot have.
-    #[error("{field}={} can never match: {field} is {expected}", safe(value))]
-    Value {
-        /// Which field.
-        field: &'static str,
-        /// As given.
-        value: String,
-        /// What it may be.
-        expected: String,
-    },
-}
-
-/// A whole filter; an empty one matches everything. Displayed, it is the text that it was parsed from.
+/// An empty filter matches everything. Its `Display` form parses to the same filter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Filter {
-    words: Vec<Word>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Word {
-    text: String,
-    negated: bool,
-    test: Test,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Test {
-    Process(Vec<String>),
-    Unit(Vec<String>),
-    Container(Vec<String>),
-    Port(Vec<u16>),
-    Cause(Vec<Cause>),
-    Reason(Vec<String>),
-    Direction(Vec<Direction>),
-    Family(Vec<Family>),
-    Local(Vec<IpNet>),
-    Remote(Vec<IpNet>),
-    Severity(Vec<Severity>),
+    words: Vec<FilterWord>,
 }
 
 impl Filter {
@@ -82,28 +25,26 @@ impl Filter {
         Ok(Self { words: words.iter().map(|word| word.as_ref().parse()).collect::<Result<_, _>>()? })
     }
 
-    /// Parses a line of words; a value with spaces stands in quotation marks, as in a shell.
+    /// Parses a line of words, with the quoting rules of a shell.
     pub(crate) fn parse_line(text: &str) -> Result<Self, FilterError> {
         let words = shlex::split(text).ok_or_else(|| FilterError::Quotes { text: text.to_owned() })?;
         Self::parse(&words)
     }
 
-    /// Whether an event or a count passes.
     #[must_use]
-    pub(crate) fn matches(&self, subject: &impl Subject) -> bool {
-        self.words.iter().all(|word| word.test.matches(subject) != word.negated)
+    pub(crate) fn matches(&self, subject: &impl FilterSubject) -> bool {
+        self.words.iter().all(|word| word.matches(subject))
     }
 
-    /// Whether everything passes.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
 
-    /// Whether it looks at addresses, which only events have.
+    /// Whether the filter tests addresses, which only events have.
     #[must_use]
     pub(crate) fn is_about_addresses(&self) -> bool {
-        self.words.iter().any(|word| matches!(word.test, Test::Local(_) | Test::Remote(_)))
+        self.words.iter().any(FilterWord::is_about_addresses)
     }
 }
 
@@ -111,7 +52,7 @@ impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, word) in self.words.iter().enumerate() {
             let space = if index == 0 { "" } else { " " };
-            // Quoted only where it has to be: `field=value` would always be.
+            // Quoted only where necessary, because `try_quote` always quotes an equals sign.
             let plain = shlex::split(&word.text).is_some_and(|words| words == [word.text.as_str()]);
             let quoted = if plain { None } else { shlex::try_quote(&word.text).ok() };
             let text = quoted.as_deref().unwrap_or(&word.text);
@@ -121,117 +62,10 @@ impl fmt::Display for Filter {
     }
 }
 
-impl FromStr for Word {
-    type Err = FilterError;
-
-    fn from_str(word: &str) -> Result<Self, FilterError> {
-        let whole = word.to_owned();
-        let (field, values) = word.split_once('=').ok_or_else(|| FilterError::Form { word: word.to_owned() })?;
-        let (field, negated) = field.strip_suffix('!').map_or((field, false), |field| (field, true));
-        let values: Vec<&str> = values.split(',').collect();
-        if values.iter().any(|value| value.is_empty()) {
-            return Err(FilterError::Form { word: word.to_owned() });
-        }
-        let texts = || values.iter().map(|&value| value.to_owned()).collect();
-        let test = match field {
-            "process" => Test::Process(texts()),
-            "unit" => Test::Unit(texts()),
-            "container" => Test::Container(texts()),
-            "port" => Test::Port(each(
-                "port",
-                &values,
-                |value| value.parse().ok().filter(|port| *port > 0),
-                || "a number from 1 to 65535".into(),
-            )?),
-            "cause" => Test::Cause(each("cause", &values, |value| value.parse().ok(), || list(Cause::ALL, Cause::id))?),
-            "reason" => Test::Reason(each("reason", &values, reason, || {
-                "a name of the kernel's enum sk_rst_reason in lower case, such as tcp_abort_on_close or no_socket, or unsupported".into()
-            })?),
-            "direction" => Test::Direction(each(
-                "direction",
-                &values,
-                |value| Direction::ALL.iter().copied().find(|known| known.as_str() == value),
-                || list(Direction::ALL, Direction::as_str),
-            )?),
-            "family" => Test::Family(each(
-                "family",
-                &values,
-                |value| Family::ALL.iter().copied().find(|known| known.as_str() == value),
-                || list(Family::ALL, Family::as_str),
-            )?),
-            "severity" => Test::Severity(each(
-                "severity",
-                &values,
-                |value| value.parse().ok(),
-                || list(Severity::ALL, Severity::word),
-            )?),
-            "local" => Test::Local(each("local", &values, network, network_help)?),
-            "remote" => Test::Remote(each("remote", &values, network, network_help)?),
-            _ => return Err(FilterError::Field { field: field.to_owned() }),
-        };
-        Ok(Self { text: whole, negated, test })
-    }
-}
-
-fn each<T>(
-    field: &'static str,
-    values: &[&str],
-    parse: impl Fn(&str) -> Option<T>,
-    expected: impl Fn() -> String,
-) -> Result<Vec<T>, FilterError> {
-    values
-        .iter()
-        .map(|&value| {
-            parse(value).ok_or_else(|| FilterError::Value { field, value: value.to_owned(), expected: expected() })
-        })
-        .collect()
-}
-
-fn list<T: Copy>(known: &[T], name: impl Fn(T) -> &'static str) -> String {
-    format!("one of {}", known.iter().map(|&value| name(value)).collect::<Vec<_>>().join(", "))
-}
-
-fn reason(value: &str) -> Option<String> {
-    let plain = value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    plain.then(|| value.to_owned())
-}
-
-fn network(value: &str) -> Option<IpNet> {
-    value.parse().ok().or_else(|| value.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
-fn network_help() -> String {
-    "an address or a network, such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32".into()
-}
-
-impl Test {
-    fn matches(&self, subject: &impl Subject) -> bool {
-        let text =
-            |values: &[String], value: Option<&str>| value.is_some_and(|value| values.iter().any(|v| v == value));
-        let inside = |networks: &[IpNet], address: Option<IpAddr>| {
-            address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)))
-        };
-        match self {
-            Self::Process(values) => text(values, subject.process()),
-            Self::Unit(values) => text(values, subject.unit()),
-            Self::Container(values) => {
-                subject.container().is_some_and(|id| values.iter().any(|value| same_container(id, value)))
-            }
-            Self::Port(values) => subject.port().is_some_and(|port| values.contains(&port)),
-            Self::Cause(values) => subject.cause().is_some_and(|cause| values.contains(&cause)),
-            Self::Reason(values) => text(values, Some(subject.reason())),
-            Self::Direction(values) => values.contains(&subject.direction()),
-            Self::Family(values) => subject.family().is_some_and(|family| values.contains(&family)),
-            Self::Local(values) => inside(values, subject.local()),
-            Self::Remote(values) => inside(values, subject.remote()),
-            Self::Severity(values) => subject.severity().is_some_and(|severity| values.contains(&severity)),
-        }
-    }
-}
-
-/// Whether two ids are of one container: either may be cut, to no less than a short id.
+/// Whether two ids name one container. Either may be shortened to its first 12 characters or more.
 #[must_use]
 pub(crate) fn same_container(one: &str, other: &str) -> bool {
+    /// Characters of a short id.
     const SHORT: usize = 12;
     one == other || (one.len() >= SHORT && other.len() >= SHORT && (one.starts_with(other) || other.starts_with(one)))
 }
@@ -280,7 +114,7 @@ mod tests {
     fn a_container_is_known_by_the_beginning_of_its_id() {
         let full = "0123456789abcdef0123456789abcdef";
         assert!(same_container(full, &full[..12]) && same_container(&full[..12], full));
-        assert!(!same_container(full, &full[..11]), "too short to tell containers apart");
+        assert!(!same_container(full, &full[..11]), "too short to distinguish containers");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a filter looks at: an event, or a count, which has no addresses.
+//! The values that a filter tests, for events and for counts. Counts have no addresses.
 
 use crate::{
     event::{Event, snapshot::SeriesCount},
@@ -7,33 +7,25 @@ use crate::{
 };
 use std::net::IpAddr;
 
-/// What a filter looks at. What is not known is `None` and matches no value.
-pub(crate) trait Subject {
-    /// Comm of the owner.
+/// A value that is not known is `None` and matches no value of a filter.
+pub(crate) trait FilterSubject {
     fn process(&self) -> Option<&str>;
-    /// systemd unit of the owner.
     fn unit(&self) -> Option<&str>;
-    /// Container of the owner: its id, or the first 12 characters of it.
+    /// Id of the owner's container, or the first 12 characters of it.
     fn container(&self) -> Option<&str>;
-    /// Service port.
+    /// The port that names the service.
     fn port(&self) -> Option<u16>;
-    /// Why.
     fn cause(&self) -> Option<Cause>;
-    /// The kernel's reason.
     fn reason(&self) -> &str;
-    /// Which way.
     fn direction(&self) -> Direction;
-    /// IP version.
     fn family(&self) -> Option<Family>;
-    /// Address on this host.
+    /// Address of the end on this host.
     fn local(&self) -> Option<IpAddr>;
-    /// Address of the other end.
     fn remote(&self) -> Option<IpAddr>;
-    /// How bad.
     fn severity(&self) -> Option<Severity>;
 }
 
-impl Subject for Event {
+impl FilterSubject for Event {
     fn process(&self) -> Option<&str> {
         self.process()
     }
@@ -79,8 +71,8 @@ impl Subject for Event {
     }
 }
 
-/// A count has no addresses: ask [`is_about_addresses`](super::Filter::is_about_addresses) before counts are filtered.
-impl Subject for SeriesCount {
+/// A count has no addresses: check [`is_about_addresses`](super::Filter::is_about_addresses) before filtering counts.
+impl FilterSubject for SeriesCount {
     fn process(&self) -> Option<&str> {
         self.process.as_deref()
     }

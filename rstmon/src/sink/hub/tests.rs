@@ -1,4 +1,4 @@
-//! What the hub promises.
+//! Tests of the hub's contract.
 
 use super::*;
 use crate::event::testing::event_with;
@@ -37,7 +37,7 @@ async fn every_subscriber_gets_every_line_in_order() {
 }
 
 #[test]
-fn a_slow_subscriber_is_told_of_its_gap_where_the_gap_is() {
+fn a_slow_subscriber_gets_a_line_in_place_of_its_gap() {
     let hub = Hub::new(2, 2);
     let mut slow = hub.subscribe(Filter::default(), Vec::new()).expect("room");
     let mut quick = hub.subscribe(Filter::default(), Vec::new()).expect("room");
@@ -55,19 +55,19 @@ fn a_slow_subscriber_is_told_of_its_gap_where_the_gap_is() {
 }
 
 #[test]
-fn seats_are_bounded_and_freed_on_drop() {
+fn subscribers_are_bounded_and_unregister_on_drop() {
     let hub = Hub::new(1, 1);
     assert!(!hub.has_subscribers());
-    let seated = hub.subscribe(Filter::default(), Vec::new()).expect("room");
+    let subscription = hub.subscribe(Filter::default(), Vec::new()).expect("room");
     assert!(hub.has_subscribers());
     assert_eq!(hub.subscribe(Filter::default(), Vec::new()).err(), Some(TooManySubscribers { max: 1 }));
-    drop(seated);
+    drop(subscription);
     assert!(!hub.has_subscribers());
     assert!(hub.subscribe(Filter::default(), Vec::new()).is_ok());
 }
 
 #[test]
-fn lines_nobody_follows_are_not_lost_lines() {
+fn lines_without_a_subscriber_are_not_lost() {
     let hub = Hub::new(1, 1);
     publish(&hub, "unheard");
     let mut late = hub.subscribe(Filter::default(), Vec::new()).expect("room");
@@ -90,7 +90,7 @@ fn history_comes_first_and_both_pass_the_filter() {
 }
 
 #[test]
-fn who_has_caught_up_keeps_its_seat_whatever_others_are_sent() {
+fn a_subscriber_that_caught_up_is_not_cut_off_by_lines_for_others() {
     let hub = Hub::new(2, 1);
     let java = Filter::parse(&["process=java"]).expect("a valid filter");
     let mut reader = hub.subscribe(java, Vec::new()).expect("room");
@@ -109,7 +109,7 @@ fn who_has_caught_up_keeps_its_seat_whatever_others_are_sent() {
 }
 
 #[test]
-fn who_takes_nothing_for_long_is_cut_off_and_counted() {
+fn a_subscriber_that_takes_nothing_for_long_is_cut_off_and_counted() {
     let hub = Hub::new(1, 1);
     let mut stalled = hub.subscribe(Filter::default(), Vec::new()).expect("room");
     let start = Instant::now();
@@ -118,7 +118,7 @@ fn who_takes_nothing_for_long_is_cut_off_and_counted() {
     publish_at(&hub, start + STALL / 2, "3");
     assert_eq!((hub.subscribers_cut(), hub.has_subscribers()), (0, true));
     publish_at(&hub, start + STALL, "4");
-    assert_eq!((hub.subscribers_cut(), hub.has_subscribers()), (1, false), "its seat is free");
+    assert_eq!((hub.subscribers_cut(), hub.has_subscribers()), (1, false), "it is unregistered");
     assert_eq!(hub.lost().unwrap_or(0), 3);
     assert_eq!(drain(&mut stalled), ["1"]);
     assert!(stalled.lines.is_closed(), "its stream ends");
@@ -127,10 +127,10 @@ fn who_takes_nothing_for_long_is_cut_off_and_counted() {
 }
 
 #[test]
-fn who_is_cut_off_with_its_connection_is_counted_and_who_leaves_is_not() {
+fn a_subscriber_that_is_cut_off_is_counted_and_one_that_leaves_is_not() {
     let hub = Hub::new(2, 1);
-    let seat = || hub.subscribe(Filter::default(), Vec::new()).expect("room");
-    let (stalled, leaving) = (seat(), seat());
+    let subscribe = || hub.subscribe(Filter::default(), Vec::new()).expect("room");
+    let (stalled, leaving) = (subscribe(), subscribe());
     stalled.cut_off();
     assert_eq!((hub.subscribers_cut(), hub.has_subscribers()), (1, true));
     drop((stalled, leaving));

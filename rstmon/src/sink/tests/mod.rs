@@ -1,4 +1,4 @@
-//! What all sinks have in common.
+//! Behaviour that all sinks share.
 
 mod third;
 
@@ -11,7 +11,7 @@ use crate::{
 use std::sync::Arc;
 use third::Third;
 
-/// The sinks of the daemon and one more, which takes one line here and one file beside this one.
+/// The sinks of the daemon and one more. It shows that a further sink needs one file and one line.
 fn sinks() -> Sinks {
     Sinks::new(vec![Arc::new(Hub::default()), Arc::new(History::new(8)), Arc::new(Third::default())])
 }
@@ -41,7 +41,7 @@ fn the_losses_of_a_further_sink_are_exported_by_its_name() {
 }
 
 #[test]
-fn an_event_is_remembered_or_still_to_come_for_a_new_subscriber() {
+fn a_new_subscriber_gets_each_event_once_from_history_or_live() {
     let (hub, history) = (Arc::new(Hub::default()), Arc::new(History::new(8)));
     let sinks = Sinks::new(vec![Arc::clone(&hub) as _, Arc::clone(&history) as _]);
     sinks.take(&Arc::new(event()));

@@ -1,4 +1,4 @@
-//! A sink with room for two events.
+//! A test sink that counts all events after the second as lost.
 
 use crate::{event::Event, sink::Sink};
 use std::sync::{

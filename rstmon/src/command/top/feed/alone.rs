@@ -5,40 +5,38 @@ use crate::{
     command::Failure,
     config::Config,
     query::local,
-    sink::{Queue, SLOW_SUBSCRIBER, SinkLosses, Sinks},
+    sink::{EventQueue, SLOW_SUBSCRIBER, SinkLosses, Sinks},
 };
 use std::{
     sync::{Arc, mpsc::RecvTimeoutError},
     time::Instant,
 };
 
-/// Events that may wait to be handed to the view.
+/// Events that may wait for this feed.
 const QUEUE: usize = 4096;
 
-/// Attaches the probe, gives up privileges and confines the process: call it before any thread is started.
+/// Attaches the probe, gives up privileges and confines the process. Must be called before any thread is started.
 pub(super) fn attach(
     config: &Config,
 ) -> Result<impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + use<>, Failure> {
     let attached = local::attach(config)?;
     Ok(move |sender: FeedSender| {
-        let (queue, events) = Queue::new(QUEUE);
-        let alone = match attached.watch(Arc::new(Sinks::new(vec![queue]))) {
+        let (queue, events) = EventQueue::new(QUEUE);
+        let mut alone = match attached.watch(Arc::new(Sinks::new(vec![queue]))) {
             Ok(alone) => alone,
             Err(error) => return sender.send(Update::Down(error.to_string())),
         };
         sender.send(Update::Up)?;
-        // The view adds up the losses that it is sent, so its snapshots must not contain them again.
+        // The view adds up the losses that this feed sends, so the snapshots must not contain them as well.
         let unreported = SinkLosses::from([(SLOW_SUBSCRIBER, 0)]);
-        let mut reported = 0;
         loop {
             match alone.monitor().snapshot(&unreported) {
                 Ok(snapshot) => sender.send_counts(snapshot)?,
                 Err(error) => sender.send(Update::Note(error.to_string()))?,
             }
-            let lost = alone.lost();
-            if lost > reported {
-                sender.send(Update::Lost(lost - reported))?;
-                reported = lost;
+            match alone.new_losses() {
+                0 => {}
+                lost => sender.send(Update::Lost(lost))?,
             }
             let next = Instant::now() + POLL;
             loop {

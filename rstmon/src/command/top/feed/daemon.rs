@@ -1,4 +1,4 @@
-//! The feed of a daemon: events as they happen, counts twice a second, over its restarts.
+//! The feed of a daemon: events as they happen and counts twice a second, across its restarts.
 
 use super::{FeedSender, POLL, Update, ViewClosed};
 use crate::{
@@ -6,14 +6,14 @@ use crate::{
     event::filter::Filter,
     query::{
         self,
-        follow::{Follow, FollowEvent},
+        follow::{EventFollower, FollowEvent},
     },
     serve::Client,
 };
 use std::{path::Path, sync::Arc};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Connects once, to fail at once if there is no daemon.
+/// Connects once, so that the command fails at once if no daemon runs.
 pub(super) fn connect(
     path: &Path,
 ) -> Result<impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + use<>, Failure> {
@@ -30,9 +30,10 @@ pub(super) fn connect(
     })
 }
 
-/// Follows without a filter: the view filters by itself, so that a change of its filter needs no new connection.
+/// Follows the events without a filter. The view filters them itself, so that changing its filter needs no new
+/// connection.
 async fn follow(client: Client, sender: &FeedSender) -> Result<(), ViewClosed> {
-    let mut follow = Follow::later(client, Filter::default(), usize::MAX);
+    let mut follow = EventFollower::later(client, Filter::default(), usize::MAX);
     loop {
         sender.send(match follow.next().await {
             FollowEvent::Attached => Update::Up,

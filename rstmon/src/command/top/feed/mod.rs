@@ -1,5 +1,4 @@
-//! Where the view's numbers come from: a daemon, a probe in this process, or a recording. Each feed is a thread that sends
-//! updates.
+//! The feeds of the view: a daemon, a probe in this process, or a recording. Each feed is a thread that sends updates.
 
 mod alone;
 mod daemon;
@@ -22,25 +21,23 @@ use std::{
     time::Duration,
 };
 
-/// Updates that may wait for the view. A daemon's feed waits when there are more, and the daemon counts what it misses.
+/// Updates that may wait for the view. If there are more, the feed waits; the daemon counts the events that its feed
+/// misses then.
 const QUEUE: usize = 4096;
-/// Snapshots that may wait for the view: each makes those before it worthless.
+/// Snapshots that may wait for the view. More would be useless, because each replaces those before it.
 const WAITING_SNAPSHOTS: usize = 2;
-/// How often the counts are asked for: rows appear within this time.
+/// How often the counts are read. New rows appear within this time.
 const POLL: Duration = Duration::from_millis(500);
 
-/// An update of the view.
 #[derive(Debug)]
 pub(crate) enum Update {
     /// The origin answers, for the first time or again.
     Up,
-    /// The origin does not answer any more, and why.
+    /// The origin does not answer any more, for this reason.
     Down(String),
-    /// The counts of a moment.
     Snapshot(Box<Snapshot>),
-    /// An event, one reset.
     Event(Arc<Event>),
-    /// So many events are missing because the view was too slow.
+    /// Number of events that are missing because the view was too slow.
     Lost(u64),
     /// A message for the user.
     Note(String),
@@ -48,11 +45,10 @@ pub(crate) enum Update {
     Ended,
 }
 
-/// The view is gone: its end of the channel is closed.
+/// The view has closed its end of the channel.
 #[derive(Clone, Copy, Debug)]
 struct ViewClosed;
 
-/// The sending end of a feed.
 #[derive(Clone)]
 struct FeedSender {
     updates: SyncSender<Update>,
@@ -60,7 +56,7 @@ struct FeedSender {
 }
 
 impl FeedSender {
-    /// Sends an update; waits for room.
+    /// Sends an update. Waits while the queue is full.
     fn send(&self, update: Update) -> Result<(), ViewClosed> {
         if matches!(update, Update::Snapshot(_)) {
             self.snapshots.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +64,7 @@ impl FeedSender {
         self.updates.send(update).map_err(|_| ViewClosed)
     }
 
-    /// Sends the counts, unless the view has not yet taken those before.
+    /// Sends a snapshot, unless [`WAITING_SNAPSHOTS`] wait already.
     fn send_counts(&self, snapshot: Snapshot) -> Result<(), ViewClosed> {
         if self.snapshots.load(Ordering::Relaxed) < WAITING_SNAPSHOTS {
             return self.send(Update::Snapshot(Box::new(snapshot)));
@@ -77,28 +73,27 @@ impl FeedSender {
     }
 }
 
-/// A running feed. It ends by itself once this is dropped.
+/// A running feed. Its thread ends after this value is dropped.
 pub(crate) struct Feed {
-    /// Where its numbers come from.
     pub(crate) origin: Origin,
     updates: Receiver<Update>,
-    /// The number of snapshots that wait.
+    /// The number of waiting snapshots.
     snapshots: Arc<AtomicUsize>,
 }
 
 impl Feed {
-    /// Follows the daemon. Fails if there is none at the start; later it may come and go.
+    /// Follows the daemon. Fails if none runs at the start; afterwards the feed follows it across restarts.
     pub(crate) fn daemon(config: &Config) -> Result<Self, Failure> {
         let path = config.socket.path.clone();
         Self::start(Origin::Daemon(path.clone()), daemon::connect(&path)?)
     }
 
-    /// Loads the probe into this process.
+    /// Runs the probe in this process.
     pub(crate) fn alone(config: &Config) -> Result<Self, Failure> {
         Self::start(Origin::Local, alone::attach(config)?)
     }
 
-    /// Reads a recording, `speed` times as fast as it was made; 0 = all at once.
+    /// Replays a recording, `speed` times as fast as it was made; 0 = all at once.
     pub(crate) fn replay(path: PathBuf, speed: f64, filter: Filter) -> Result<Self, Failure> {
         let recording = Recording::open(&path)?;
         Self::start(Origin::Recording(path), replay::read(recording, speed, filter)?)
@@ -114,14 +109,14 @@ impl Feed {
         std::thread::Builder::new()
             .name("rstmon-feed".into())
             .spawn(move || {
-                // A feed ends with the view.
+                // A feed ends by itself or because the view has closed; both are fine.
                 let (Ok(()) | Err(ViewClosed)) = run(feed_sender);
             })
             .map_err(Failure::io("cannot start a thread"))?;
         Ok(Self { origin, updates, snapshots })
     }
 
-    /// The next update that waits, if any.
+    /// The next waiting update, if any.
     pub(crate) fn take(&self) -> Result<Update, TryRecvError> {
         self.updates.try_recv().inspect(|update| self.taken(update))
     }

@@ -1,4 +1,4 @@
-//! Events -> counts: the snapshot that a daemon would have given, had nothing but these resets happened. Pure.
+//! Makes counts from recorded events: the snapshot of a daemon that has counted these resets only. Pure.
 
 use crate::{
     attribute::container,
@@ -15,11 +15,11 @@ use crate::{
 use jiff::Timestamp;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-/// The events so far.
+/// The counts of the events so far.
 #[derive(Default)]
 pub(super) struct Recorded {
     first: Option<Timestamp>,
-    /// The greatest time so far: events are almost, but not quite, in order.
+    /// The latest time so far. Events are not strictly in order.
     last: Option<Timestamp>,
     sums: HashMap<Series, u64>,
     trend: Trend,
@@ -30,7 +30,7 @@ impl Recorded {
     pub(super) fn push(&mut self, event: &Event) {
         let first = *self.first.get_or_insert(event.time);
         let step = |time: Timestamp| time.duration_since(first).as_secs() / STEP.as_secs().cast_signed();
-        // Growth belongs to the step in which it is read: read before another one begins.
+        // A trend adds growth to the step in which it is read, so it is read before the next step begins.
         if let Some(last) = self.last
             && step(event.time) > step(last)
         {
@@ -44,7 +44,6 @@ impl Recorded {
         self.lost = self.lost.saturating_add(lost);
     }
 
-    /// Time of the first event.
     pub(super) fn first(&self) -> Option<Timestamp> {
         self.first
     }
@@ -53,7 +52,7 @@ impl Recorded {
         self.first.map_or(Duration::ZERO, |first| Duration::try_from(now.duration_since(first)).unwrap_or_default())
     }
 
-    /// The counts at a moment, which is not before the last event.
+    /// The counts at `now`, or at the last event if that is later. `None` without an event.
     pub(super) fn snapshot(&mut self, now: Timestamp) -> Option<Snapshot> {
         let (started, now) = (self.first?, self.last.max(Some(now))?);
         let elapsed = self.elapsed(now);

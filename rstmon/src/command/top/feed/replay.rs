@@ -1,4 +1,4 @@
-//! The feed of a recording: its events in their order and at their pace.
+//! The feed of a recording: its events in their order and with their intervals.
 
 use super::{FeedSender, POLL, Update, ViewClosed, recorded::Recorded};
 use crate::{
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Reads up to the first event, to fail at once if the file is no recording.
+/// Reads up to the first event, so that the command fails at once if the file is not a recording.
 pub(super) fn read(
     mut recording: Recording,
     speed: f64,
@@ -71,14 +71,14 @@ impl Player {
         }
         self.recorded.push(&event);
         self.sender.send(Update::Event(event))?;
-        // Without a pace the counts are sent once, at the end; otherwise every `POLL`, also while events come fast.
+        // At speed 0 the counts are sent once, at the end; otherwise every `POLL`, even while events come fast.
         match self.recorded.first() {
             Some(first) if self.speed > 0.0 => self.snapshot_of_now(first),
             _ => Ok(()),
         }
     }
 
-    /// The recording's clock runs while nothing happens in it.
+    /// Sends the counts of the present time of the replay, at most once in each `POLL`.
     fn snapshot_of_now(&mut self, first: Timestamp) -> Result<(), ViewClosed> {
         if self.shown.elapsed() < POLL {
             return Ok(());

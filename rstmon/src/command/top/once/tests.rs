@@ -1,17 +1,19 @@
-//! The view as text and as data.
+//! The view as text and as JSON.
 
-use super::*;
+use super::{document::json, text::text, *};
 use crate::{
     command::top::{
         state::group::Group,
         testing::{event, snapshot},
     },
     event::filter::Filter,
+    query::Origin,
 };
 use jiff::tz::TimeZone;
+use std::sync::Arc;
 
-fn state(group: Group) -> State {
-    let mut state = State::new(Origin::Local, group, Filter::default());
+fn state(group: Group) -> ViewState {
+    let mut state = ViewState::new(Origin::Local, group, Filter::default());
     for (second, total) in [(0, 10), (1, 30)] {
         let series = [("java", 8080, total), ("evil\u{1b}[2J\n", 9000, 1)];
         state.absorb(Update::Snapshot(Box::new(snapshot(second, series))));
@@ -60,7 +62,7 @@ fn several_values_are_an_array() {
 }
 
 #[test]
-fn peers_are_not_exact_and_it_says_so() {
+fn rows_by_peer_network_are_marked_as_not_exact() {
     let state = state(Group::Network);
     assert!(text(&state, &look()).contains("of the events remembered, not of all resets"));
     let document: serde_json::Value = serde_json::from_str(&json(&state).expect("JSON")).expect("a document");

@@ -1,30 +1,33 @@
-//! Exact counts over time: what a series has now, how fast it grows, and what it had when the view was zeroed. Pure.
+//! Exact counts over time: the total of each series, its rate, and its total when the view was zeroed. Pure.
 
 use super::group::SeriesId;
 use crate::event::snapshot::{SeriesCount, Snapshot};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, VecDeque};
 
-/// The rate "now" is the growth over this time: long enough for a single reset to be noticed.
+/// The current rate is the growth over this time, which is long enough for the user to notice a single reset.
 const WINDOW: SignedDuration = SignedDuration::from_secs(2);
 
-/// The counts of one daemon, or of one recording.
+/// The counts of one daemon or of one recording.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct CountHistory {
     started: Option<Timestamp>,
-    /// When the last snapshot was taken, and the one before it.
+    /// Time of the last snapshot.
     taken: Option<Timestamp>,
+    /// Time of the snapshot before the last.
     before: Option<Timestamp>,
     zeroed: Option<Timestamp>,
     series: HashMap<SeriesId, Counted>,
 }
 
-/// One series.
+/// The counts of one series.
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
-    /// As the last snapshot had it.
+    /// The series in the last snapshot.
     pub(crate) series: SeriesCount,
+    /// The total when the view was zeroed.
     baseline: u64,
+    /// Totals of the last snapshots, oldest first.
     recent: VecDeque<(Timestamp, u64)>,
 }
 
@@ -35,7 +38,7 @@ impl Counted {
         self.series.count.total.saturating_sub(self.baseline)
     }
 
-    /// Resets a second now; `None` before there were two snapshots.
+    /// Current resets per second; `None` before the second snapshot.
     #[must_use]
     pub(crate) fn rate(&self) -> Option<f64> {
         let (&(then, before), &(now, after)) = (self.recent.front()?, self.recent.back()?);
@@ -46,7 +49,7 @@ impl Counted {
 
     fn take(&mut self, at: Timestamp, series: SeriesCount) {
         self.recent.push_back((at, series.count.total));
-        // The oldest kept is the youngest that is at least as old as the window.
+        // Keep the newest total that is at least as old as the window, and all later ones.
         while self.recent.len() > 2 && at.duration_since(self.recent[1].0) >= WINDOW {
             self.recent.pop_front();
         }
@@ -54,8 +57,8 @@ impl Counted {
     }
 }
 
-impl Counts {
-    /// Takes in a snapshot; says whether counting began anew since the last one.
+impl CountHistory {
+    /// Takes a snapshot. Returns whether counting began again since the last one.
     pub(crate) fn absorb(&mut self, snapshot: &Snapshot) -> bool {
         let restarted = self.started.is_some_and(|started| started != snapshot.started);
         if restarted {
@@ -64,7 +67,7 @@ impl Counts {
         self.started = Some(snapshot.started);
         for series in &snapshot.series {
             let counted = self.series.entry(SeriesId::of(series)).or_insert_with(|| {
-                // It was not there before: it had no resets then.
+                // The previous snapshot did not have the series, so its total was zero.
                 let recent = self.taken.map(|before| (before, 0)).into_iter().collect();
                 Counted { series: series.clone(), baseline: 0, recent }
             });
@@ -74,7 +77,7 @@ impl Counts {
         restarted
     }
 
-    /// From now on, totals start at zero.
+    /// Sets the totals to zero.
     pub(crate) fn zero(&mut self) {
         for counted in self.series.values_mut() {
             counted.baseline = counted.series.count.total;
@@ -82,18 +85,18 @@ impl Counts {
         self.zeroed = self.taken;
     }
 
-    /// Since when totals are counted, if not from the beginning.
+    /// When the totals were set to zero, if they were.
     #[must_use]
     pub(crate) fn zeroed(&self) -> Option<Timestamp> {
         self.zeroed
     }
 
-    /// Every series that has resets to show.
+    /// Every series with resets since the view was zeroed or counting began.
     pub(crate) fn series(&self) -> impl Iterator<Item = &Counted> {
         self.series.values().filter(|counted| counted.total() > 0)
     }
 
-    /// Resets a second now in one direction; `None` before there were two snapshots.
+    /// Current resets per second in one direction; `None` before the second snapshot.
     #[must_use]
     pub(crate) fn rate(&self, direction: crate::model::Direction) -> Option<f64> {
         self.before?;
@@ -111,7 +114,7 @@ mod tests {
         snapshot(second, totals.iter().map(|&(port, total)| ("java", port, total)))
     }
 
-    fn rates(counts: &Counts) -> Vec<Option<f64>> {
+    fn rates(counts: &CountHistory) -> Vec<Option<f64>> {
         let mut series: Vec<_> = counts.series().collect();
         series.sort_by_key(|counted| counted.series.port);
         series.into_iter().map(Counted::rate).collect()
@@ -119,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_known_after_two_snapshots() {
-        let mut counts = Counts::default();
+        let mut counts = CountHistory::default();
         counts.absorb(&at(0, &[(80, 100)]));
         assert_eq!((rates(&counts), counts.rate(Direction::Sent)), (vec![None], None));
         counts.absorb(&at(1, &[(80, 110)]));
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_new_series_had_nothing_before() {
-        let mut counts = Counts::default();
+        let mut counts = CountHistory::default();
         counts.absorb(&at(0, &[(80, 1)]));
         counts.absorb(&at(1, &[(80, 1), (443, 4)]));
         assert_eq!(rates(&counts), [Some(0.0), Some(4.0)]);
@@ -136,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_rate_forgets_what_is_older_than_its_window() {
-        let mut counts = Counts::default();
+        let mut counts = CountHistory::default();
         for second in 0..10 {
             counts.absorb(&at(second, &[(80, if second == 0 { 1 } else { 101 })]));
         }
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn zeroed_totals_start_again_and_what_is_silent_disappears() {
-        let mut counts = Counts::default();
+        let mut counts = CountHistory::default();
         counts.absorb(&at(0, &[(80, 5), (443, 7)]));
         counts.zero();
         counts.absorb(&at(1, &[(80, 6), (443, 7)]));
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn another_daemon_counts_from_zero() {
-        let mut counts = Counts::default();
+        let mut counts = CountHistory::default();
         assert!(!counts.absorb(&at(0, &[(80, 500)])));
         let mut other = at(1, &[(80, 2)]);
         other.started = "2026-11-21T04:00:00Z".parse().expect("a time");

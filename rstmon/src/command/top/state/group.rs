@@ -1,22 +1,21 @@
-//! What makes a row: the ways of looking at the same resets.
+//! Grouping: which resets make a row.
 
 pub(crate) use crate::command::cli::Group;
 use crate::{
-    event::{filter::Subject, snapshot::SeriesCount},
+    event::{filter::FilterSubject, snapshot::SeriesCount},
     explain::Cause,
     model::{Direction, Family},
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
 
-/// Prefix lengths of a peer network: what one site or one subscriber usually has.
+/// Prefix lengths of a peer network (IPv4, IPv6): the usual size of one site or one subscriber.
 const NETWORK_BITS: (u8, u8) = (24, 64);
 
 impl Group {
-    /// Every way, in the order of the keys 1 to 6.
+    /// All groupings in the order of the keys 1 to 6.
     pub(crate) const ALL: [Self; 6] = [Self::Who, Self::Cause, Self::Process, Self::Unit, Self::Port, Self::Network];
 
-    /// The word for it.
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -29,7 +28,7 @@ impl Group {
         }
     }
 
-    /// The next one, and after the last the first.
+    /// The next grouping; the first one follows the last.
     #[must_use]
     pub(crate) fn next(self) -> Self {
         let at = Self::ALL.iter().position(|group| *group == self).unwrap_or(0);
@@ -43,27 +42,24 @@ impl Group {
     }
 }
 
-/// Which row a reset belongs to. What the grouping does not look at is `None`, as is what is not known.
+/// The row that a reset belongs to. A field is `None` if the grouping ignores it or its value is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RowKey {
-    /// Comm of the owner.
     pub(crate) process: Option<String>,
-    /// Its unit, or its container where it is in no unit.
+    /// Unit of the owner, or its container if it is in no unit.
     pub(crate) place: Option<String>,
-    /// Service port.
+    /// The port that names the service.
     pub(crate) port: Option<u16>,
-    /// Which way.
     pub(crate) direction: Option<Direction>,
-    /// Why.
     pub(crate) cause: Option<Cause>,
-    /// The peer's network.
+    /// Network of the peer, /24 or /64.
     pub(crate) network: Option<IpNet>,
 }
 
 impl RowKey {
-    /// The row of an event or a count.
+    /// The key of the row that an event or a count belongs to.
     #[must_use]
-    pub(crate) fn of(subject: &impl Subject, group: Group) -> Self {
+    pub(crate) fn of(subject: &impl FilterSubject, group: Group) -> Self {
         let process = || subject.process().map(str::to_owned);
         let place = || place(subject).map(str::to_owned);
         match group {
@@ -84,8 +80,8 @@ impl RowKey {
     }
 }
 
-/// Unit, or the beginning of the container's id as counts have it.
-pub(crate) fn place<S: Subject + ?Sized>(subject: &S) -> Option<&str> {
+/// The unit, or else the first 12 characters of the container's id, which counts have as well.
+pub(crate) fn place<S: FilterSubject + ?Sized>(subject: &S) -> Option<&str> {
     const SHORT: usize = 12;
     subject.unit().or_else(|| subject.container().map(|id| id.get(..SHORT).unwrap_or(id)))
 }
@@ -99,7 +95,7 @@ fn network(address: IpAddr) -> IpNet {
     .unwrap_or_else(|_| address.into())
 }
 
-/// What tells one series from another: everything but its count.
+/// The identity of a series: all its fields but the count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SeriesId {
     key: RowKey,
@@ -109,7 +105,6 @@ pub(crate) struct SeriesId {
 }
 
 impl SeriesId {
-    /// Of a count.
     #[must_use]
     pub(crate) fn of(series: &SeriesCount) -> Self {
         Self {
@@ -133,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_looking_comes_round() {
+    fn next_passes_through_all_groupings() {
         let mut group = Group::Who;
         for expected in [Group::Cause, Group::Process, Group::Unit, Group::Port, Group::Network, Group::Who] {
             group = group.next();

@@ -1,20 +1,19 @@
-//! The last events, in bounded memory, newest first when they are looked at.
+//! The last events in bounded memory.
 
 use super::group::{Group, RowKey};
 use crate::event::{Event, filter::Filter};
 use std::{collections::VecDeque, sync::Arc};
 
-/// As many as a daemon remembers by default.
+/// Limit of the remembered events: the default of `history.events`.
 const CAPACITY: usize = 10_000;
 
-/// The last events.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct EventMemory {
     events: VecDeque<Arc<Event>>,
 }
 
-impl Memory {
-    /// Adds an event; the oldest makes room.
+impl EventMemory {
+    /// Adds an event. If the memory is full, the oldest one is dropped.
     pub(crate) fn push(&mut self, event: Arc<Event>) {
         if self.events.len() >= CAPACITY {
             self.events.pop_front();
@@ -22,7 +21,6 @@ impl Memory {
         self.events.push_back(event);
     }
 
-    /// Events remembered.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.events.len()

@@ -1,6 +1,6 @@
-//! What is known of the host (or of a recording): counts, events, and the state of whoever tells. Pure.
+//! The data of the host or of a recording: the last snapshot, counts and events. Pure.
 
-use super::{counts::Counts, memory::Memory};
+use super::{counts::CountHistory, memory::EventMemory};
 use crate::{
     event::{
         Event,
@@ -15,32 +15,29 @@ use std::sync::Arc;
 /// Steps of a trend in a minute.
 const MINUTE_STEPS: usize = 12;
 
-/// Everything that came in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
-    /// The last snapshot, without its series: they are in `counts`.
+    /// The last snapshot, without its series, which are in `counts`.
     pub(crate) snapshot: Option<Snapshot>,
-    /// Exact counts.
-    pub(crate) counts: Counts,
-    /// The last events.
-    pub(crate) memory: Memory,
-    /// Events that this reader was too slow for.
+    pub(crate) counts: CountHistory,
+    pub(crate) memory: EventMemory,
+    /// Events that are missing because the view was too slow.
     pub(crate) lost: u64,
 }
 
-/// Resets of one direction, for the header.
+/// Rates and total of the resets in one direction, for the header.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Pace {
-    /// A second, now.
+pub(crate) struct DirectionRates {
+    /// Resets per second in the last seconds.
     pub(crate) now: Option<f64>,
-    /// A second, over the last minute, or since counting began if that is less.
+    /// Resets per second in the last minute, or since counting began if that is less.
     pub(crate) minute: Option<f64>,
-    /// Since the view was zeroed or counting began.
+    /// Resets since the view was zeroed or counting began.
     pub(crate) total: u64,
 }
 
 impl Model {
-    /// Takes in a snapshot; says whether counting began anew.
+    /// Takes a snapshot. Returns whether counting began again.
     pub(crate) fn absorb(&mut self, mut snapshot: Snapshot) -> bool {
         let restarted = self.counts.absorb(&snapshot);
         snapshot.series = Vec::new();
@@ -48,27 +45,25 @@ impl Model {
         restarted
     }
 
-    /// Takes in an event.
     pub(crate) fn remember(&mut self, event: Arc<Event>) {
         self.memory.push(event);
     }
 
-    /// The moment that is shown.
+    /// The time of the last snapshot.
     #[must_use]
     pub(crate) fn now(&self) -> Timestamp {
         self.snapshot.as_ref().map_or(Timestamp::UNIX_EPOCH, |snapshot| snapshot.time)
     }
 
-    /// How fast resets come.
     #[must_use]
-    pub(crate) fn pace(&self, direction: Direction) -> Pace {
-        let Some(snapshot) = &self.snapshot else { return Pace::default() };
+    pub(crate) fn rates(&self, direction: Direction) -> DirectionRates {
+        let Some(snapshot) = &self.snapshot else { return DirectionRates::default() };
         let count = match direction {
             Direction::Sent => &snapshot.sent,
             Direction::Received => &snapshot.received,
         };
         let series = self.counts.series().filter(|counted| counted.series.direction == direction);
-        Pace {
+        DirectionRates {
             now: self.counts.rate(direction),
             minute: minute_rate(count, snapshot.time.duration_since(snapshot.started)),
             total: series.map(super::counts::Counted::total).sum(),
@@ -76,7 +71,7 @@ impl Model {
     }
 }
 
-/// The mean of the last minute, of which the last step is still running.
+/// Mean rate of the last minute. The last step of the trend is still running.
 fn minute_rate(count: &Count, counting: SignedDuration) -> Option<f64> {
     let counting = counting.as_secs_f64();
     if counting < 1.0 {

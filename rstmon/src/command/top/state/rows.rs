@@ -1,149 +1,36 @@
-//! Counts or events -> rows. Pure.
+//! Makes the rows of the table from counts or events. Pure.
 
 use super::{
-    counts::Counts,
-    group::{Group, RowKey, place},
-    memory::Memory,
+    counts::CountHistory,
+    group::{Group, RowKey},
+    memory::EventMemory,
+    row::Row,
 };
 use crate::{
-    event::{
-        Event,
-        filter::{Filter, Subject},
-    },
-    explain::{Cause, Severity},
+    event::filter::Filter,
     metrics::trend::{STEP, STEPS},
-    model::Direction,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::{
-    collections::{BTreeSet, HashMap},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
-/// As in [`super::counts`].
+/// The current rate is that of the events within this time, as in [`super::counts`].
 const RATE_WINDOW: SignedDuration = SignedDuration::from_secs(2);
 
-/// What the numbers of the table are.
+/// What the numbers of the rows count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Basis {
-    /// Exact counts.
+    /// All resets, exactly.
     #[default]
     Counted,
-    /// The events that are remembered: some resets have none.
+    /// The remembered events. Some resets have no event.
     Remembered,
 }
 
-/// The values of one column in a row: one, or several.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Facet<T> {
-    /// The same in all resets of the row; `None` is not known.
-    One(Option<T>),
-    /// Different ones.
-    Several(BTreeSet<Option<T>>),
-}
-
-impl<T: Ord + Clone> Facet<T> {
-    fn add(&mut self, value: Option<T>) {
-        match self {
-            Self::One(one) if *one == value => {}
-            Self::One(one) => *self = Self::Several(BTreeSet::from([one.take(), value])),
-            Self::Several(several) => {
-                several.insert(value);
-            }
-        }
-    }
-}
-
-/// One row.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Row {
-    /// What makes it a row.
-    pub(crate) key: RowKey,
-    /// Comm of the owners.
-    pub(crate) process: Facet<String>,
-    /// Units or containers.
-    pub(crate) place: Facet<String>,
-    /// Service ports.
-    pub(crate) port: Facet<u16>,
-    /// Sent or received.
-    pub(crate) direction: Facet<Direction>,
-    /// Why.
-    pub(crate) cause: Facet<Cause>,
-    /// The worst of them.
-    pub(crate) severity: Option<Severity>,
-    /// Resets a second now; `None` where it is not known yet.
-    pub(crate) rate: Option<f64>,
-    /// Resets, since the view was zeroed or since counting began.
-    pub(crate) total: u64,
-    /// Growth in each of the last steps of [`STEP`], up to now.
-    pub(crate) trend: Vec<u32>,
-    /// The last event, if one is remembered.
-    pub(crate) last: Option<Arc<Event>>,
-}
-
-impl Row {
-    fn new(key: RowKey, subject: &impl Subject) -> Self {
-        Self {
-            key,
-            process: Facet::One(subject.process().map(str::to_owned)),
-            place: Facet::One(place(subject).map(str::to_owned)),
-            port: Facet::One(subject.port()),
-            direction: Facet::One(Some(subject.direction())),
-            cause: Facet::One(subject.cause()),
-            severity: subject.severity(),
-            rate: None,
-            total: 0,
-            trend: Vec::new(),
-            last: None,
-        }
-    }
-
-    fn add(&mut self, subject: &impl Subject, total: u64, rate: Option<f64>, trend: &[u32]) {
-        self.process.add(subject.process().map(str::to_owned));
-        self.place.add(place(subject).map(str::to_owned));
-        self.port.add(subject.port());
-        self.direction.add(Some(subject.direction()));
-        self.cause.add(subject.cause());
-        self.severity = self.severity.max(subject.severity());
-        self.total += total;
-        self.rate = match (self.rate, rate) {
-            (Some(one), Some(other)) => Some(one + other),
-            (one, other) => one.or(other),
-        };
-        add_trend(&mut self.trend, trend);
-    }
-
-    /// Resets in all the steps that are remembered.
-    #[must_use]
-    pub(crate) fn recent(&self) -> u64 {
-        self.trend.iter().map(|&growth| u64::from(growth)).sum()
-    }
-
-    /// The last peer's address.
-    #[must_use]
-    pub(crate) fn peer(&self) -> Option<IpAddr> {
-        self.last.as_ref().map(|event| event.remote.address)
-    }
-}
-
-/// Adds up two trends; both end now.
-pub(super) fn add_trend(sum: &mut Vec<u32>, trend: &[u32]) {
-    if sum.len() < trend.len() {
-        let missing = trend.len() - sum.len();
-        sum.splice(0..0, std::iter::repeat_n(0, missing));
-    }
-    let start = sum.len() - trend.len();
-    for (sum, growth) in sum[start..].iter_mut().zip(trend) {
-        *sum = sum.saturating_add(*growth);
-    }
-}
-
-/// The rows of the resets that pass a filter, in no order, and what their numbers are.
+/// The rows of the resets that pass a filter, in no order, and what their numbers count.
 #[must_use]
 pub(crate) fn rows(
-    counts: &Counts,
-    memory: &Memory,
+    counts: &CountHistory,
+    memory: &EventMemory,
     now: Timestamp,
     group: Group,
     filter: &Filter,
@@ -168,7 +55,7 @@ pub(crate) fn rows(
     (rows.into_values().collect(), basis)
 }
 
-fn counted(counts: &Counts, group: Group, filter: &Filter) -> HashMap<RowKey, Row> {
+fn counted(counts: &CountHistory, group: Group, filter: &Filter) -> HashMap<RowKey, Row> {
     let mut rows = HashMap::new();
     for counted in counts.series().filter(|counted| filter.matches(&counted.series)) {
         let series = &counted.series;
@@ -179,7 +66,13 @@ fn counted(counts: &Counts, group: Group, filter: &Filter) -> HashMap<RowKey, Ro
     rows
 }
 
-fn remembered(counts: &Counts, memory: &Memory, now: Timestamp, group: Group, filter: &Filter) -> HashMap<RowKey, Row> {
+fn remembered(
+    counts: &CountHistory,
+    memory: &EventMemory,
+    now: Timestamp,
+    group: Group,
+    filter: &Filter,
+) -> HashMap<RowKey, Row> {
     let mut rows = HashMap::new();
     let step = STEP.as_secs_f64();
     let since = counts.zeroed().unwrap_or(Timestamp::MIN);
@@ -203,10 +96,16 @@ fn remembered(counts: &Counts, memory: &Memory, now: Timestamp, group: Group, fi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::top::testing::{event, snapshot};
+    use crate::{
+        command::top::{
+            state::row::Facet,
+            testing::{event, snapshot},
+        },
+        model::Direction,
+    };
 
-    fn counts() -> Counts {
-        let mut counts = Counts::default();
+    fn counts() -> CountHistory {
+        let mut counts = CountHistory::default();
         counts.absorb(&snapshot(0, [("java", 80, 1), ("java", 443, 2), ("nginx", 80, 4)]));
         counts.absorb(&snapshot(1, [("java", 80, 2), ("java", 443, 4), ("nginx", 80, 8)]));
         counts
@@ -219,7 +118,7 @@ mod tests {
     }
 
     fn grouped(group: Group, filter: &str) -> (Vec<Row>, Basis) {
-        let mut memory = Memory::default();
+        let mut memory = EventMemory::default();
         for (second, remote) in [(0, "10.0.0.1"), (1, "10.0.0.2"), (1, "10.0.1.1")] {
             memory.push(Arc::new(event(second, "java", 80, remote)));
         }
@@ -267,14 +166,5 @@ mod tests {
         assert_eq!(rows[0].peer(), Some("10.0.1.1".parse().expect("an address")));
         let (rows, _) = grouped(Group::Who, "process=nginx");
         assert_eq!(rows[0].peer(), None, "none of its events is remembered");
-    }
-
-    #[test]
-    fn trends_end_now() {
-        let mut sum = vec![1];
-        add_trend(&mut sum, &[5, 0, 2]);
-        assert_eq!(sum, [5, 0, 3]);
-        add_trend(&mut sum, &[1]);
-        assert_eq!(sum, [5, 0, 4]);
     }
 }

@@ -1,34 +1,28 @@
-//! The columns of the table, and its order.
+//! The columns of the table, and the order of its rows.
 
-use super::rows::Row;
+use super::row::Row;
 use std::cmp::Ordering;
 
-/// A column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Column {
-    /// Comm of the owner.
     Process,
-    /// Unit or container.
+    /// Unit or container of the owner.
     Place,
-    /// Service port.
     Port,
-    /// Sent or received.
     Direction,
-    /// Why.
     Cause,
-    /// Resets a second.
+    /// Resets per second.
     #[default]
     Rate,
-    /// Resets.
     Total,
-    /// How the count grew lately.
+    /// Growth in each of the last steps.
     Trend,
     /// The last peer, or the peers' network.
     Peer,
 }
 
 impl Column {
-    /// Every column, from left to right.
+    /// All columns from left to right.
     pub(crate) const ALL: [Self; 9] = [
         Self::Process,
         Self::Place,
@@ -41,19 +35,17 @@ impl Column {
         Self::Peer,
     ];
 
-    /// Numbers are looked at from the greatest down, names from A to Z.
+    /// Whether the column is sorted from the greatest value down. Names and ports are sorted upwards.
     #[must_use]
     pub(crate) fn descends(self) -> bool {
         matches!(self, Self::Rate | Self::Total | Self::Trend)
     }
 }
 
-/// The order of the table.
+/// The order of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sort {
-    /// By which column.
     pub(crate) column: Column,
-    /// From the greatest down.
     pub(crate) descending: bool,
 }
 
@@ -64,14 +56,14 @@ impl Default for Sort {
 }
 
 impl Sort {
-    /// By a column in its natural order.
+    /// Sorts by a column in its natural order.
     #[must_use]
     pub(crate) fn by(column: Column) -> Self {
         Self { column, descending: column.descends() }
     }
 
-    /// By the neighbouring one of the columns that are `shown`, `step` to the right; by the first one, if the present is
-    /// not among them.
+    /// Sorts by the column of `shown` that is `step` columns to the right of the present one, or by the first one if
+    /// the present one is not shown.
     #[must_use]
     pub(crate) fn beside(self, step: isize, shown: &[Column]) -> Self {
         let count = shown.len().max(1);
@@ -80,13 +72,14 @@ impl Sort {
         shown.get(next).map_or(self, |column| Self::by(*column))
     }
 
-    /// The other way round.
+    /// The reverse order by the same column.
     #[must_use]
     pub(crate) fn inverted(self) -> Self {
         Self { descending: !self.descending, ..self }
     }
 
-    /// The order of two rows. Equal ones are told apart by total and then by name, so that rows stay where they are.
+    /// Compares two rows. Rows that are equal in the column are ordered by total and then by name, so that their order
+    /// is stable.
     #[must_use]
     pub(crate) fn compare(self, one: &Row, other: &Row) -> Ordering {
         let order = match self.column {

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::command::top::testing::{event, snapshot};
+use overlay::Movement;
 use sort::Column;
+use std::sync::Arc;
+use tui_input::Input;
 
-fn state() -> State {
-    let mut state = State::new(Origin::Local, Group::Who, Filter::default());
+fn state() -> ViewState {
+    let mut state = ViewState::new(Origin::Local, Group::Who, Filter::default());
     state.absorb(Update::Up);
     for (second, totals) in [(0, [10, 20, 30]), (1, [10, 25, 31])] {
         let series = [("java", 8080, totals[0]), ("nginx", 443, totals[1]), ("curl", 80, totals[2])];
@@ -18,12 +21,12 @@ fn state() -> State {
     state
 }
 
-fn processes(state: &mut State) -> Vec<String> {
+fn processes(state: &mut ViewState) -> Vec<String> {
     state.refresh();
     state.rows.iter().map(|row| row.key.process.clone().unwrap_or_default()).collect()
 }
 
-fn selected(state: &State) -> String {
+fn selected(state: &ViewState) -> String {
     state.selected().and_then(|(_, row)| row.key.process.clone()).expect("a row is selected")
 }
 
@@ -43,19 +46,19 @@ fn rows_are_sorted_by_rate_and_by_whatever_else_is_asked_for() {
 fn the_chosen_row_stays_chosen_when_the_order_changes() {
     let mut state = state();
     assert_eq!(selected(&state), "nginx", "without a choice it is the first");
-    state.move_by(Moved::Lines(2), 10);
+    state.move_by(Movement::Lines(2), 10);
     assert_eq!(selected(&state), "java");
     state.sort_by(Sort::by(Column::Process));
     state.refresh();
     assert_eq!(selected(&state), "java");
-    state.move_by(Moved::Last, 10);
+    state.move_by(Movement::Last, 10);
     assert_eq!(selected(&state), "nginx");
 }
 
 #[test]
 fn a_frozen_row_stays_on_top_whatever_happens() {
     let mut state = state();
-    state.move_by(Moved::Last, 10);
+    state.move_by(Movement::Last, 10);
     state.freeze();
     assert_eq!(processes(&mut state), ["java", "nginx", "curl"]);
     state.filter = Filter::parse(&["process=nginx"]).expect("a valid filter");
@@ -101,27 +104,27 @@ fn a_wrong_filter_says_what_is_wrong_and_leaves_the_view_alone() {
 fn one_drills_down_to_a_reset_and_back() {
     let mut state = state();
     state.open();
-    assert!(matches!(state.screens.last(), Some(Screen::Row { key, .. }) if key.process.as_deref() == Some("nginx")));
-    state.move_by(Moved::Lines(1), 10);
-    let Some(Screen::Row { event: Some(chosen), .. }) = state.screens.last().cloned() else { panic!("no choice") };
+    assert!(matches!(state.overlays.last(), Some(Overlay::Row { key, .. }) if key.process.as_deref() == Some("nginx")));
+    state.move_by(Movement::Lines(1), 10);
+    let Some(Overlay::Row { event: Some(chosen), .. }) = state.overlays.last().cloned() else { panic!("no choice") };
     // A newer event does not move the choice.
     state.absorb(Update::Event(Arc::new(event(3, "nginx", 443, "10.0.0.9"))));
     state.open();
-    assert_eq!(state.screens.last(), Some(&Screen::reset(chosen)));
+    assert_eq!(state.overlays.last(), Some(&Overlay::reset(chosen)));
     state.open();
-    assert_eq!(state.screens.len(), 2, "a reset has nothing inside");
+    assert_eq!(state.overlays.len(), 2, "a reset has nothing inside");
     state.help();
     state.help();
-    assert_eq!(state.screens.len(), 2);
+    assert_eq!(state.overlays.len(), 2);
 }
 
 #[test]
-fn a_daemon_that_goes_and_comes_back_is_told_of() {
+fn a_daemon_that_stops_and_comes_back_is_reported() {
     let mut state = state();
     state.absorb(Update::Down("it has stopped".to_owned()));
-    assert_eq!(state.link, Link::Down("it has stopped".to_owned()));
+    assert_eq!(state.feed_status, FeedStatus::Down("it has stopped".to_owned()));
     state.absorb(Update::Up);
-    assert_eq!((&state.link, state.notice.as_deref()), (&Link::Up, Some("the daemon is back")));
+    assert_eq!((&state.feed_status, state.notice.as_deref()), (&FeedStatus::Up, Some("the daemon is back")));
     let mut other = snapshot(9, [("java", 8080, 1)]);
     other.started = other.time;
     state.absorb(Update::Snapshot(Box::new(other)));

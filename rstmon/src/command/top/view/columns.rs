@@ -1,17 +1,17 @@
-//! Which columns there is room for, and how wide each is. Pure.
+//! Selects the columns that there is room for, and their widths. Pure.
 
 use crate::command::top::state::{group::Group, sort::Column};
 
-/// Between two columns.
+/// Blank cells between two columns.
 pub(crate) const GAP: u16 = 1;
-/// These are there as long as there is any room; the last go first.
+/// The columns that are shown in any case. On a very narrow terminal, the last ones are left out first.
 const CORE: [Column; 4] = [Column::Process, Column::Cause, Column::Rate, Column::Total];
-/// The same for peer networks, which are wide.
+/// The same for rows by peer network, which need a wide column.
 const NETWORK_CORE: [Column; 4] = [Column::Rate, Column::Total, Column::Cause, Column::Process];
-/// The others come in this order, each once all before it have their ideal width.
+/// The other columns in the order in which they are added. One is added only if all before it have their ideal width.
 const MORE: [Column; 5] = [Column::Port, Column::Direction, Column::Trend, Column::Peer, Column::Place];
-/// Columns that grow beyond their ideal, in this order, up to a width or their greatest: two minutes, an IPv4 address with
-/// its port, then whatever is cut off.
+/// Columns that grow beyond their ideal width, in this order, up to the given or their greatest width. Two minutes of
+/// trend and an IPv4 address with its port come first.
 const GROWING: [(Column, u16); 5] = [
     (Column::Trend, 24),
     (Column::Peer, 21),
@@ -32,7 +32,7 @@ fn widths(column: Column, group: Group) -> (u16, u16, u16) {
         Column::Rate => (6, 6, 8),
         Column::Total => (6, 7, 12),
         Column::Trend => (6, 12, 60),
-        // An IPv6 network and its length.
+        // 43 characters are the longest IPv6 network with its prefix length.
         Column::Peer if group == Group::Network => (15, 24, 43),
         Column::Peer => (11, 15, 39),
     }
@@ -50,7 +50,7 @@ fn key(group: Group) -> Option<Column> {
     }
 }
 
-/// The columns from left to right with their widths; what names the rows comes first.
+/// The columns from left to right with their widths. The column that names the rows comes first.
 #[must_use]
 pub(crate) fn columns(width: u16, group: Group) -> Vec<(Column, u16)> {
     let key = key(group);
@@ -60,7 +60,7 @@ pub(crate) fn columns(width: u16, group: Group) -> Vec<(Column, u16)> {
     let needed = |chosen: &[Column], size: fn((u16, u16, u16)) -> u16| -> u16 {
         chosen.iter().map(|column| size(widths(*column, group)) + GAP).sum::<u16>().saturating_sub(GAP)
     };
-    // A terminal that is narrower than what is always there loses from the right.
+    // A terminal that is too narrow for the core columns loses the last ones.
     while chosen.len() > 1 && needed(&chosen, |(least, ..)| least) > width {
         chosen.pop();
     }

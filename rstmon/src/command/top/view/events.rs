@@ -1,4 +1,4 @@
-//! A list of resets, one a line.
+//! A list of events, one per line.
 
 use super::{
     look::{BAR, CHOSEN, FAINT, Look},
@@ -11,10 +11,10 @@ use crate::{
 use ratatui::{Frame, layout::Rect, text::Line};
 use std::sync::Arc;
 
-/// Lines of events that a pane has at least.
+/// Least number of lines for events in the pane.
 pub(crate) const EVENT_LINES: u16 = 3;
 
-/// Draws a heading and the events from `first` on; the one at `chosen` stands out.
+/// Draws the events from `first` on. If `chosen` is given, also draws a heading and highlights the event at that index.
 pub(crate) fn draw(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -44,7 +44,7 @@ pub(crate) fn draw(
     }
 }
 
-/// Time, peer, owner, state and the evidence that is not zero.
+/// Time, peer, owner, state and evidence of an event, without numbers that are zero.
 fn text(event: &Event, look: &Look) -> String {
     let preposition = match event.direction {
         Direction::Sent => "to",

@@ -1,11 +1,11 @@
-//! The last line: keys, what is typed, or what has to be said.
+//! The last line of the screen: keys, the prompt, or a message.
 
 use super::{
     look::{FAINT, Look, STRONG},
     text::{cut, safe, width},
 };
 use crate::{
-    command::top::state::{Link, Prompt, State},
+    command::top::state::{FeedStatus, ViewState, prompt::FilterPrompt},
     query::Origin,
 };
 use ratatui::{
@@ -15,7 +15,7 @@ use ratatui::{
     widgets::{Clear, Paragraph},
 };
 
-/// Keys that are worth their place, the most useful first.
+/// The most useful keys, in the order of their use. Those that do not fit are left out.
 const HINTS: [(&str, &str); 10] = [
     ("q", "quit"),
     ("?", "keys"),
@@ -30,28 +30,28 @@ const HINTS: [(&str, &str); 10] = [
 ];
 const PAGE_HINTS: [(&str, &str); 4] = [("Esc", "back"), ("?", "keys"), ("Enter", "open"), ("q", "quit")];
 const PROMPT: &str = "filter: ";
-/// Lines for what is wrong with a filter.
+/// Limit of the lines for the error of a filter.
 const ERROR_LINES: u16 = 6;
 
-/// Draws the line; a wrong filter's error goes into the lines above it.
-pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: &Look) {
+/// Draws the line. The error of a filter is drawn in the lines above it.
+pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &ViewState, look: &Look) {
     if let Some(prompt) = &state.prompt {
         return draw_prompt(frame, area, prompt, look);
     }
-    let said = match (&state.link, &state.notice) {
-        (Link::Down(why), _) => Some(match state.origin {
+    let said = match (&state.feed_status, &state.notice) {
+        (FeedStatus::Down(why), _) => Some(match state.origin {
             Origin::Daemon(_) => (format!("no connection: {why}; looking for the daemon"), look.warning()),
-            Origin::Local | Origin::Recording(_) => (format!("no more news: {why}; q quits"), look.warning()),
+            Origin::Local | Origin::Recording(_) => (format!("no more updates: {why}; q quits"), look.warning()),
         }),
         (_, Some(notice)) => Some((notice.clone(), look.label())),
-        (Link::Ended, None) => Some(("end of the recording; q quits".to_owned(), look.label())),
-        (Link::Connecting | Link::Up, None) => None,
+        (FeedStatus::Ended, None) => Some(("end of the recording; q quits".to_owned(), look.label())),
+        (FeedStatus::Connecting | FeedStatus::Up, None) => None,
     };
     match said {
         Some((text, style)) => {
             frame.render_widget(Line::styled(cut(&text, area.width.into(), look), style), area);
         }
-        None if state.screens.is_empty() => frame.render_widget(hints(&HINTS, area.width), area),
+        None if state.overlays.is_empty() => frame.render_widget(hints(&HINTS, area.width), area),
         None => frame.render_widget(hints(&PAGE_HINTS, area.width), area),
     }
 }
@@ -67,10 +67,10 @@ fn hints(hints: &[(&'static str, &'static str)], columns: u16) -> Line<'static> 
     Line::from(spans)
 }
 
-fn draw_prompt(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, look: &Look) {
+fn draw_prompt(frame: &mut Frame<'_>, area: Rect, prompt: &FilterPrompt, look: &Look) {
     let room = usize::from(area.width).saturating_sub(PROMPT.len() + 1);
     let scroll = prompt.input.visual_scroll(room.max(1));
-    // What is scrolled away is counted in columns, as the cursor is.
+    // `scroll` counts columns, as the position of the cursor does.
     let mut skipped = 0;
     let shown: String = safe(prompt.input.value())
         .chars()

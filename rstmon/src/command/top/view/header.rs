@@ -1,11 +1,11 @@
-//! The lines on top: which host, how many resets, and what is not known.
+//! The first lines of the screen: the host, the rates and totals of resets, and what is not known.
 
 use super::{
     look::{FAINT, Look, STRONG},
     text::{cut, rate, safe, span, thousands, time, width},
 };
 use crate::{
-    command::top::state::{State, model::Pace, rows::Basis},
+    command::top::state::{ViewState, model::DirectionRates, rows::Basis},
     event::snapshot::Snapshot,
     model::Direction,
     query::Origin,
@@ -16,10 +16,10 @@ use ratatui::{
 };
 use std::time::Duration;
 
-/// A part of a line. Parts are shown from the first on, for as long as there is room.
+/// A part of a line. A line shows its first parts, as many as there is room for.
 type Part = (String, Style);
 
-/// Lines that the header takes on a screen of this height.
+/// Height of the header on a screen of this height, in lines.
 #[must_use]
 pub(crate) fn height(screen: u16) -> u16 {
     match screen {
@@ -29,26 +29,25 @@ pub(crate) fn height(screen: u16) -> u16 {
     }
 }
 
-/// The header's lines.
 #[must_use]
-pub(crate) fn lines(state: &State, look: &Look, height: u16, columns: u16) -> Vec<Line<'static>> {
+pub(crate) fn lines(state: &ViewState, look: &Look, height: u16, columns: u16) -> Vec<Line<'static>> {
     let Some(snapshot) = &state.model().snapshot else {
         let mut lines = vec![join(vec![("rstmon top".to_owned(), STRONG), (source(state), FAINT)], columns, look)];
         lines.resize(usize::from(height), Line::default());
         return lines;
     };
     let lines = match height {
-        1 => vec![pace(state, true)],
-        2 => vec![pace(state, false), unknown(state, snapshot, look)],
-        _ => vec![host(state, snapshot, look), pace(state, false), unknown(state, snapshot, look)],
+        1 => vec![rates_line(state, true)],
+        2 => vec![rates_line(state, false), unknown(state, snapshot, look)],
+        _ => vec![host(state, snapshot, look), rates_line(state, false), unknown(state, snapshot, look)],
     };
     lines.into_iter().map(|parts| join(parts, columns, look)).collect()
 }
 
-/// Columns from which the status line has room for whole sentences.
+/// Least width of a status line with whole sentences.
 const ROOMY: u16 = 100;
 
-/// Parts with dots between them; the first one that has no room, and all behind it, are left out.
+/// Joins parts with dots. The first part that does not fit and all after it are left out.
 fn join(parts: Vec<Part>, columns: u16, look: &Look) -> Line<'static> {
     let (mut spans, mut room) = (Vec::new(), usize::from(columns));
     for (text, style) in parts {
@@ -68,7 +67,7 @@ fn join(parts: Vec<Part>, columns: u16, look: &Look) -> Line<'static> {
     Line::from(spans)
 }
 
-fn source(state: &State) -> String {
+fn source(state: &ViewState) -> String {
     match &state.origin {
         Origin::Daemon(path) => format!("through {}", path.display()),
         Origin::Local => "watching alone".to_owned(),
@@ -76,7 +75,7 @@ fn source(state: &State) -> String {
     }
 }
 
-fn host(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
+fn host(state: &ViewState, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
     let counting = snapshot.time.duration_since(snapshot.started).unsigned_abs();
     let now = time(snapshot.time, 0, look);
     if let Origin::Recording(path) = &state.origin {
@@ -98,21 +97,26 @@ fn host(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
     ]
 }
 
-fn pace(state: &State, short: bool) -> Vec<Part> {
-    let [sent, received] = [Direction::Sent, Direction::Received].map(|direction| state.model().pace(direction));
+fn rates_line(state: &ViewState, short: bool) -> Vec<Part> {
+    let [sent, received] = [Direction::Sent, Direction::Received].map(|direction| state.model().rates(direction));
     if short {
         let host = state.model().snapshot.as_ref().map_or(String::new(), |snapshot| safe(&snapshot.host));
-        let one = |word: &str, pace: Pace| (format!("{word} {}/s", rate(pace.now)), Style::new());
+        let one = |word: &str, rates: DirectionRates| (format!("{word} {}/s", rate(rates.now)), Style::new());
         return vec![(host, STRONG), one("sent", sent), one("received", received)];
     }
-    let one = |word: &str, pace: Pace| {
-        let Pace { now, minute, total } = pace;
-        format!("{word} {}/s, 1 min {}/s, total {}", rate(now), rate(minute), thousands(total))
-    };
-    vec![(one("sent", sent), Style::new()), (one("received", received), Style::new())]
+    vec![
+        (rates_in_words(Direction::Sent, sent), Style::new()),
+        (rates_in_words(Direction::Received, received), Style::new()),
+    ]
 }
 
-fn unknown(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
+/// Rates and total of one direction, as in `sent 2.0/s, 1 min 1.5/s, total 120`.
+pub(crate) fn rates_in_words(direction: Direction, rates: DirectionRates) -> String {
+    let DirectionRates { now, minute, total } = rates;
+    format!("{direction} {}/s, 1 min {}/s, total {}", rate(now), rate(minute), thousands(total))
+}
+
+fn unknown(state: &ViewState, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
     let mut parts = Vec::new();
     let lost = state.lost();
     let events = thousands(state.model().memory.len() as u64);
@@ -136,14 +140,14 @@ fn unknown(state: &State, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
     parts
 }
 
-/// The line above the table: how one looks at it.
+/// The line above the table: grouping, filter and state of the table.
 #[must_use]
-pub(crate) fn status(state: &State, look: &Look, columns: u16) -> Line<'static> {
+pub(crate) fn status(state: &ViewState, look: &Look, columns: u16) -> Line<'static> {
     let mut parts = vec![(format!("by {}", state.group.word()), STRONG)];
     if state.is_paused() {
         parts.push(("PAUSED".to_owned(), look.warning()));
     }
-    // Before the filter, which may take all the room.
+    // The basis comes before the filter, which may take all the room.
     parts.push(match state.basis {
         Basis::Remembered if columns < ROOMY => ("of remembered events".to_owned(), look.warning()),
         Basis::Remembered => (state.basis_in_words().to_owned(), look.warning()),

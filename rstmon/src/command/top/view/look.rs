@@ -1,49 +1,48 @@
-//! Colours and symbols: what the terminal and its user can bear. Only the sixteen colours of the terminal's own palette
-//! are used, and never black or white, so that light and dark ones do equally well.
+//! Colours and symbols. Only the sixteen colours of the terminal's palette are used, and never black or white, so that
+//! the view is readable on light and on dark terminals.
 
 use crate::explain::Severity;
 use jiff::tz::TimeZone;
 use ratatui::style::{Color, Modifier, Style};
 
-/// Eight heights, and nothing.
+/// Symbols of a sparkline, from zero to eight eighths.
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const ASCII_BARS: [char; 9] = [' ', '.', ':', '-', '=', '+', '*', '#', '@'];
 
-/// A name, a number that matters.
+/// The style of names and important numbers.
 pub(crate) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
-/// What may be overlooked.
+/// The style of less important text.
 pub(crate) const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
-/// A bar across the screen.
+/// The style of a bar across the screen.
 pub(crate) const BAR: Style = Style::new().add_modifier(Modifier::REVERSED);
-/// What is chosen.
+/// The style of the selected line.
 pub(crate) const CHOSEN: Style = BAR;
-/// The heading of the column that the rows are sorted by.
+/// The style of the heading of the column by which the rows are sorted.
 pub(crate) const SORTED: Style = BAR.add_modifier(Modifier::BOLD.union(Modifier::UNDERLINED));
 
-/// How things look.
+/// The capabilities of the terminal and the preferences of the user.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
-    /// Colours are wanted.
     pub(crate) colour: bool,
-    /// More than ASCII can be shown.
+    /// Whether the terminal can show more than ASCII.
     pub(crate) unicode: bool,
-    /// For times of day.
+    /// Time zone of the times of day.
     pub(crate) zone: TimeZone,
 }
 
 impl Look {
-    /// From `NO_COLOR` and the locale (`LC_ALL`, `LC_CTYPE`, `LANG`: the first that is set decides).
+    /// Reads `NO_COLOR` and the locale (the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set). `ascii` overrides
+    /// the locale.
     #[must_use]
     pub(crate) fn of_environment(ascii: bool) -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
-        // Behind the encoding may be a modifier.
+        // A modifier may follow the encoding, as in `de_DE.UTF-8@euro`.
         let encoding = locale.split('@').next().unwrap_or_default();
         let utf8 = encoding.ends_with("utf-8") || encoding.ends_with("utf8");
         Self { colour: set("NO_COLOR").is_none(), unicode: utf8 && !ascii, zone: TimeZone::system() }
     }
 
-    /// How bad.
     #[must_use]
     pub(crate) fn severity(&self, severity: Option<Severity>) -> Style {
         let style = Style::new();
@@ -56,19 +55,20 @@ impl Look {
         }
     }
 
-    /// Something that is not as it should be.
+    /// The style of a warning.
     #[must_use]
     pub(crate) fn warning(&self) -> Style {
         self.severity(Some(Severity::Harmful))
     }
 
-    /// A label before a text.
+    /// The style of a label before a text.
     #[must_use]
     pub(crate) fn label(&self) -> Style {
         if self.colour { Style::new().fg(Color::Cyan) } else { Style::new() }
     }
 
-    /// The last `width` values, each as a column as high as its share of the greatest; what was before is left blank.
+    /// The last `width` values, each as a bar in proportion to the greatest of them. If there are fewer values, the
+    /// left is blank.
     #[must_use]
     pub(crate) fn sparkline(&self, values: &[u32], width: usize) -> String {
         let bars = if self.unicode { BARS } else { ASCII_BARS };
@@ -82,19 +82,19 @@ impl Look {
         blank.chain(shown.iter().map(|&value| height(value))).collect()
     }
 
-    /// Between two things on one line.
+    /// The separator between two parts of a line.
     #[must_use]
     pub(crate) fn dot(&self) -> &'static str {
         if self.unicode { " · " } else { " | " }
     }
 
-    /// What was cut off.
+    /// The mark of text that was cut off.
     #[must_use]
     pub(crate) fn ellipsis(&self) -> &'static str {
         if self.unicode { "…" } else { "~" }
     }
 
-    /// A line across, to be repeated.
+    /// One cell of a horizontal line.
     #[must_use]
     pub(crate) fn rule(&self) -> &'static str {
         if self.unicode { "─" } else { "-" }

@@ -1,4 +1,4 @@
-//! The state as a screen. Draws what [`State`](super::state::State) holds; decides nothing but what there is room for.
+//! Draws the [`ViewState`](super::state::ViewState). Decides only what there is room for.
 
 pub(crate) mod columns;
 mod events;
@@ -12,7 +12,8 @@ mod table;
 pub(crate) mod text;
 mod verdict;
 
-use super::state::{State, sort::Column};
+use super::state::{ViewState, sort::Column};
+pub(crate) use header::rates_in_words;
 use look::Look;
 use ratatui::{
     Frame,
@@ -20,54 +21,51 @@ use ratatui::{
     widgets::Clear,
 };
 
-/// Screens of at least this height have a pane for the chosen row.
+/// Screens of at least this height have a pane for the selected row.
 const PANE_SCREEN: u16 = 20;
 
-/// Where things are on the screen, for the mouse, and for what can be scrolled.
+/// Where things were drawn, for clicks and for scrolling.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Regions {
-    /// Headings of the columns.
     pub(crate) headings: Vec<(Column, Rect)>,
-    /// The list: rows, or a row's events.
+    /// The list of rows, or of a row's events.
     pub(crate) list: Rect,
-    /// The place of the list's first line.
+    /// Index of the list's first visible line.
     pub(crate) first: usize,
-    /// The pane of the chosen row.
+    /// The pane of the selected row.
     pub(crate) pane: Rect,
-    /// Lines of a page.
+    /// Height of a page in lines.
     pub(crate) page: usize,
-    /// Lines that can be scrolled away.
+    /// Limit of the lines that can be scrolled.
     pub(crate) most_scroll: usize,
 }
 
-/// What a place of the screen belongs to.
+/// What a click hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// A column's heading.
+pub(crate) enum ClickTarget {
     Heading(Column),
-    /// A place in the list.
+    /// A line of the list, by its index.
     Line(usize),
-    /// The pane.
+    /// The pane of the selected row.
     Pane,
 }
 
 impl Regions {
-    /// What is at a place.
     #[must_use]
-    pub(crate) fn at(&self, column: u16, row: u16) -> Option<Target> {
+    pub(crate) fn at(&self, column: u16, row: u16) -> Option<ClickTarget> {
         let place = Position { x: column, y: row };
         if let Some((column, _)) = self.headings.iter().find(|(_, area)| area.contains(place)) {
-            return Some(Target::Heading(*column));
+            return Some(ClickTarget::Heading(*column));
         }
         if self.list.contains(place) {
-            return Some(Target::Line(self.first + usize::from(row - self.list.y)));
+            return Some(ClickTarget::Line(self.first + usize::from(row - self.list.y)));
         }
-        self.pane.contains(place).then_some(Target::Pane)
+        self.pane.contains(place).then_some(ClickTarget::Pane)
     }
 }
 
-/// Draws everything. `before`: where things were; the answer is where they are now.
-pub(crate) fn draw(frame: &mut Frame<'_>, state: &State, look: &Look, before: &Regions) -> Regions {
+/// Draws everything, and returns where things are now. `before` is where they were in the previous frame.
+pub(crate) fn draw(frame: &mut Frame<'_>, state: &ViewState, look: &Look, before: &Regions) -> Regions {
     let area = frame.area();
     let mut regions = Regions { first: before.first, ..Regions::default() };
     let header = header::height(area.height).min(area.height);
@@ -76,7 +74,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &State, look: &Look, before: &R
     }
     let footer = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
     let body = Rect { y: area.y + header, height: area.height.saturating_sub(header + footer.height), ..area };
-    if let Some(screen) = state.screens.last() {
+    if let Some(screen) = state.overlays.last() {
         pages::draw(frame, body, screen, state, look, &mut regions);
     } else {
         let status = Rect { height: body.height.min(1), ..body };

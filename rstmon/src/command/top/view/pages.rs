@@ -1,4 +1,4 @@
-//! What lies over the table, and the pane below it: a row, a reset, the keys.
+//! The pages over the table (of a row, of a reset, of the keys), and the pane of the selected row below it.
 
 use super::{
     Regions,
@@ -11,10 +11,10 @@ use super::{
 use crate::command::top::{
     input::KEYS,
     state::{
-        State,
+        ViewState,
         group::{Group, RowKey},
-        rows::Row,
-        screen::Screen,
+        overlay::Overlay,
+        row::Row,
     },
 };
 use ratatui::{
@@ -24,37 +24,37 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-/// Columns below which keys and what they do are not side by side.
+/// Below this width, a key and its description are one paragraph instead of two columns.
 const NARROW: u16 = 70;
 
 /// Draws the topmost page.
 pub(crate) fn draw(
     frame: &mut Frame<'_>,
     area: Rect,
-    screen: &Screen,
-    state: &State,
+    screen: &Overlay,
+    state: &ViewState,
     look: &Look,
     regions: &mut Regions,
 ) {
     let (title, body) = title_and_body(area);
     match screen {
-        Screen::Row { key, event, scroll } => {
+        Overlay::Row { key, event, scroll } => {
             bar(frame, title, &name(key, state.group), look);
             row(frame, body, key, event.as_deref(), *scroll, state, look, regions);
         }
-        Screen::Reset { event, scroll } => {
+        Overlay::Reset { event, scroll } => {
             bar(frame, title, "one reset", look);
             scrolled(frame, body, reset::page(event, body.width, look), *scroll, regions);
         }
-        Screen::Help { scroll } => {
+        Overlay::Help { scroll } => {
             bar(frame, title, "keys", look);
             scrolled(frame, body, keys(body.width, look), *scroll, regions);
         }
     }
 }
 
-/// The pane below the table: the chosen row in short.
-pub(crate) fn pane(frame: &mut Frame<'_>, area: Rect, state: &State, look: &Look, regions: &mut Regions) {
+/// Draws the pane below the table: the selected row in short.
+pub(crate) fn pane(frame: &mut Frame<'_>, area: Rect, state: &ViewState, look: &Look, regions: &mut Regions) {
     regions.pane = area;
     let (title, body) = title_and_body(area);
     let rule = look.rule().repeat(title.width.into());
@@ -65,7 +65,7 @@ pub(crate) fn pane(frame: &mut Frame<'_>, area: Rect, state: &State, look: &Look
     verdict::of_row(&mut prose, row, Detail::Short, look);
     let lines = prose.lines();
     let listed = state.events_of(&row.key, body.height.into());
-    // The text first; the events get what is left, at least a few lines.
+    // The text comes first. The events get the remaining lines, but at least a few.
     let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     let least = u16::try_from(listed.len()).unwrap_or(u16::MAX).min(EVENT_LINES).min(body.height / 2);
     let (text, list) = body_and_list(body, wanted.min(body.height - least));
@@ -73,14 +73,14 @@ pub(crate) fn pane(frame: &mut Frame<'_>, area: Rect, state: &State, look: &Look
     events::draw(frame, list, &listed, None, look, 0);
 }
 
-#[expect(clippy::too_many_arguments, reason = "the page's parts, each of which is drawn from somewhere else")]
+#[expect(clippy::too_many_arguments, reason = "the parts of the page come from different places")]
 fn row(
     frame: &mut Frame<'_>,
     area: Rect,
     key: &RowKey,
     chosen: Option<&crate::event::Event>,
     scroll: usize,
-    state: &State,
+    state: &ViewState,
     look: &Look,
     regions: &mut Regions,
 ) {
@@ -115,7 +115,7 @@ fn numbers(prose: &mut Prose<'_>, row: &Row) {
     prose.labelled("resets", &text);
 }
 
-/// What a row is called.
+/// The name of a row.
 fn name(key: &RowKey, group: Group) -> String {
     let RowKey { process, place, port, direction, cause, network } = key;
     let mut parts: Vec<String> = Vec::new();
@@ -126,7 +126,7 @@ fn name(key: &RowKey, group: Group) -> String {
     parts.extend(cause.map(|cause| cause.id().to_owned()));
     parts.extend(network.map(|network| network.to_string()));
     if group == Group::Who && process.is_none() {
-        parts.insert(0, "nobody's".to_owned());
+        parts.insert(0, "no owner known".to_owned());
     }
     if parts.is_empty() {
         parts.push(format!("no {} known", group.word()));
@@ -155,7 +155,7 @@ fn keys(width: u16, look: &Look) -> Vec<Line<'static>> {
     prose.lines()
 }
 
-/// Draws lines from `scroll` on, and says how far they can be scrolled.
+/// Draws lines from `scroll` on, and stores in `regions` how far they can be scrolled.
 fn scrolled(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'static>>, scroll: usize, regions: &mut Regions) {
     let most = lines.len().saturating_sub(area.height.into());
     let scroll = scroll.min(most);

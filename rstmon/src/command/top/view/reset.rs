@@ -1,7 +1,7 @@
 //! One reset's page: everything that its event says.
 
 use super::{look::Look, prose::Prose, verdict};
-use crate::event::{Event, EventOwner, Peer};
+use crate::event::{Event, EventOwner, EventPeer};
 use ratatui::text::Line;
 
 /// The lines of the page.
@@ -67,7 +67,7 @@ fn facts(prose: &mut Prose<'_>, event: &Event, look: &Look) {
         None => prose.labelled("owner", "not known"),
     }
     if let Some(peer) = peer {
-        let Peer { process, pid, unit, cause, sentence } = peer;
+        let EventPeer { process, pid, unit, cause, sentence } = peer;
         let name = name(process.as_deref(), *pid);
         let unit = unit.as_ref().map(|unit| format!(" in {unit}")).unwrap_or_default();
         prose.labelled("peer", &format!("{name}{unit}, on this host: {cause}: {sentence}"));

@@ -1,4 +1,4 @@
-//! The table: headings and rows.
+//! The table with its headings and rows.
 
 use super::{
     Regions,
@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     command::top::state::{
-        State,
+        ViewState,
         group::Group,
-        rows::{Facet, Row},
+        row::{Facet, Row},
         sort::Column,
     },
     explain::Cause,
@@ -25,8 +25,8 @@ use ratatui::{
     widgets::{Paragraph, Wrap},
 };
 
-/// Draws the headings and as many rows as there is room for, the chosen one among them.
-pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: &Look, regions: &mut Regions) {
+/// Draws the headings and as many rows as there is room for, including the selected one.
+pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &ViewState, look: &Look, regions: &mut Regions) {
     let columns = columns(area.width, state.group);
     let [heading, list] = split(area);
     headings(frame, heading, state, look, &columns, regions);
@@ -39,7 +39,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: &Look
         let mut text = render(row, &columns, state.group, look, at < state.frozen());
         if Some(at) == selected {
             text = text.patch_style(CHOSEN);
-            // The bar goes on to the end of the line.
+            // Highlights the line to its end.
             frame.buffer_mut().set_style(line, CHOSEN);
         }
         frame.render_widget(text, line);
@@ -49,8 +49,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: &Look
     }
 }
 
-fn nothing(state: &State) -> &'static str {
-    match (&state.link, state.model().snapshot.is_some(), state.filter.is_empty()) {
+fn nothing(state: &ViewState) -> &'static str {
+    match (&state.feed_status, state.model().snapshot.is_some(), state.filter.is_empty()) {
         (_, true, false) => "No reset passes the filter. Press / to change it.",
         (_, true, true) => "No resets so far. They appear here as they happen.",
         (_, false, _) => "Waiting for the first numbers...",
@@ -62,7 +62,8 @@ fn split(area: Rect) -> [Rect; 2] {
     [heading, Rect { y: area.y + heading.height, height: area.height - heading.height, ..area }]
 }
 
-/// The first line that is shown, so that `selected` is among `room` of `count` lines; moved as little as possible.
+/// The index of the first visible line, chosen such that `selected` is among the `room` visible of `count` lines and
+/// the list moves as little as possible.
 #[must_use]
 pub(crate) fn visible(first: usize, selected: usize, room: usize, count: usize) -> usize {
     let last = (selected + 1).saturating_sub(room);
@@ -72,7 +73,7 @@ pub(crate) fn visible(first: usize, selected: usize, room: usize, count: usize) 
 fn headings(
     frame: &mut Frame<'_>,
     area: Rect,
-    state: &State,
+    state: &ViewState,
     look: &Look,
     columns: &[(Column, u16)],
     regions: &mut Regions,
@@ -116,7 +117,7 @@ fn heading(column: Column, group: Group, size: u16) -> String {
     text.to_owned()
 }
 
-/// How far back the columns of a trend go.
+/// The heading of the trend: the time that its cells cover.
 fn trend_heading(size: u16) -> String {
     match u64::from(size) * STEP.as_secs() {
         seconds @ 0..120 => format!("LAST {seconds}s"),
@@ -132,7 +133,7 @@ fn render(row: &Row, columns: &[(Column, u16)], group: Group, look: &Look, froze
     let mut spans = Vec::with_capacity(2 * columns.len());
     for (index, &(column, size)) in columns.iter().enumerate() {
         let (text, style) = cell(row, column, usize::from(size), group, look);
-        // Within the first cell, so that all rows stay aligned.
+        // The mark takes a character of the first cell, so that the rows stay aligned.
         let text = if frozen && index == 0 { format!("*{text}") } else { text };
         let style = if frozen { style.add_modifier(Modifier::BOLD) } else { style };
         let text = if is_number(column) { fit_right(&text, size.into(), look) } else { fit(&text, size.into(), look) };
@@ -186,7 +187,7 @@ fn direction(facet: &Facet<Direction>, size: usize) -> String {
     }
 }
 
-/// With its port where there is room: the address tells more.
+/// The last peer, with its port if there is room.
 fn peer(row: &Row, size: usize) -> String {
     let Some(event) = &row.last else { return unknown() };
     let whole = event.remote.to_string();

@@ -1,11 +1,11 @@
-//! Each view at several sizes, compared with what was approved: `INSTA_UPDATE=always cargo test` rewrites the pictures,
-//! `git diff` shows what changed in them.
+//! Each view at several sizes, compared with approved snapshots. `INSTA_UPDATE=always cargo test` rewrites the
+//! snapshots, and `git diff` shows what has changed.
 
 use super::*;
 use crate::{
     command::top::{
         feed::Update,
-        state::{Link, Prompt, group::Group, screen::Moved},
+        state::{FeedStatus, group::Group, overlay::Movement, prompt::FilterPrompt},
         testing::{event, snapshot},
     },
     event::{Event, filter::Filter},
@@ -19,7 +19,7 @@ use tui_input::Input;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (40, 10)];
 
-/// Names as a hostile process would choose them, after the decoding of comm: the last was cut within a character.
+/// Hostile process names as they are after decoding comm. `naïve-pröc-ü?` was cut within a character.
 const HOSTILE: [&str; 7] =
     ["evil\u{1b}[2Jname", "プロセスの名前", "שלום עולם", "\u{202e}gnp.exe", "🦀🦀🦀🦀", "naïve-pröc-ü?", "folded"];
 
@@ -27,8 +27,9 @@ fn look(unicode: bool) -> Look {
     Look { colour: true, unicode, zone: TimeZone::UTC }
 }
 
-fn state() -> State {
-    let mut state = State::new(Origin::Daemon(PathBuf::from("/run/rstmon/rstmon.sock")), Group::Who, Filter::default());
+fn state() -> ViewState {
+    let mut state =
+        ViewState::new(Origin::Daemon(PathBuf::from("/run/rstmon/rstmon.sock")), Group::Who, Filter::default());
     state.absorb(Update::Up);
     for second in 1..=2 {
         let count = |rate: u64| 1000 + rate * u64::from(second);
@@ -50,16 +51,16 @@ fn state() -> State {
     state
 }
 
-/// What a screen of this size shows, and where things are on it.
-fn screen(state: &State, look: &Look, (width, height): (u16, u16)) -> (String, Regions) {
+/// The text of a screen of this size, and where things are on it.
+fn screen(state: &ViewState, look: &Look, (width, height): (u16, u16)) -> (String, Regions) {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
     let mut regions = Regions::default();
     terminal.draw(|frame| regions = draw(frame, state, look, &Regions::default())).expect("a frame");
     (terminal.backend().to_string(), regions)
 }
 
-/// Compares a view with the approved pictures of it.
-fn approve(name: &str, state: &mut State) {
+/// Compares a view with its approved snapshots.
+fn approve(name: &str, state: &mut ViewState) {
     state.refresh();
     for (width, height) in SIZES {
         let (text, _) = screen(state, &look(true), (width, height));
@@ -74,12 +75,12 @@ fn the_table() {
 
 #[test]
 fn before_anything_is_known() {
-    approve("connecting", &mut State::new(Origin::Local, Group::Who, Filter::default()));
+    approve("connecting", &mut ViewState::new(Origin::Local, Group::Who, Filter::default()));
 }
 
 #[test]
 fn a_quiet_host() {
-    let mut state = State::new(Origin::Local, Group::Who, Filter::default());
+    let mut state = ViewState::new(Origin::Local, Group::Who, Filter::default());
     state.absorb(Update::Up);
     let mut quiet = snapshot(3, []);
     quiet.degraded.clear();
@@ -113,15 +114,15 @@ fn the_page_of_a_row() {
 fn the_page_of_a_row_scrolled_with_another_reset_chosen() {
     let mut state = state();
     state.open();
-    state.move_by(Moved::Pages(1), 3);
-    state.move_by(Moved::Lines(2), 3);
+    state.move_by(Movement::Pages(1), 3);
+    state.move_by(Movement::Lines(2), 3);
     approve("row-scrolled", &mut state);
 }
 
 #[test]
 fn the_page_of_a_row_without_events() {
     let mut state = state();
-    state.move_by(Moved::Last, 10);
+    state.move_by(Movement::Last, 10);
     state.open();
     approve("row-silent", &mut state);
 }
@@ -144,7 +145,7 @@ fn the_keys() {
 #[test]
 fn a_filter_that_is_wrong() {
     let mut state = state();
-    state.prompt = Some(Prompt { input: Input::new("proces=java severity=harmful".to_owned()), error: None });
+    state.prompt = Some(FilterPrompt { input: Input::new("proces=java severity=harmful".to_owned()), error: None });
     state.take_filter();
     approve("prompt", &mut state);
 }
@@ -163,18 +164,19 @@ fn paused_filtered_frozen_zeroed_and_the_daemon_gone() {
 
 #[test]
 fn a_recording_that_is_over() {
-    let mut state = State::new(Origin::Recording(PathBuf::from("/tmp/incident.json")), Group::Cause, Filter::default());
+    let mut state =
+        ViewState::new(Origin::Recording(PathBuf::from("/tmp/incident.json")), Group::Cause, Filter::default());
     state.absorb(Update::Up);
     state.absorb(Update::Snapshot(Box::new(snapshot(9, [("java", 8080, 3)]))));
     state.absorb(Update::Ended);
-    assert_eq!(state.link, Link::Ended);
+    assert_eq!(state.feed_status, FeedStatus::Ended);
     approve("replay", &mut state);
 }
 
 #[test]
 fn without_utf8_there_is_nothing_but_ascii() {
     let mut state = state();
-    // The names themselves are what they are; no terminal without UTF-8 can show them.
+    // Only ASCII names: names are not changed in ASCII mode.
     state.filter = Filter::parse(&["process=java,nginx,curl"]).expect("a valid filter");
     state.zero();
     let totals = [("java", 8080, 2000), ("nginx", 443, 3000), ("curl", 80, 5000)];
@@ -234,8 +236,8 @@ fn the_mouse_finds_what_is_there() {
     let state = state();
     let (_, regions) = screen(&state, &look(true), (120, 40));
     let (column, area) = regions.headings[1];
-    assert_eq!(regions.at(area.x, area.y), Some(Target::Heading(column)));
-    assert_eq!(regions.at(5, regions.list.y + 2), Some(Target::Line(2)));
-    assert_eq!(regions.at(5, regions.pane.y + 1), Some(Target::Pane));
+    assert_eq!(regions.at(area.x, area.y), Some(ClickTarget::Heading(column)));
+    assert_eq!(regions.at(5, regions.list.y + 2), Some(ClickTarget::Line(2)));
+    assert_eq!(regions.at(5, regions.pane.y + 1), Some(ClickTarget::Pane));
     assert_eq!(regions.at(0, 0), None);
 }

@@ -5,7 +5,7 @@ use super::{
     prose::Prose,
 };
 use crate::{
-    command::top::state::rows::{Facet, Row},
+    command::top::state::row::{Facet, Row},
     event::Event,
     explain::{
         Cause, Confidence, Severity,

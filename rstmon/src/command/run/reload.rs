@@ -1,14 +1,15 @@
-//! SIGHUP: reads the configuration and the web configuration again and applies what can change at run time.
+//! The reload at SIGHUP: reads the configuration and the web configuration again and applies what can change at run
+//! time.
 //!
 //! Hooks and counters are not touched. A file with an error is refused as a whole, and the previous one stays in force.
 
-use super::{daemon::Daemon, server_options};
+use super::{daemon::DaemonSource, server_options};
 use crate::{
     command::Failure,
     config::{
         Config, Overrides,
         logging::{self, Logging},
-        reload::Plan,
+        reload::ReloadPlan,
     },
     monitor::Monitor,
     serve::WebReload,
@@ -16,32 +17,32 @@ use crate::{
 };
 use std::sync::{Arc, Mutex};
 
-/// All that a reload may change.
-pub(super) struct Renewal {
+/// The parts of the daemon that a reload may change.
+pub(super) struct ConfigReload {
     overrides: Overrides,
     /// The configuration in force.
     config: Mutex<Config>,
     logging: Logging,
     monitor: Arc<Monitor>,
-    daemon: Arc<Daemon>,
+    daemon: Arc<DaemonSource>,
     web: Option<WebReload>,
 }
 
-impl Renewal {
+impl ConfigReload {
     pub(super) fn new(
         overrides: Overrides,
         config: Config,
         logging: Logging,
         monitor: Arc<Monitor>,
-        daemon: Arc<Daemon>,
+        daemon: Arc<DaemonSource>,
         web: Option<WebReload>,
     ) -> Self {
         Self { overrides, config: Mutex::new(config), logging, monitor, daemon, web }
     }
 
-    /// Reads everything again, and returns remarks for the service manager's status line. Blocks.
-    pub(super) fn renew(&self) -> String {
-        // The empty first one puts a separator in front of each remark.
+    /// Reloads, and returns remarks for the service manager's status line, each after a separator. Blocks.
+    pub(super) fn run(&self) -> String {
+        // The empty first remark puts a separator in front of each other one.
         let mut remarks = vec![String::new()];
         match self.read() {
             Ok(new) => {
@@ -72,10 +73,10 @@ impl Renewal {
         Ok(config)
     }
 
-    /// Returns the keys that need a restart.
+    /// Applies a configuration, and returns the keys that need a restart.
     fn apply(&self, new: &Config) -> Vec<&'static str> {
         let mut config = lock(&self.config);
-        let plan = Plan::new(&config, new);
+        let plan = ReloadPlan::new(&config, new);
         if plan.applies("log.level") || plan.applies("log.format") {
             self.logging.change(&plan.config.log);
         }
@@ -88,7 +89,7 @@ impl Renewal {
         if plan.applies("metrics.max_series") {
             self.monitor.raise_max_series(plan.config.metrics.max_series);
         }
-        let Plan { config: in_force, applied, restart } = plan;
+        let ReloadPlan { config: in_force, applied, restart } = plan;
         *config = in_force;
         if applied.is_empty() && restart.is_empty() {
             tracing::info!("configuration read again: nothing has changed");
