@@ -4,6 +4,7 @@
 //! is configured for it (a changed hash is a different entry) and the password. Only successes are remembered, so an
 //! attacker cannot flush the cache without knowing a password.
 
+use crate::sync::lock;
 use rustls::{
     SupportedCipherSuite,
     crypto::{
@@ -11,10 +12,7 @@ use rustls::{
         ring::{self, cipher_suite::TLS13_AES_128_GCM_SHA256},
     },
 };
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Mutex};
 
 const MAX_ENTRIES: usize = 64;
 const KEY_BYTES: usize = 32;
@@ -51,11 +49,11 @@ impl Passed {
     }
 
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+        lock(&self.entries).contains(digest)
     }
 
     pub(crate) fn insert(&self, digest: Digest) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.entries);
         if entries.contains(&digest) {
             return;
         }

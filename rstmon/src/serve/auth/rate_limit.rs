@@ -1,7 +1,8 @@
 //! A token bucket over all requests, as exporter-toolkit's `rate_limit` has it.
 
+use crate::sync::lock;
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -30,7 +31,7 @@ impl RateLimiter {
     /// Takes a token if there is one.
     pub(crate) fn allows(&self, now: Instant) -> bool {
         let Rate { interval, burst } = self.rate;
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut full_at = lock(&self.full_at);
         let next = (*full_at).max(now).checked_add(interval);
         let capacity = interval.saturating_mul(burst);
         match next {

@@ -8,13 +8,14 @@
 use crate::{
     metrics::Format,
     serve::{Source, http::work::off_thread},
+    sync::lock,
 };
 use axum::body::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use std::{
     collections::HashMap,
     io::{self, Write as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -66,7 +67,7 @@ impl Scraper {
 
     /// A seat in the next collection of this form.
     fn join(&self, form: Form) -> watch::Receiver<Option<Outcome>> {
-        let mut next = self.0.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = lock(&self.0.next);
         let join = || {
             let (sender, receiver) = watch::channel(None);
             tokio::spawn(Arc::clone(&self.0).collect(form, sender));
@@ -81,7 +82,7 @@ impl Inner {
         // Never closed, so the only result is a permit.
         let permit = Arc::clone(&self.one_at_a_time).acquire_owned().await.ok();
         // From here on it has begun. The map's own receiver goes with this.
-        self.next.lock().unwrap_or_else(PoisonError::into_inner).remove(&form);
+        lock(&self.next).remove(&form);
         if sender.is_closed() {
             return;
         }

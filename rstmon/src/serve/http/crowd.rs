@@ -5,10 +5,11 @@
 //! one that waits longest gives its place to the next. Who sent a whole request is served, whatever comes; who did so
 //! before and is idle goes after those who never did. A scraper that asks as it connects passes through any crowd.
 
+use crate::sync::lock;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -67,11 +68,11 @@ impl Turn {
     }
 
     fn set(&self, waiting: Option<Waiting>) {
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+        *lock(&self.waiting) = waiting;
     }
 
     fn get(&self) -> Option<Waiting> {
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.waiting)
     }
 }
 
@@ -134,14 +135,14 @@ impl Crowd {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (turn, leave) = (Arc::<Turn>::default(), Arc::<Notify>::default());
         let member = Member { turn: Arc::clone(&turn), leave: Arc::clone(&leave) };
-        self.members.lock().unwrap_or_else(PoisonError::into_inner).insert(id, member);
+        lock(&self.members).insert(id, member);
         Some(Seat { crowd: Arc::clone(self), id, turn, leave, _place: place })
     }
 
     /// Asks somebody to leave, if anybody may be asked, and says when to look again.
     fn make_room(&self, now: Instant) -> Option<Duration> {
         let patience = self.patience?;
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = lock(&self.members);
         let waited = |waiting: &Waiting| now.saturating_duration_since(waiting.since);
         let waiting = members.iter().filter_map(|(id, member)| Some((*id, member.turn.get()?)));
         let overdue = waiting.clone().filter(|(_, waiting)| waited(waiting) >= patience);
@@ -165,7 +166,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.crowd.members.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        lock(&self.crowd.members).remove(&self.id);
     }
 }
 

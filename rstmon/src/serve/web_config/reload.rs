@@ -9,10 +9,11 @@ use super::{
     WebConfig, WebConfigError, load,
     watched::{Stamp, Watched},
 };
+use crate::sync::lock;
 use jiff::Timestamp;
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::SystemTime,
 };
 
@@ -67,7 +68,7 @@ impl Reloader {
 
     /// The configuration as of now. Blocks for file access.
     pub(in super::super) fn current(&self) -> Arc<WebConfig> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if state.config.files.iter().any(Watched::changed) {
             let path = self.path.display();
             match self.successor(&state.config) {
@@ -90,7 +91,7 @@ impl Reloader {
 
     /// Reads everything again, whether or not it has changed. Blocks for file access.
     pub(in super::super) fn reload(&self) -> Result<(), Refusal> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let config = Arc::new(self.successor(&state.config)?);
         warn_of_date(&self.path, &config);
         *state = State { config, warned: None };
