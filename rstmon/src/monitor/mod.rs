@@ -11,7 +11,7 @@ mod reconciliation;
 pub(crate) mod signals;
 
 use crate::{
-    attribute::{self, Controller, Placement, ProcessRef, Procfs, Resolver},
+    attribute::{Controller, Placement, ProcessRef, Procfs, Resolver, ResolverLimits},
     event::{
         Event,
         snapshot::{Degraded, EventsLost, SNAPSHOT_SCHEMA, Snapshot},
@@ -244,7 +244,7 @@ impl Monitor {
 fn resolver(cgroup_v1: Option<&'static str>) -> Result<Resolver, MonitorError> {
     let controller =
         cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name));
-    let mut resolver = Resolver::discover(Procfs::default(), controller, attribute::Limits::default())
+    let mut resolver = Resolver::discover(Procfs::default(), controller, ResolverLimits::default())
         .map_err(|source| MonitorError::Cgroups(source.into()))?;
     if let Err(error) = resolver.prime(Instant::now()) {
         tracing::warn!(%error, "cannot read the cgroups: units and containers may be missing");
