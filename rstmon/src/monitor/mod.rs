@@ -19,7 +19,7 @@ use crate::{
     explain::Verdict,
     host::{counters, listeners},
     metrics::{
-        Exporter, Format, Health, LabelSet, Namespaces, Standing, Tally,
+        Format, Health, LabelSet, MetricsRegistry, Namespaces, Reconciliation, SnapshotCounts,
         trend::{self, Trend},
     },
     model::{Clock, Reasons, Reset},
@@ -55,7 +55,7 @@ pub(crate) struct Monitor {
     aspects: Vec<Aspect>,
     reasons: Reasons,
     counts: Mutex<CountReader>,
-    exporter: Mutex<Exporter>,
+    exporter: Mutex<MetricsRegistry>,
     trend: Mutex<Trend>,
     /// When counting began, on both clocks.
     started: (Instant, Timestamp),
@@ -76,7 +76,7 @@ impl Monitor {
             tracing::warn!(%error, "metrics.probe_runtime needs CAP_SYS_ADMIN at the start, or sysctl kernel.bpf_stats_enabled=1");
         }
         let namespaces = Mutex::new(Namespaces::new(counts.cpus() as u64));
-        let exporter = Exporter::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?;
+        let exporter = MetricsRegistry::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?;
         let monitor = Self {
             hooks,
             aspects,
@@ -132,7 +132,7 @@ impl Monitor {
 
     /// Compares the counts with the kernel's own in every network namespace that can be read. Resets that the kernel sends
     /// and no hook shows are the difference.
-    pub(crate) fn reconcile(&self) -> Result<Standing, MonitorError> {
+    pub(crate) fn reconcile(&self) -> Result<Reconciliation, MonitorError> {
         let mut accounts = Accounts::new(&self.counts, &self.netns_tasks);
         let standing = lock(&self.namespaces).reconcile(&mut accounts, Instant::now())?;
         for (place, difference) in &standing.differing {
@@ -146,8 +146,8 @@ impl Monitor {
         self.read_counts()?;
         let uncounted = Some(self.reconcile()?.uncounted());
         let exporter = lock(&self.exporter);
-        let Tally { sent, received, series } =
-            Tally::new(exporter.sums(), &lock(&self.trend), self.started.0.elapsed());
+        let SnapshotCounts { sent, received, series } =
+            SnapshotCounts::new(exporter.sums(), &lock(&self.trend), self.started.0.elapsed());
         let kernel_lost = exporter.lost();
         let host = rustix::system::uname();
         Ok(Snapshot {
