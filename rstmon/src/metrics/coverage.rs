@@ -36,7 +36,7 @@ pub(crate) enum Comparison {
     /// The counts agree only if resets are in one count and not yet in the other, at most one for each CPU: read again
     /// at once to be sure.
     Doubtful,
-    /// The offset is the same as before.
+    /// The counts agree: one offset fits all readings.
     Agrees,
     /// The kernel counted this many resets more (negative: fewer) than rstmon.
     Differs(i64),

@@ -1,10 +1,10 @@
 //! OpenMetrics 1.0 text out of the `prometheus` crate's families; that crate writes format 0.0.4 only. Pure.
 //!
 //! What differs from 0.0.4 (the specification's sections in brackets): a counter's family is named without `_total`
-//! (Counter), a family whose name ends in a base unit says so (`MetricFamily`), `HELP` escapes quotes (Escaping),
-//! bounds of buckets are written canonically (Numbers), and a line `# EOF` marks the end of a complete answer.
-//! `_created` samples, which are optional, are left out as in Prometheus' own client libraries: a server that does not
-//! expect them stores each as one more series.
+//! (Counter), a family whose name ends in a base unit has a `UNIT` line (`MetricFamily`), `HELP` escapes quotes
+//! (Escaping), bounds of buckets are written canonically (Numbers), and a line `# EOF` marks the end of a complete
+//! answer. `_created` samples, which are optional, are left out as in Prometheus' own client libraries: a server that
+//! does not expect them stores each as one more series.
 
 use prometheus::proto::{Histogram, LabelPair, Metric, MetricFamily, MetricType, Summary};
 use std::fmt::{self, Write as _};

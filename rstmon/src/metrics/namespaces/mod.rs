@@ -49,7 +49,7 @@ pub(crate) trait NamespaceSources {
     fn out_rsts(&mut self, proc_net: ProcNet) -> io::Result<OutRsts>;
     /// Counters that explain a difference, as of now.
     fn explaining(&mut self, proc_net: ProcNet) -> io::Result<Explaining>;
-    /// Waits until the kernel has finished counting the resets that it was sending.
+    /// Waits a moment, so that the kernel finishes counting the resets that it was sending.
     fn pause(&mut self);
     /// Frees the counter of a namespace.
     fn forget(&mut self, cookie: u64);
