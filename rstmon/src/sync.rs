@@ -1,10 +1,11 @@
-//! Locks whose data stays valid after a panic elsewhere.
+//! Mutexes whose data stays valid when a thread panics.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks `mutex`, also when another thread has panicked while it held the lock.
+/// Locks `mutex`, even if a thread has panicked while it held the lock.
 ///
-/// For data that is valid between any two statements of every critical section: then poisoning says nothing.
+/// Only for data that is valid after each statement of every critical section, so that a poisoned mutex does not mean
+/// damaged data.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! Which cgroup hierarchies this process can see, and where.
+//! Which cgroup hierarchies this process can see, and where they are mounted.
 //!
-//! Contract: [`Mounts::from_entries`] is pure. Knows the unified layout (v2 at `/sys/fs/cgroup`), the hybrid one (v2 at
-//! `/sys/fs/cgroup/unified` beside v1), v1 with controllers mounted together (`cpu,cpuacct`), and mounts that show a part
-//! of a hierarchy only or, in a container, more than the reader's own cgroup namespace.
+//! Contract: [`Mounts::from_entries`] is pure. It handles the unified layout (v2 at `/sys/fs/cgroup`), the hybrid one
+//! (v2 at `/sys/fs/cgroup/unified` beside v1), v1 with controllers mounted together (`cpu,cpuacct`), and mounts that
+//! show a part of a hierarchy only or, in a container, more than the reader's own cgroup namespace.
 
 use super::mountinfo::{self, MountEntry};
 use std::{
@@ -10,19 +10,17 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// A v1 controller by whose hierarchy a process can be placed.
+/// A v1 controller whose hierarchy can attribute a process to a unit and container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Controller {
-    /// `pids`: systemd makes a cgroup of it for each unit.
+    /// systemd creates a `pids` cgroup for each unit.
     Pids,
-    /// `memory`
     Memory,
-    /// `cpu`
     Cpu,
 }
 
 impl Controller {
-    /// Best first: where several are there, this is the order of choice, for the kernel half as well.
+    /// Best first. The kernel half uses the same order.
     pub(crate) const PREFERENCE: [Self; 3] = [Self::Pids, Self::Memory, Self::Cpu];
 
     /// The kernel's name, in mount options and in `/proc/<pid>/cgroup`.
@@ -39,23 +37,24 @@ impl Controller {
 /// One mounted cgroup hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hierarchy {
-    /// Where it can be walked.
+    /// Mount point, below which the cgroups are directories.
     pub(crate) point: PathBuf,
-    /// Which of its cgroups that is, relative to the reader's cgroup namespace.
+    /// The cgroup at the mount point, relative to the reader's cgroup namespace.
     pub(crate) root: PathBuf,
 }
 
 impl Hierarchy {
-    /// The path of a cgroup, given where it is below the mount point.
+    /// The path of a cgroup, given its directory relative to the mount point.
     #[must_use]
     pub(crate) fn cgroup_path(&self, below: &Path) -> PathBuf {
         self.root.join(below)
     }
 
-    /// The directory of a cgroup, given its path in `/proc/<pid>/cgroup`; none if this mount does not show it.
+    /// The directory of a cgroup, given its path in `/proc/<pid>/cgroup`; `None` if this mount does not show it.
     ///
-    /// Both the path and the mount's root are relative to the reader's cgroup namespace. What `..` stands for is not
-    /// known, so only a path that leaves the namespace just as the root does can be followed.
+    /// Both the path and the mount's root are relative to the reader's cgroup namespace. The cgroups that `..` stands
+    /// for are not known, so a path that leaves the namespace is found only if the root leaves it by the same
+    /// components.
     #[must_use]
     pub(crate) fn directory(&self, cgroup_path: &Path) -> Option<PathBuf> {
         let below = cgroup_path.strip_prefix(&self.root).ok()?;
@@ -63,7 +62,8 @@ impl Hierarchy {
         known.then(|| self.point.join(below))
     }
 
-    /// How much a mount shows: the fewer cgroups the root is below, and the more it is above the namespace, the better.
+    /// Sort key, the mount that shows most first: levels of the root below the cgroup namespace, fewer first; then
+    /// levels above it, more first.
     fn narrowness(&self) -> (usize, std::cmp::Reverse<usize>) {
         let above = self.root.components().filter(|component| *component == Component::ParentDir).count();
         let below = self.root.components().filter(|component| matches!(component, Component::Normal(_))).count();
@@ -71,7 +71,7 @@ impl Hierarchy {
     }
 }
 
-/// The hierarchies that matter here; of several mounts of one, the one that shows most.
+/// The v2 hierarchy and those of the v1 [`Controller`]s. Of several mounts of a hierarchy, the one that shows most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mounts {
     v2: Option<Hierarchy>,
@@ -79,7 +79,7 @@ pub(crate) struct Mounts {
 }
 
 impl Mounts {
-    /// What the calling process sees, by the procfs at `procfs` (`/proc`).
+    /// Reads the mounts of the calling process from the procfs at `procfs` (`/proc`).
     pub(crate) fn discover(procfs: &Path) -> Result<Self, MountError> {
         let path = procfs.join("self/mountinfo");
         match fs::read(&path) {
@@ -109,27 +109,25 @@ impl Mounts {
         mounts
     }
 
-    /// The v2 hierarchy.
     #[must_use]
     pub(crate) fn v2(&self) -> Option<&Hierarchy> {
         self.v2.as_ref()
     }
 
-    /// The v1 hierarchy of a controller.
     #[must_use]
     pub(crate) fn v1(&self, controller: Controller) -> Option<&Hierarchy> {
         Controller::PREFERENCE.into_iter().zip(&self.v1).find(|(slot, _)| *slot == controller)?.1.as_ref()
     }
 
-    /// The controller to place processes by where the v2 hierarchy does not: the first of [`Controller::PREFERENCE`] that
-    /// is mounted as v1.
+    /// The first of [`Controller::PREFERENCE`] that is mounted as v1: its hierarchy attributes processes where v2 does
+    /// not.
     #[must_use]
     pub(crate) fn preferred_v1(&self) -> Option<Controller> {
         Controller::PREFERENCE.into_iter().find(|&controller| self.v1(controller).is_some())
     }
 }
 
-/// Whether another mount sits on the same point and hides this one.
+/// Whether a later mount at the same point hides this one.
 fn is_covered(entry: &MountEntry, entries: &[MountEntry]) -> bool {
     entries.iter().any(|other| other.parent == entry.id && other.id != entry.id && other.point == entry.point)
 }
@@ -140,7 +138,7 @@ fn keep_wider(slot: &mut Option<Hierarchy>, found: Hierarchy) {
     }
 }
 
-/// The mounts could not be listed.
+/// The mounts of this process cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the mounts from {path}", path = path.display())]
 pub(crate) struct MountError {
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_widest_mount_is_used_whatever_the_order() {
+    fn the_widest_mount_is_used_in_any_order() {
         let own = "40 1 0:26 / /own rw - cgroup2 cgroup2 rw";
         let part = "41 1 0:26 /system.slice/a.service /part rw - cgroup2 cgroup2 rw";
         let host = "42 1 0:26 /../.. /host rw - cgroup2 cgroup2 rw";

@@ -1,59 +1,40 @@
 //! The container that an element of a cgroup path names.
 //!
-//! Contract: pure. Every runtime leaves its container's id in the path, each in its own way; the table is the tests at the
-//! end. A runtime's monitor (conmon, the nspawn supervisor, `lxc.monitor`) runs outside of the container it watches, so its
-//! cgroup is not one.
+//! Contract: pure. Every runtime writes its container's id into the path in its own notation; the tests have a table of
+//! them. A runtime's monitor (conmon, the nspawn supervisor, `lxc.monitor`) runs outside of the container that it
+//! watches, so its cgroup is no container.
 
 use super::{text::printable, unit::unescape};
-use std::fmt;
 
 /// Hexadecimal digits of an OCI runtime's container id.
 const HEX_ID_LEN: usize = 64;
 
-/// Hexadecimal digits that command lines show (`docker ps`).
+/// Hexadecimal digits of an id that command lines show (`docker ps`).
 const SHORT_LEN: usize = 12;
 
-/// Who runs a container, as far as the path tells.
+/// What runs a container, as far as the cgroup path shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub(crate) enum Runtime {
-    /// Docker, either cgroup driver.
+pub(super) enum Runtime {
+    /// With either cgroup driver.
     Docker,
     /// containerd, below Kubernetes, nerdctl or k3s.
     Containerd,
-    /// CRI-O.
     Crio,
-    /// Podman (libpod).
+    /// Podman, named libpod in paths.
     Podman,
     /// LXC, LXD, Incus, Proxmox.
     Lxc,
     /// A machine registered with systemd-machined, systemd-nspawn in the first place.
     Machine,
-    /// Amazon ECS.
+    /// Amazon ECS, with or without Fargate.
     Ecs,
-    /// A pod's container where the path does not tell the runtime (the cgroupfs driver).
+    /// A pod's container where the path does not name the runtime (the cgroupfs driver).
     Kubernetes,
-    /// A container id in a layout that is none of these.
+    /// A container id in none of these layouts.
     Unknown,
 }
 
 impl Runtime {
-    /// The lower-case name for labels and JSON.
-    #[must_use]
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Docker => "docker",
-            Self::Containerd => "containerd",
-            Self::Crio => "crio",
-            Self::Podman => "podman",
-            Self::Lxc => "lxc",
-            Self::Machine => "machine",
-            Self::Ecs => "ecs",
-            Self::Kubernetes => "kubernetes",
-            Self::Unknown => "unknown",
-        }
-    }
-
     /// The runtime that writes `name` before the id (`docker-<id>.scope`, `...:cri-containerd:<id>`).
     fn from_prefix(name: &[u8]) -> Self {
         match name {
@@ -81,18 +62,11 @@ impl Runtime {
 /// Fargate's `<task>-<number>`. Printable, at most [`super::text::MAX_NAME`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ContainerId {
-    runtime: Runtime,
+    pub(super) runtime: Runtime,
     id: String,
 }
 
 impl ContainerId {
-    /// Who runs it.
-    #[must_use]
-    pub(crate) fn runtime(&self) -> Runtime {
-        self.runtime
-    }
-
-    /// The full id.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         &self.id
@@ -113,16 +87,10 @@ impl ContainerId {
     }
 }
 
-/// [`ContainerId::short`] of an id that is text.
+/// [`ContainerId::short`] for an id given as text.
 #[must_use]
 pub(crate) fn short(id: &str) -> &str {
     if id.len() == HEX_ID_LEN && is_hex(id.as_bytes()) { &id[..SHORT_LEN] } else { id }
-}
-
-impl fmt::Display for ContainerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.id)
-    }
 }
 
 /// The innermost container of a path, given as its elements from the root.
@@ -164,8 +132,8 @@ fn machine(element: &[u8]) -> Option<ContainerId> {
     if name.starts_with(b"qemu-") { None } else { ContainerId::named(Runtime::Machine, &name) }
 }
 
-/// `<id>`, `RUNTIME-<id>`, either with `.scope`, and `SLICE:RUNTIME:<id>` (what the systemd driver's notation becomes under
-/// the cgroupfs driver).
+/// `<id>`, `RUNTIME-<id>`, either with `.scope`, and `SLICE:RUNTIME:<id>` (what the systemd driver's notation becomes
+/// under the cgroupfs driver).
 fn oci(element: &[u8], ancestors: &[&[u8]]) -> Option<ContainerId> {
     let stem = element.strip_suffix(b".scope").unwrap_or(element);
     let (before, id) = stem.split_at_checked(stem.len().checked_sub(HEX_ID_LEN)?)?;
@@ -194,7 +162,7 @@ fn is_hex(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(u8::is_ascii_hexdigit)
 }
 
-/// Takes back the `\xHH` of systemd's `unit_name_escape`. Its other rule ('-' for '/') cannot occur: a machine's name is a
+/// Decodes the `\xHH` of systemd's `unit_name_escape`. Its other rule ('-' for '/') cannot occur: a machine's name is a
 /// host name.
 fn unescape_hex(escaped: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(escaped.len());
@@ -335,7 +303,7 @@ mod tests {
     fn ids_are_lower_case_and_have_a_short_form() {
         let upper = A.to_ascii_uppercase();
         let found = innermost(&[b"docker", upper.as_bytes()]).expect("a container");
-        assert_eq!((found.as_str(), found.short(), found.to_string().as_str()), (A, "0123456789ab", A));
+        assert_eq!((found.as_str(), found.short()), (A, "0123456789ab"));
         let named = innermost(&[b"lxc", b"a-rather-long-name"]).expect("a container");
         assert_eq!(named.short(), "a-rather-long-name");
     }

@@ -1,29 +1,29 @@
 //! Reads `/proc/<pid>/mountinfo`.
 //!
-//! Contract: pure; the format is `show_mountinfo` (`fs/proc_namespace.c`). Lines that do not have it are skipped: a mount
-//! that cannot be read is one that is not used.
+//! Contract: pure; the format is that of `show_mountinfo` (`fs/proc_namespace.c`). Lines of another format are skipped,
+//! so that their mounts are not used.
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 
-/// One mount, as far as cgroups need it.
+/// The fields of a mount that are needed to find cgroups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MountEntry {
-    /// Identifies the mount among the others of its namespace.
+    /// Unique within the mount namespace.
     pub(crate) id: u32,
-    /// The mount that this one sits on.
+    /// Id of the mount that this one is mounted on.
     pub(crate) parent: u32,
-    /// Which directory of the file system is mounted. For cgroups relative to the reader's cgroup namespace, so that it
-    /// begins with `..` where the mount shows more than the namespace.
+    /// The directory of the file system that is mounted. For cgroups it is relative to the reader's cgroup namespace,
+    /// and begins with `..` where the mount shows more than the namespace.
     pub(crate) root: PathBuf,
-    /// Where, seen from the reader's root directory.
+    /// Mount point, relative to the reader's root directory.
     pub(crate) point: PathBuf,
-    /// The file system's type, without a subtype.
+    /// File system type, without a subtype.
     pub(crate) fs_type: String,
     /// The file system's own options; for a v1 hierarchy they name its controllers.
     pub(crate) super_options: Vec<String>,
 }
 
-/// All mounts of `mountinfo`, in its order.
+/// All mounts of `mountinfo`, in file order.
 pub(crate) fn parse(mountinfo: &[u8]) -> Vec<MountEntry> {
     mountinfo.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
 }
@@ -56,8 +56,8 @@ fn path(field: &[u8]) -> PathBuf {
     OsString::from_vec(unescape_octal(field)).into()
 }
 
-/// Takes back the kernel's `mangle` (`string_escape_mem` with `ESCAPE_OCTAL`): `\040` and the like. Every backslash that
-/// the kernel prints begins such an escape; anything else is left as it is.
+/// Undoes the kernel's `mangle` (`string_escape_mem` with `ESCAPE_OCTAL`): `\040` and the like. Every backslash that
+/// the kernel prints begins such an escape; any other text is left as it is.
 fn unescape_octal(escaped: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(escaped.len());
     let mut rest = escaped;
@@ -79,7 +79,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn a_line_has_its_fields_whatever_the_optional_ones() {
+    fn a_line_has_its_fields_with_any_optional_ones() {
         for optional in ["", "shared:9 ", "shared:9 master:1 propagate_from:2 unbindable "] {
             let line = format!("30 23 0:26 / /sys/fs/cgroup rw,nosuid {optional}- cgroup2 cgroup2 rw,nsdelegate\n");
             let expected = MountEntry {

@@ -1,6 +1,6 @@
-//! Where in the host a process ran, from the path of its cgroup.
+//! The systemd unit and the container of a process, from the path of its cgroup.
 //!
-//! Contract: pure, total (any bytes give an answer, nothing panics), linear in the length of the path.
+//! Contract: pure, total (any bytes give an answer, never a panic), linear in the length of the path.
 
 use super::{
     container::{self, ContainerId},
@@ -13,31 +13,24 @@ const DELETED: &[u8] = b" (deleted)";
 /// The systemd unit and the container that a cgroup belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Placement {
-    /// The innermost systemd unit, a slice if there is nothing more precise; none on a host without systemd and for
+    /// The innermost systemd unit, a slice if there is nothing more precise; `None` on a host without systemd and for
     /// kernel threads. Printable ASCII, at most [`super::text::MAX_NAME`] bytes. The rules are at [`mod@unit`].
     pub(crate) unit: Option<String>,
-    /// The innermost container.
+    /// The innermost container that the path names.
     pub(crate) container: Option<ContainerId>,
 }
 
 impl Placement {
     /// Reads the path of a cgroup below the root of its hierarchy, as `/proc/<pid>/cgroup` or a walk gives it.
     ///
-    /// A ` (deleted)` at the end is ignored, and so are the `..` with which the kernel leads a reader in a cgroup
-    /// namespace out of it: what follows them names the same units.
+    /// A ` (deleted)` at the end is ignored. So are `..` components, with which the kernel describes a cgroup outside
+    /// of the reader's cgroup namespace: the components after them name the same units.
     #[must_use]
     pub(crate) fn from_path(path: &[u8]) -> Self {
         let path = path.strip_suffix(DELETED).unwrap_or(path);
         let elements: Vec<&[u8]> =
             path.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b"." | b"..")).collect();
         Self { unit: unit::innermost(&elements), container: container::innermost(&elements) }
-    }
-
-    /// Whether the path named neither unit nor container.
-    #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
-        let Self { unit, container } = self;
-        unit.is_none() && container.is_none()
     }
 }
 
@@ -52,11 +45,11 @@ mod tests {
     const B: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
 
     #[test]
-    fn unit_and_container_are_told_apart() {
+    fn unit_and_container_are_distinguished() {
         let placement = Placement::from_path(format!("/system.slice/docker-{A}.scope").as_bytes());
         assert_eq!(placement.unit, Some(format!("docker-{A}.scope")));
         let container = placement.container.expect("a container");
-        assert_eq!((container.runtime(), container.as_str()), (Runtime::Docker, A));
+        assert_eq!((container.runtime, container.as_str()), (Runtime::Docker, A));
 
         let nested = Placement::from_path(format!("/system.slice/docker-{A}.scope/docker/{B}").as_bytes());
         assert_eq!(nested.unit, Some(format!("docker-{A}.scope")));
@@ -80,7 +73,7 @@ mod tests {
             " (deleted)",
             "/process_api/0123456789abcdef0123456789abcdef",
         ] {
-            assert!(Placement::from_path(path.as_bytes()).is_empty(), "{path}");
+            assert_eq!(Placement::from_path(path.as_bytes()), Placement::default(), "{path}");
         }
     }
 

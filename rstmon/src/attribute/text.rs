@@ -1,21 +1,21 @@
-//! Makes names that other people chose safe to print, log and export.
+//! Makes untrusted names safe to print, log and export.
 //!
-//! Contract: whatever the bytes, the result is valid UTF-8 of at most the asked length without anything that moves a
-//! terminal's cursor, breaks a line or reorders the text around it. Never panics.
+//! Contract: for any bytes, the result is valid UTF-8 of at most [`MAX_NAME`] bytes without characters that move a
+//! terminal's cursor, break a line or reorder the text around them. Never panics.
 
 use crate::model::text::is_unsafe;
 
-/// The longest name that leaves this module, in bytes. Longer than any name that systemd or a container runtime makes of
-/// its own (`libpod-conmon-<64 hex>.scope` is 84) and short enough for a metric label.
+/// The longest name that this module returns, in bytes. Longer than any name that systemd or a container runtime makes
+/// by itself (`libpod-conmon-<64 hex>.scope` has 84) and short enough for a metric label.
 pub(crate) const MAX_NAME: usize = 128;
 
-/// Stands for a character that was taken out.
+/// Written in place of an unsafe character.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// `raw` as printable text of at most [`MAX_NAME`] bytes; what does not fit is cut off at a character.
+/// `raw` as printable text of at most [`MAX_NAME`] bytes, cut at a character boundary.
 #[must_use]
 pub(crate) fn printable(raw: &[u8]) -> String {
-    // A lossy character is at most three bytes, so this prefix always holds enough of them to fill the result.
+    // Decoding shortens nothing: an invalid sequence has at most three bytes and becomes a character of three.
     let head = &raw[..raw.len().min(MAX_NAME + char::MAX_LEN_UTF8)];
     let mut safe = String::with_capacity(head.len().min(MAX_NAME));
     for character in String::from_utf8_lossy(head).chars() {

@@ -11,21 +11,21 @@ const SUFFIXES: [&str; 6] = [".service", ".scope", ".slice", ".socket", ".mount"
 /// systemd's `UNIT_NAME_MAX`, which counts the terminating NUL.
 const UNIT_NAME_MAX: usize = 256;
 
-/// The scope that a service manager keeps itself in.
+/// The scope in which a service manager puts itself.
 const MANAGER_SCOPE: &str = "init.scope";
 
-/// Takes back systemd's `cg_escape`: it puts one underscore before a name that the kernel could mistake for a control file
-/// (`cpu.service`) and before one that begins with an underscore or a dot.
+/// Undoes systemd's `cg_escape`, which puts one underscore before a name that could be that of a control file
+/// (`cpu.service`) and before a name that begins with an underscore or a dot.
 pub(super) fn unescape(element: &[u8]) -> &[u8] {
     element.strip_prefix(b"_").unwrap_or(element)
 }
 
 /// The innermost unit of a path, given as its elements from the root.
 ///
-/// - A cgroup below a unit that is no unit itself (a delegated `worker`) belongs to that unit.
+/// - A cgroup that is no unit itself (a delegated `worker`) belongs to the unit above it.
 /// - A process directly in a slice has the slice as its unit.
-/// - `init.scope` is a unit at the top only. Further in it holds a user's or a container's own manager, and "init.scope"
-///   would read as the host's PID 1: the enclosing unit (`user@1000.service`) says more.
+/// - `init.scope` counts as a unit only if no unit encloses it. Below one it holds a user's or a container's own
+///   manager, and "init.scope" would read as the host's PID 1: the enclosing unit (`user@1000.service`) is reported.
 /// - A unit name longer than [`MAX_NAME`] is cut in the middle, so that its type stays visible.
 pub(super) fn innermost(elements: &[&[u8]]) -> Option<String> {
     let mut manager = None;
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn escaping_is_taken_back_once() {
+    fn escaping_is_undone_once() {
         assert_eq!(unit("/system.slice/_cpu.service").as_deref(), Some("cpu.service"));
         assert_eq!(unit("/system.slice/__x.service").as_deref(), Some("_x.service"));
     }

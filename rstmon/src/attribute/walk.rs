@@ -1,12 +1,12 @@
 //! Lists the cgroups of a hierarchy with their ids.
 //!
-//! Contract: read-only, iterative, bounded in directories and depth. Breadth first, so that a bound that is reached costs
-//! the deepest cgroups and nobody can hide the host's services by filling a delegated subtree with cgroups of their own.
+//! Contract: read-only, iterative, bounded in directories and depth. Breadth first, so that a bound leaves out the
+//! deepest cgroups: an owner of a delegated subtree cannot hide the host's services by filling it with cgroups.
 //!
-//! An id is the directory's inode number: `kernfs_fop_readdir` and `kernfs_iop_getattr` (`fs/kernfs/dir.c`, `inode.c`) both
-//! report `kernfs_ino()`, the whole id where `ino_t` has 64 bits. So one `readdir` gives the ids of all children and a
-//! child without children of its own (link count 2, `kernfs_refresh_inode`) need not be opened at all; on a usual host
-//! that is most of them, and each would show some 40 control files.
+//! An id is the directory's inode number: `kernfs_fop_readdir` and `kernfs_iop_getattr` (`fs/kernfs/dir.c`, `inode.c`)
+//! both report `kernfs_ino()`, the whole id where `ino_t` has 64 bits. So one `readdir` gives the ids of all children
+//! and a child without children of its own (link count 2, `kernfs_refresh_inode`) need not be opened at all; on a usual
+//! host that is most of them, and each would show some 40 control files.
 
 use std::{
     collections::VecDeque,
@@ -16,41 +16,41 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The link count of a directory without subdirectories: its own `.` and its name. File systems that do not count (btrfs)
-/// say 1.
+/// The link count of a directory without subdirectories: its own `.` and its name. File systems that do not count
+/// subdirectories (btrfs) report 1.
 const LEAF_LINKS: u64 = 2;
 
 /// Where a walk stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bounds {
-    /// Directories that are visited at most.
+pub(crate) struct WalkBounds {
+    /// At most this many directories are visited.
     pub(crate) directories: usize,
-    /// Levels below the root that are visited at most.
+    /// At most this many levels below the root are visited.
     pub(crate) depth: usize,
 }
 
-impl Default for Bounds {
+impl Default for WalkBounds {
     fn default() -> Self {
         // A large Kubernetes node has some thousand cgroups; systemd and runtimes nest less than ten levels.
         Self { directories: 200_000, depth: 64 }
     }
 }
 
-/// How a walk ended.
+/// The result of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Walked {
-    /// Directories that were visited, the root included.
+    /// Number of directories visited, including the root.
     pub(crate) directories: usize,
-    /// Whether these were all: no bound was reached, no directory refused, and the visitor did not stop it. A cgroup that
-    /// existed before a complete walk and was not visited does not exist any more.
+    /// Whether every directory was visited: no bound was reached, every directory was readable, and the visitor did not
+    /// stop the walk. A cgroup that existed before a complete walk and was not visited does not exist any more.
     pub(crate) complete: bool,
 }
 
-/// Calls `visit` with the id and the path below `root` of each cgroup until it breaks. Fails only if `root` itself cannot
-/// be read; a directory that vanishes on the way is no error.
+/// Calls `visit` with the id and the path below `root` of each cgroup until it breaks. Fails only if `root` itself
+/// cannot be read; a directory that is removed during the walk is no error.
 pub(crate) fn walk(
     root: &Path,
-    bounds: Bounds,
+    bounds: WalkBounds,
     mut visit: impl FnMut(u64, &Path) -> ControlFlow<()>,
 ) -> io::Result<Walked> {
     let mut walked = Walked { directories: 1, complete: true };
@@ -77,7 +77,7 @@ pub(crate) fn walk(
                     break;
                 }
             };
-            // The type comes with the entry, no call.
+            // `readdir` returned the type: no system call.
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
@@ -98,7 +98,7 @@ pub(crate) fn walk(
     Ok(walked)
 }
 
-/// Whether a directory is simply gone: removed before it was opened, or while it was read.
+/// Whether a directory was removed before it was opened or while it was read.
 fn vanished(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
@@ -116,7 +116,7 @@ mod tests {
         root
     }
 
-    fn visited(root: &Path, bounds: Bounds) -> (BTreeMap<PathBuf, u64>, Walked) {
+    fn visited(root: &Path, bounds: WalkBounds) -> (BTreeMap<PathBuf, u64>, Walked) {
         let mut seen = BTreeMap::new();
         let walked = walk(root, bounds, |id, path| {
             assert_eq!(seen.insert(path.to_owned(), id), None, "visited twice");
@@ -131,7 +131,7 @@ mod tests {
         let root = tree(&["a/b/c", "a/d", "e"]);
         fs::write(root.path().join("a/cgroup.procs"), "").expect("a file");
         std::os::unix::fs::symlink("a", root.path().join("link")).expect("a link");
-        let (seen, walked) = visited(root.path(), Bounds::default());
+        let (seen, walked) = visited(root.path(), WalkBounds::default());
         assert_eq!(walked, Walked { directories: 6, complete: true });
         let names: Vec<&str> = seen.keys().filter_map(|path| path.to_str()).collect();
         assert_eq!(names, ["", "a", "a/b", "a/b/c", "a/d", "e"]);
@@ -144,15 +144,15 @@ mod tests {
     #[test]
     fn a_bound_ends_the_walk_and_costs_the_deepest_first() {
         let root = tree(&["bomb/1/2/3/4/5", "service"]);
-        let (seen, walked) = visited(root.path(), Bounds { directories: 3, depth: 64 });
+        let (seen, walked) = visited(root.path(), WalkBounds { directories: 3, depth: 64 });
         assert_eq!(walked, Walked { directories: 3, complete: false });
         assert!(seen.contains_key(Path::new("service")));
 
-        let (seen, walked) = visited(root.path(), Bounds { directories: 100, depth: 2 });
+        let (seen, walked) = visited(root.path(), WalkBounds { directories: 100, depth: 2 });
         assert_eq!(walked, Walked { directories: 4, complete: false });
         assert!(!seen.contains_key(Path::new("bomb/1/2")));
 
-        let (_, walked) = visited(root.path(), Bounds { directories: 8, depth: 6 });
+        let (_, walked) = visited(root.path(), WalkBounds { directories: 8, depth: 6 });
         assert_eq!(walked, Walked { directories: 8, complete: true });
     }
 
@@ -160,7 +160,7 @@ mod tests {
     fn the_visitor_may_stop_it() {
         let root = tree(&["a/b/c"]);
         let mut seen = Vec::new();
-        let walked = walk(root.path(), Bounds::default(), |_, path| {
+        let walked = walk(root.path(), WalkBounds::default(), |_, path| {
             seen.push(path.to_owned());
             if path == Path::new("a") { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn what_is_removed_on_the_way_is_no_error() {
         let root = tree(&["a/b/c", "d"]);
-        let walked = walk(root.path(), Bounds::default(), |_, path| {
+        let walked = walk(root.path(), WalkBounds::default(), |_, path| {
             if path == Path::new("a/b") {
                 fs::remove_dir_all(root.path().join("a/b")).expect("removable");
             }
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_root_that_is_not_there_is_an_error() {
         let root = tree(&[]);
-        let missing = walk(&root.path().join("x"), Bounds::default(), |_, _| ControlFlow::Continue(()));
+        let missing = walk(&root.path().join("x"), WalkBounds::default(), |_, _| ControlFlow::Continue(()));
         assert_eq!(missing.expect_err("nothing there").kind(), io::ErrorKind::NotFound);
     }
 }

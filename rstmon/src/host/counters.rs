@@ -1,7 +1,7 @@
-//! The kernel's own statistics (`/proc/<pid>/net/snmp`, `netstat`, `snmp6`), so that anyone can check rstmon.
+//! The kernel's own statistics (`/proc/<pid>/net/snmp`, `netstat`, `snmp6`), with which rstmon's counts can be checked.
 //!
-//! They are each network namespace's own, and `/proc` shows those of any process's namespace to everybody: the look-up
-//! (`get_proc_task_net()` in `fs/proc/proc_net.c`) asks for no privilege, unlike `/proc/<pid>/ns/net`. Files are closed
+//! Each network namespace has its own, and `/proc` shows those of any process's namespace to every user: the look-up
+//! (`get_proc_task_net()` in `fs/proc/proc_net.c`) requires no privilege, unlike `/proc/<pid>/ns/net`. Files are closed
 //! at once: an open one would keep its namespace alive.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
 };
 
-/// Counters that are exported, by the file's protocol and the kernel's name.
+/// Exported counters, each with its protocol in the file and its name.
 const EXPORTED: &[(&str, &str)] = &[
     ("Tcp", "OutRsts"),
     ("Tcp", "EstabResets"),
@@ -28,16 +28,16 @@ const EXPORTED: &[(&str, &str)] = &[
     ("TcpExt", "TCPTimeWaitOverflow"),
 ];
 
-/// Whose namespace to read.
+/// A network namespace, by a `/proc/<task>/net` that shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// That of the calling thread.
+pub(crate) enum ProcNet {
+    /// The namespace of the calling thread.
     Own,
-    /// That of a task, by its id.
+    /// The namespace of a task, by the task's id.
     Task(u32),
 }
 
-impl Place {
+impl ProcNet {
     fn file(self, name: &str) -> String {
         match self {
             // `thread-self`, not `self`: the namespace is a thread's.
@@ -47,34 +47,34 @@ impl Place {
     }
 }
 
-/// Counters that explain a difference (KERNEL facts in docs/metrics.md).
+/// Counters that explain a difference between `OutRsts` and rstmon's count (docs/metrics.md).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Explaining {
-    /// `TCPAbortFailed`: an active reset for which no packet could be had is in `OutRsts`, and there is no event.
+    /// `TCPAbortFailed`: an active reset for which no packet could be allocated is in `OutRsts`, and there is no event.
     pub(crate) abort_failed: u64,
     /// `Ip6OutNoRoutes`: an answer over IPv6 that found no route is an event and not in `OutRsts`.
     pub(crate) no_route: u64,
 }
 
-/// The counter that resets are reconciled with.
+/// The kernel's count of the resets sent in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutRsts {
-    /// Inode of the file that it was read from: a namespace's own while that lives.
+    /// Inode of the file that it was read from; no other living namespace has the same.
     pub(crate) inode: u64,
-    /// Resets sent.
     pub(crate) count: u64,
 }
 
-/// The exported counters of the network namespace that rstmon runs in; what the kernel lacks is absent.
+/// The exported counters of the network namespace that rstmon runs in; counters that the kernel does not have are
+/// absent.
 pub(crate) fn read() -> io::Result<BTreeMap<&'static str, u64>> {
-    let mut counters = parse(&fs::read_to_string(Place::Own.file("snmp"))?);
-    counters.extend(parse(&fs::read_to_string(Place::Own.file("netstat"))?));
+    let mut counters = parse(&fs::read_to_string(ProcNet::Own.file("snmp"))?);
+    counters.extend(parse(&fs::read_to_string(ProcNet::Own.file("netstat"))?));
     Ok(counters)
 }
 
 /// Reads `OutRsts` of a namespace.
-pub(crate) fn out_rsts(place: Place) -> io::Result<OutRsts> {
-    let mut file = File::open(place.file("snmp"))?;
+pub(crate) fn out_rsts(proc_net: ProcNet) -> io::Result<OutRsts> {
+    let mut file = File::open(proc_net.file("snmp"))?;
     let inode = file.metadata()?.ino();
     let mut text = String::new();
     file.read_to_string(&mut text)?;
@@ -83,10 +83,10 @@ pub(crate) fn out_rsts(place: Place) -> io::Result<OutRsts> {
     Ok(OutRsts { inode, count })
 }
 
-/// Reads what explains a difference in a namespace.
-pub(crate) fn explaining(place: Place) -> io::Result<Explaining> {
-    let netstat = parse(&fs::read_to_string(place.file("netstat"))?);
-    let no_route = match fs::read_to_string(place.file("snmp6")) {
+/// Reads the counters that explain a difference in a namespace.
+pub(crate) fn explaining(proc_net: ProcNet) -> io::Result<Explaining> {
+    let netstat = parse(&fs::read_to_string(proc_net.file("netstat"))?);
+    let no_route = match fs::read_to_string(proc_net.file("snmp6")) {
         Ok(text) => single(&text, "Ip6OutNoRoutes").unwrap_or(0),
         // A kernel without IPv6.
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
@@ -95,12 +95,12 @@ pub(crate) fn explaining(place: Place) -> io::Result<Explaining> {
     Ok(Explaining { abort_failed: netstat.get("TCPAbortFailed").copied().unwrap_or(0), no_route })
 }
 
-/// A line `name number`, as `snmp6` has them.
+/// The number in a line `name number`, the format of `snmp6`.
 fn single(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
-/// Pairs of lines: names, then numbers, each with the protocol in front.
+/// Parses pairs of lines, names and then numbers, both beginning with the protocol.
 fn parse(text: &str) -> BTreeMap<&'static str, u64> {
     let mut counters = BTreeMap::new();
     let mut lines = text.lines();
@@ -120,7 +120,7 @@ fn parse(text: &str) -> BTreeMap<&'static str, u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, out_rsts, parse, single};
+    use super::{ProcNet, out_rsts, parse, single};
 
     #[test]
     fn names_and_numbers_are_paired() {
@@ -147,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_namespace_is_known_by_the_file() {
-        let own = out_rsts(Place::Own).expect("readable");
-        let same = out_rsts(Place::Task(std::process::id())).expect("readable by its process, too");
+        let own = out_rsts(ProcNet::Own).expect("readable");
+        let same = out_rsts(ProcNet::Task(std::process::id())).expect("readable by its process, too");
         assert_eq!(own.inode, same.inode);
-        assert!(out_rsts(Place::Task(u32::MAX)).is_err());
+        assert!(out_rsts(ProcNet::Task(u32::MAX)).is_err());
     }
 }

@@ -1,5 +1,5 @@
 //! Listeners of rstmon's network namespace with their accept queues and drops, from the kernel's socket diagnostics
-//! (`NETLINK_SOCK_DIAG`, what `ss -lm` shows). A hint at full accept queues, which reset nobody by default
+//! (`NETLINK_SOCK_DIAG`, as shown by `ss -lm`). They show full accept queues, which cause no resets by default
 //! (`tcp_abort_on_overflow=0`). Needs no privilege.
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
@@ -28,31 +28,31 @@ const AF_INET6: u8 = 10;
 /// Enough for any datagram of a dump.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// A listening socket.
+/// A socket that listens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Socket {
-    /// The kernel's number for it, never used twice.
+pub(crate) struct ListeningSocket {
+    /// Socket cookie, never used twice by a kernel.
     cookie: u64,
     port: u16,
     backlog: u32,
     limit: u32,
-    /// Wraps.
+    /// Segments dropped, modulo 2^32.
     drops: u32,
 }
 
-/// The listeners of one port, added up.
+/// Sums over the listeners of one port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Listener {
+pub(crate) struct PortListeners {
     /// Connections in the accept queues.
     pub(crate) backlog: u64,
-    /// Limits of those queues.
+    /// Limits of the accept queues.
     pub(crate) limit: u64,
-    /// Segments that the listeners dropped since they began to listen: full accept queue, mostly.
+    /// Segments that the listeners dropped since they began to listen, mostly because of a full accept queue.
     pub(crate) drops: u64,
 }
 
-/// All listening sockets.
-pub(crate) fn read() -> io::Result<Vec<Socket>> {
+/// Reads all listening sockets.
+pub(crate) fn read() -> io::Result<Vec<ListeningSocket>> {
     let mut sockets = Vec::new();
     for family in [AF_INET, AF_INET6] {
         dump(family, &mut sockets)?;
@@ -60,10 +60,9 @@ pub(crate) fn read() -> io::Result<Vec<Socket>> {
     Ok(sockets)
 }
 
-/// The listeners by port.
 #[must_use]
-pub(crate) fn by_port(sockets: &[Socket]) -> BTreeMap<u16, Listener> {
-    let mut listeners = BTreeMap::<u16, Listener>::new();
+pub(crate) fn by_port(sockets: &[ListeningSocket]) -> BTreeMap<u16, PortListeners> {
+    let mut listeners = BTreeMap::<u16, PortListeners>::new();
     for socket in sockets {
         let listener = listeners.entry(socket.port).or_default();
         listener.backlog += u64::from(socket.backlog);
@@ -73,18 +72,18 @@ pub(crate) fn by_port(sockets: &[Socket]) -> BTreeMap<u16, Listener> {
     listeners
 }
 
-/// What listeners have dropped, also those that listen no more: only grows. What a socket drops between its last reading
-/// and its end is not seen.
+/// Sums of the segments that listeners have dropped, including listeners that are closed by now: they only grow. Drops
+/// of a socket between its last reading and its close are missing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Drops {
-    /// At the last reading, by cookie: of the sockets that there were then.
+    /// Drops at the last reading, by socket cookie.
     last: HashMap<u64, u32>,
     total: BTreeMap<u16, u64>,
 }
 
 impl Drops {
-    /// Adds what the sockets have dropped since the last reading.
-    pub(crate) fn absorb(&mut self, sockets: &[Socket]) {
+    /// Adds the drops since the last reading.
+    pub(crate) fn absorb(&mut self, sockets: &[ListeningSocket]) {
         for socket in sockets {
             let growth = socket.drops.wrapping_sub(self.last.get(&socket.cookie).copied().unwrap_or(0));
             if growth > 0 {
@@ -94,14 +93,14 @@ impl Drops {
         self.last = sockets.iter().map(|socket| (socket.cookie, socket.drops)).collect();
     }
 
-    /// By port; ports without drops are left out.
+    /// Drops by port; ports without drops are absent.
     #[must_use]
     pub(crate) fn total(&self) -> &BTreeMap<u16, u64> {
         &self.total
     }
 }
 
-fn dump(family: u8, sockets: &mut Vec<Socket>) -> io::Result<()> {
+fn dump(family: u8, sockets: &mut Vec<ListeningSocket>) -> io::Result<()> {
     let socket =
         socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
     send(&socket, &request(family), SendFlags::empty())?;
@@ -121,7 +120,7 @@ fn request(family: u8) -> Vec<u8> {
     bytes.extend(LENGTH.to_ne_bytes());
     bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     bytes.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
-    bytes.extend([0; 8]); // sequence and port: one request a socket
+    bytes.extend([0; 8]); // sequence and port id, not needed for a single request
     bytes.extend([family, 6 /* IPPROTO_TCP */, 1 << (INET_DIAG_SKMEMINFO - 1), 0]);
     bytes.extend((1u32 << TCP_LISTEN).to_ne_bytes());
     bytes.resize(LENGTH as usize, 0); // any addresses
@@ -129,7 +128,7 @@ fn request(family: u8) -> Vec<u8> {
 }
 
 /// Reads one datagram of the dump; `true` when it was the last.
-fn parse(mut datagram: &[u8], sockets: &mut Vec<Socket>) -> io::Result<bool> {
+fn parse(mut datagram: &[u8], sockets: &mut Vec<ListeningSocket>) -> io::Result<bool> {
     while let Some((length, kind)) = u32_at(datagram, 0).zip(u16_at(datagram, 4)) {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length < HEADER_BYTES || length > datagram.len() {
@@ -151,10 +150,10 @@ fn parse(mut datagram: &[u8], sockets: &mut Vec<Socket>) -> io::Result<bool> {
 }
 
 /// One `struct inet_diag_msg` with its attributes; `None` if it is cut short.
-fn socket(message: &[u8]) -> Option<Socket> {
+fn socket(message: &[u8]) -> Option<ListeningSocket> {
     let port: [u8; 2] = message.get(4..6)?.try_into().ok()?;
     let cookie: [u8; 8] = message.get(44..52)?.try_into().ok()?;
-    let mut socket = Socket {
+    let mut socket = ListeningSocket {
         cookie: u64::from_ne_bytes(cookie),
         port: u16::from_be_bytes(port),
         backlog: u32_at(message, 56)?,
@@ -185,7 +184,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BTreeMap, Drops, Listener, Socket, by_port, parse, read};
+    use super::{BTreeMap, Drops, ListeningSocket, PortListeners, by_port, parse, read};
     use std::net::{TcpListener, TcpStream};
 
     #[test]
@@ -212,19 +211,19 @@ mod tests {
         message[16 + 44..16 + 52].copy_from_slice(&77u64.to_ne_bytes());
         let mut found = Vec::new();
         assert!(!parse(&message, &mut found).expect("a valid message"));
-        assert_eq!(found, [Socket { cookie: 77, port: 8080, backlog: 3, limit: 128, drops: 9 }]);
+        assert_eq!(found, [ListeningSocket { cookie: 77, port: 8080, backlog: 3, limit: 128, drops: 9 }]);
     }
 
     #[test]
     fn listeners_of_a_port_are_added_up() {
-        let one = Socket { cookie: 1, port: 80, backlog: 3, limit: 128, drops: 9 };
-        let sum = Listener { backlog: 6, limit: 256, drops: 18 };
-        assert_eq!(by_port(&[one, Socket { cookie: 2, ..one }]), BTreeMap::from([(80, sum)]));
+        let one = ListeningSocket { cookie: 1, port: 80, backlog: 3, limit: 128, drops: 9 };
+        let sum = PortListeners { backlog: 6, limit: 256, drops: 18 };
+        assert_eq!(by_port(&[one, ListeningSocket { cookie: 2, ..one }]), BTreeMap::from([(80, sum)]));
     }
 
     #[test]
     fn drops_stay_when_their_listener_goes() {
-        let socket = |cookie, drops| Socket { cookie, port: 80, drops, ..Socket::default() };
+        let socket = |cookie, drops| ListeningSocket { cookie, port: 80, drops, ..ListeningSocket::default() };
         let mut drops = Drops::default();
         let mut totals = Vec::new();
         for sockets in [
@@ -253,12 +252,12 @@ mod tests {
                 seed ^= seed << 17;
                 *byte = seed.to_ne_bytes()[0];
             }
-            // Plausible headers now and then, so that the inner parts are reached.
+            // Every second round has a valid header, so that the attributes are parsed.
             if round % 2 == 0 {
                 bytes[..4].copy_from_slice(&200u32.to_ne_bytes());
                 bytes[4..6].copy_from_slice(&20u16.to_ne_bytes());
             }
-            // An error is an answer, too.
+            // An error is as good as a result here.
             let _ = parse(&bytes[..round % 257], &mut Vec::new());
         }
     }

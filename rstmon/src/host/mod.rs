@@ -1,4 +1,4 @@
-//! What is read of the host besides BPF: the kernel's counters, its listeners, and this process's terminal.
+//! The host besides BPF: the kernel's counters, its listening sockets, and this process's terminal.
 
 pub(crate) mod counters;
 pub(crate) mod listeners;

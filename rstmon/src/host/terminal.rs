@@ -1,4 +1,5 @@
-//! This process's standard streams: the colours and width of a terminal, readers that leave early, notes to the user.
+//! This process's standard streams: colours and width of a terminal, output to a pipe that may close early, notes to
+//! the user.
 
 use std::{
     env,
@@ -6,24 +7,23 @@ use std::{
     process,
 };
 
-/// Standard output cannot be written to.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output: {0}")]
 pub(crate) struct OutputError(#[from] io::Error);
 
-/// Colours: only on a terminal, and not when `NO_COLOR` is set.
+/// Whether to write colours: only to a terminal, and not when `NO_COLOR` is set.
 #[must_use]
 pub(crate) fn colour() -> bool {
     io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Width of the terminal in columns, from 60 to 140; 100 elsewhere.
+/// Width of the terminal in columns, clamped to 60..=140; 100 if standard output is no terminal.
 #[must_use]
 pub(crate) fn width() -> usize {
     rustix::termios::tcgetwinsize(io::stdout()).ok().map_or(100, |size| usize::from(size.ws_col)).clamp(60, 140)
 }
 
-/// Writes a text and a line end to standard output. Exits with success when the reader is gone.
+/// Writes a text and a line end to standard output. Exits with success when the reader has closed the pipe.
 pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     let mut out = io::stdout().lock();
     match out
@@ -38,7 +38,7 @@ pub(crate) fn print(text: &str) -> Result<(), OutputError> {
 }
 
 /// Writes a note for the user to standard error: standard output may be read by a program.
-#[expect(clippy::print_stderr, reason = "a note to the person at the terminal")]
+#[expect(clippy::print_stderr, reason = "a note to the user at the terminal")]
 pub(crate) fn note(text: &str) {
     eprintln!("rstmon: {text}");
 }

@@ -14,31 +14,31 @@ use prometheus::{
 use rstmon_common::{CountKey, limits::lost};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What the probe says of itself at a scrape.
+/// Values besides the counts of resets that are read at a scrape.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Health {
-    /// The kernel's own statistics.
+    /// The kernel's own counters, by name.
     pub(crate) kernel: BTreeMap<&'static str, u64>,
-    /// What listeners have dropped, by port.
+    /// Segments that listeners have dropped, by port.
     pub(crate) listen_drops: BTreeMap<u16, u64>,
-    /// Resets that they count and rstmon does not; absent where the kernel cannot tell.
+    /// Resets sent that the kernel counts and rstmon does not; `None` if the counts were not compared.
     pub(crate) uncounted: Option<i64>,
-    /// Network namespaces by what could be said of them.
+    /// Number of network namespaces by the result of their reconciliation.
     pub(crate) namespaces: Vec<(&'static str, u64)>,
-    /// What the programs cost and missed.
+    /// Run times and missed runs of the BPF programs.
     pub(crate) programs: Vec<ProgramStats>,
     /// Events that sinks lost, by the sink's name.
     pub(crate) sink_losses: BTreeMap<&'static str, u64>,
-    /// Subscribers that were cut off.
+    /// Subscribers that were cut off since the start.
     pub(crate) subscribers_cut: u64,
 }
 
-/// Keeps the sums and renders them.
-pub(crate) struct Exporter {
+/// The sums and histograms of all resets, rendered at each scrape.
+pub(crate) struct MetricsRegistry {
     registry: Registry,
     histograms: Histograms,
     fold: Fold,
-    /// The same with every label, where `fold` does without some.
+    /// The sums with every label; `None` where `fold` has every label.
     whole: Option<Fold>,
     labels: LabelSet,
     reasons: Reasons,
@@ -48,14 +48,14 @@ pub(crate) struct Exporter {
 
 const NO_LABELS: [(&str, &str); 0] = [];
 
-/// Ports of `rstmon_listen_drops_total`, at most.
+/// At most this many ports in `rstmon_listen_drops_total`.
 const MAX_LISTENERS: usize = 256;
 
-/// Where an owner's cgroup belongs: unit and container, empty where it is in none.
-pub(crate) type Place = (Arc<str>, Arc<str>);
+/// Label values of a cgroup: unit and container, each empty where there is none.
+pub(crate) type CgroupLabels = (Arc<str>, Arc<str>);
 
-impl Exporter {
-    /// Starts at zero.
+impl MetricsRegistry {
+    /// All sums start at zero.
     pub(crate) fn new(
         max_series: usize,
         labels: LabelSet,
@@ -78,22 +78,22 @@ impl Exporter {
         })
     }
 
-    /// Takes in one event, for the histograms.
+    /// Adds one event to the histograms.
     pub(crate) fn observe(&self, reset: &Reset, cause: Cause) {
         self.histograms.observe(reset, cause);
     }
 
-    /// Takes in a reading of the counts. `place` resolves a cgroup.
-    pub(crate) fn absorb(&mut self, counts: &Counts, mut place: impl FnMut(u64) -> Place) {
+    /// Adds a reading of the counts. `labels_of` resolves a cgroup id.
+    pub(crate) fn absorb(&mut self, counts: &Counts, mut labels_of: impl FnMut(u64) -> CgroupLabels) {
         let Self { fold, whole, labels, reasons, lost, .. } = self;
-        fold.absorb(counts, reasons, |key| labels.apply(series(key, reasons, &mut place)));
+        fold.absorb(counts, reasons, |key| labels.apply(series(key, reasons, &mut labels_of)));
         if let Some(whole) = whole {
-            whole.absorb(counts, reasons, |key| series(key, reasons, &mut place));
+            whole.absorb(counts, reasons, |key| series(key, reasons, &mut labels_of));
         }
         *lost = counts.lost;
     }
 
-    /// Makes room for more series of `rstmon_resets_total`.
+    /// Raises the limit of series of `rstmon_resets_total`; a lower limit than before changes nothing.
     pub(crate) fn raise_max_series(&mut self, max_series: usize) {
         self.fold.raise_max_series(max_series);
         if let Some(whole) = &mut self.whole {
@@ -101,18 +101,17 @@ impl Exporter {
         }
     }
 
-    /// The sums with every label, whichever `rstmon_resets_total` carries; at most as many.
+    /// The sums with every label, also those that `rstmon_resets_total` leaves out; at most `max_series` of them.
     pub(crate) fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
         self.whole.as_ref().unwrap_or(&self.fold).sums()
     }
 
-    /// What the kernel half lost, by `rstmon_common::limits::lost`.
+    /// Events and counts that the kernel half lost, indexed by `rstmon_common::limits::lost`.
     #[must_use]
     pub(crate) fn lost(&self) -> [u64; lost::COUNT as usize] {
         self.lost
     }
 
-    /// Renders everything.
     pub(crate) fn render(&self, health: &Health, format: Format) -> Result<String, prometheus::Error> {
         let mut families = vec![self.resets()];
         families.extend(self.own(health));
@@ -136,7 +135,7 @@ impl Exporter {
         vec![
             family(
                 "rstmon_events_lost_total",
-                "Events that nobody saw, by cause; the resets themselves are counted all the same.",
+                "Events that reached no reader, by cause; the resets themselves are counted all the same.",
                 MetricType::COUNTER,
                 lost.map(|(why, count)| counter(count, [("why", why)])),
             ),
@@ -223,10 +222,10 @@ impl Exporter {
     }
 }
 
-/// The series of a key, before labels are left out.
-fn series(key: &CountKey, reasons: &Reasons, place: &mut impl FnMut(u64) -> Place) -> Series {
+/// The series of a key, with every label.
+fn series(key: &CountKey, reasons: &Reasons, labels_of: &mut impl FnMut(u64) -> CgroupLabels) -> Series {
     let (cause, _) = rules::judge(&Facts::from_key(key, reasons));
-    let (unit, container) = place(key.cgroup);
+    let (unit, container) = labels_of(key.cgroup);
     Series {
         direction: Direction::from_record(key.direction).unwrap_or(Direction::Sent),
         cause: cause.id(),
@@ -251,7 +250,7 @@ fn labels_of(series: &Series) -> Vec<(&'static str, String)> {
         ("port", port.map(|port| port.to_string()).unwrap_or_default()),
         ("family", family.map_or("", Family::as_str).to_owned()),
     ];
-    // An empty label is no label.
+    // Prometheus treats an empty label as an absent one.
     labels.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }
 

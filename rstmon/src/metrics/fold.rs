@@ -1,4 +1,4 @@
-//! Kernel counts -> series: exact sums, a bounded number of series, counters that never go down. Pure.
+//! Kernel counts -> series: exact sums, a bounded number of series, counters that never decrease. Pure.
 
 use super::series::Series;
 use crate::{
@@ -8,24 +8,25 @@ use crate::{
 use rstmon_common::CountKey;
 use std::collections::{BTreeMap, HashMap};
 
-/// Series kept free for what is folded away: combinations of direction, cause and reason.
+/// Series reserved for folded series: combinations of direction, cause and reason.
 const FOLDED_RESERVE: usize = 128;
 /// The smallest useful `max_series`.
 pub(crate) const MIN_SERIES: usize = 2 * FOLDED_RESERVE;
 
-/// The sums so far.
+/// The sum of each series, with the readings that it was made from.
 pub(crate) struct Fold {
     max_series: usize,
     sums: BTreeMap<Series, u64>,
     unowned: usize,
-    /// The series that each key of the running generation went to, and its count at the last reading. A key stays
-    /// with its series even when its unit can no longer be told, so that no series ever shrinks.
+    /// The series of each key of the current generation, and the key's count at the last reading. A key keeps its
+    /// series even when its unit cannot be resolved any more, so that no series ever decreases.
     seen: HashMap<CountKey, (Series, u64)>,
     overflow: HashMap<(u8, u8), u64>,
 }
 
 impl Fold {
-    /// Starts at zero. At most `max_series` series come out (at least [`MIN_SERIES`]).
+    /// All sums start at zero. There will be at most `max_series` series; a limit below [`MIN_SERIES`] is raised to
+    /// that.
     #[must_use]
     pub(crate) fn new(max_series: usize) -> Self {
         Self {
@@ -37,7 +38,7 @@ impl Fold {
         }
     }
 
-    /// Takes in a reading. `label` says which series a key belongs to; it is asked once a key and generation.
+    /// Adds a reading. `label` returns the series of a key; it is called once for each key and generation.
     pub(crate) fn absorb(&mut self, counts: &Counts, reasons: &Reasons, mut label: impl FnMut(&CountKey) -> Series) {
         if !counts.settled.is_empty() {
             for (key, hits) in &counts.settled {
@@ -76,7 +77,7 @@ impl Fold {
         self.seen.insert(*key, (series, hits));
     }
 
-    /// The series itself while there is room, what is left of it otherwise.
+    /// The series itself while the limit allows it, its folded form otherwise.
     fn admit(&mut self, series: Series) -> Series {
         if self.sums.contains_key(&series) {
             return series;
@@ -95,13 +96,13 @@ impl Fold {
         }
     }
 
-    /// Makes room for more series; what was folded away before stays so. Fewer than there is room for changes nothing:
-    /// a series that was shown once stays.
+    /// Raises the limit of series; series that were folded before stay folded. A lower limit than before changes
+    /// nothing, so that a series once shown stays.
     pub(crate) fn raise_max_series(&mut self, max_series: usize) {
         self.max_series = self.max_series.max(max_series);
     }
 
-    /// The sums, in label order.
+    /// The sums, ordered by label values.
     pub(crate) fn sums(&self) -> impl Iterator<Item = (&Series, u64)> {
         self.sums.iter().map(|(series, sum)| (series, *sum))
     }
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn more_room_is_for_what_comes_and_less_changes_nothing() {
+    fn a_higher_limit_serves_new_series_and_a_lower_one_changes_nothing() {
         let mut fold = Fold::new(MIN_SERIES);
         let ports = |from: u16, count: u16| live((from..from + count).map(|port| (key(port), 1)));
         fold.absorb(&ports(1, 500), &reasons(), label("java"));

@@ -1,20 +1,19 @@
-//! The two formats that a scraper may ask for. Both show the same families, samples and label values.
+//! The two formats that a scraper may request. Both show the same families, samples and label values.
 
 use super::openmetrics;
 use prometheus::{TextEncoder, proto::MetricFamily};
 
-/// A text exposition format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Format {
-    /// Prometheus' text format 0.0.4, which everything that scrapes understands.
+    /// Prometheus' text format 0.0.4, which every scraper understands.
     #[default]
     Text,
-    /// OpenMetrics 1.0.
+    /// OpenMetrics 1.0 text.
     OpenMetrics,
 }
 
 impl Format {
-    /// The content type, parameters included.
+    /// Value of the `Content-Type` header, including parameters.
     #[must_use]
     pub(crate) const fn content_type(self) -> &'static str {
         match self {

@@ -1,5 +1,5 @@
-//! How idle and how old reset connections were. Made from events, so they cover the events that were offered and not
-//! lost (`rstmon_events_lost_total`), and of those the ones whose number is known.
+//! Histograms of the idle time and the age of reset connections. They are made from events, so they leave out events
+//! that were rate-limited or lost (`rstmon_events_lost_total`), and events for which the number is not known.
 
 use crate::{
     explain::Cause,
@@ -7,18 +7,16 @@ use crate::{
 };
 use prometheus::{HistogramOpts, HistogramVec, Registry};
 
-/// From a millisecond to a day: keep-alive and firewall limits lie in between.
+/// From a millisecond to a day, which includes the timeouts of keep-alive and firewalls.
 const BUCKETS_SECONDS: &[f64] =
     &[0.001, 0.01, 0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
 
-/// The two histograms.
 pub(crate) struct Histograms {
     idle: HistogramVec,
     age: HistogramVec,
 }
 
 impl Histograms {
-    /// Makes and registers them.
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let make = |name: &str, help: &str| {
             let options = HistogramOpts::new(name, help).buckets(BUCKETS_SECONDS.to_vec());
@@ -38,7 +36,6 @@ impl Histograms {
         })
     }
 
-    /// Takes in one event.
     pub(crate) fn observe(&self, reset: &Reset, cause: Cause) {
         let labels = [Direction::as_str(reset.direction), cause.id()];
         if let Some(idle) = reset.evidence.idle_before_close.or_else(|| reset.evidence.idle()) {

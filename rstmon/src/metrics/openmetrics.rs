@@ -1,10 +1,10 @@
 //! OpenMetrics 1.0 text out of the `prometheus` crate's families; that crate writes format 0.0.4 only. Pure.
 //!
 //! What differs from 0.0.4 (the specification's sections in brackets): a counter's family is named without `_total`
-//! (Counter), a family whose name ends in a base unit says so (`MetricFamily`), `HELP` escapes quotes (Escaping),
-//! bounds of buckets are written canonically (Numbers), and a line `# EOF` tells a whole answer from a cut one.
-//! `_created` samples, which are optional, are left out as in Prometheus' own client libraries: a server that does not
-//! expect them stores each as one more series.
+//! (Counter), a family whose name ends in a base unit has a `UNIT` line (`MetricFamily`), `HELP` escapes quotes
+//! (Escaping), bounds of buckets are written canonically (Numbers), and a line `# EOF` marks the end of a complete
+//! answer. `_created` samples, which are optional, are left out as in Prometheus' own client libraries: a server that
+//! does not expect them stores each as one more series.
 
 use prometheus::proto::{Histogram, LabelPair, Metric, MetricFamily, MetricType, Summary};
 use std::fmt::{self, Write as _};
@@ -13,7 +13,6 @@ const TOTAL: &str = "_total";
 /// Base units of the specification that a family's name may end in.
 const UNITS: [&str; 3] = ["seconds", "bytes", "ratio"];
 
-/// The families as one OpenMetrics exposition.
 #[must_use]
 pub(crate) fn encode(families: &[MetricFamily]) -> String {
     let mut text = String::new();
@@ -28,7 +27,7 @@ pub(crate) fn encode(families: &[MetricFamily]) -> String {
 fn write_family(out: &mut String, family: &MetricFamily) -> fmt::Result {
     let full = family.name();
     let (name, kind) = match family.get_field_type() {
-        // A counter's samples have to end in `_total`; without it, its type is the one that promises nothing.
+        // A counter's samples have to end in `_total`; a counter of another name is exported with type `unknown`.
         MetricType::COUNTER => match full.strip_suffix(TOTAL) {
             Some(name) => (name, "counter"),
             None => (full, "unknown"),
@@ -55,11 +54,11 @@ fn write_family(out: &mut String, family: &MetricFamily) -> fmt::Result {
 
 fn write_metric(out: &mut String, name: &str, kind: MetricType, metric: &Metric) -> fmt::Result {
     let labels = metric.get_label();
-    let mut plain = |value| sample(out, (name, ""), labels, None, Number(value));
+    let mut plain = |value| sample(out, (name, ""), labels, None, SampleValue(value));
     match kind {
         MetricType::COUNTER => plain(metric.get_counter().get_value()),
         MetricType::GAUGE => plain(metric.get_gauge().get_value()),
-        // Nothing here makes one, and the crate has no value for it.
+        // rstmon has no such metric, and the crate has no value for it.
         MetricType::UNTYPED => Ok(()),
         MetricType::HISTOGRAM => write_histogram(out, name, labels, metric.get_histogram()),
         MetricType::SUMMARY => write_summary(out, name, labels, metric.get_summary()),
@@ -74,16 +73,16 @@ fn write_histogram(out: &mut String, name: &str, labels: &[LabelPair], histogram
     }
     sample(out, (name, "_bucket"), labels, Some(("le", Canonical(f64::INFINITY))), count)?;
     sample(out, (name, "_count"), labels, None, count)?;
-    sample(out, (name, "_sum"), labels, None, Number(histogram.get_sample_sum()))
+    sample(out, (name, "_sum"), labels, None, SampleValue(histogram.get_sample_sum()))
 }
 
 fn write_summary(out: &mut String, name: &str, labels: &[LabelPair], summary: &Summary) -> fmt::Result {
     for quantile in summary.get_quantile() {
         let rank = Some(("quantile", Canonical(quantile.quantile())));
-        sample(out, (name, ""), labels, rank, Number(quantile.value()))?;
+        sample(out, (name, ""), labels, rank, SampleValue(quantile.value()))?;
     }
     sample(out, (name, "_count"), labels, None, summary.sample_count())?;
-    sample(out, (name, "_sum"), labels, None, Number(summary.sample_sum()))
+    sample(out, (name, "_sum"), labels, None, SampleValue(summary.sample_sum()))
 }
 
 fn sample(
@@ -111,7 +110,7 @@ fn sample(
     writeln!(out, " {value}")
 }
 
-/// The escapes of label values and of `HELP`, which are the same here, unlike in 0.0.4.
+/// Escapes label values and `HELP` texts; OpenMetrics has the same escapes for both, unlike 0.0.4.
 fn escape(out: &mut String, text: &str) {
     for character in text.chars() {
         match character {
@@ -123,10 +122,10 @@ fn escape(out: &mut String, text: &str) {
     }
 }
 
-/// A sample's value: whole numbers as such.
-struct Number(f64);
+/// A sample's value; whole numbers are written without a point.
+struct SampleValue(f64);
 
-impl fmt::Display for Number {
+impl fmt::Display for SampleValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             f64::INFINITY => formatter.write_str("+Inf"),
@@ -136,12 +135,12 @@ impl fmt::Display for Number {
     }
 }
 
-/// A number inside a label, where `1` and `1.0` would be two series: always with a point or an exponent.
+/// A number in a label value, where `1` and `1.0` would be two series: always has a point or an exponent.
 struct Canonical(f64);
 
 impl fmt::Display for Canonical {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_infinite() { Number(self.0).fmt(formatter) } else { write!(formatter, "{:?}", self.0) }
+        if self.0.is_infinite() { SampleValue(self.0).fmt(formatter) } else { write!(formatter, "{:?}", self.0) }
     }
 }
 
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_told_where_the_name_has_them() {
+    fn units_are_shown_where_the_name_has_them() {
         let unit = |name: &str| {
             let text = encode(&IntGauge::new(name, "x").expect("a gauge").collect());
             text.lines().find(|line| line.starts_with("# UNIT")).map(str::to_owned)
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_strangers_cannot_leave_its_quotes() {
+    fn untrusted_text_cannot_leave_its_quotes() {
         let names = IntCounterVec::new(Opts::new("x_total", "a \"b\"\\\nc"), &["process"]).expect("a counter");
         names.with_label_values(&["\"} 1\n# EOF\n\\"]).inc();
         names.with_label_values(&["ü\u{202e}"]).inc();

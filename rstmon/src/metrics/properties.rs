@@ -1,8 +1,9 @@
-//! Counts -> series. A kernel half in a few lines counts hits, fills up, changes its generation and has processes die; the
-//! fold reads it at any moment. Whatever the order: sums are exact, series only grow, and there are never too many.
+//! Counts -> series. A model of the kernel half counts hits, fills up, changes its generation and has processes die;
+//! the fold reads it at any moment. In any order, sums are exact, series only grow, and their number stays below the
+//! limit.
 
 use crate::{
-    metrics::{Exporter, Fold, Format, Health, LabelSet, Series, fold::MIN_SERIES},
+    metrics::{Fold, Format, Health, LabelSet, MetricsRegistry, Series, fold::MIN_SERIES},
     model::{Direction, Family, Reasons},
     probe::Counts,
 };
@@ -10,34 +11,35 @@ use proptest::prelude::*;
 use rstmon_common::CountKey;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Causes that the label function deals out.
+/// Causes that the label function assigns.
 const CAUSES: [&str; 4] = ["refused", "linger_abort", "peer_reset", "unexplained"];
 /// Reasons that occur, by number.
 const REASONS: u8 = 6;
 
-/// What may happen.
+/// One step of a test.
 #[derive(Clone, Debug)]
 enum Op {
-    /// Resets of one process, a run of ports, so many each.
+    /// Resets of one process on a range of ports, `times` on each.
     Hits { process: u8, ports: std::ops::Range<u16>, sent: bool, reason: u8, times: u64 },
-    /// A reset that found no room.
+    /// Resets for whose key the count map has no room.
     Overflow { sent: bool, reason: u8, times: u64 },
-    /// A key that was inserted and not counted yet.
+    /// A key that was inserted with a count of 0.
     Inserted { process: u8, port: u16 },
-    /// From now on nobody can tell the unit of this process any more; its pid's next owner has another.
+    /// The unit of this process cannot be resolved any more. A second exit is that of the next process with its pid,
+    /// after which the unit is known again.
     Exit { process: u8 },
-    /// The generation changes with the next reading; the new one counts these before it is read.
+    /// The generation changes with the next reading; the new one counts these resets before it is read.
     Recycle { process: u8, ports: std::ops::Range<u16>, times: u64 },
-    /// More room for series, or less.
+    /// Another limit of series.
     Resize { max_series: usize },
-    /// A reading.
+    /// A reading of the counts.
     Scrape,
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let ports = (1u16..2000, prop_oneof![4 => 1u16..4, 1 => 100u16..400]);
     let ports = ports.prop_map(|(from, count)| from..from + count);
-    // A process of 0 is none: nobody is known to own the socket.
+    // Process 0 stands for an unknown owner.
     let hits = (0u8..12, ports, any::<bool>(), 0..REASONS, times());
     prop_oneof![
         8 => hits.prop_map(|(process, ports, sent, reason, times)| Op::Hits { process, ports, sent, reason, times }),
@@ -55,17 +57,17 @@ fn times() -> impl Strategy<Value = u64> {
     prop_oneof![6 => 1u64..5, 2 => 1u64..100_000, 1 => Just(1u64 << 40)]
 }
 
-/// The kernel half, as far as user space sees it.
+/// A model of the kernel half's count map.
 #[derive(Default)]
 struct Kernel {
     live: HashMap<CountKey, u64>,
     overflow: BTreeMap<(u8, u8), u64>,
     recycles: bool,
-    /// What the next generation counts before it is read for the first time.
+    /// Counts of the next generation before its first reading.
     fresh: Vec<(CountKey, u64)>,
-    /// What was ever counted, by direction.
+    /// All resets so far, by direction.
     truth: [u64; 2],
-    /// Distinct direction and reason, ever.
+    /// All resets so far, by direction and reason.
     reasons: BTreeMap<(u8, u8), u64>,
 }
 
@@ -88,7 +90,7 @@ impl Kernel {
         self.count(key.direction, key.reason, times);
     }
 
-    /// As `CountReader` hands it over.
+    /// A reading as `CountReader` returns it.
     fn read(&mut self) -> Counts {
         let settled = if std::mem::take(&mut self.recycles) { self.live.drain().collect() } else { Vec::new() };
         for (key, times) in std::mem::take(&mut self.fresh) {
@@ -103,7 +105,7 @@ impl Kernel {
     }
 }
 
-/// The label function: a process' unit is known while it lives.
+/// The label function: the unit of a process is known while the process lives.
 fn label(key: &CountKey, dead: &BTreeSet<u8>) -> Series {
     let process = key.comm[1].saturating_sub(b'a');
     let known = key.comm[0] != 0 && !dead.contains(&process);
@@ -124,12 +126,12 @@ fn reasons() -> Reasons {
     Reasons::from_variants([("SK_RST_REASON_NO_SOCKET", 1), ("SK_RST_REASON_TCP_STATE", 2)])
 }
 
-/// What the last reading showed.
+/// The series after the last reading.
 #[derive(Default)]
 struct Shown(BTreeMap<Series, u64>);
 
 impl Shown {
-    /// Takes in what is shown now, and holds it against what was, and what is true.
+    /// Compares the series with those of the last reading and with the model.
     fn check(&mut self, fold: &Fold, kernel: &Kernel, max_series: usize) -> Result<(), TestCaseError> {
         let now: BTreeMap<Series, u64> = fold.sums().map(|(series, sum)| (series.clone(), sum)).collect();
         for (series, before) in &self.0 {
@@ -141,7 +143,7 @@ impl Shown {
             prop_assert_eq!(sum, truth, "all {} resets", direction);
         }
         prop_assert!(now.len() <= max_series, "{} series, allowed are {}", now.len(), max_series);
-        // With so few reasons there is room for each even when all else is folded away.
+        // There are so few reasons that each keeps its own series even when all other labels are folded.
         for (&(direction, reason), &truth) in &kernel.reasons {
             let direction = Direction::from_record(direction).expect("a direction");
             let reason = reasons().get(reason).as_str().to_owned();
@@ -153,7 +155,7 @@ impl Shown {
     }
 }
 
-/// Does one thing; whether it was a reading.
+/// Applies one step; returns whether it was a reading.
 fn happen(op: &Op, kernel: &mut Kernel, dead: &mut BTreeSet<u8>) -> bool {
     match op {
         Op::Hits { process, ports, sent, reason, times } => {
@@ -167,7 +169,6 @@ fn happen(op: &Op, kernel: &mut Kernel, dead: &mut BTreeSet<u8>) -> bool {
             kernel.live.entry(key(*process, *port, true, 0)).or_default();
         }
         Op::Exit { process } => {
-            // The second exit is that of the pid's next owner: known again.
             if !dead.remove(process) {
                 dead.insert(*process);
             }
@@ -186,7 +187,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn sums_are_exact_and_only_grow_whatever_the_order(
+    fn sums_are_exact_and_only_grow_in_any_order(
         max_series in 1usize..1000,
         ops in prop::collection::vec(op(), 1..80),
     ) {
@@ -204,14 +205,14 @@ proptest! {
         }
     }
 
-    /// The same through the exporter, labels left out as configured, and out of its text.
+    /// The same for the exported text, with labels left out as configured.
     #[test]
     fn what_is_exported_is_exact_with_any_labels(
         labels in prop::sample::subsequence(LabelSet::NAMES.to_vec(), 0..=LabelSet::NAMES.len()),
         ops in prop::collection::vec(op(), 1..30),
     ) {
         let set = LabelSet::from_names(labels.iter().copied()).expect("known labels");
-        let mut exporter = Exporter::new(MIN_SERIES, set, reasons(), Vec::new()).expect("an exporter");
+        let mut exporter = MetricsRegistry::new(MIN_SERIES, set, reasons(), Vec::new()).expect("an exporter");
         let (mut kernel, mut dead) = (Kernel::default(), BTreeSet::new());
         for op in ops.iter().chain([&Op::Scrape]) {
             if happen(op, &mut kernel, &mut dead) {
@@ -226,7 +227,7 @@ proptest! {
         }
     }
 
-    /// A reading that was taken twice adds nothing.
+    /// A reading that is added twice changes nothing.
     #[test]
     fn reading_twice_is_reading_once(ops in prop::collection::vec(op(), 1..40)) {
         let (mut kernel, mut dead) = (Kernel::default(), BTreeSet::new());
@@ -246,7 +247,7 @@ proptest! {
     }
 }
 
-/// The sum of a direction's samples in the text format. Values beyond 2^53 would not be exact there; none is.
+/// The sum of a direction's samples in the text format, where values are exact up to 2^53; no test has larger ones.
 fn exported(text: &str, direction: &str) -> u128 {
     let wanted = format!("direction=\"{direction}\"");
     let samples = text.lines().filter(|line| line.starts_with("rstmon_resets_total{") && line.contains(&wanted));

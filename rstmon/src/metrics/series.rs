@@ -3,38 +3,34 @@
 use crate::model::{Direction, Family};
 use std::sync::Arc;
 
-/// Label value of what was folded away.
+/// Label value that replaces folded label values.
 pub(crate) const OTHER: &str = "_other";
 
-/// One series of `rstmon_resets_total`. An empty value is no label, as Prometheus has it.
+/// One series of `rstmon_resets_total`. As in Prometheus, an empty value is an absent label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Series {
-    /// Which way.
     pub(crate) direction: Direction,
     /// Cause id, or [`OTHER`] for counts that kept only direction and reason.
     pub(crate) cause: &'static str,
-    /// The kernel's reason.
     pub(crate) reason: Arc<str>,
     /// Comm of the owner.
     pub(crate) process: Arc<str>,
-    /// systemd unit.
     pub(crate) unit: Arc<str>,
-    /// Container id, short form.
+    /// Container id in its short form.
     pub(crate) container: Arc<str>,
-    /// Service port.
+    /// The port that names the service.
     pub(crate) port: Option<u16>,
-    /// IP version.
     pub(crate) family: Option<Family>,
 }
 
 impl Series {
-    /// What is left of it when there are too many series: direction, cause and reason.
+    /// The series that replaces it when there are too many: only direction, cause and reason are kept.
     #[must_use]
     pub(crate) fn folded(&self) -> Self {
         Self::other(self.direction, self.cause, Arc::clone(&self.reason))
     }
 
-    /// A count that kept only its direction and reason.
+    /// The series of a count that kept only its direction and reason.
     #[must_use]
     pub(crate) fn overflow(direction: Direction, reason: Arc<str>) -> Self {
         Self::other(direction, OTHER, reason)
@@ -54,7 +50,7 @@ impl Series {
         }
     }
 
-    /// Nobody on this host chose its process or port: a port scan could make any number of these.
+    /// Whether no process of this host is known to own the resets: a port scan can create any number of such series.
     #[must_use]
     pub(crate) fn is_unowned(&self) -> bool {
         self.process.is_empty()
@@ -74,7 +70,7 @@ pub(crate) struct LabelSet {
     family: bool,
 }
 
-/// A label that does not exist.
+/// A configured label that `rstmon_resets_total` does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown label {name:?}; the labels are {}", LabelSet::NAMES.join(", "))]
 pub(crate) struct UnknownLabel {
@@ -82,11 +78,11 @@ pub(crate) struct UnknownLabel {
 }
 
 impl LabelSet {
-    /// Every label.
+    /// Every label, in the order of a series.
     pub(crate) const NAMES: &'static [&'static str] =
         &["direction", "cause", "reason", "process", "unit", "container", "port", "family"];
 
-    /// From names; `direction` is always there.
+    /// The labels with these names; `direction` is always included.
     pub(crate) fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownLabel> {
         let mut set = Self {
             cause: false,
@@ -113,7 +109,7 @@ impl LabelSet {
         Ok(set)
     }
 
-    /// Takes away the labels that are not in the set.
+    /// Empties the labels that are not in the set.
     #[must_use]
     pub(crate) fn apply(self, mut series: Series) -> Series {
         if !self.cause {

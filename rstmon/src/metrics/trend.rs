@@ -1,7 +1,7 @@
-//! How the counts grew lately: for each series, the growth in each of the last [`STEPS`] steps of [`STEP`]. Pure.
+//! Recent growth of the counts: for each series, the growth in each of the last [`STEPS`] steps of [`STEP`]. Pure.
 //!
-//! Growth is put down to the step in which it was read, so a step is exact to within the time between two readings.
-//! Memory: a series without growth in all that time costs its last sum only.
+//! Growth belongs to the step in which it was read, so a step is exact to within the time between two readings. Of a
+//! series without growth in all these steps, only the last sum is kept.
 
 use super::Series;
 use crate::model::Direction;
@@ -10,34 +10,33 @@ use std::{
     time::Duration,
 };
 
-/// Length of a step.
 pub(crate) const STEP: Duration = Duration::from_secs(5);
-/// Steps remembered: five minutes.
+/// Number of steps that are kept: five minutes.
 pub(crate) const STEPS: usize = 60;
 
 /// The growth of every series and of both directions.
 #[derive(Debug, Default)]
 pub(crate) struct Trend {
-    series: HashMap<Series, Line>,
-    directions: [Line; 2],
+    series: HashMap<Series, SeriesTrend>,
+    directions: [SeriesTrend; 2],
 }
 
-/// The growth of one sum.
+/// The growth of one sum, of a series or of a direction.
 #[derive(Debug, Default)]
-struct Line {
+struct SeriesTrend {
     sum: u64,
     /// The step of the last growth.
     newest: u64,
-    /// Up to and including `newest`.
+    /// Growth by step, oldest first, up to and including step `newest`.
     growth: VecDeque<u32>,
 }
 
-impl Line {
+impl SeriesTrend {
     fn take(&mut self, step: u64, sum: u64) {
         let growth = sum.saturating_sub(self.sum);
         self.sum = sum;
         if growth == 0 {
-            // Nothing for as long as is remembered: the memory is worth more.
+            // All kept steps are zero: free their memory.
             if step.saturating_sub(self.newest) >= STEPS as u64 && !self.growth.is_empty() {
                 self.growth = VecDeque::new();
             }
@@ -56,7 +55,7 @@ impl Line {
         }
     }
 
-    /// Oldest first, up to and including `step`.
+    /// Growth by step, oldest first, up to and including `step`.
     fn until(&self, step: u64) -> Vec<u32> {
         let silent = step.saturating_sub(self.newest);
         if self.growth.is_empty() || silent >= STEPS as u64 {
@@ -74,29 +73,29 @@ fn step(elapsed: Duration) -> u64 {
 }
 
 impl Trend {
-    /// Takes in the sums at `elapsed` since counting began.
+    /// Adds the sums at `elapsed` since counting began.
     pub(crate) fn absorb<'a>(&mut self, elapsed: Duration, sums: impl IntoIterator<Item = (&'a Series, u64)>) {
         let step = step(elapsed);
         let mut totals = [0_u64; 2];
         for (series, sum) in sums {
             totals[index(series.direction)] += sum;
             match self.series.get_mut(series) {
-                Some(line) => line.take(step, sum),
+                Some(trend) => trend.take(step, sum),
                 None => self.series.entry(series.clone()).or_default().take(step, sum),
             }
         }
-        for (line, total) in self.directions.iter_mut().zip(totals) {
-            line.take(step, total);
+        for (trend, total) in self.directions.iter_mut().zip(totals) {
+            trend.take(step, total);
         }
     }
 
-    /// The growth of a series in the steps up to `elapsed`, oldest first; empty without any.
+    /// The growth of a series in the steps up to `elapsed`, oldest first; empty if there was none.
     #[must_use]
     pub(crate) fn of(&self, series: &Series, elapsed: Duration) -> Vec<u32> {
-        self.series.get(series).map_or_else(Vec::new, |line| line.until(step(elapsed)))
+        self.series.get(series).map_or_else(Vec::new, |trend| trend.until(step(elapsed)))
     }
 
-    /// The same of all that was sent or received.
+    /// The growth of all series of a direction, as [`Trend::of`].
     #[must_use]
     pub(crate) fn of_direction(&self, direction: Direction, elapsed: Duration) -> Vec<u32> {
         self.directions[index(direction)].until(step(elapsed))
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_put_down_to_its_step() {
+    fn growth_belongs_to_its_step() {
         let mut trend = Trend::default();
         for (step, sum) in [(0, 3), (0, 4), (1, 4), (2, 10)] {
             absorb(&mut trend, step, sum);
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_silence_costs_no_memory_and_is_followed_by_a_fresh_line() {
+    fn a_long_silence_costs_no_memory_and_is_followed_by_a_fresh_trend() {
         let mut trend = Trend::default();
         absorb(&mut trend, 0, 5);
         absorb(&mut trend, 1000, 5);
@@ -165,10 +164,10 @@ mod tests {
         let mut trend = Trend::default();
         absorb(&mut trend, 0, 1);
         absorb(&mut trend, 59, 2);
-        let line = trend.of(&series(), at(59));
-        assert_eq!((line.len(), line[0], line[59]), (STEPS, 1, 1));
+        let steps = trend.of(&series(), at(59));
+        assert_eq!((steps.len(), steps[0], steps[59]), (STEPS, 1, 1));
         absorb(&mut trend, 500, 9);
-        let line = trend.of(&series(), at(500));
-        assert_eq!(line.iter().sum::<u32>(), 7, "{line:?}");
+        let steps = trend.of(&series(), at(500));
+        assert_eq!(steps.iter().sum::<u32>(), 7, "{steps:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Record -> [`Reset`]. Nothing is invented: a sentinel becomes `None`.
+//! Record -> [`Reset`]. A sentinel in the record becomes `None`.
 
 use super::{
     Bits, Direction, Evidence, Family, Owner, Provenance, Reasons, Reset, Role, SocketKind, State, evidence::known,
@@ -17,13 +17,13 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// From two readings taken together.
+    /// A clock from a wall-clock time and the boot clock at the same moment.
     #[must_use]
     pub(crate) fn new(wall: SystemTime, since_boot: Duration) -> Self {
         Self { boot: wall.checked_sub(since_boot).unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
-    /// Reads both clocks now: follows steps of the wall clock when taken anew for each batch.
+    /// Reads both clocks. A new reading for each batch follows steps of the wall clock.
     #[must_use]
     pub(crate) fn now() -> Self {
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -39,10 +39,9 @@ impl Clock {
 }
 
 impl Reset {
-    /// Decodes a record.
     #[must_use]
     pub(crate) fn decode(record: &ResetRecord, reasons: &Reasons, clock: Clock) -> Self {
-        // Exhaustive, so that a new field must be decided about here.
+        // Exhaustive, so that a new field does not compile until it is decoded here.
         let ResetRecord {
             key,
             time_ns,
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_becomes_what_it_says() {
+    fn a_record_is_decoded_field_by_field() {
         let reset = decode(&record());
         assert_eq!(reset.direction, Direction::Received);
         assert_eq!(reset.family, Some(Family::Ipv4));

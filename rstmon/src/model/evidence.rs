@@ -1,4 +1,4 @@
-//! Facts read off the socket at the reset.
+//! Facts that the kernel half read from the socket at the reset.
 
 use rstmon_common::{
     EvidenceRecord, evidence as bit,
@@ -6,44 +6,44 @@ use rstmon_common::{
 };
 use std::time::Duration;
 
-/// The facts that decide a cause, as the kernel half packed them into the key.
+/// The facts that decide a cause: bits of `rstmon_common::evidence`, part of the count key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Bits(pub(crate) u32);
 
 impl Bits {
-    /// Whether every given bit (of `rstmon_common::evidence`) is set.
+    /// Whether all of `bits` are set.
     #[must_use]
     pub(crate) fn has(self, bits: u32) -> bool {
         self.0 & bits == bits
     }
 
-    /// Whether any given bit is set.
+    /// Whether at least one of `bits` is set.
     #[must_use]
     pub(crate) fn any(self, bits: u32) -> bool {
         self.0 & bits != 0
     }
 
-    /// The answered segment opened a connection: SYN without ACK.
+    /// Whether the answered segment opens a connection: SYN without ACK.
     #[must_use]
     pub(crate) fn is_connect(self) -> bool {
         self.has(bit::SEGMENT_SYN) && !self.has(bit::SEGMENT_ACK)
     }
 }
 
-/// The numbers behind the bits. `None` = not known; never a guess.
+/// The numbers behind the bits. `None`: not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evidence {
-    /// Since the handshake.
+    /// Time since the handshake.
     pub(crate) age: Option<Duration>,
-    /// Since the last data segment was sent.
+    /// Time since the last data segment was sent.
     pub(crate) send_idle: Option<Duration>,
-    /// Since the last data segment was received.
+    /// Time since the last data segment was received.
     pub(crate) receive_idle: Option<Duration>,
-    /// Since anything was heard from the peer, data or acknowledgement.
+    /// Time since the last segment from the peer, data or acknowledgement.
     pub(crate) silent: Option<Duration>,
-    /// Since a process here closed the connection.
+    /// Time since a process of this host closed the connection.
     pub(crate) closed_ago: Option<Duration>,
-    /// Without a byte in either direction before that close.
+    /// Time without a byte in either direction before that close.
     pub(crate) idle_before_close: Option<Duration>,
     /// Bytes received and not read.
     pub(crate) unread_bytes: Option<u32>,
@@ -53,11 +53,11 @@ pub(crate) struct Evidence {
     pub(crate) unacked_bytes: Option<u32>,
     /// Bytes written after the peer's FIN.
     pub(crate) after_fin_bytes: Option<u32>,
-    /// Payload of the segment that is answered.
+    /// Payload bytes of the segment that the RST answers.
     pub(crate) segment_bytes: Option<u32>,
     /// Payload bytes sent over the connection's life, retransmissions included.
     pub(crate) sent_bytes: Option<u64>,
-    /// Payload bytes received over its life.
+    /// Payload bytes received over the connection's life.
     pub(crate) received_bytes: Option<u64>,
     /// Connections in the accept queue.
     pub(crate) backlog: Option<u32>,
@@ -69,7 +69,7 @@ pub(crate) struct Evidence {
     pub(crate) retransmits: Option<u32>,
     /// Unanswered keep-alive or window probes.
     pub(crate) probes: u8,
-    /// Signal that ends the owner.
+    /// Number of the signal that ends the owner.
     pub(crate) exit_signal: Option<u8>,
 }
 
@@ -125,7 +125,7 @@ impl Evidence {
         }
     }
 
-    /// Without a byte in either direction: the shorter of the two idle times.
+    /// Time without a byte in either direction: the shorter of the two idle times.
     #[must_use]
     pub(crate) fn idle(&self) -> Option<Duration> {
         match (self.send_idle, self.receive_idle) {

@@ -1,12 +1,12 @@
-//! What a reset is in user space: typed, decoded, without I/O. Imports nothing of the project but `rstmon-common`.
+//! A reset in user space: decoded and typed, without I/O. Imports nothing of the project but `rstmon-common`.
 
-pub(crate) mod decode;
-pub(crate) mod evidence;
-pub(crate) mod owner;
+mod decode;
+mod evidence;
+mod owner;
 #[cfg(test)]
 mod properties;
-pub(crate) mod reason;
-pub(crate) mod reset;
+mod reason;
+mod reset;
 pub(crate) mod text;
 
 pub(crate) use decode::Clock;

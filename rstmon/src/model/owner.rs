@@ -1,14 +1,14 @@
-//! Who a socket belongs to, and how that is known.
+//! The process that a socket belongs to, and the source of that knowledge.
 
 use rstmon_common::key::provenance;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How an owner is known, from the surest on.
+/// The source of an owner, most certain first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Provenance {
-    /// The owner itself was executing.
+    /// The owner was executing at the reset.
     Current,
     /// Recorded at `connect()` or `listen()`.
     Opened,
@@ -20,14 +20,14 @@ pub(crate) enum Provenance {
     Inherited,
     /// Found by the iterator when rstmon started.
     Backfilled,
-    /// Remembered from a socket that had closed.
+    /// Kept from a socket that had closed before the reset.
     Tombstone,
     /// No owner is known.
     None,
 }
 
 impl Provenance {
-    /// From the kernel half's number; an unknown number is no provenance.
+    /// The provenance with the kernel half's number; [`Self::None`] for an unknown number.
     #[must_use]
     pub(crate) fn from_record(number: u8) -> Self {
         match number {
@@ -42,7 +42,6 @@ impl Provenance {
         }
     }
 
-    /// The word for it.
     #[must_use]
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -69,10 +68,9 @@ impl fmt::Display for Provenance {
 pub(crate) struct Owner {
     /// Thread-group id, as the initial pid namespace sees it.
     pub(crate) pid: u32,
-    /// Start of the thread-group leader, `CLOCK_BOOTTIME` nanoseconds; tells a recycled pid.
+    /// Start of the thread-group leader, `CLOCK_BOOTTIME` nanoseconds; distinguishes processes with the same pid.
     pub(crate) start_ns: u64,
-    /// The leader's comm, made safe.
+    /// Comm of the thread-group leader, made safe by [`text::comm`](super::text::comm).
     pub(crate) process: String,
-    /// How it is known.
     pub(crate) provenance: Provenance,
 }

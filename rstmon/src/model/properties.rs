@@ -1,5 +1,5 @@
-//! Bytes of the ring -> record -> reset. Whatever the bytes: they are a record or none, told by their number alone; and what
-//! a reset says is what the record says, no more and no less.
+//! Bytes of the ring -> record -> reset. For any bytes, their number alone decides whether they are a record, and a
+//! decoded reset has exactly the information of its record.
 
 use crate::model::{Clock, Family, Provenance, Reasons, Reset, text};
 use proptest::{prelude::*, sample::Index};
@@ -24,7 +24,7 @@ fn clock() -> Clock {
     Clock::new(SystemTime::UNIX_EPOCH + Duration::from_hours(500_000), Duration::from_hours(240))
 }
 
-/// Bytes as they may lie in memory: anything, or mostly what stands for nothing.
+/// Bytes of a record: random ones, or those of a blank record with up to 40 changes.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let blank = prop::collection::vec((any::<Index>(), any::<u8>()), 0..40).prop_map(|changes| {
         let mut bytes = ResetRecord::BLANK.as_bytes().to_vec();
@@ -36,13 +36,13 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![prop::collection::vec(any::<u8>(), BYTES), blank]
 }
 
-/// The inverse of decoding, as far as a reset tells: an absent number is written as its sentinel, a text is not undone.
+/// The inverse of decoding. An absent number is written as its sentinel; texts are those of `like`.
 fn encode(reset: &Reset, like: &ResetRecord) -> ResetRecord {
     let number = |number: Option<u32>| number.unwrap_or(ABSENT_U32);
     let millis = |time: Option<Duration>| time.map_or(ABSENT_U32, |time| u32::try_from(time.as_millis()).expect("ms"));
     let before = |ago: Option<Duration>, as_was: u64| {
         let at = ago.map_or(0, |ago| like.time_ns - u64::try_from(ago.as_nanos()).expect("ns"));
-        // A moment after the reset itself is told as no time ago.
+        // A time after the reset is decoded as zero time ago.
         if as_was > like.time_ns && ago == Some(Duration::ZERO) { as_was } else { at }
     };
     let address = |ip: IpAddr| match ip {
@@ -89,9 +89,9 @@ fn encode(reset: &Reset, like: &ResetRecord) -> ResetRecord {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// What the ring's reader goes by: whole records and nudges have different sizes, and nothing else is either.
+    /// The ring's reader distinguishes records and nudges by their sizes.
     #[test]
-    fn bytes_are_a_record_or_clearly_none(bytes in prop::collection::vec(any::<u8>(), 0..2 * BYTES)) {
+    fn only_the_right_number_of_bytes_is_a_record(bytes in prop::collection::vec(any::<u8>(), 0..2 * BYTES)) {
         let record = ResetRecord::read_from_bytes(&bytes).ok();
         prop_assert_eq!(record.is_some(), bytes.len() == BYTES);
         prop_assert!(record.is_none_or(|record| record.as_bytes() == bytes));
@@ -106,14 +106,14 @@ proptest! {
     }
 
     #[test]
-    fn a_reset_says_what_its_record_says(bytes in bytes()) {
+    fn a_reset_has_the_information_of_its_record(bytes in bytes()) {
         let record = ResetRecord::read_from_bytes(&bytes).expect("as many bytes as a record has");
         let reset = Reset::decode(&record, &reasons(), clock());
         let encoded = encode(&reset, &record);
         prop_assert_eq!(encoded.as_bytes(), &bytes[..], "{:?}", reset);
     }
 
-    /// Closed sets: a number that is one of theirs becomes that word, any other becomes none, never another's.
+    /// Closed sets: a number of the set becomes its word, any other number becomes `None`.
     #[test]
     fn numbers_become_their_words_and_no_others(bytes in bytes()) {
         let record = ResetRecord::read_from_bytes(&bytes).expect("as many bytes as a record has");
@@ -135,9 +135,9 @@ proptest! {
         }
     }
 
-    /// A time on the boot clock, moved as a whole, moves the reset's time by as much: the clock is only added.
+    /// A later time on the boot clock makes the wall-clock time later by the same duration.
     #[test]
-    fn the_wall_clock_is_the_boot_clock_moved(time_ns in 0..1u64 << 60, by in 0u64..1 << 40) {
+    fn the_wall_clock_is_the_boot_clock_shifted(time_ns in 0..1u64 << 60, by in 0u64..1 << 40) {
         let mut record = ResetRecord::BLANK;
         record.time_ns = time_ns;
         record.remote = Ipv6Addr::LOCALHOST.octets();

@@ -1,4 +1,4 @@
-//! The kernel's own reason of a reset, by name: the numbers differ between kernels.
+//! The kernel's own reason for a reset, by name: the numbers differ between kernels.
 
 use rstmon_common::limits::{REASON_UNSUPPORTED, REASONS};
 use serde::{Deserialize, Serialize};
@@ -9,16 +9,14 @@ use std::{fmt, sync::Arc};
 pub(crate) struct Reason(Arc<str>);
 
 impl Reason {
-    /// The name of no reason: received resets, and kernels that pass none.
+    /// Name for the absence of a reason: received resets, and kernels that pass none.
     pub(crate) const UNSUPPORTED: &'static str = "unsupported";
 
-    /// The reason with this name.
     #[must_use]
     pub(crate) fn new(name: &str) -> Self {
         Self(name.into())
     }
 
-    /// The name.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -31,7 +29,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The running kernel's reasons, number to name.
+/// The running kernel's reasons by number.
 #[derive(Clone, Debug)]
 pub(crate) struct Reasons {
     names: Vec<Reason>,
@@ -40,9 +38,9 @@ pub(crate) struct Reasons {
 impl Reasons {
     const PREFIX: &'static str = "SK_RST_REASON_";
 
-    /// From the variants of `enum sk_rst_reason`; an empty list is a kernel without it.
+    /// The reasons of a kernel with these variants of `enum sk_rst_reason`; none for a kernel without the enum.
     ///
-    /// A number that the kernel does not define is named `reason_<number>`: shown, not hidden.
+    /// A number that the kernel does not define is named `reason_<number>`.
     #[must_use]
     pub(crate) fn from_variants<'a>(variants: impl IntoIterator<Item = (&'a str, i64)>) -> Self {
         let mut names: Vec<Reason> = (0..REASONS).map(|number| Reason::new(&format!("reason_{number}"))).collect();
@@ -57,13 +55,13 @@ impl Reasons {
         Self { names }
     }
 
-    /// Whether the kernel knows a reason of this name.
+    /// Whether the kernel has a reason of this name.
     #[must_use]
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|known| known.as_str() == name)
     }
 
-    /// The reason with a number.
+    /// The reason with this number, `unsupported` for a number out of range.
     #[must_use]
     pub(crate) fn get(&self, number: u8) -> &Reason {
         &self.names[usize::from(number.min(REASON_UNSUPPORTED))]
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn no_reason_is_unsupported_whatever_the_kernel_says() {
+    fn the_number_of_no_reason_is_unsupported_on_every_kernel() {
         let reasons = Reasons::from_variants([("SK_RST_REASON_ODD", 63), ("SK_RST_REASON_WILD", -1), ("X", i64::MAX)]);
         assert_eq!(reasons.get(63).as_str(), Reason::UNSUPPORTED);
         assert_eq!(reasons.get(255).as_str(), Reason::UNSUPPORTED);

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A closed set of words that are told apart by a number in the records.
+/// Declares an enum whose variants have a number in the records and a word in texts.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident from $($(#[$variant_doc:meta])* $variant:ident = $number:expr, $word:literal;)*) => {
         $(#[$doc])*
@@ -19,17 +19,16 @@ macro_rules! words {
         }
 
         impl $name {
-            #[allow(dead_code, reason = "not every set is listed anywhere")]
+            #[allow(dead_code, reason = "the variants of some enums are never listed")]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// From the records' number; `None` for a number that stands for nothing known.
+            /// The variant with a number of the records; `None` for an unknown number.
             #[must_use]
             pub(crate) fn from_record(number: u8) -> Option<Self> {
                 $(if number == $number { return Some(Self::$variant); })*
                 None
             }
 
-            /// The word for it.
             #[must_use]
             pub(crate) fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
@@ -45,7 +44,7 @@ macro_rules! words {
 }
 
 words! {
-    /// Which way the RST went.
+    /// Direction of the RST, as seen from this host.
     Direction from
     /// The kernel sent it.
     Sent = direction::SENT, "sent";
@@ -56,9 +55,7 @@ words! {
 words! {
     /// IP version on the wire; IPv4 on an IPv6 socket is IPv4.
     Family from
-    /// IPv4
     Ipv4 = 4, "ipv4";
-    /// IPv6
     Ipv6 = 6, "ipv6";
 }
 
@@ -92,9 +89,8 @@ words! {
 }
 
 words! {
-    /// What the kernel had at the hook.
+    /// The socket that the kernel passed to the hook.
     SocketKind from
-    /// No socket at all.
     None = socket::NONE, "none";
     /// A full socket.
     Full = socket::FULL, "full";
@@ -105,51 +101,46 @@ words! {
 }
 
 words! {
-    /// Which end of the connection this host's socket is.
+    /// How this host's socket came to be.
     Role from
-    /// `connect()` was called here.
+    /// `connect()` was called on it.
     Opened = role::OPENED, "opened";
-    /// A listener.
+    /// It listens.
     Listener = role::LISTENER, "listener";
-    /// Came out of a listener here.
+    /// It was created by a listener.
     Accepted = role::ACCEPTED, "accepted";
 }
 
 /// One RST that the kernel sent or accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reset {
-    /// When.
+    /// Wall-clock time of the reset.
     pub(crate) time: SystemTime,
-    /// Which way.
     pub(crate) direction: Direction,
-    /// The kernel's reason.
     pub(crate) reason: Reason,
-    /// State before it; `None` without a socket.
+    /// State before the reset; `None` without a socket.
     pub(crate) state: Option<State>,
-    /// What the kernel had.
     pub(crate) socket: SocketKind,
-    /// IP version on the wire.
     pub(crate) family: Option<Family>,
-    /// The end on this host.
+    /// Address and port on this host.
     pub(crate) local: SocketAddr,
-    /// The other end.
+    /// Address and port of the peer.
     pub(crate) remote: SocketAddr,
     /// The port that names the service.
     pub(crate) service_port: Option<u16>,
-    /// Which end this is.
     pub(crate) role: Option<Role>,
     /// Inode of the network namespace.
     pub(crate) netns: Option<u32>,
     /// Uid of the socket.
     pub(crate) uid: Option<u32>,
-    /// Who it belonged to.
+    /// The process that the socket belonged to, if known.
     pub(crate) owner: Option<Owner>,
     /// Cgroup of the owner, or of the socket where no owner is known, as `rstmon_common::CountKey::cgroup`.
     pub(crate) cgroup: u64,
-    /// What decides the cause.
+    /// The facts that decide the cause.
     pub(crate) bits: Bits,
-    /// The numbers behind it.
+    /// The numbers behind the facts.
     pub(crate) evidence: Evidence,
-    /// When, on the boot clock: orders events exactly.
+    /// Time since boot of the reset; unlike `time`, it never steps and so orders resets exactly.
     pub(crate) boot_time: Duration,
 }

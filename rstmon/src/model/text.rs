@@ -1,9 +1,7 @@
-//! Text that a process chose itself (comm) made fit for labels, lines and JSON.
+//! Makes untrusted text, such as the comm that a process sets itself, safe for labels, lines and JSON.
 
-/// Turns a NUL-padded comm into text: invalid UTF-8 and what [`is_unsafe`] become `?`, so that no name can break a
-/// line, a terminal or a label, or pass for another. `None` when it is empty.
-///
-/// At most 16 bytes come in, hence the result is bounded.
+/// Converts a NUL-padded comm to text. Invalid UTF-8 and [unsafe](is_unsafe) characters become `?`, so that no name can
+/// break a line, a terminal or a label, or look like another name. `None` for an empty comm.
 #[must_use]
 pub(crate) fn comm(bytes: &[u8; 16]) -> Option<String> {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
@@ -13,14 +11,14 @@ pub(crate) fn comm(bytes: &[u8; 16]) -> Option<String> {
     (!safe.is_empty()).then_some(safe)
 }
 
-/// Text that somebody else chose, fit for one line of a terminal: `?` for each character that [`is_unsafe`].
+/// Untrusted text on one line of a terminal: each [unsafe](is_unsafe) character becomes `?`.
 #[must_use]
 pub(crate) fn safe(text: &str) -> String {
     text.chars().map(|character| if is_unsafe(character) { '?' } else { character }).collect()
 }
 
-/// Control characters, and the invisible ones that reorder or hide text (Unicode's bidirectional controls, zero-width
-/// characters, line and paragraph separators, tags).
+/// Whether a character is a control character or an invisible one that reorders or hides text (Unicode's bidirectional
+/// controls, zero-width characters, line and paragraph separators, tags).
 #[must_use]
 pub(crate) fn is_unsafe(character: char) -> bool {
     character.is_control()

@@ -11,7 +11,7 @@ mod reconciliation;
 pub(crate) mod signals;
 
 use crate::{
-    attribute::{self, Controller, Placement, ProcessRef, Procfs, Resolver},
+    attribute::{Controller, Placement, ProcessRef, Procfs, Resolver, ResolverLimits},
     event::{
         Event,
         snapshot::{Degraded, EventsLost, SNAPSHOT_SCHEMA, Snapshot},
@@ -19,7 +19,7 @@ use crate::{
     explain::Verdict,
     host::{counters, listeners},
     metrics::{
-        Exporter, Format, Health, LabelSet, Namespaces, Standing, Tally,
+        Format, Health, LabelSet, MetricsRegistry, Namespaces, Reconciliation, SnapshotCounts,
         trend::{self, Trend},
     },
     model::{Clock, Reasons, Reset},
@@ -53,7 +53,7 @@ pub(crate) struct Monitor {
     aspects: Vec<Aspect>,
     reasons: Reasons,
     counts: Mutex<CountReader>,
-    exporter: Mutex<Exporter>,
+    exporter: Mutex<MetricsRegistry>,
     trend: Mutex<Trend>,
     /// When counting began, on both clocks.
     started: (Instant, Timestamp),
@@ -74,7 +74,7 @@ impl Monitor {
             tracing::warn!(%error, "metrics.probe_runtime needs CAP_SYS_ADMIN at the start, or sysctl kernel.bpf_stats_enabled=1");
         }
         let namespaces = Mutex::new(Namespaces::new(counts.cpus() as u64));
-        let exporter = Exporter::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?;
+        let exporter = MetricsRegistry::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?;
         let monitor = Self {
             hooks,
             aspects,
@@ -130,7 +130,7 @@ impl Monitor {
 
     /// Compares the counts with the kernel's own in every network namespace that can be read. The difference is the
     /// number of resets that the kernel sends and no hook sees.
-    pub(crate) fn reconcile(&self) -> Result<Standing, MonitorError> {
+    pub(crate) fn reconcile(&self) -> Result<Reconciliation, MonitorError> {
         let mut accounts = HostReadings::new(&self.counts, &self.netns_tasks);
         let standing = lock(&self.namespaces).reconcile(&mut accounts, Instant::now())?;
         for (place, difference) in &standing.differing {
@@ -143,8 +143,8 @@ impl Monitor {
         self.read_counts()?;
         let uncounted = Some(self.reconcile()?.uncounted());
         let exporter = lock(&self.exporter);
-        let Tally { sent, received, series } =
-            Tally::new(exporter.sums(), &lock(&self.trend), self.started.0.elapsed());
+        let SnapshotCounts { sent, received, series } =
+            SnapshotCounts::new(exporter.sums(), &lock(&self.trend), self.started.0.elapsed());
         let kernel_lost = exporter.lost();
         let host = rustix::system::uname();
         Ok(Snapshot {
@@ -238,7 +238,7 @@ impl Monitor {
 fn resolver(cgroup_v1: Option<&'static str>) -> Result<Resolver, MonitorError> {
     let controller =
         cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name));
-    let mut resolver = Resolver::discover(Procfs::default(), controller, attribute::Limits::default())
+    let mut resolver = Resolver::discover(Procfs::default(), controller, ResolverLimits::default())
         .map_err(|source| MonitorError::Cgroups(source.into()))?;
     if let Err(error) = resolver.prime(Instant::now()) {
         tracing::warn!(%error, "cannot read the cgroups: units and containers may be missing");

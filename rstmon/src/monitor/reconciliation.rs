@@ -3,8 +3,8 @@
 
 use super::MonitorError;
 use crate::{
-    host::counters::{self, Explaining, OutRsts, Place},
-    metrics::namespaces::{Sent, Sources},
+    host::counters::{self, Explaining, OutRsts, ProcNet},
+    metrics::namespaces::{NamespaceSources, SentCounts},
     probe::{
         CountReader,
         netns::{self, NetnsTasks},
@@ -27,37 +27,37 @@ impl<'a> HostReadings<'a> {
     }
 }
 
-impl Sources for HostReadings<'_> {
+impl NamespaceSources for HostReadings<'_> {
     type Error = MonitorError;
 
-    fn sent(&mut self) -> Result<Sent, MonitorError> {
-        let (by_cookie, untold) = lock(self.counts).sent_by_netns()?;
-        Ok(Sent { by_cookie, untold })
+    fn sent(&mut self) -> Result<SentCounts, MonitorError> {
+        let (by_cookie, unattributed) = lock(self.counts).sent_by_netns()?;
+        Ok(SentCounts { by_cookie, unattributed })
     }
 
-    fn tasks(&mut self) -> BTreeMap<u64, Vec<Place>> {
-        let mut places: BTreeMap<u64, Vec<Place>> = BTreeMap::new();
+    fn tasks(&mut self) -> BTreeMap<u64, Vec<ProcNet>> {
+        let mut by_cookie: BTreeMap<u64, Vec<ProcNet>> = BTreeMap::new();
         match netns::own_cookie() {
-            Ok(own) => _ = places.insert(own, vec![Place::Own]),
+            Ok(own) => _ = by_cookie.insert(own, vec![ProcNet::Own]),
             Err(error) => tracing::debug!(%error, "cannot get the cookie of this process's network namespace"),
         }
         match self.tasks.read() {
             Ok(tasks) => {
                 for task in tasks {
-                    places.entry(task.cookie).or_default().push(Place::Task(task.pid));
+                    by_cookie.entry(task.cookie).or_default().push(ProcNet::Task(task.pid));
                 }
             }
             Err(error) => tracing::debug!(%error, "cannot list the network namespaces"),
         }
-        places
+        by_cookie
     }
 
-    fn out_rsts(&mut self, place: Place) -> io::Result<OutRsts> {
-        counters::out_rsts(place)
+    fn out_rsts(&mut self, proc_net: ProcNet) -> io::Result<OutRsts> {
+        counters::out_rsts(proc_net)
     }
 
-    fn explaining(&mut self, place: Place) -> io::Result<Explaining> {
-        counters::explaining(place)
+    fn explaining(&mut self, proc_net: ProcNet) -> io::Result<Explaining> {
+        counters::explaining(proc_net)
     }
 
     fn pause(&mut self) {

@@ -1,12 +1,13 @@
 //! seccomp: the system calls that rstmon needs after its start, as a list. Any other fails with `EPERM`.
 //!
-//! `EPERM` rather than death: a C library that tries a call which is not in the list gets an error that it has to
-//! handle anyway, and a monitor that dies of an update is no safer. Whoever has taken rstmon over cannot make the call
-//! either way. Not in the list, and what that takes from them: running programs (`execve`), new processes (`clone`
-//! without `CLONE_THREAD`), executable memory, loading or attaching BPF programs (`bpf` is left to maps and to what is loaded), network
-//! sockets, other processes (`ptrace`, `process_vm_*`, `kill`), namespaces, mounts, modules, keys, `io_uring`.
+//! The filter returns `EPERM` instead of killing the process: a C library that tries a call outside of the list gets an
+//! error that it has to handle anyway, and a monitor that is killed after a library update protects nothing. The call
+//! is refused to an attacker either way. The list leaves out, and so denies to an attacker: running programs
+//! (`execve`), new processes (`clone` without `CLONE_THREAD`), executable memory, loading or attaching BPF programs
+//! (`bpf` is allowed for maps and for programs that are loaded already), network sockets, other processes (`ptrace`,
+//! `process_vm_*`, `kill`), namespaces, mounts, modules, keys, `io_uring`.
 //!
-//! Allowed numbers are those of this architecture only; the filter kills what calls by another one's.
+//! The allowed numbers are those of this architecture; the filter kills a process that calls by another architecture's.
 
 use super::Protection;
 use seccompiler::{
@@ -15,17 +16,17 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
-/// Whom a filter is for.
+/// The threads that a filter applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Threads {
     /// Every thread of the process.
     All,
-    /// The calling thread.
+    /// Only the calling thread.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test must not confine the harness"))]
     This,
 }
 
-/// Calls allowed whatever their arguments.
+/// Calls allowed with any arguments.
 const PLAIN: &[libc::c_long] = &[
     // Reading, writing, waiting.
     libc::SYS_read,
@@ -46,7 +47,7 @@ const PLAIN: &[libc::c_long] = &[
     libc::SYS_pipe2,
     libc::SYS_timerfd_create,
     libc::SYS_timerfd_settime,
-    // Files: which ones is Landlock's.
+    // Files; Landlock decides which.
     libc::SYS_openat,
     libc::SYS_fstat,
     libc::SYS_newfstatat,
@@ -60,7 +61,7 @@ const PLAIN: &[libc::c_long] = &[
     libc::SYS_getcwd,
     libc::SYS_fadvise64,
     libc::SYS_unlinkat,
-    // Connections that come in, netlink, the service manager.
+    // Incoming connections, netlink, the service manager.
     libc::SYS_accept,
     libc::SYS_accept4,
     libc::SYS_bind,
@@ -75,12 +76,12 @@ const PLAIN: &[libc::c_long] = &[
     libc::SYS_recvmsg,
     libc::SYS_shutdown,
     libc::SYS_socketpair,
-    // Memory; executable memory is not among it, see below.
+    // Memory that is not executable; `mmap` and `mprotect` have rules below.
     libc::SYS_brk,
     libc::SYS_madvise,
     libc::SYS_mremap,
     libc::SYS_munmap,
-    // Emptying a count map waits for a grace period.
+    // Waiting for a grace period before a count map is emptied.
     libc::SYS_membarrier,
     // Threads and their end.
     libc::SYS_exit,
@@ -99,7 +100,7 @@ const PLAIN: &[libc::c_long] = &[
     libc::SYS_rt_sigreturn,
     libc::SYS_rt_sigtimedwait,
     libc::SYS_sigaltstack,
-    // Who and when.
+    // Identity, time, resources.
     libc::SYS_capget,
     libc::SYS_clock_getres,
     libc::SYS_clock_gettime,
@@ -122,7 +123,7 @@ const PLAIN: &[libc::c_long] = &[
     libc::SYS_uname,
 ];
 
-/// What older ports of Linux have besides: the same calls in the form that came first. musl uses them.
+/// Older forms of the same calls, which only older ports of Linux have. musl uses them.
 #[cfg(target_arch = "x86_64")]
 const OLD_FORMS: &[libc::c_long] = &[
     libc::SYS_access,
@@ -140,12 +141,12 @@ const OLD_FORMS: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLD_FORMS: &[libc::c_long] = &[];
 
-/// Calls that a C library tries before an older one: told that this kernel does not have them, it goes on. Of
-/// `clone3`, the flags are behind a pointer, where no filter sees them.
+/// Calls that a C library tries before an older one, which it uses when it gets `ENOSYS`. The flags of `clone3` are
+/// behind a pointer, which a filter cannot follow.
 const FALL_BACK: [libc::c_long; 4] =
     [libc::SYS_clone3, libc::SYS_openat2, libc::SYS_epoll_pwait2, libc::SYS_close_range];
 
-/// `bpf(2)` commands for maps and programs that are already there (`enum bpf_cmd`, `include/uapi/linux/bpf.h`).
+/// `bpf(2)` commands on maps and programs that are already loaded (`enum bpf_cmd`, `include/uapi/linux/bpf.h`).
 const BPF_COMMANDS: [(u64, &str); 10] = [
     (1, "BPF_MAP_LOOKUP_ELEM"),
     (2, "BPF_MAP_UPDATE_ELEM"),
@@ -156,18 +157,18 @@ const BPF_COMMANDS: [(u64, &str); 10] = [
     (24, "BPF_MAP_LOOKUP_BATCH"),
     (25, "BPF_MAP_LOOKUP_AND_DELETE_BATCH"),
     (26, "BPF_MAP_UPDATE_BATCH"),
-    // Of the link to the iterator over tasks.
+    // For the link to the iterator over tasks.
     (33, "BPF_ITER_CREATE"),
 ];
 
-/// Controls of descriptors: non-blocking, close-on-exec, and what a terminal is asked and told by a screen program
-/// (`include/uapi/asm-generic/ioctls.h`, which every architecture that the filter knows uses).
+/// `ioctl(2)` requests: non-blocking, close-on-exec, and the terminal requests of a full-screen program
+/// (`include/uapi/asm-generic/ioctls.h`, which all architectures that the filter supports use).
 const IOCTLS: [(u64, &str); 14] = [
     (0x5401, "TCGETS"),
     (0x5402, "TCSETS"),
     (0x5403, "TCSETSW"),
     (0x5404, "TCSETSF"),
-    // The same of today, of which a refusal with EPERM is final to rustix.
+    // Their successors: rustix does not fall back to the older request on EPERM.
     (0x802c_542a, "TCGETS2"),
     (0x402c_542b, "TCSETS2"),
     (0x402c_542c, "TCSETSW2"),
@@ -180,10 +181,11 @@ const IOCTLS: [(u64, &str); 14] = [
     (0x5451, "FIOCLEX"),
 ];
 
-/// Restricts this process, or this thread, to the list.
+/// Restricts the given threads to the list.
 pub(super) fn restrict(threads: Threads) -> Protection {
     let Some(arch) = TargetArch::try_from(std::env::consts::ARCH).ok() else { return Protection::Unsupported };
-    // Both are asked, and a refusal outweighs a permission. The list goes last: it does not allow a further filter.
+    // The kernel runs both filters, and a refusal takes precedence. The list is installed last: it allows no further
+    // filter.
     let install = || {
         apply(&fallbacks(arch)?, threads)?;
         apply(&allowed(arch)?, threads)
@@ -202,7 +204,7 @@ fn apply(filter: &BpfProgram, threads: Threads) -> Result<(), Error> {
     }
 }
 
-/// The list, as a filter.
+/// The filter that allows the list and returns `EPERM` for other calls.
 fn allowed(arch: TargetArch) -> Result<BpfProgram, Error> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         PLAIN.iter().chain(OLD_FORMS).map(|&number| (number, Vec::new())).collect();
@@ -218,7 +220,7 @@ fn allowed(arch: TargetArch) -> Result<BpfProgram, Error> {
     rules.insert(libc::SYS_ioctl, one_of(1, IOCTLS.map(|(request, _)| equal(request)))?);
     rules.insert(libc::SYS_socket, one_of(0, [libc::AF_NETLINK, libc::AF_UNIX].map(|family| equal(flag(family))))?);
     rules.insert(libc::SYS_prctl, one_of(0, [libc::PR_SET_NAME, libc::PR_GET_NAME].map(|option| equal(flag(option))))?);
-    // abort(3), of glibc and of musl. Whose thread it is that `tkill` means, only Landlock knows.
+    // abort(3) of glibc and of musl. The filter cannot see whose thread `tkill` signals; Landlock restricts that.
     let own = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, one_of(0, [equal(own)])?);
     rules.insert(libc::SYS_kill, one_of(0, [equal(own)])?);
@@ -229,19 +231,19 @@ fn allowed(arch: TargetArch) -> Result<BpfProgram, Error> {
     Ok(filter.try_into()?)
 }
 
-/// The filter that says `ENOSYS`.
+/// The filter that returns `ENOSYS` for [`FALL_BACK`].
 fn fallbacks(arch: TargetArch) -> Result<BpfProgram, Error> {
     let rules = FALL_BACK.map(|number| (number, Vec::new()));
     let filter = SeccompFilter::new(rules.into(), SeccompAction::Allow, errno(libc::ENOSYS), arch)?;
     Ok(filter.try_into()?)
 }
 
-/// Rules for an `int` argument: any of the comparisons.
+/// Rules for an `int` argument, which allow a call if one of the comparisons holds.
 fn one_of<const N: usize>(argument: u8, choices: [(SeccompCmpOp, u64); N]) -> Result<Vec<SeccompRule>, Error> {
     rules(argument, &Dword, choices)
 }
 
-/// Rules for a `long` or a pointer.
+/// The same for a `long` or a pointer.
 fn one_of_long<const N: usize>(argument: u8, choices: [(SeccompCmpOp, u64); N]) -> Result<Vec<SeccompRule>, Error> {
     rules(argument, &seccompiler::SeccompCmpArgLen::Qword, choices)
 }

@@ -4,7 +4,7 @@ use super::{Protection, Sandbox};
 use crate::monitor::doctor::{self, DoctorCheck};
 
 impl Sandbox {
-    /// One check for each protection. None of them hides anything: rstmon shows as much without, it is only less safe.
+    /// One check for each protection. A missing protection hides no reset, so every check passes.
     pub(crate) fn checks(&self) -> impl Iterator<Item = DoctorCheck> {
         self.protections().into_iter().map(|(name, state)| check(name, state))
     }

@@ -1,22 +1,21 @@
-//! What each command may still reach once the hooks are attached: privileges, files, system calls.
+//! Gives up privileges once the hooks are attached, and decides which files each command keeps.
 
 use super::{Reach, Sandbox, enter, enter_nothing};
 use crate::{attribute::Mounts, probe::privileges};
 use std::path::{Path, PathBuf};
 
-/// Privileges could not be given up.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot give up privileges: {0}; run rstmon with CAP_BPF and CAP_PERFMON only")]
 pub(crate) struct ConfineError(#[from] caps::errors::CapsError);
 
-/// Read at any time: the kernel's counters, processes, cgroups, the number of CPUs.
+/// Read by every command: the kernel's counters, processes, cgroups, the number of CPUs.
 const KERNEL: [&str; 2] = ["/proc", "/sys"];
 /// Read by a command that writes to a terminal: time zone, terminfo.
 const TERMINAL: [&str; 5] =
     ["/etc/localtime", "/usr/share/zoneinfo", "/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo"];
 
-/// Gives up privileges, and everything but `reach` unless the sandbox is turned off. It is for good, and must be called
-/// before other threads are started.
+/// Gives up privileges, and access to everything but `reach` unless the sandbox is turned off. This cannot be undone;
+/// it must be called before other threads are started.
 pub(crate) fn confine(is_enabled: bool, reach: &Reach) -> Result<Sandbox, ConfineError> {
     privileges::drop_privileges()?;
     let sandbox = sandbox(is_enabled, reach);
@@ -26,7 +25,7 @@ pub(crate) fn confine(is_enabled: bool, reach: &Reach) -> Result<Sandbox, Confin
     Ok(sandbox)
 }
 
-/// Forbids everything but `reach`, unless the sandbox is turned off.
+/// Enters the sandbox with `reach`, unless it is turned off.
 #[must_use]
 pub(crate) fn sandbox(is_enabled: bool, reach: &Reach) -> Sandbox {
     if is_enabled { enter(reach) } else { enter_nothing() }
@@ -41,8 +40,8 @@ pub(crate) fn watching() -> Reach {
     reach
 }
 
-/// The reach of the daemon: the kernel's files, and those that a reload reads again. Directories rather than files, because
-/// replacing a file makes a new one; for a link, its target's directory as well.
+/// The reach of the daemon: the kernel's files, and those that a reload reads again. The latter by directory, because a
+/// file that is replaced is a new file; for a link, its target's directory as well.
 #[must_use]
 pub(crate) fn serving<'a>(
     read_again: impl IntoIterator<Item = &'a Path>,
@@ -62,7 +61,7 @@ pub(crate) fn serving<'a>(
 
 fn kernel() -> Reach {
     let mut read: Vec<PathBuf> = KERNEL.map(PathBuf::from).into();
-    // The cgroup hierarchies are nearly always below /sys.
+    // Usually below /sys, but they can be mounted anywhere.
     if let Ok(mounts) = Mounts::discover(Path::new(KERNEL[0])) {
         let v1 = mounts.preferred_v1().and_then(|controller| mounts.v1(controller));
         read.extend(mounts.v2().into_iter().chain(v1).map(|hierarchy| hierarchy.point.clone()));

@@ -1,7 +1,7 @@
 //! Landlock: files, and with newer kernels TCP ports, signals and abstract sockets.
 //!
-//! What a kernel does not know is left out. What was opened before stays open with its rights: the bound listeners,
-//! the socket file, the lock beside it, standard error.
+//! Restrictions that the kernel does not support are left out. Files and sockets that are open already keep their
+//! rights: the bound listeners, the socket file, the lock beside it, standard error.
 
 use super::{Protection, Reach};
 use landlock::{
@@ -10,10 +10,10 @@ use landlock::{
 };
 use std::{error::Error, io};
 
-/// The newest interface that is asked for, Linux 7.1: files, TCP ports, device controls, signals, Unix sockets.
+/// The requested version of Landlock, from Linux 7.1: files, TCP ports, device controls, signals, Unix sockets.
 const WANTED: ABI = ABI::V9;
 
-/// Restricts the calling thread and those that it starts.
+/// Restricts the calling thread and the threads that it starts later.
 pub(super) fn restrict(reach: &Reach) -> Protection {
     match apply(reach) {
         Ok(status) => outcome(&status),
@@ -27,7 +27,7 @@ fn apply(reach: &Reach) -> Result<RestrictionStatus, RulesetError> {
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(WANTED))?
-        // No rule allows a port: the listeners are bound, and rstmon connects nowhere.
+        // No rule allows a port: the listeners are bound already, and rstmon opens no connections.
         .handle_access(AccessNet::from_all(WANTED))?
         .scope(Scope::from_all(WANTED))?
         .create()?

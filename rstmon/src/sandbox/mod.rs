@@ -1,9 +1,10 @@
-//! What the process forbids itself once the hooks are attached, so that it is as safe without a service manager as
-//! with one: no way to gain privileges, only the files it needs (Landlock), only the system calls it needs (seccomp).
+//! The restrictions that the process puts on itself once the hooks are attached, so that it is as safe without a
+//! service manager as with one: no new privileges, only the files it needs (Landlock), only the system calls it needs
+//! (seccomp).
 //!
-//! Contract: [`enter`] never fails and never makes rstmon less able to do its work; what a kernel does not have is a
-//! [`Protection`] that the log and `rstmon doctor` show. It is for good: nothing here can be undone, and threads that
-//! are started afterwards inherit it. Call it while there is one thread.
+//! Contract: [`enter`] never fails and takes away nothing that rstmon needs. The log and `rstmon doctor` show the state
+//! of each [`Protection`], including those that the kernel does not support. The restrictions cannot be undone, and
+//! threads that are started afterwards inherit them; call [`enter`] while the process has one thread.
 
 mod calls;
 mod checks;
@@ -14,33 +15,28 @@ mod tests;
 
 use std::{fmt, io, path::PathBuf};
 
-/// What became of one protection.
+/// State of one protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Protection {
-    /// In force, as asked for.
+    /// In force as requested.
     Applied,
-    /// In force as far as this kernel has it.
+    /// In force as far as this kernel supports it.
     Partial {
         /// The kernel's version of the interface.
         version: i32,
-        /// The version that has everything that was asked for.
+        /// The first version that supports everything requested.
         wanted: i32,
     },
-    /// This kernel does not have it, or it is not enabled.
+    /// Not supported by this kernel, or not enabled.
     Unsupported,
-    /// The kernel has it and said no.
-    Refused {
-        /// Error number, where the kernel gave one.
-        errno: Option<i32>,
-        /// The refusal in words.
-        reason: String,
-    },
+    /// Supported by the kernel, but a system call failed.
+    Refused { errno: Option<i32>, reason: String },
     /// Turned off by configuration.
     Off,
 }
 
 impl Protection {
-    /// From an operation that either works or is refused; `ENOSYS` and `EINVAL` are a kernel without it.
+    /// The state after a system call; `ENOSYS` and `EINVAL` mean that the kernel does not support it.
     fn of(result: io::Result<()>) -> Self {
         match result {
             Ok(()) => Self::Applied,
@@ -65,10 +61,10 @@ impl fmt::Display for Protection {
     }
 }
 
-/// What the process has forbidden itself.
+/// State of all protections of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sandbox {
-    /// Programs it might run cannot have more privileges (`PR_SET_NO_NEW_PRIVS`); the other two need it.
+    /// Running a program cannot raise privileges (`PR_SET_NO_NEW_PRIVS`). The other two require it.
     pub(crate) no_new_privileges: Protection,
     /// Files, TCP ports, signals and abstract sockets (Landlock).
     pub(crate) files: Protection,
@@ -77,7 +73,7 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Each with its name.
+    /// Each protection with its name.
     #[must_use]
     pub(crate) fn protections(&self) -> [(&'static str, &Protection); 3] {
         let Self { no_new_privileges, files, calls } = self;
@@ -85,20 +81,19 @@ impl Sandbox {
     }
 }
 
-/// Files that stay within reach, each with everything below it. What does not exist is left out.
+/// Files that stay accessible, each with everything below it. Files that do not exist are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reach {
-    /// To read.
     pub(crate) read: Vec<PathBuf>,
-    /// To read and write: devices.
+    /// Devices to read and write.
     pub(crate) write: Vec<PathBuf>,
-    /// To remove files from.
+    /// Directories to remove files from.
     pub(crate) remove: Vec<PathBuf>,
     /// Unix sockets to connect to.
     pub(crate) connect: Vec<PathBuf>,
 }
 
-/// Forbids only more privileges: for those who turned the rest off.
+/// Forbids new privileges only: the sandbox is turned off.
 #[must_use]
 pub(crate) fn enter_nothing() -> Sandbox {
     Sandbox { no_new_privileges: no_new_privileges(), files: Protection::Off, calls: Protection::Off }
@@ -108,11 +103,11 @@ fn no_new_privileges() -> Protection {
     Protection::of(rustix::thread::set_no_new_privs(true).map_err(Into::into))
 }
 
-/// Forbids everything but what is needed from here on.
+/// Forbids new privileges, files other than `reach`, and system calls that rstmon does not need from here on.
 #[must_use]
 pub(crate) fn enter(reach: &Reach) -> Sandbox {
     let no_new_privileges = no_new_privileges();
-    // Landlock first: its calls are not among those that are needed from here on.
+    // Landlock first: seccomp does not allow its system calls.
     let files = files::restrict(reach);
     let calls = calls::restrict(calls::Threads::All);
     Sandbox { no_new_privileges, files, calls }

@@ -1,4 +1,4 @@
-//! Each test confines a thread of its own: both protections are inherited by threads and may be had by one alone.
+//! Each test confines a thread of its own: both protections can be applied to a single thread.
 
 use super::{Protection, Reach, calls, files};
 use std::{
@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-/// Runs `body` in a thread that is confined first; skips, saying so, where this kernel cannot.
+/// Runs `body` in a thread that `restrict` confines first; skips with a message where the kernel does not support it.
 fn confined(what: &'static str, restrict: impl FnOnce() -> Protection + Send, body: impl FnOnce() + Send) {
     thread::scope(|scope| {
         let done = scope.spawn(move || {
@@ -74,7 +74,7 @@ fn seccomp() -> Protection {
 }
 
 #[test]
-fn what_rstmon_does_all_day_is_allowed() {
+fn what_rstmon_does_while_running_is_allowed() {
     confined("seccomp", seccomp, || {
         fs::read_to_string("/proc/self/stat").expect("reading files");
         fs::read_dir("/proc/self").expect("listing directories").count();
@@ -100,7 +100,7 @@ fn what_rstmon_does_all_day_is_allowed() {
 fn no_program_can_be_run_and_no_process_made() {
     confined("seccomp", seccomp, || {
         assert_eq!(errno(Command::new("/bin/true").status()), Some(libc::EPERM));
-        // SAFETY: nothing is changed when it is refused, and the child of a fork that is not ends at once.
+        // SAFETY: the call changes nothing if it is refused; if it is not, the child exits at once.
         let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
         if child == 0 {
             // SAFETY: ends the child.
@@ -134,7 +134,7 @@ fn nothing_of_the_kernel_can_be_changed() {
     ];
     confined("seccomp", seccomp, || {
         for (name, number, [a, b, c]) in calls {
-            // SAFETY: NULL for every pointer, and refused before the kernel looks.
+            // SAFETY: every pointer is NULL, and seccomp refuses the call before the kernel reads the arguments.
             let result = unsafe { libc::syscall(number, a, b, c, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
             assert_eq!((result, io::Error::last_os_error().raw_os_error()), (-1, Some(libc::EPERM)), "{name}");
         }
@@ -142,7 +142,7 @@ fn nothing_of_the_kernel_can_be_changed() {
 }
 
 #[test]
-fn each_outcome_reads_as_a_sentence() {
+fn each_state_has_a_text() {
     let texts: Vec<String> = [
         Protection::Applied,
         Protection::Partial { version: 2, wanted: 9 },

@@ -1,5 +1,5 @@
-//! The resolver on the running kernel's own cgroupfs. These tests need the right to make cgroups and say so when they
-//! cannot run.
+//! The resolver on the running kernel's own cgroupfs. These tests need the right to create cgroups; without it they are
+//! skipped with a message.
 
 use super::{super::process::parse_start_ns, *};
 use std::{
@@ -7,19 +7,19 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Says so past the test harness, which keeps what `eprintln!` prints to itself.
+/// Reports a skipped test. The test harness captures `eprintln!`, so this writes to standard error directly.
 fn skipped(test: &str, why: &dyn std::fmt::Display) {
     let line = format!("\nSKIPPED live test {test}: {why}\n");
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// A slice with a service in it, removed when the test ends, however it ends.
+/// A slice with a service in it, removed on drop.
 struct Service {
     slice: PathBuf,
 }
 
 impl Service {
-    /// None, with a word about it, where this is not permitted.
+    /// `None`, with a message, where creating cgroups is not permitted.
     fn create(hierarchy: Option<&Hierarchy>, test: &str) -> Option<Self> {
         let Some(hierarchy) = hierarchy else {
             skipped(test, &"the hierarchy is not mounted");
@@ -50,7 +50,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // The service may be gone already, and a panicking test has reported what matters.
+        // The service may be removed already, and a panic must not hide the test's own.
         let _ = self.remove();
         let _ = fs::remove_dir(&self.slice);
     }
@@ -91,12 +91,12 @@ fn assert_foo(placement: Option<&Arc<Placement>>) {
 fn a_cgroup_is_found_and_remembered() {
     let mounts = mounts();
     let Some(service) = Service::create(mounts.v2(), "walk") else { return };
-    let mut resolver = Resolver::new(Procfs::default(), &mounts, None, Limits::default());
+    let mut resolver = Resolver::new(Procfs::default(), &mounts, None, ResolverLimits::default());
     let id = service.id();
     assert_foo(resolver.resolve(id, None, Instant::now()).as_ref());
     service.remove().expect("an empty cgroup");
     assert_foo(resolver.resolve(id, None, Instant::now()).as_ref());
-    let mut late = Resolver::new(Procfs::default(), &mounts, None, Limits::default());
+    let mut late = Resolver::new(Procfs::default(), &mounts, None, ResolverLimits::default());
     assert_eq!(late.resolve(id, None, Instant::now()), None);
 }
 
@@ -106,7 +106,7 @@ fn a_v1_cgroup_is_found() {
     let controller = mounts.preferred_v1();
     let hierarchy = controller.and_then(|controller| mounts.v1(controller));
     let Some(service) = Service::create(hierarchy, "v1") else { return };
-    let mut resolver = Resolver::new(Procfs::default(), &mounts, controller, Limits::default());
+    let mut resolver = Resolver::new(Procfs::default(), &mounts, controller, ResolverLimits::default());
     assert_foo(resolver.resolve(service.id() | CGROUP_V1_FLAG, None, Instant::now()).as_ref());
 }
 
@@ -116,9 +116,9 @@ fn a_living_owner_leads_to_its_cgroup_without_a_walk() {
     let Some(service) = Service::create(mounts.v2(), "owner") else { return };
     let waiting = Waiting::start();
     fs::write(service.directory().join("cgroup.procs"), waiting.process().pid.to_string()).expect("root may move it");
-    let mut resolver = Resolver::new(Procfs::default(), &mounts, None, Limits::default());
+    let mut resolver = Resolver::new(Procfs::default(), &mounts, None, ResolverLimits::default());
     assert_foo(resolver.resolve(service.id(), Some(waiting.process()), Instant::now()).as_ref());
-    assert_eq!(resolver.stats(), Stats { found_by_owner: 1, ..Stats::default() });
+    assert_eq!(resolver.cost, tests::ResolverCost { found_by_owner: 1, ..tests::ResolverCost::default() });
 }
 
 /// What `walk` relies on: a directory entry's inode number is the directory's own, and two links mean no children.
@@ -128,7 +128,7 @@ fn cgroupfs_counts_as_the_walk_expects() {
     let Some(service) = Service::create(mounts.v2(), "inode") else { return };
     let mut seen = Vec::new();
     let root = service.slice.parent().expect("the mount point");
-    walk(root, Bounds::default(), |id, below| {
+    walk(root, WalkBounds::default(), |id, below| {
         if let Ok(metadata) = fs::metadata(root.join(below)) {
             assert_eq!(metadata.ino(), id, "{}", below.display());
         }

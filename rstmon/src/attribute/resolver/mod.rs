@@ -1,27 +1,29 @@
-//! From a cgroup id to the [`Placement`] it stands for.
+//! From a cgroup id to the [`Placement`] of that cgroup.
 //!
-//! Contract: [`Resolver::resolve`] gives the best answer it can pay for and never fails. A known id costs a hash look-up.
-//! An unknown one is looked for, cheapest first:
+//! Contract: [`Resolver::resolve`] never fails; it gives the best answer that the [`ResolverLimits`] allow. A known id
+//! costs a hash look-up. An unknown id is looked up in these places, cheapest first:
 //!
-//! 1. in `/proc/<pid>/cgroup` of its owner, if that process still lives (pid AND start time). Believed for good when the
-//!    directory it names has the id as its inode number: three small reads. A process that has moved on since is not.
-//! 2. by a walk of the hierarchy, at most one in [`Limits::walk_interval`] and for at most one part in
-//!    [`Limits::walk_share`] of the time, for everybody that waits for an answer.
-//! 3. the owner's word that nothing contradicts, where its cgroup is already removed or not mounted here. It is used, but
-//!    asked again.
+//! 1. `/proc/<pid>/cgroup` of its owner, if that process still lives (pid AND start time). The path is verified and
+//!    cached when the directory it names has the id as its inode number (three small reads). It is rejected when the
+//!    directory has another inode number: the process has moved to another cgroup since.
+//! 2. A walk of the hierarchy, which answers for all ids that are waiting: at most one per
+//!    [`ResolverLimits::walk_interval`], and for at most one part in [`ResolverLimits::walk_share`] of the time.
+//! 3. The owner's path where it cannot be verified, because its cgroup is already removed or not mounted here. It is
+//!    used, but looked up again later.
 //!
-//! Ids are not used twice (kernfs counts a generation into them, `__kernfs_new_node`), so an answer that was found stays
-//! true when the cgroup is removed: it is forgotten only when the cache is full and others were asked for more recently.
-//! A walk fills free room in the cache, but evicts nothing for an id that nobody has asked for.
+//! Ids are not used twice (kernfs counts a generation into them, `__kernfs_new_node`), so a placement stays true when
+//! its cgroup is removed. It is forgotten only when the cache is full and all others were used more recently. A walk
+//! fills free room in the cache, but evicts nothing for an id that was never looked up.
 
 use super::{
     cgroupfs::{Controller, Hierarchy, MountError, Mounts},
-    membership::{self, Line},
+    membership::{self, HierarchyKind},
     parse::Placement,
     process::{ProcessRef, Procfs},
-    walk::{Bounds, Walked, walk},
+    walk::{WalkBounds, Walked, walk},
 };
 use lru::LruCache;
+use rstmon_common::limits::CGROUP_V1_FLAG;
 use std::{
     collections::HashSet,
     fs, io,
@@ -38,32 +40,28 @@ mod live;
 #[cfg(test)]
 mod tests;
 
-/// Set in an id that belongs to a v1 hierarchy. kernfs ids are counted up from 1, they do not get there.
-pub(crate) use rstmon_common::limits::CGROUP_V1_FLAG;
-
-/// What resolving may cost.
+/// Bounds of the resolver's memory and of its walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// Answers that are kept.
+pub(crate) struct ResolverLimits {
+    /// Capacity of the cache of placements.
     pub(crate) known: NonZeroUsize,
-    /// Ids without an answer that are kept.
+    /// Capacity of the cache of ids that were not found.
     pub(crate) missing: NonZeroUsize,
-    /// Where a walk stops.
-    pub(crate) bounds: Bounds,
+    pub(crate) bounds: WalkBounds,
     /// The least time from one walk of a hierarchy to the next.
     pub(crate) walk_interval: Duration,
     /// A walk that took `t` is not repeated within `walk_share * t`: 100 keeps walking below 1 % of one CPU.
     pub(crate) walk_share: u32,
-    /// How long an id that a walk did not find is taken to be gone.
+    /// How long no further walk looks for an id that a walk did not find.
     pub(crate) gone_for: Duration,
 }
 
-impl Default for Limits {
+impl Default for ResolverLimits {
     fn default() -> Self {
         Self {
             known: NonZeroUsize::MIN.saturating_add(16_383),
             missing: NonZeroUsize::MIN.saturating_add(1_023),
-            bounds: Bounds::default(),
+            bounds: WalkBounds::default(),
             walk_interval: Duration::from_secs(1),
             walk_share: 100,
             gone_for: Duration::from_mins(5),
@@ -71,22 +69,7 @@ impl Default for Limits {
     }
 }
 
-/// What resolving has cost so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stats {
-    /// Ids that were found through their owner's `/proc/<pid>/cgroup`.
-    pub(crate) found_by_owner: u64,
-    /// Walks that were begun.
-    pub(crate) walks: u64,
-    /// Walks that could not be: the mount point was not readable.
-    pub(crate) failed_walks: u64,
-    /// Directories that were visited.
-    pub(crate) directories: u64,
-    /// Time that walks took.
-    pub(crate) walk_time: Duration,
-}
-
-/// Looks up cgroup ids. Not shared: whoever owns it decides where its blocking reads may happen.
+/// Looks up cgroup ids. Its calls block on procfs and cgroupfs.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     procfs: Procfs,
@@ -94,62 +77,68 @@ pub(crate) struct Resolver {
     v1: Option<Tree>,
     known: LruCache<u64, Arc<Placement>>,
     missing: LruCache<u64, Missing>,
-    limits: Limits,
-    stats: Stats,
+    limits: ResolverLimits,
+    #[cfg(test)]
+    cost: tests::ResolverCost,
 }
 
-/// One hierarchy that ids come from.
+/// A hierarchy and when it may be walked again.
 #[derive(Debug)]
 struct Tree {
-    line: Line,
-    /// None if it is not mounted where this process can see it.
+    kind: HierarchyKind,
+    /// `None` if it is not mounted where this process can see it.
     hierarchy: Option<Hierarchy>,
-    /// None before the first walk.
+    /// `None` before the first walk.
     next_walk: Option<Instant>,
 }
 
-/// An id without a certain answer.
+/// An id without a verified placement.
 #[derive(Debug)]
 struct Missing {
-    /// When it is worth a walk again.
+    /// When a walk may look for it again.
     retry_at: Instant,
-    /// The owner that was asked.
+    /// The owner whose procfs entry was read last.
     asked: Option<ProcessRef>,
-    /// What an owner said that could not be verified.
-    believed: Option<Arc<Placement>>,
+    /// From an owner's path that could not be verified.
+    unverified: Option<Arc<Placement>>,
 }
 
 /// What an owner's procfs entry says about an id.
-enum Word {
-    Certain(Placement),
-    Plausible(Placement),
-    Nothing,
+enum OwnerAnswer {
+    Verified(Placement),
+    Unverified(Placement),
+    None,
 }
 
 impl Resolver {
-    /// A resolver for the hierarchies in `mounts`; `controller` is the one whose v1 hierarchy the flagged ids are of.
+    /// A resolver for the hierarchies in `mounts`; ids with [`CGROUP_V1_FLAG`] are of the v1 hierarchy of `controller`.
     #[must_use]
-    pub(crate) fn new(procfs: Procfs, mounts: &Mounts, controller: Option<Controller>, limits: Limits) -> Self {
-        let tree = |line, hierarchy: Option<&Hierarchy>| Tree { line, hierarchy: hierarchy.cloned(), next_walk: None };
+    pub(crate) fn new(procfs: Procfs, mounts: &Mounts, controller: Option<Controller>, limits: ResolverLimits) -> Self {
+        let tree = |kind, hierarchy: Option<&Hierarchy>| Tree { kind, hierarchy: hierarchy.cloned(), next_walk: None };
         Self {
             procfs,
-            v2: tree(Line::V2, mounts.v2()),
-            v1: controller.map(|controller| tree(Line::V1(controller), mounts.v1(controller))),
+            v2: tree(HierarchyKind::V2, mounts.v2()),
+            v1: controller.map(|controller| tree(HierarchyKind::V1(controller), mounts.v1(controller))),
             known: LruCache::new(limits.known),
             missing: LruCache::new(limits.missing),
             limits,
-            stats: Stats::default(),
+            #[cfg(test)]
+            cost: tests::ResolverCost::default(),
         }
     }
 
-    /// A resolver for what this process sees through `procfs`.
-    pub(crate) fn discover(procfs: Procfs, controller: Option<Controller>, limits: Limits) -> Result<Self, MountError> {
+    /// A resolver for the hierarchies that this process sees, by its mounts in `procfs`.
+    pub(crate) fn discover(
+        procfs: Procfs,
+        controller: Option<Controller>,
+        limits: ResolverLimits,
+    ) -> Result<Self, MountError> {
         let mounts = Mounts::discover(procfs.root())?;
         Ok(Self::new(procfs, &mounts, controller, limits))
     }
 
-    /// Fills the cache with the cgroups that exist, so that the first resets need no look-up and a cgroup that is removed
-    /// before its first reset is remembered. Returns how many directories were visited.
+    /// Fills the cache with the cgroups that exist, so that the first resets need no walk and a cgroup that is removed
+    /// before its first reset is still known. Returns how many directories were visited.
     pub(crate) fn prime(&mut self, now: Instant) -> Result<usize, WalkError> {
         let flags: &[u64] = if self.v1.is_some() { &[0, CGROUP_V1_FLAG] } else { &[0] };
         let mut directories = 0;
@@ -159,10 +148,10 @@ impl Resolver {
         Ok(directories)
     }
 
-    /// The placement of the cgroup that the kernel half recorded; `owner` helps for a cgroup that is not known yet.
-    /// None for an id that is unknown (0), and one that cannot be found (any more).
+    /// The placement of the cgroup that the kernel half recorded; `owner` helps to find a cgroup that is not known yet.
+    /// `None` for the id 0, which the kernel half records for an unknown cgroup, and for an id that cannot be found.
     ///
-    /// `now` must not run backwards.
+    /// `now` must never decrease from one call to the next.
     pub(crate) fn resolve(&mut self, cgroup: u64, owner: Option<ProcessRef>, now: Instant) -> Option<Arc<Placement>> {
         if cgroup & !CGROUP_V1_FLAG == 0 {
             return None;
@@ -170,31 +159,25 @@ impl Resolver {
         if let Some(placement) = self.known.get(&cgroup) {
             return Some(Arc::clone(placement));
         }
-        let (due, believed) = match self.missing.get(&cgroup) {
+        let (due, unverified) = match self.missing.get(&cgroup) {
             None => (true, None),
             Some(missing) => {
                 let due = missing.retry_at <= now;
-                let helps = missing.believed.is_none() && owner.is_some() && owner != missing.asked;
+                let helps = missing.unverified.is_none() && owner.is_some() && owner != missing.asked;
                 if !due && !helps {
-                    return missing.believed.clone();
+                    return missing.unverified.clone();
                 }
-                (due, missing.believed.clone())
+                (due, missing.unverified.clone())
             }
         };
-        self.look_up(cgroup, owner, due, believed, now)
+        self.look_up(cgroup, owner, due, unverified, now)
     }
 
-    /// The answer if it is known already: no reads at all.
+    /// The placement if it is cached; reads nothing.
     #[must_use]
     pub(crate) fn cached(&self, cgroup: u64) -> Option<Arc<Placement>> {
-        let believed = || self.missing.peek(&cgroup).and_then(|missing| missing.believed.as_ref());
-        self.known.peek(&cgroup).or_else(believed).cloned()
-    }
-
-    /// What it has cost so far.
-    #[must_use]
-    pub(crate) fn stats(&self) -> Stats {
-        self.stats
+        let unverified = || self.missing.peek(&cgroup).and_then(|missing| missing.unverified.as_ref());
+        self.known.peek(&cgroup).or_else(unverified).cloned()
     }
 
     fn look_up(
@@ -202,24 +185,25 @@ impl Resolver {
         cgroup: u64,
         owner: Option<ProcessRef>,
         due: bool,
-        mut believed: Option<Arc<Placement>>,
+        mut unverified: Option<Arc<Placement>>,
         now: Instant,
     ) -> Option<Arc<Placement>> {
-        match owner.map_or(Word::Nothing, |owner| self.ask(cgroup, owner)) {
-            Word::Certain(placement) => {
-                self.stats.found_by_owner += 1;
+        match owner.map_or(OwnerAnswer::None, |owner| self.ask(cgroup, owner)) {
+            OwnerAnswer::Verified(placement) => {
+                #[cfg(test)]
+                self.cost.record_owner();
                 self.missing.pop(&cgroup);
                 let placement = Arc::new(placement);
                 self.known.put(cgroup, Arc::clone(&placement));
                 return Some(placement);
             }
-            Word::Plausible(placement) => believed = Some(Arc::new(placement)),
-            Word::Nothing => {}
+            OwnerAnswer::Unverified(placement) => unverified = Some(Arc::new(placement)),
+            OwnerAnswer::None => {}
         }
         let may_walk = self.tree(cgroup).and_then(|tree| tree.next_walk);
         let retry_at =
             if due { may_walk.unwrap_or(now) } else { self.missing.peek(&cgroup).map_or(now, |m| m.retry_at) };
-        self.missing.put(cgroup, Missing { retry_at, asked: owner, believed });
+        self.missing.put(cgroup, Missing { retry_at, asked: owner, unverified });
         if due
             && retry_at <= now
             && let Err(error) = self.walk(cgroup, now)
@@ -233,25 +217,27 @@ impl Resolver {
         if is_v1(cgroup) { self.v1.as_ref() } else { Some(&self.v2) }
     }
 
-    /// What the owner's own `/proc/<pid>/cgroup` says, if it is still that process.
-    fn ask(&self, cgroup: u64, owner: ProcessRef) -> Word {
-        let Some(tree) = self.tree(cgroup) else { return Word::Nothing };
-        let Ok(content) = self.procfs.open(owner).and_then(|process| process.cgroups()) else { return Word::Nothing };
-        let Some(path) = membership::path(&content, tree.line) else { return Word::Nothing };
+    /// Reads the owner's `/proc/<pid>/cgroup`, if the pid still is that process.
+    fn ask(&self, cgroup: u64, owner: ProcessRef) -> OwnerAnswer {
+        let Some(tree) = self.tree(cgroup) else { return OwnerAnswer::None };
+        let Ok(content) = self.procfs.open(owner).and_then(|process| process.cgroups()) else {
+            return OwnerAnswer::None;
+        };
+        let Some(path) = membership::path(&content, tree.kind) else { return OwnerAnswer::None };
         let placement = || Placement::from_path(path);
         // The path of a removed cgroup ends in " (deleted)" and leads nowhere.
         match tree.directory(path).map(fs::metadata) {
-            Some(Ok(metadata)) if metadata.ino() == cgroup & !CGROUP_V1_FLAG => Word::Certain(placement()),
-            // It lives in another cgroup by now, or the socket was made in another one (socket activation).
-            Some(Ok(_)) => Word::Nothing,
-            // The root exists always. An exiting task claims to be there (`proc_cgroup_show`), and so does a process at the
-            // root of this reader's cgroup namespace.
-            Some(Err(_)) | None if path == b"/" => Word::Nothing,
-            Some(Err(_)) | None => Word::Plausible(placement()),
+            Some(Ok(metadata)) if metadata.ino() == cgroup & !CGROUP_V1_FLAG => OwnerAnswer::Verified(placement()),
+            // The process has moved since, or the socket was created in another cgroup (socket activation).
+            Some(Ok(_)) => OwnerAnswer::None,
+            // The root always exists. `proc_cgroup_show` prints it for an exiting task, and for a process at the root
+            // of this reader's cgroup namespace.
+            Some(Err(_)) | None if path == b"/" => OwnerAnswer::None,
+            Some(Err(_)) | None => OwnerAnswer::Unverified(placement()),
         }
     }
 
-    /// Walks the hierarchy of `cgroup`, if it is mounted, and takes in what is there.
+    /// Walks the hierarchy of `cgroup`, if it is mounted, and caches what it finds.
     fn walk(&mut self, cgroup: u64, now: Instant) -> Result<Option<Walked>, WalkError> {
         let tree = if is_v1(cgroup) { self.v1.as_mut() } else { Some(&mut self.v2) };
         let Some((tree, hierarchy)) = tree.and_then(|tree| tree.hierarchy.clone().map(|hierarchy| (tree, hierarchy)))
@@ -278,24 +264,16 @@ impl Resolver {
         });
         let took = begun.elapsed();
         tree.next_walk = Some(now + self.limits.walk_interval.max(took.saturating_mul(self.limits.walk_share)));
-        self.stats.walks += 1;
-        self.stats.walk_time += took;
+        #[cfg(test)]
+        self.cost.record_walk(took, &outcome);
         for id in wanted {
             self.give_up(id, now);
         }
-        match outcome {
-            Ok(walked) => {
-                self.stats.directories += walked.directories as u64;
-                Ok(Some(walked))
-            }
-            Err(source) => {
-                self.stats.failed_walks += 1;
-                Err(WalkError { path: hierarchy.point, source })
-            }
-        }
+        outcome.map(Some).map_err(|source| WalkError { path: hierarchy.point, source })
     }
 
-    /// Leaves an id alone for a while. A walk that was cut short will be cut short again, so this holds for it too.
+    /// Lets no walk look for an id for [`ResolverLimits::gone_for`], also after a walk that a bound cut short: the next
+    /// one would be cut short as well.
     fn give_up(&mut self, cgroup: u64, now: Instant) {
         if let Some(missing) = self.missing.peek_mut(&cgroup) {
             missing.retry_at = now + self.limits.gone_for;

@@ -1,4 +1,4 @@
-//! The resolver on made-up hierarchies: directories whose inode numbers are the ids.
+//! The resolver on fake hierarchies: ordinary directories whose inode numbers are the ids.
 
 use super::{super::mountinfo, *};
 
@@ -6,6 +6,32 @@ use super::{super::mountinfo, *};
 struct Host {
     root: tempfile::TempDir,
     start: Instant,
+}
+
+/// What the resolver has read so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ResolverCost {
+    /// Ids that were found through their owner's `/proc/<pid>/cgroup`.
+    pub(super) found_by_owner: u64,
+    pub(super) walks: u64,
+    pub(super) failed_walks: u64,
+    pub(super) directories: u64,
+    pub(super) walk_time: Duration,
+}
+
+impl ResolverCost {
+    pub(super) fn record_owner(&mut self) {
+        self.found_by_owner += 1;
+    }
+
+    pub(super) fn record_walk(&mut self, took: Duration, outcome: &io::Result<Walked>) {
+        self.walks += 1;
+        self.walk_time += took;
+        match outcome {
+            Ok(walked) => self.directories += walked.directories as u64,
+            Err(_) => self.failed_walks += 1,
+        }
+    }
 }
 
 const OWNER: ProcessRef = ProcessRef { pid: 7, start_ns: 1_234_560_000_000 };
@@ -43,11 +69,11 @@ impl Host {
         fs::write(self.path("proc/7/cgroup"), cgroups).expect("a file");
     }
 
-    fn resolver(&self, limits: Limits) -> Resolver {
+    fn resolver(&self, limits: ResolverLimits) -> Resolver {
         self.resolver_of(&["v2 / cgroup2 rw", "v1 / cgroup rw,pids"], limits)
     }
 
-    fn resolver_of(&self, mounts: &[&str], limits: Limits) -> Resolver {
+    fn resolver_of(&self, mounts: &[&str], limits: ResolverLimits) -> Resolver {
         let lines: Vec<String> = (mounts.iter().enumerate())
             .map(|(id, mount)| {
                 let fields: Vec<&str> = mount.split(' ').collect();
@@ -65,13 +91,13 @@ impl Host {
 }
 
 /// One walk in 10 s, however long it takes.
-fn limits() -> Limits {
-    Limits { walk_interval: Duration::from_secs(10), walk_share: 0, ..Limits::default() }
+fn limits() -> ResolverLimits {
+    ResolverLimits { walk_interval: Duration::from_secs(10), walk_share: 0, ..ResolverLimits::default() }
 }
 
-fn limits_of(known: usize, missing: usize) -> Limits {
+fn limits_of(known: usize, missing: usize) -> ResolverLimits {
     let size = |size| NonZeroUsize::new(size).expect("not zero");
-    Limits { known: size(known), missing: size(missing), ..limits() }
+    ResolverLimits { known: size(known), missing: size(missing), ..limits() }
 }
 
 fn unit(placement: Option<Arc<Placement>>) -> Option<String> {
@@ -86,8 +112,8 @@ fn an_id_is_found_by_a_walk_of_its_own_hierarchy() {
     let mut resolver = host.resolver(limits());
     assert_eq!(unit(resolver.resolve(v2, None, host.at(0))).as_deref(), Some("a.service"));
     assert_eq!(unit(resolver.resolve(v1, None, host.at(0))).as_deref(), Some("b.service"));
-    assert_eq!(resolver.stats().walks, 2);
-    assert_eq!(resolver.stats().directories, 4 + 3);
+    assert_eq!(resolver.cost.walks, 2);
+    assert_eq!(resolver.cost.directories, 4 + 3);
     assert_eq!(resolver.resolve(v2 | CGROUP_V1_FLAG, None, host.at(100)), None, "the flag is part of the id");
     assert_eq!(resolver.resolve(v1 & !CGROUP_V1_FLAG, None, host.at(100)), None, "the flag is part of the id");
 }
@@ -99,7 +125,7 @@ fn the_unknown_id_costs_nothing_and_the_root_is_an_answer() {
     let mut resolver = host.resolver(limits());
     assert_eq!(resolver.resolve(0, Some(OWNER), host.at(0)), None);
     assert_eq!(resolver.resolve(CGROUP_V1_FLAG, Some(OWNER), host.at(0)), None);
-    assert_eq!(resolver.stats(), Stats::default());
+    assert_eq!(resolver.cost, ResolverCost::default());
     assert_eq!(resolver.resolve(root, None, host.at(0)).as_deref(), Some(&Placement::default()));
 }
 
@@ -122,11 +148,11 @@ fn an_answer_outlives_its_cgroup() {
     host.remove("v2/primed.service");
     host.create("v2/other.service");
     let unseen = resolver.resolve(u64::MAX >> 1, None, host.at(20));
-    assert_eq!((unseen, resolver.stats().walks), (None, 3), "the tree was walked without them");
+    assert_eq!((unseen, resolver.cost.walks), (None, 3), "the tree was walked without them");
     for (id, expected) in [(asked, "asked.service"), (primed, "primed.service")] {
         assert_eq!(unit(resolver.resolve(id, None, host.at(21))).as_deref(), Some(expected));
     }
-    assert_eq!(resolver.stats().walks, 3);
+    assert_eq!(resolver.cost.walks, 3);
 }
 
 #[test]
@@ -140,11 +166,11 @@ fn misses_share_one_walk_an_interval() {
             assert_eq!(resolver.resolve(id, None, host.at(second)), None);
         }
     }
-    assert_eq!(resolver.stats().walks, 1);
+    assert_eq!(resolver.cost.walks, 1);
     for (n, &id) in late.iter().enumerate() {
         assert_eq!(unit(resolver.resolve(id, None, host.at(10))), Some(format!("late{n}.service")));
     }
-    assert_eq!(resolver.stats().walks, 2);
+    assert_eq!(resolver.cost.walks, 2);
 }
 
 #[test]
@@ -155,10 +181,10 @@ fn an_id_that_is_gone_causes_no_walk_for_a_while() {
     let gone_for = limits().gone_for.as_secs();
     for second in [0, 10, 20, gone_for - 1] {
         assert_eq!(resolver.resolve(gone, None, host.at(second)), None);
-        assert_eq!(resolver.stats().walks, 1, "{second} s");
+        assert_eq!(resolver.cost.walks, 1, "{second} s");
     }
     assert_eq!(resolver.resolve(gone, None, host.at(gone_for)), None);
-    assert_eq!(resolver.stats().walks, 2);
+    assert_eq!(resolver.cost.walks, 2);
 }
 
 #[test]
@@ -167,14 +193,14 @@ fn a_slow_walk_is_repeated_less_often() {
     let one_day = 86_400;
     let share = u32::MAX;
     // The walk takes some microseconds, which this share turns into hours.
-    let mut resolver = host.resolver(Limits { walk_share: share, ..limits() });
+    let mut resolver = host.resolver(ResolverLimits { walk_share: share, ..limits() });
     assert_eq!(resolver.resolve(u64::MAX >> 1, None, host.at(0)), None);
-    let walk_time = resolver.stats().walk_time;
+    let walk_time = resolver.cost.walk_time;
     let new = host.create("v2/new.service");
     let allowed = walk_time * share;
     assert!(allowed > Duration::from_secs(20), "{allowed:?}");
     assert_eq!(resolver.resolve(new, None, host.at(20)), None);
-    assert_eq!(resolver.stats().walks, 1);
+    assert_eq!(resolver.cost.walks, 1);
     assert!(resolver.resolve(new, None, host.at(20) + allowed + Duration::from_secs(one_day)).is_some());
 }
 
@@ -208,7 +234,7 @@ fn churn_leaves_neither_cache_larger_than_its_limit() {
         assert_eq!(resolver.resolve((u64::MAX >> 1) - n, None, host.at(n * 10)), None);
     }
     assert_eq!((resolver.known.len(), resolver.missing.len()), (8, 8));
-    assert_eq!(resolver.stats().walks, 100);
+    assert_eq!(resolver.cost.walks, 100);
 }
 
 #[test]
@@ -222,7 +248,7 @@ fn a_living_owner_saves_the_walk() {
     assert_eq!(unit(resolver.resolve(v1, Some(OWNER), host.at(0))).as_deref(), Some("b.service"));
     host.remove("proc/7");
     assert_eq!(unit(resolver.resolve(v2, None, host.at(1))).as_deref(), Some("a.service"), "kept");
-    assert_eq!(resolver.stats(), Stats { found_by_owner: 2, ..Stats::default() });
+    assert_eq!(resolver.cost, ResolverCost { found_by_owner: 2, ..ResolverCost::default() });
 }
 
 #[test]
@@ -233,7 +259,7 @@ fn an_owner_that_moved_on_is_not_believed() {
     host.owner_is_in("0::/after.service\n");
     let mut resolver = host.resolver(limits());
     assert_eq!(unit(resolver.resolve(before, Some(OWNER), host.at(0))).as_deref(), Some("before.service"));
-    assert_eq!((resolver.stats().found_by_owner, resolver.stats().walks), (0, 1));
+    assert_eq!((resolver.cost.found_by_owner, resolver.cost.walks), (0, 1));
 }
 
 #[test]
@@ -243,14 +269,14 @@ fn a_recycled_pid_is_not_believed() {
     let mut resolver = host.resolver(limits());
     let predecessor = ProcessRef { start_ns: OWNER.start_ns - 10_000_000, ..OWNER };
     assert_eq!(resolver.resolve(u64::MAX >> 1, Some(predecessor), host.at(0)), None);
-    // The same id by somebody whose word counts: asked at once, although the walk has found it gone.
+    // Another owner of the same id is read at once, although the walk has not found the id.
     assert_eq!(unit(resolver.resolve(u64::MAX >> 1, Some(OWNER), host.at(1))).as_deref(), Some("removed.service"));
-    assert_eq!(resolver.stats().walks, 1);
+    assert_eq!(resolver.cost.walks, 1);
 }
 
 #[test]
-fn a_word_that_cannot_be_verified_is_used_but_asked_again() {
-    for (said, expected) in [
+fn an_answer_that_cannot_be_verified_is_used_and_looked_up_again() {
+    for (cgroups, expected) in [
         ("0::/system.slice/a.service (deleted)\n", Some("a.service")),
         ("0::/system.slice/a.service\n", Some("a.service")),
         ("0::/../a.service\n", Some("a.service")),
@@ -258,20 +284,20 @@ fn a_word_that_cannot_be_verified_is_used_but_asked_again() {
         ("1:pids:/a.service\n", None),
         ("", None),
     ] {
-        // Nothing of what it says can be seen in a mount that shows another part of the hierarchy.
+        // No such path can be verified: the mount shows another part of the hierarchy.
         let host = Host::new();
-        host.owner_is_in(said);
+        host.owner_is_in(cgroups);
         let mut resolver = host.resolver_of(&["v2 /docker/abc cgroup2 rw"], limits());
         let id = u64::MAX >> 1;
         let answer = resolver.resolve(id, Some(OWNER), host.at(0));
-        assert_eq!(answer.is_some(), expected.is_some(), "an empty answer is not one: {said:?}");
-        assert_eq!(unit(answer).as_deref(), expected, "{said:?}");
-        assert_eq!(unit(resolver.resolve(id, None, host.at(1))).as_deref(), expected, "remembered: {said:?}");
-        assert_eq!(unit(resolver.cached(id)).as_deref(), expected, "{said:?}");
+        assert_eq!(answer.is_some(), expected.is_some(), "an empty answer is not one: {cgroups:?}");
+        assert_eq!(unit(answer).as_deref(), expected, "{cgroups:?}");
+        assert_eq!(unit(resolver.resolve(id, None, host.at(1))).as_deref(), expected, "remembered: {cgroups:?}");
+        assert_eq!(unit(resolver.cached(id)).as_deref(), expected, "{cgroups:?}");
 
         host.owner_is_in("0::/later.service\n");
         let later = host.at(limits().gone_for.as_secs());
-        assert_eq!(unit(resolver.resolve(id, Some(OWNER), later)).as_deref(), Some("later.service"), "{said:?}");
+        assert_eq!(unit(resolver.resolve(id, Some(OWNER), later)).as_deref(), Some("later.service"), "{cgroups:?}");
     }
 }
 
@@ -284,7 +310,7 @@ fn without_any_hierarchy_the_owner_is_the_only_source() {
     assert_eq!(resolver.resolve(5 | CGROUP_V1_FLAG, Some(OWNER), host.at(0)), None);
     assert_eq!(resolver.resolve(6, None, host.at(0)), None);
     assert_eq!(resolver.prime(host.at(0)).expect("nothing to read"), 0);
-    assert_eq!(resolver.stats(), Stats::default());
+    assert_eq!(resolver.cost, ResolverCost::default());
 }
 
 #[test]
@@ -296,7 +322,7 @@ fn a_hierarchy_that_cannot_be_read_is_reported_and_not_hammered() {
     for second in 1..10 {
         assert_eq!(resolver.resolve(second, None, host.at(second)), None);
     }
-    assert_eq!((resolver.stats().walks, resolver.stats().failed_walks), (1, 1));
+    assert_eq!((resolver.cost.walks, resolver.cost.failed_walks), (1, 1));
 }
 
 #[test]
@@ -304,10 +330,10 @@ fn a_bounded_walk_gives_up_on_what_it_did_not_reach() {
     let host = Host::new();
     let near = host.create("v2/near.service");
     let far = host.create("v2/1/2/3/4/far.service");
-    let bounds = Bounds { directories: 100, depth: 3 };
-    let mut resolver = host.resolver(Limits { bounds, ..limits() });
+    let bounds = WalkBounds { directories: 100, depth: 3 };
+    let mut resolver = host.resolver(ResolverLimits { bounds, ..limits() });
     assert_eq!(resolver.resolve(far, None, host.at(0)), None);
     assert!(resolver.resolve(near, None, host.at(0)).is_some());
     assert_eq!(resolver.resolve(far, None, host.at(20)), None);
-    assert_eq!(resolver.stats().walks, 1);
+    assert_eq!(resolver.cost.walks, 1);
 }

@@ -168,7 +168,7 @@ fn full_listeners() -> Vec<Full> {
     });
     listeners::by_port(&sockets)
         .into_iter()
-        .map(|(port, listeners::Listener { backlog, limit, drops })| Full { port, backlog, limit, drops })
+        .map(|(port, listeners::PortListeners { backlog, limit, drops })| Full { port, backlog, limit, drops })
         // A queue takes one more than its limit: `sk_acceptq_is_full()` in include/net/sock.h.
         .filter(|full| full.drops > 0 || full.backlog > full.limit)
         .collect()

@@ -1,11 +1,11 @@
-//! Every network namespace that can be read, reconciled with the kernel's own count of it. What is counted there but
-//! cannot be read is said, not guessed. Pure: the readings come through [`Sources`].
+//! Reconciles rstmon's counts with the kernel's in every network namespace that can be read, and reports how many
+//! cannot be read. Pure: the readings come through [`NamespaceSources`].
 //!
-//! Namespaces come and go. One is known by its cookie, which the kernel never uses twice, and by the inode of its
-//! `/proc` file, so that a process that moved on, or a pid that was taken again, is noticed.
+//! A namespace is identified by its cookie, which the kernel never uses twice, and by the inode of its `/proc` file. A
+//! changed inode shows that the process has entered another namespace or that its pid was reused.
 
-use super::coverage::{Coverage, Finding, Reading};
-use crate::host::counters::{Explaining, OutRsts, Place};
+use super::coverage::{Comparison, Coverage, Reading};
+use crate::host::counters::{Explaining, OutRsts, ProcNet};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io,
@@ -14,61 +14,63 @@ use std::{
 
 /// Tasks of a namespace that are tried before it is called unreadable.
 const TRIES: usize = 4;
-/// How often a namespace that is new, or differs, is looked at within one reconciliation: what was half counted at the
-/// first look is not at the next.
+/// How often a namespace that is new, or differs, is read within one reconciliation: a reset that is in one count only
+/// at the first reading is in both at the next.
 const ROUNDS: usize = 4;
-/// How long a namespace without a process is remembered after its last reset.
+/// How long a namespace without a process is kept after its last reset.
 const MEMORY: Duration = Duration::from_mins(5);
-/// Namespaces that are read, at most.
+/// At most this many namespaces are read.
 const MAX_NAMESPACES: usize = 4096;
 
-/// Resets that rstmon counted, by namespace.
+/// Resets sent, as rstmon counted them by namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sent {
-    /// By cookie. One without a reset is absent.
+pub(crate) struct SentCounts {
+    /// By cookie; a namespace without a reset is absent.
     pub(crate) by_cookie: HashMap<u64, u64>,
     /// Resets that could not be counted by namespace.
-    pub(crate) untold: u64,
+    pub(crate) unattributed: u64,
 }
 
-impl Sent {
+impl SentCounts {
     fn of(&self, cookie: u64) -> u64 {
         self.by_cookie.get(&cookie).copied().unwrap_or(0)
     }
 }
 
-/// Where the readings come from.
-pub(crate) trait Sources {
-    /// Why the counts cannot be read.
+/// The host's namespaces and both counts of them.
+pub(crate) trait NamespaceSources {
+    /// Why rstmon's own counts cannot be read.
     type Error;
-    /// What rstmon counted until now.
-    fn sent(&mut self) -> Result<Sent, Self::Error>;
-    /// Tasks by the cookie of the namespace they are in: every namespace that has one, rstmon's own included.
-    fn tasks(&mut self) -> BTreeMap<u64, Vec<Place>>;
-    /// What the kernel counted until now.
-    fn out_rsts(&mut self, place: Place) -> io::Result<OutRsts>;
-    /// What explains a difference.
-    fn explaining(&mut self, place: Place) -> io::Result<Explaining>;
-    /// Lets a moment pass.
+    /// rstmon's counts as of now.
+    fn sent(&mut self) -> Result<SentCounts, Self::Error>;
+    /// Tasks by the cookie of their namespace: every namespace that has a task, including rstmon's own.
+    fn tasks(&mut self) -> BTreeMap<u64, Vec<ProcNet>>;
+    /// The kernel's count as of now.
+    fn out_rsts(&mut self, proc_net: ProcNet) -> io::Result<OutRsts>;
+    /// Counters that explain a difference, as of now.
+    fn explaining(&mut self, proc_net: ProcNet) -> io::Result<Explaining>;
+    /// Waits a moment, so that the kernel finishes counting the resets that it was sending.
     fn pause(&mut self);
-    /// Gives up the room of a namespace's count.
+    /// Frees the counter of a namespace.
     fn forget(&mut self, cookie: u64);
 }
 
-/// How the namespaces stand.
+/// The result of one reconciliation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// Read, and both counts agree.
+pub(crate) struct Reconciliation {
+    /// Namespaces in which both counts agree.
     pub(crate) reconciled: u64,
-    /// Read, with what the kernel counted more (negative: fewer) and does not explain.
-    pub(crate) differing: Vec<(Place, i64)>,
-    /// Alive, or counted in lately, and not readable: no process is in it, or none may be looked at.
+    /// Namespaces in which the counts differ, each with how many resets the kernel counted more (negative: fewer) that
+    /// its other counters do not explain.
+    pub(crate) differing: Vec<(ProcNet, i64)>,
+    /// Namespaces that have a task or a recent reset and cannot be read: they have no process, or none that is
+    /// readable.
     pub(crate) unreadable: u64,
-    /// Not comparable at this moment: too new, or there was no room to count it.
+    /// Namespaces that cannot be compared yet: too new, or resets could not be counted by namespace.
     pub(crate) unsettled: u64,
 }
 
-impl Standing {
+impl Reconciliation {
     /// The sum of the unexplained differences.
     #[must_use]
     pub(crate) fn uncounted(&self) -> i64 {
@@ -87,42 +89,48 @@ impl Standing {
     }
 }
 
-/// What is remembered of a namespace.
-struct Known {
+/// A namespace that was read before.
+struct KnownNamespace {
     inode: u64,
     coverage: Coverage,
 }
 
-/// What is remembered of a namespace that was counted in and has no process.
-struct Deserted {
+/// A namespace that resets were counted in and that has no process.
+struct EmptyNamespace {
+    /// rstmon's count at the last change.
     sent: u64,
+    /// Time of the last change.
     since: Instant,
 }
 
-/// Remembers the namespaces from one reconciliation to the next.
+/// The namespaces of a host, from one reconciliation to the next.
 pub(crate) struct Namespaces {
     cpus: u64,
-    known: HashMap<u64, Known>,
-    deserted: HashMap<u64, Deserted>,
-    untold: u64,
+    known: HashMap<u64, KnownNamespace>,
+    empty: HashMap<u64, EmptyNamespace>,
+    unattributed: u64,
 }
 
 impl Namespaces {
-    /// Knows none. `cpus` bounds how many resets may be half counted at a time.
+    /// Starts without namespaces. At most `cpus` resets can be in one count and not yet in the other.
     #[must_use]
     pub(crate) fn new(cpus: u64) -> Self {
-        Self { cpus, known: HashMap::new(), deserted: HashMap::new(), untold: 0 }
+        Self { cpus, known: HashMap::new(), empty: HashMap::new(), unattributed: 0 }
     }
 
-    /// Looks at all of them.
-    pub(crate) fn reconcile<S: Sources>(&mut self, sources: &mut S, now: Instant) -> Result<Standing, S::Error> {
-        let mut standing = Standing::default();
-        let places = sources.tasks();
-        let mut open: Vec<u64> = places.keys().copied().take(MAX_NAMESPACES).collect();
-        standing.unsettled = places.len().saturating_sub(open.len()) as u64;
+    /// Reads and compares all namespaces.
+    pub(crate) fn reconcile<S: NamespaceSources>(
+        &mut self,
+        sources: &mut S,
+        now: Instant,
+    ) -> Result<Reconciliation, S::Error> {
+        let mut reconciliation = Reconciliation::default();
+        let tasks = sources.tasks();
+        let mut open: Vec<u64> = tasks.keys().copied().take(MAX_NAMESPACES).collect();
+        reconciliation.unsettled = tasks.len().saturating_sub(open.len()) as u64;
         let mut unreadable = BTreeSet::new();
-        let mut found: BTreeMap<u64, (Place, Finding)> = BTreeMap::new();
-        let mut last = Sent::default();
+        let mut found: BTreeMap<u64, (ProcNet, Comparison)> = BTreeMap::new();
+        let mut last = SentCounts::default();
         for round in 0..ROUNDS {
             if open.is_empty() {
                 break;
@@ -131,113 +139,119 @@ impl Namespaces {
                 sources.pause();
             }
             let before = sources.sent()?;
-            let readings: Vec<_> = open.iter().map(|&cookie| (cookie, self.read(sources, cookie, &places))).collect();
+            let readings: Vec<_> = open.iter().map(|&cookie| (cookie, self.read(sources, cookie, &tasks))).collect();
             last = sources.sent()?;
-            if last.untold != self.untold {
-                // Whose reset it was is not known: no count is good for comparison any more.
-                self.untold = last.untold;
+            if last.unattributed != self.unattributed {
+                // A reset could not be attributed to its namespace: no count can be compared any more.
+                self.unattributed = last.unattributed;
                 self.known.clear();
-                standing.unsettled += open.len() as u64;
+                reconciliation.unsettled += open.len() as u64;
                 found.clear();
                 break;
             }
             open.clear();
             for (cookie, read) in readings {
-                let Some((place, out_rsts, explaining)) = read else {
+                let Some((proc_net, out_rsts, explaining)) = read else {
                     unreadable.insert(cookie);
                     continue;
                 };
                 let reading = Reading { kernel: out_rsts.count, counted: (before.of(cookie), last.of(cookie)) };
-                let finding = self.compare(cookie, out_rsts.inode, reading, explaining);
-                found.insert(cookie, (place, finding));
-                if finding != Finding::Agrees {
+                let comparison = self.compare(cookie, out_rsts.inode, reading, explaining);
+                found.insert(cookie, (proc_net, comparison));
+                if comparison != Comparison::Agrees {
                     open.push(cookie);
                 }
             }
         }
-        for (cookie, (place, finding)) in found {
-            match finding {
+        for (cookie, (proc_net, comparison)) in found {
+            match comparison {
                 _ if unreadable.contains(&cookie) => {}
-                Finding::Agrees | Finding::Doubtful => standing.reconciled += 1,
-                Finding::Unsettled => standing.unsettled += 1,
-                Finding::Differs(difference) => match self.unexplained(sources, cookie, place, difference) {
-                    Some(0) => standing.reconciled += 1,
-                    Some(rest) => standing.differing.push((place, rest)),
+                Comparison::Agrees | Comparison::Doubtful => reconciliation.reconciled += 1,
+                Comparison::Unsettled => reconciliation.unsettled += 1,
+                Comparison::Differs(difference) => match self.unexplained(sources, cookie, proc_net, difference) {
+                    Some(0) => reconciliation.reconciled += 1,
+                    Some(rest) => reconciliation.differing.push((proc_net, rest)),
                     None => _ = unreadable.insert(cookie),
                 },
             }
         }
-        unreadable.extend(self.deserted(sources, &places, &last, now));
-        standing.unreadable = unreadable.len() as u64;
-        // A namespace that was never counted in is forgotten with its last process; the others when their count is.
-        self.known.retain(|cookie, _| places.contains_key(cookie) || last.by_cookie.contains_key(cookie));
-        Ok(standing)
+        unreadable.extend(self.empty_namespaces(sources, &tasks, &last, now));
+        reconciliation.unreadable = unreadable.len() as u64;
+        // A namespace without counted resets is forgotten with its last process, any other with its counter.
+        self.known.retain(|cookie, _| tasks.contains_key(cookie) || last.by_cookie.contains_key(cookie));
+        Ok(reconciliation)
     }
 
-    /// The first of a namespace's tasks that can be read. A namespace that is new is asked, before anything else, for
-    /// what will explain a difference.
-    fn read<S: Sources>(
+    /// Reads a namespace through the first of its tasks that is readable. In a new namespace, the explaining counters
+    /// are read before `OutRsts`.
+    fn read<S: NamespaceSources>(
         &self,
         sources: &mut S,
         cookie: u64,
-        places: &BTreeMap<u64, Vec<Place>>,
-    ) -> Option<(Place, OutRsts, Explaining)> {
-        places.get(&cookie)?.iter().take(TRIES).find_map(|&place| {
+        tasks: &BTreeMap<u64, Vec<ProcNet>>,
+    ) -> Option<(ProcNet, OutRsts, Explaining)> {
+        tasks.get(&cookie)?.iter().take(TRIES).find_map(|&proc_net| {
             let explaining = match self.known.get(&cookie) {
-                None => sources.explaining(place).ok()?,
+                None => sources.explaining(proc_net).ok()?,
                 Some(_) => Explaining::default(),
             };
-            Some((place, sources.out_rsts(place).ok()?, explaining))
+            Some((proc_net, sources.out_rsts(proc_net).ok()?, explaining))
         })
     }
 
-    fn compare(&mut self, cookie: u64, inode: u64, reading: Reading, explaining: Explaining) -> Finding {
+    fn compare(&mut self, cookie: u64, inode: u64, reading: Reading, explaining: Explaining) -> Comparison {
         match self.known.get_mut(&cookie) {
             Some(known) if known.inode == inode => known.coverage.observe(reading),
-            // The process was in another namespace, now or then: neither reading can be trusted.
+            // The process has entered another namespace since the earlier reading: neither reading can be trusted.
             Some(_) => {
                 self.known.remove(&cookie);
-                Finding::Unsettled
+                Comparison::Unsettled
             }
             None => {
                 let coverage = Coverage::new(reading, explaining, self.cpus);
-                self.known.insert(cookie, Known { inode, coverage });
-                Finding::Unsettled
+                self.known.insert(cookie, KnownNamespace { inode, coverage });
+                Comparison::Unsettled
             }
         }
     }
 
-    /// What of a difference is not explained; `None` when that cannot be read.
-    fn unexplained<S: Sources>(&self, sources: &mut S, cookie: u64, place: Place, difference: i64) -> Option<i64> {
+    /// The unexplained part of a difference; `None` when the explaining counters cannot be read.
+    fn unexplained<S: NamespaceSources>(
+        &self,
+        sources: &mut S,
+        cookie: u64,
+        proc_net: ProcNet,
+        difference: i64,
+    ) -> Option<i64> {
         let coverage = &self.known.get(&cookie)?.coverage;
-        Some(coverage.unexplained(difference, sources.explaining(place).ok()?))
+        Some(coverage.unexplained(difference, sources.explaining(proc_net).ok()?))
     }
 
-    /// Namespaces that were counted in lately and have no process. The room of those that fell silent is given up.
-    fn deserted<S: Sources>(
+    /// Namespaces that have a recent reset and no process. Frees the counters of those without a reset for [`MEMORY`].
+    fn empty_namespaces<S: NamespaceSources>(
         &mut self,
         sources: &mut S,
-        places: &BTreeMap<u64, Vec<Place>>,
-        last: &Sent,
+        tasks: &BTreeMap<u64, Vec<ProcNet>>,
+        last: &SentCounts,
         now: Instant,
     ) -> Vec<u64> {
-        self.deserted.retain(|cookie, _| last.by_cookie.contains_key(cookie) && !places.contains_key(cookie));
+        self.empty.retain(|cookie, _| last.by_cookie.contains_key(cookie) && !tasks.contains_key(cookie));
         let mut silent = Vec::new();
-        for (&cookie, &sent) in last.by_cookie.iter().filter(|(cookie, _)| !places.contains_key(cookie)) {
-            let deserted = self.deserted.entry(cookie).or_insert(Deserted { sent, since: now });
-            if deserted.sent != sent {
-                *deserted = Deserted { sent, since: now };
-            } else if now.duration_since(deserted.since) >= MEMORY {
+        for (&cookie, &sent) in last.by_cookie.iter().filter(|(cookie, _)| !tasks.contains_key(cookie)) {
+            let empty = self.empty.entry(cookie).or_insert(EmptyNamespace { sent, since: now });
+            if empty.sent != sent {
+                *empty = EmptyNamespace { sent, since: now };
+            } else if now.duration_since(empty.since) >= MEMORY {
                 silent.push(cookie);
             }
         }
         for cookie in silent {
             sources.forget(cookie);
-            // Its count begins again at 0.
+            // If resets are sent there again, rstmon's count begins at 0.
             self.known.remove(&cookie);
-            self.deserted.remove(&cookie);
+            self.empty.remove(&cookie);
         }
-        self.deserted.keys().copied().collect()
+        self.empty.keys().copied().collect()
     }
 }
 

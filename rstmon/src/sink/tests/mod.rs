@@ -5,7 +5,7 @@ mod third;
 use super::{History, Hub, Sink as _, Sinks};
 use crate::{
     event::{filter::Filter, snapshot::EventsLost, testing::event},
-    metrics::{Exporter, Format, Health, LabelSet},
+    metrics::{Format, Health, LabelSet, MetricsRegistry},
     model::Reasons,
 };
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn the_losses_of_a_further_sink_are_exported_by_its_name() {
     assert_eq!(losses, [("slow_subscriber", 0), ("third", 3)].into());
 
     let exporter =
-        Exporter::new(256, LabelSet::default(), Reasons::from_variants([]), Vec::new()).expect("an exporter");
+        MetricsRegistry::new(256, LabelSet::default(), Reasons::from_variants([]), Vec::new()).expect("an exporter");
     let health = Health { sink_losses: losses.clone(), ..Health::default() };
     let text = exporter.render(&health, Format::default()).expect("the text format");
     assert!(text.contains(r#"rstmon_events_lost_total{why="third"} 3"#), "{text}");

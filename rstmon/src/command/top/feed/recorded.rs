@@ -7,7 +7,7 @@ use crate::{
         snapshot::{EventsLost, SNAPSHOT_SCHEMA, Snapshot},
     },
     metrics::{
-        Series, Tally,
+        Series, SnapshotCounts,
         trend::{STEP, Trend},
     },
     sink::SLOW_SUBSCRIBER,
@@ -58,7 +58,7 @@ impl Recorded {
         let elapsed = self.elapsed(now);
         let sums = || self.sums.iter().map(|(series, sum)| (series, *sum));
         self.trend.absorb(elapsed, sums());
-        let Tally { sent, received, series } = Tally::new(sums(), &self.trend, elapsed);
+        let SnapshotCounts { sent, received, series } = SnapshotCounts::new(sums(), &self.trend, elapsed);
         Some(Snapshot {
             schema: SNAPSHOT_SCHEMA,
             time: now,

@@ -7,7 +7,6 @@ use super::{
     },
     builder::{Builder, SIGNED, specimen},
 };
-use crate::probe::layout::{FIELDS, Layout};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// A small kernel: every field that the probe looks up, and nothing else.

@@ -1,4 +1,4 @@
-//! The counts of a snapshot: every series with its trend, and the sums of both directions.
+//! The counts of a snapshot.
 
 use super::{Series, trend::Trend};
 use crate::{
@@ -9,17 +9,14 @@ use std::time::Duration;
 
 /// Every series with its trend, and the counts of both directions, as of `elapsed` since counting began.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// Resets sent.
+pub(crate) struct SnapshotCounts {
     pub(crate) sent: Count,
-    /// Resets received.
     pub(crate) received: Count,
-    /// Every series.
     pub(crate) series: Vec<SeriesCount>,
 }
 
-impl Tally {
-    /// The counts of `sums`, which `trend` has just taken in.
+impl SnapshotCounts {
+    /// The counts of `sums`, which must have been added to `trend` before.
     pub(crate) fn new<'a>(sums: impl Iterator<Item = (&'a Series, u64)>, trend: &Trend, elapsed: Duration) -> Self {
         let series: Vec<SeriesCount> = sums
             .map(|(series, total)| series_count(series, Count { total, trend: trend.of(series, elapsed) }))
