@@ -1,7 +1,7 @@
 //! rstmon: the user half of the monitor of TCP resets. The binary is a call of [`run`].
 //!
-//! Each module is a room of the pipeline, and imports run one way: a room may use those above it in the list below, never
-//! those beneath it (docs/architecture.md; `cargo xtask lint` checks it).
+//! Each module is a room of the pipeline, and imports run one way: a room may use those above it in the list below,
+//! never those beneath it (docs/architecture.md; `cargo xtask lint` checks it).
 
 mod sync;
 

@@ -46,7 +46,8 @@ pub fn unless_ready(name: &str) -> bool {
 /// Environment variable: the path of a program with the feature `test-switches`, which no package has.
 pub const BINARY_WITH_SWITCHES: &str = "RSTMON_SWITCHES_BIN";
 
-/// The program with test switches, if test `name` can run: as root and with both programs. Records a skipped test if not.
+/// The program with test switches, if test `name` can run: as root and with both programs. Records a skipped test if
+/// not.
 #[must_use]
 pub fn program_with_switches(name: &str) -> Option<PathBuf> {
     if !unless_ready(name) {

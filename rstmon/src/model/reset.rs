@@ -105,7 +105,6 @@ words! {
     Role from
     /// `connect()` was called on it.
     Opened = role::OPENED, "opened";
-    /// It listens.
     Listener = role::LISTENER, "listener";
     /// It was created by a listener.
     Accepted = role::ACCEPTED, "accepted";

@@ -65,7 +65,8 @@ pub(super) fn wide_comments(path: &str, source: &str, pieces: &[Piece<'_>]) -> V
     findings
 }
 
-/// Docstrings of one or two words, which say no more than the name.
+/// Docstrings of one or two words, which say no more than the name. A docstring that only quotes code is a reference,
+/// such as the kernel's name of a constant, and passes.
 pub(super) fn short_docs(path: &str, pieces: &[Piece<'_>]) -> Vec<LintFinding> {
     let docs: Vec<Piece<'_>> = pieces
         .iter()
@@ -74,9 +75,15 @@ pub(super) fn short_docs(path: &str, pieces: &[Piece<'_>]) -> Vec<LintFinding> {
         .collect();
     prose::comments(&docs)
         .iter()
-        .filter(|doc| (1..=SHORT_DOC_WORDS).contains(&word_count(&doc.text)))
+        .filter(|doc| !is_reference(&doc.text) && (1..=SHORT_DOC_WORDS).contains(&word_count(&doc.text)))
         .map(|doc| LintFinding::new(path, doc.line, LintRule::ShortDoc, format!("`{}`", doc.text.trim())))
         .collect()
+}
+
+/// Whether a text is quoted code and nothing else.
+fn is_reference(text: &str) -> bool {
+    let outside: String = text.split('`').step_by(2).collect();
+    text.contains('`') && !outside.chars().any(char::is_alphanumeric)
 }
 
 /// Words between blanks; punctuation alone is none.
@@ -164,7 +171,9 @@ mod tests {
         for bad in ["/// Why.", "/// As given.", "/// `Port`, local", "//! Words.", "/** Why. */", "/// Yes - no"] {
             assert_eq!(lines(bad), [1], "of `{bad}`");
         }
-        for good in ["/// Ports in use.", "/// Why\n/// it\n/// ended", "// Why.", "///", "//// Why."] {
+        for good in
+            ["/// Ports in use.", "/// Why\n/// it\n/// ended", "// Why.", "///", "//// Why.", "/// `TCP_CLOSE`"]
+        {
             assert_eq!(lines(good), [0; 0], "of `{good}`");
         }
         assert_eq!(lines("/// Ports in use.\npub a: u8,\n/// Why.\npub b: u8,"), [3]);

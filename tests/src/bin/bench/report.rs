@@ -110,10 +110,10 @@ impl BenchReport {
             colour: if one.watcher.starts_with("rstmon") { Colour::Own } else { Colour::Other },
         });
         Some(BarChart {
-            title: "Refused connections a second at full speed, of those with nobody watching: longer is better"
+            title: "Refused connections a second at full speed, of the rate without a watcher: longer is better"
                 .to_owned(),
             bars: bars.collect(),
-            mark: Some((1.0, "nobody".to_owned())),
+            mark: Some((1.0, "no watcher".to_owned())),
             most: None,
         })
     }

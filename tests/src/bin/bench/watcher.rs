@@ -21,7 +21,7 @@ impl Watcher {
     /// Its name in the report.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Nothing => "nobody",
+            Self::Nothing => "no watcher",
             Self::Rstmon(name, _) => name,
             Self::Tool(tool) => tool.name(),
         }

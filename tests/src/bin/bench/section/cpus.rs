@@ -71,7 +71,7 @@ const KEPT: [(&str, &str, &str); 8] = [
     (
         "counts, overflow, losses, counts by namespace",
         "per CPU",
-        "an increment touches nobody else's memory; a reading adds up all CPUs",
+        "an increment touches no other CPU's memory; a reading adds up all CPUs",
     ),
     (
         "room to put a reset together, rate limits",
@@ -108,7 +108,7 @@ impl fmt::Display for CpuScaling {
         };
         let head = [
             "CPUs at work",
-            "refused connections/s, nobody watching",
+            "refused connections/s, unwatched",
             "throughput with rstmon",
             "`tcp_send_reset`, ns gross",
             "times the first",

@@ -130,7 +130,7 @@ impl fmt::Display for Flood {
         let Self { cpus, seconds, watchers, refused } = self;
         writeln!(
             f,
-            "{cpus} CPUs make refused connections for {seconds} s, as fast as they can; whoever watches wants the same CPUs.\n"
+            "{cpus} CPUs make refused connections for {seconds} s, as fast as they can; a watcher competes for the same CPUs.\n"
         )?;
         let row = |one: &FloodWatcher| {
             vec![
@@ -202,11 +202,11 @@ mod tests {
         assert_eq!(median(&found.missed_percent), Some(25.0));
         assert_eq!((found.kernel, found.seen, found.said_lost), (800, 600, Some(150)));
 
-        let unwatched = watched("nobody", &alone, &alone).expect("rounds");
+        let unwatched = watched("no watcher", &alone, &alone).expect("rounds");
         assert!(unwatched.cpu_percent.is_none() && unwatched.missed_percent.is_none());
         let flood = Flood { cpus: 2, seconds: 1.0, watchers: vec![unwatched, found], refused: Vec::new() };
         assert_eq!(flood.loss("tool").map(|loss| format!("{loss:.2}")), Some("0.20".to_owned()));
-        assert_eq!(flood.loss("nobody"), Some(0.0));
+        assert_eq!(flood.loss("no watcher"), Some(0.0));
         assert_eq!(flood.loss("another tool"), None);
     }
 }
