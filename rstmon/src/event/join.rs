@@ -5,7 +5,7 @@
 //! for its sender. Counters are not touched: they stay one an end.
 
 use super::{Endpoint, Event, Peer};
-use crate::model::Direction;
+use crate::{explain::present::ProcessName, model::Direction};
 use std::{
     collections::{HashMap, VecDeque},
     time::{Duration, Instant},
@@ -83,7 +83,7 @@ impl Joiner {
 
 fn tell(received: &mut Event, sender: Peer) {
     let name = match (&sender.process, sender.pid) {
-        (Some(process), Some(pid)) => format!("{process}[{pid}] on this host"),
+        (Some(process), Some(pid)) => format!("{} on this host", ProcessName::new(process, pid)),
         _ => "this host itself".to_owned(),
     };
     received.sentence = format!("{}; {name} sent it ({}): {}", received.sentence, sender.cause, sender.sentence);

@@ -1,6 +1,9 @@
 //! The evidence of one reset in a sentence, with its numbers. Says only what is known.
 
-use super::Cause;
+use super::{
+    Cause,
+    present::{ProcessName, UNKNOWN_PROCESS},
+};
 use crate::model::{Bits, Direction, Reset, Role, State};
 use rstmon_common::evidence as bit;
 use std::{fmt::Write as _, time::Duration};
@@ -16,8 +19,8 @@ pub(crate) fn evidence(reset: &Reset, cause: Cause) -> String {
         Cause::Refused if reset.direction == Direction::Sent => {
             let mut text = format!("{peer} tried to connect to port {}, where nobody listens", reset.local.port());
             if let (Some(owner), Some(ago)) = (&reset.owner, e.closed_ago) {
-                let _ =
-                    write!(text, "; {}[{}] stopped listening there {} before", owner.process, owner.pid, duration(ago));
+                let owner = ProcessName::new(&owner.process, owner.pid);
+                let _ = write!(text, "; {owner} stopped listening there {} before", duration(ago));
             }
             text
         }
@@ -116,8 +119,8 @@ pub(crate) fn evidence(reset: &Reset, cause: Cause) -> String {
 /// `java[4711]`, or what stands in for an unknown owner.
 fn who(reset: &Reset) -> String {
     match &reset.owner {
-        Some(owner) => format!("{}[{}]", owner.process, owner.pid),
-        None => "an unknown process".to_owned(),
+        Some(owner) => ProcessName::new(&owner.process, owner.pid).to_string(),
+        None => UNKNOWN_PROCESS.to_owned(),
     }
 }
 

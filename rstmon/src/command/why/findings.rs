@@ -100,8 +100,7 @@ fn by_frequency<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
 
 /// How many numbers of the evidence say something.
 fn richness(event: &Event) -> usize {
-    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(&event.evidence) else { return 0 };
-    fields.values().filter(|value| value.as_f64().is_some_and(|number| number != 0.0)).count()
+    event.evidence.numbers().iter().filter(|(_, number)| *number != 0).count()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::stories::Story;
 use crate::{
     explain::{Cause, Severity},
-    model::{Direction, Role},
+    model::Role,
 };
 use serde::Serialize;
 use std::{
@@ -66,7 +66,7 @@ impl Ear {
     pub(super) fn on(stories: &[Story]) -> Self {
         let mut attempts: HashMap<(IpAddr, u16), u64> = HashMap::new();
         let mut ports: HashMap<IpAddr, usize> = HashMap::new();
-        for story in stories.iter().filter(|story| is_unowned_refusal(story)) {
+        for story in stories.iter().filter(|story| story.is_unowned_refusal()) {
             let count = attempts.entry(target(story)).or_default();
             *count += 1;
             if *count == 1 {
@@ -92,16 +92,12 @@ impl Ear {
         if story.severity == Severity::Benign {
             return Some(Noise::Benign);
         }
-        if is_unowned_refusal(story) {
+        if story.is_unowned_refusal() {
             let wanted = self.insistent.contains(&target(story)) && !self.scanners.contains(&story.remote);
             return (!wanted).then_some(Noise::Probe);
         }
         is_health_check(story).then_some(Noise::HealthCheck)
     }
-}
-
-fn is_unowned_refusal(story: &Story) -> bool {
-    story.cause == Cause::Refused && story.direction == Direction::Sent && story.who.process.is_none()
 }
 
 fn target(story: &Story) -> (IpAddr, u16) {

@@ -11,7 +11,7 @@ use crate::{
     event::filter::Filter,
     explain::{
         Severity,
-        catalogue::{Remedy, Sees},
+        catalogue::{ObservedSymptoms, Remedy},
     },
     query::Origin,
 };
@@ -27,7 +27,7 @@ const SCHEMA: u32 = 1;
 pub(super) struct Advised {
     #[serde(flatten)]
     pub(super) finding: Finding,
-    pub(super) sees: &'static Sees,
+    pub(super) sees: &'static ObservedSymptoms,
     pub(super) remedies: &'static [Remedy],
 }
 

@@ -5,7 +5,10 @@
 
 use crate::{
     event::{Endpoint, Event, filter::Filter},
-    explain::{Cause, Confidence, Severity},
+    explain::{
+        Cause, Confidence, Severity,
+        present::{ProcessName, UNKNOWN_PROCESS},
+    },
     model::Direction,
 };
 use jiff::Timestamp;
@@ -140,6 +143,11 @@ impl Story {
         Self { local_peer: Some(name(received)), ..Self::of(sent) }
     }
 
+    /// Whether this host refused the connection and no process is known to have listened on the port.
+    pub(super) fn is_unowned_refusal(&self) -> bool {
+        self.direction == Direction::Sent && is_unowned_refusal(self.cause, self.who.process.as_deref())
+    }
+
     fn of(event: &Arc<Event>) -> Self {
         Self {
             cause: event.cause,
@@ -168,10 +176,8 @@ fn is_unowned_refusal(cause: Cause, process: Option<&str>) -> bool {
 
 /// `java[4711]`
 fn name(event: &Event) -> String {
-    match event.owner.as_ref().and_then(|owner| owner.pid) {
-        Some(pid) => format!("{}[{pid}]", event.process().unwrap_or("?")),
-        None => "an unknown process".to_owned(),
-    }
+    let pid = event.owner.as_ref().and_then(|owner| owner.pid);
+    ProcessName::of_owner(event.process(), pid).map_or_else(|| UNKNOWN_PROCESS.to_owned(), |name| name.to_string())
 }
 
 #[cfg(test)]

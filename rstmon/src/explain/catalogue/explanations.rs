@@ -4,7 +4,7 @@ use crate::explain::cause::Cause;
 
 /// A story from the field and the verdicts that it can turn out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FieldCause {
+pub(crate) struct UsualExplanation {
     /// The story, as it is told before anybody has evidence.
     pub(crate) story: &'static str,
     /// The causes to look at, most telling first.
@@ -12,21 +12,21 @@ pub(crate) struct FieldCause {
 }
 
 /// The five usual explanations of a reset.
-pub(crate) static FIELD_CAUSES: [FieldCause; 5] = [
-    FieldCause {
+pub(crate) static USUAL_EXPLANATIONS: [UsualExplanation; 5] = [
+    UsualExplanation {
         story: "One side quit without closing properly",
         causes: &[Cause::ProcessExit, Cause::ClosedWithUnreadData],
     },
-    FieldCause {
+    UsualExplanation {
         story: "The user pressed stop or reloaded while the response was being written",
         causes: &[Cause::PeerAborted],
     },
-    FieldCause { story: "The server was past its capacity", causes: &[Cause::ListenerOverflow] },
-    FieldCause {
+    UsualExplanation { story: "The server was past its capacity", causes: &[Cause::ListenerOverflow] },
+    UsualExplanation {
         story: "The runtime (a JVM, say) died or stalled at peak load",
         causes: &[Cause::ProcessExit, Cause::ListenerClosed, Cause::MemoryPressure],
     },
-    FieldCause {
+    UsualExplanation {
         story: "A firewall dropped the idle connection",
         causes: &[Cause::PeerResetIdle, Cause::IdleTimeout, Cause::UnknownConnection],
     },

@@ -30,7 +30,7 @@ pub(crate) enum Symptom {
 
 /// The particulars of a symptom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Form {
+pub(crate) struct SymptomForm {
     /// The symptom this describes.
     #[serde(rename = "id")]
     pub(crate) symptom: Symptom,
@@ -81,7 +81,7 @@ impl Symptom {
 
     /// The particulars.
     #[must_use]
-    pub(crate) const fn form(self) -> &'static Form {
+    pub(crate) const fn form(self) -> &'static SymptomForm {
         match self {
             Self::ResetOnRead => &RESET_ON_READ,
             Self::ResetOnWrite => &RESET_ON_WRITE,
@@ -95,7 +95,7 @@ impl Symptom {
     }
 }
 
-static RESET_ON_READ: Form = Form {
+static RESET_ON_READ: SymptomForm = SymptomForm {
     symptom: Symptom::ResetOnRead,
     title: "Connection reset, while reading",
     errno: Some(Errno { name: "ECONNRESET", number: 104 }),
@@ -113,7 +113,7 @@ static RESET_ON_READ: Form = Form {
     ],
 };
 
-static RESET_ON_WRITE: Form = Form {
+static RESET_ON_WRITE: SymptomForm = SymptomForm {
     symptom: Symptom::ResetOnWrite,
     title: "Connection reset by peer, while writing",
     errno: Some(Errno { name: "ECONNRESET", number: 104 }),
@@ -129,7 +129,7 @@ static RESET_ON_WRITE: Form = Form {
     ],
 };
 
-static BROKEN_PIPE: Form = Form {
+static BROKEN_PIPE: SymptomForm = SymptomForm {
     symptom: Symptom::BrokenPipe,
     title: "Broken pipe, while writing",
     errno: Some(Errno { name: "EPIPE", number: 32 }),
@@ -148,7 +148,7 @@ static BROKEN_PIPE: Form = Form {
     ],
 };
 
-static END_OF_STREAM: Form = Form {
+static END_OF_STREAM: SymptomForm = SymptomForm {
     symptom: Symptom::EndOfStream,
     title: "The stream ends early",
     errno: None,
@@ -165,7 +165,7 @@ static END_OF_STREAM: Form = Form {
     ],
 };
 
-static REFUSED: Form = Form {
+static REFUSED: SymptomForm = SymptomForm {
     symptom: Symptom::Refused,
     title: "Connection refused",
     errno: Some(Errno { name: "ECONNREFUSED", number: 111 }),
@@ -179,7 +179,7 @@ static REFUSED: Form = Form {
     ],
 };
 
-static TIMED_OUT: Form = Form {
+static TIMED_OUT: SymptomForm = SymptomForm {
     symptom: Symptom::TimedOut,
     title: "Connection timed out",
     errno: Some(Errno { name: "ETIMEDOUT", number: 110 }),
@@ -195,7 +195,7 @@ static TIMED_OUT: Form = Form {
     ],
 };
 
-static ABORTED: Form = Form {
+static ABORTED: SymptomForm = SymptomForm {
     symptom: Symptom::Aborted,
     title: "Software caused connection abort",
     errno: Some(Errno { name: "ECONNABORTED", number: 103 }),
@@ -209,7 +209,7 @@ static ABORTED: Form = Form {
     ],
 };
 
-static NOTHING: Form = Form {
+static NOTHING: SymptomForm = SymptomForm {
     symptom: Symptom::Nothing,
     title: "No error",
     errno: None,

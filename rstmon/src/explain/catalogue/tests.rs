@@ -1,6 +1,9 @@
 //! The catalogue is complete, consistent and fit to be printed.
 
-use super::{Cause, Confidence, Directions, Entry, Symptom, document, entries, field::FIELD_CAUSES, settings::GROUPS};
+use super::{
+    Cause, CauseEntry, Confidence, Directions, Symptom, document, entries, explanations::USUAL_EXPLANATIONS,
+    settings::GROUPS,
+};
 use std::collections::BTreeSet;
 
 /// The directions of the design's table.
@@ -68,7 +71,7 @@ const REASONS: [&str; 25] = [
 ];
 
 /// Every piece of prose of an entry.
-fn texts(entry: &'static Entry) -> Vec<&'static str> {
+fn texts(entry: &'static CauseEntry) -> Vec<&'static str> {
     let mut texts = vec![entry.title, entry.what_happened, entry.how_known.evidence];
     texts.extend(entry.how_known.levels.iter().map(|level| level.when));
     texts.extend(entry.how_known.older_kernels);
@@ -89,7 +92,7 @@ fn shared_texts() -> Vec<&'static str> {
         texts.extend([form.title, form.meaning]);
         texts.extend(form.words.iter().flat_map(|words| [words.speaker, words.text]));
     }
-    texts.extend(FIELD_CAUSES.iter().map(|field| field.story));
+    texts.extend(USUAL_EXPLANATIONS.iter().map(|field| field.story));
     texts
 }
 

@@ -1,7 +1,7 @@
 //! Paragraphs with a hanging indent, wrapped by [`textwrap`] in columns of the terminal: a CJK character or an emoji
 //! counts as two. Code spans keep their colour across lines.
 
-use super::style::{Role, Style};
+use super::style::{AnsiStyle, TextRole};
 use textwrap::{
     core::{Fragment, Word, display_width},
     wrap_algorithms::wrap_first_fit,
@@ -12,7 +12,7 @@ use textwrap::{
 pub(crate) struct Paragraph<'a> {
     /// What stands before the first line: a label, a bullet, or nothing.
     pub(crate) label: &'a str,
-    pub(crate) label_role: Role,
+    pub(crate) label_role: TextRole,
     /// Columns before the label.
     pub(crate) indent: usize,
     /// Columns before the text, on the first line counting the indent and the label.
@@ -24,11 +24,17 @@ pub(crate) struct Paragraph<'a> {
 impl<'a> Paragraph<'a> {
     /// Text at an indent, without a label.
     pub(crate) const fn at(indent: usize, text: &'a str) -> Self {
-        Self { label: "", label_role: Role::Plain, indent, hang: indent, text }
+        Self { label: "", label_role: TextRole::Plain, indent, hang: indent, text }
     }
 
     /// Text at `hang`, with a label before its first line at `indent`.
-    pub(crate) const fn labelled(indent: usize, label: &'a str, label_role: Role, hang: usize, text: &'a str) -> Self {
+    pub(crate) const fn labelled(
+        indent: usize,
+        label: &'a str,
+        label_role: TextRole,
+        hang: usize,
+        text: &'a str,
+    ) -> Self {
         Self { label, label_role, indent, hang, text }
     }
 
@@ -37,7 +43,7 @@ impl<'a> Paragraph<'a> {
     /// Text goes below its label where the label reaches into the column of the text. A word that is wider than the
     /// column of the text stands on a line of its own, so that a path or a command can be copied; only where it has
     /// characters of two columns is it broken. Code is coloured, or without colour shown bare.
-    pub(crate) fn write(self, out: &mut String, width: usize, style: Style) {
+    pub(crate) fn write(self, out: &mut String, width: usize, style: AnsiStyle) {
         let Self { label, label_role, indent, hang, text } = self;
         let mut column = 0;
         if !label.is_empty() {
@@ -97,7 +103,7 @@ pub(crate) fn text_column<'a>(
 /// Text between two spaces: pieces that are code or not, in turn.
 #[derive(Debug, PartialEq, Eq)]
 struct StyledWord<'a> {
-    pieces: Vec<(Role, &'a str)>,
+    pieces: Vec<(TextRole, &'a str)>,
     /// False for all parts of a broken word but the last.
     ends_with_space: bool,
 }
@@ -127,7 +133,7 @@ impl<'a> StyledWord<'a> {
         parts
     }
 
-    fn write(&self, out: &mut String, style: Style) {
+    fn write(&self, out: &mut String, style: AnsiStyle) {
         for (role, text) in &self.pieces {
             out.push_str(&style.paint(*role, text));
         }
@@ -158,7 +164,7 @@ fn words(text: &str) -> impl Iterator<Item = StyledWord<'_>> {
                 in_code = !in_code;
             }
             if !piece.is_empty() {
-                pieces.push((if in_code { Role::Code } else { Role::Plain }, piece));
+                pieces.push((if in_code { TextRole::Code } else { TextRole::Plain }, piece));
             }
         }
         StyledWord { pieces, ends_with_space: true }
@@ -170,10 +176,10 @@ mod tests {
     use super::{super::style::strip, *};
     use unicode_width::UnicodeWidthStr as _;
 
-    const PLAIN: Style = Style { colour: false };
-    const COLOURED: Style = Style { colour: true };
+    const PLAIN: AnsiStyle = AnsiStyle { colour: false };
+    const COLOURED: AnsiStyle = AnsiStyle { colour: true };
 
-    fn laid_out(paragraph: Paragraph<'_>, width: usize, style: Style) -> String {
+    fn laid_out(paragraph: Paragraph<'_>, width: usize, style: AnsiStyle) -> String {
         let mut out = String::new();
         paragraph.write(&mut out, width, style);
         out
@@ -187,19 +193,19 @@ mod tests {
 
     #[test]
     fn a_label_stands_before_the_hanging_text() {
-        let paragraph = Paragraph::labelled(2, "1.", Role::Label, 6, "one two three");
+        let paragraph = Paragraph::labelled(2, "1.", TextRole::Label, 6, "one two three");
         assert_eq!(laid_out(paragraph, 13, PLAIN), "  1.  one two\n      three\n");
     }
 
     #[test]
     fn text_goes_below_a_label_that_is_too_long() {
-        let paragraph = Paragraph::labelled(2, "a long label", Role::Label, 4, "text");
+        let paragraph = Paragraph::labelled(2, "a long label", TextRole::Label, 4, "text");
         assert_eq!(laid_out(paragraph, 20, PLAIN), "  a long label\n    text\n");
     }
 
     #[test]
     fn without_text_a_label_stands_alone() {
-        assert_eq!(laid_out(Paragraph::labelled(2, "a", Role::Label, 6, ""), 20, PLAIN), "  a\n");
+        assert_eq!(laid_out(Paragraph::labelled(2, "a", TextRole::Label, 6, ""), 20, PLAIN), "  a\n");
     }
 
     #[test]
@@ -211,7 +217,7 @@ mod tests {
     fn wide_characters_count_as_two_columns() {
         assert_eq!(laid_out(Paragraph::at(2, "日本 語の 名前"), 11, PLAIN), "  日本 語の\n  名前\n");
         assert_eq!(laid_out(Paragraph::at(2, "日本 語の 名前"), 10, PLAIN), "  日本\n  語の\n  名前\n");
-        let paragraph = Paragraph::labelled(0, "名前", Role::Label, 5, "text");
+        let paragraph = Paragraph::labelled(0, "名前", TextRole::Label, 5, "text");
         assert_eq!(laid_out(paragraph, 20, PLAIN), "名前 text\n");
         assert_eq!(text_column(2, 2, 80, [("名前", "text")]), 8);
     }
@@ -222,7 +228,7 @@ mod tests {
         let text = format!("{} `{}` and {}", "日本語".repeat(30), "🦀".repeat(50), "naïve".repeat(2));
         for width in [20, 21, 60, 100] {
             for (style, paragraph) in
-                [(PLAIN, Paragraph::at(3, &text)), (COLOURED, Paragraph::labelled(2, "who", Role::Label, 8, &text))]
+                [(PLAIN, Paragraph::at(3, &text)), (COLOURED, Paragraph::labelled(2, "who", TextRole::Label, 8, &text))]
             {
                 let lines = strip(&laid_out(paragraph, width, style));
                 assert!(lines.lines().count() > 2, "{lines}");

@@ -9,14 +9,14 @@ use Confidence::{Certain, Guess, Likely};
 use rstmon_common::evidence as bit;
 
 /// A rule's outcome.
-type Outcome = Option<(Cause, Confidence)>;
+type RuleOutcome = Option<(Cause, Confidence)>;
 
 /// A named rule.
 pub(crate) struct Rule {
     /// Names the rule in tests and documentation.
     #[allow(dead_code, reason = "for the reader of a failing test, in the debug output of the rule")]
     pub(crate) name: &'static str,
-    judge: fn(&Facts) -> Outcome,
+    judge: fn(&Facts) -> RuleOutcome,
 }
 
 macro_rules! rules {
@@ -87,7 +87,7 @@ impl Facts {
 }
 
 /// MPTCP's own reasons; a fastclose resets its subflows with the reason of a close but leaves their state.
-fn multipath(f: &Facts) -> Outcome {
+fn multipath(f: &Facts) -> RuleOutcome {
     if f.reason.as_str().starts_with("mptcp_") {
         return Some((Cause::Mptcp, Certain));
     }
@@ -98,13 +98,13 @@ fn multipath(f: &Facts) -> Outcome {
     (kept && f.bits.has(bit::MPTCP) && f.is_vague()).then_some((Cause::Mptcp, Likely))
 }
 
-fn refused_here(f: &Facts) -> Outcome {
+fn refused_here(f: &Facts) -> RuleOutcome {
     (f.socket == SocketKind::None && f.bits.is_connect()).then_some((Cause::Refused, Certain))
 }
 
 /// The accept queue is full. With `tcp_abort_on_overflow` the final ACK is answered at once (`invalid_syn`); without,
 /// what the client sends later meets the listener (`tcp_flags`), and the queue may have moved on by then.
-fn full_listener(f: &Facts) -> Outcome {
+fn full_listener(f: &Facts) -> RuleOutcome {
     let stray = f.state == Some(State::Listen) && !f.is_active() && !f.bits.has(bit::SEGMENT_SYN);
     if !stray {
         return None;
@@ -116,7 +116,7 @@ fn full_listener(f: &Facts) -> Outcome {
 }
 
 /// A segment for a connection that a process here had closed.
-fn late_segment(f: &Facts) -> Outcome {
+fn late_segment(f: &Facts) -> RuleOutcome {
     if f.is_active() || f.bits.has(bit::SEGMENT_SYN) {
         return None;
     }
@@ -142,7 +142,7 @@ fn late_segment(f: &Facts) -> Outcome {
 }
 
 /// A segment that belongs to no connection: it met no socket, or the listener of its port.
-fn stray_segment(f: &Facts) -> Outcome {
+fn stray_segment(f: &Facts) -> RuleOutcome {
     if f.is_active() {
         return None;
     }
@@ -154,7 +154,7 @@ fn stray_segment(f: &Facts) -> Outcome {
 }
 
 /// Closed, or exited, with data unread. Older kernels: the unread bytes themselves are what `__tcp_close` tests.
-fn closed_unread(f: &Facts) -> Outcome {
+fn closed_unread(f: &Facts) -> RuleOutcome {
     let named = f.is("tcp_abort_on_close");
     let unnamed = f.is_unnamed() && f.is_set_to_close() && f.bits.has(bit::ATTACHED | bit::UNREAD) && f.is_closing();
     if !(named || unnamed) {
@@ -164,7 +164,7 @@ fn closed_unread(f: &Facts) -> Outcome {
     Some((cause, Certain))
 }
 
-fn memory(f: &Facts) -> Outcome {
+fn memory(f: &Facts) -> RuleOutcome {
     if f.is("tcp_abort_on_memory") {
         return Some((Cause::MemoryPressure, Certain));
     }
@@ -173,7 +173,7 @@ fn memory(f: &Facts) -> Outcome {
     (orphan && !f.bits.has(bit::LINGER2_NEGATIVE)).then_some((Cause::MemoryPressure, Likely))
 }
 
-fn linger(f: &Facts) -> Outcome {
+fn linger(f: &Facts) -> RuleOutcome {
     if f.is("tcp_abort_on_linger") {
         return Some((Cause::LingerAbort, Certain));
     }
@@ -187,16 +187,16 @@ fn linger(f: &Facts) -> Outcome {
     second.then_some((Cause::LingerAbort, Likely))
 }
 
-fn keepalive_gave_up(f: &Facts) -> Outcome {
+fn keepalive_gave_up(f: &Facts) -> RuleOutcome {
     f.is("tcp_keepalive_timeout").then_some((Cause::IdleTimeout, Certain))
 }
 
-fn never_accepted(f: &Facts) -> Outcome {
+fn never_accepted(f: &Facts) -> RuleOutcome {
     (f.is_set_to_close() && f.is_vague() && f.bits.has(bit::NEVER_ACCEPTED))
         .then_some((Cause::ListenerClosed, Facts::sure_if(f.is("tcp_state"))))
 }
 
-fn disconnected(f: &Facts) -> Outcome {
+fn disconnected(f: &Facts) -> RuleOutcome {
     if f.is("tcp_disconnect_with_data") {
         return Some((Cause::Disconnect, Certain));
     }
@@ -205,19 +205,19 @@ fn disconnected(f: &Facts) -> Outcome {
 }
 
 /// `SOCK_DESTROY` takes the socket lock and leaves the state; timers do not take it.
-fn destroyed(f: &Facts) -> Outcome {
+fn destroyed(f: &Facts) -> RuleOutcome {
     (f.is_active() && f.is_vague() && f.bits.has(bit::STATE_KEPT | bit::LOCKED))
         .then_some((Cause::Killed, Facts::sure_if(f.is("tcp_state") && !f.bits.has(bit::OWNER_RUNNING))))
 }
 
 /// Kernels that do not name the keep-alive timer: an active reset outside of any process.
-fn older_timer(f: &Facts) -> Outcome {
+fn older_timer(f: &Facts) -> RuleOutcome {
     let timer = f.is_active() && f.bits.has(bit::STATE_KEPT) && !f.bits.has(bit::LOCKED);
     (timer && f.is_vague() && f.bits.has(bit::ATTACHED)).then_some((Cause::IdleTimeout, Likely))
 }
 
 /// The remaining protocol reasons, and a SYN where none belongs.
-fn violation(f: &Facts) -> Outcome {
+fn violation(f: &Facts) -> RuleOutcome {
     let named = matches!(
         f.reason.as_str(),
         "tcp_invalid_ack_sequence"
@@ -236,20 +236,20 @@ fn violation(f: &Facts) -> Outcome {
     (!f.is_active() && f.is_unnamed() && handshake).then_some((Cause::ProtocolViolation, Likely))
 }
 
-fn refused_by_peer(f: &Facts) -> Outcome {
+fn refused_by_peer(f: &Facts) -> RuleOutcome {
     (f.state == Some(State::SynSent)).then_some((Cause::Refused, Certain))
 }
 
-fn multipath_peer(f: &Facts) -> Outcome {
+fn multipath_peer(f: &Facts) -> RuleOutcome {
     f.bits.has(bit::MPTCP).then_some((Cause::Mptcp, Likely))
 }
 
-fn while_closing(f: &Facts) -> Outcome {
+fn while_closing(f: &Facts) -> RuleOutcome {
     matches!(f.state, Some(State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait))
         .then_some((Cause::ResetWhileClosing, Certain))
 }
 
-fn after_peers_fin(f: &Facts) -> Outcome {
+fn after_peers_fin(f: &Facts) -> RuleOutcome {
     if f.state != Some(State::CloseWait) {
         return None;
     }
@@ -259,7 +259,7 @@ fn after_peers_fin(f: &Facts) -> Outcome {
     Some(in_use(f))
 }
 
-fn established(f: &Facts) -> Outcome {
+fn established(f: &Facts) -> RuleOutcome {
     if matches!(f.state, Some(State::Established | State::SynRecv)) { Some(in_use(f)) } else { None }
 }
 

@@ -15,14 +15,14 @@ use crate::{
         Severity,
         catalogue::symptom::Symptom,
         render::{
-            style::{Role, Style},
+            style::{AnsiStyle, TextRole},
             wrap::Paragraph,
         },
         sentence,
     },
     query::Origin,
 };
-use finding::Told;
+use finding::EarlierFindings;
 use jiff::{Timestamp, tz::TimeZone};
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use text::{and, is_are, resets, safe};
@@ -31,7 +31,7 @@ use text::{and, is_are, resets, safe};
 const INDENT: usize = 3;
 /// Columns before their text.
 const HANG: usize = 12;
-/// Findings that are told in full; the others get a line each.
+/// Findings that are shown in full; the others get a line each.
 const FULL: usize = 10;
 /// Lines for the others.
 const LINES: usize = 20;
@@ -39,17 +39,17 @@ const LINES: usize = 20;
 struct Page<'a> {
     out: String,
     width: usize,
-    style: Style,
+    style: AnsiStyle,
     zone: &'a TimeZone,
     /// The end of the span: times of its day are shown without their date.
     until: Timestamp,
-    /// Number of the finding that has told how a symptom looks in logs.
+    /// Number of the finding that has shown what programs log for a symptom.
     worded: BTreeMap<Symptom, usize>,
 }
 
 /// Lays the report out.
 pub(super) fn page(report: &Report, zone: &TimeZone, colour: bool, width: usize) -> String {
-    let style = Style { colour };
+    let style = AnsiStyle { colour };
     let mut page = Page { out: String::new(), width, style, zone, until: report.until, worded: BTreeMap::new() };
     page.summary(report);
     for (index, advised) in report.findings.iter().take(FULL).enumerate() {
@@ -58,11 +58,11 @@ pub(super) fn page(report: &Report, zone: &TimeZone, colour: bool, width: usize)
             report.findings[..index].iter().position(|earlier| same(&earlier.finding)).map(|position| position + 1)
         };
         let (cause, direction) = (advised.finding.cause, advised.finding.direction);
-        let told = Told {
+        let earlier = EarlierFindings {
             remedies: earlier(&|finding| finding.cause == cause),
-            sees: earlier(&|finding| (finding.cause, finding.direction) == (cause, direction)),
+            symptoms: earlier(&|finding| (finding.cause, finding.direction) == (cause, direction)),
         };
-        page.finding(index + 1, advised, &told);
+        page.finding(index + 1, &advised.finding, &earlier);
     }
     page.others(report.findings.get(FULL..).unwrap_or_default());
     page.benign(&report.benign);
@@ -82,7 +82,7 @@ impl Page<'_> {
         self.write(Paragraph::at(0, text));
     }
 
-    fn item(&mut self, role: Role, text: &str) {
+    fn item(&mut self, role: TextRole, text: &str) {
         self.write(Paragraph::labelled(INDENT, "-", role, INDENT + 2, text));
     }
 
@@ -106,7 +106,7 @@ impl Page<'_> {
         if report.excluded > 0 {
             let _ = write!(text, " The filter left out {}.", resets(report.excluded));
         }
-        let role = report.severities.keys().next_back().map_or(Role::Heading, |worst| Role::Severity(*worst));
+        let role = report.severities.keys().next_back().map_or(TextRole::Heading, |worst| TextRole::Severity(*worst));
         // The line that is read first carries the colour of the worst.
         let (first, rest) = text.split_once(' ').unwrap_or((&text, ""));
         self.write(Paragraph::labelled(0, first, role, first.len() + 1, rest));
@@ -150,10 +150,10 @@ impl Page<'_> {
         ));
         for Advised { finding, .. } in others.iter().take(LINES) {
             let text = format!("{} {}: {}", finding.count, finding.cause, finding::who(finding));
-            self.item(Role::Severity(finding.severity), &safe(&text));
+            self.item(TextRole::Severity(finding.severity), &safe(&text));
         }
         if others.len() > LINES {
-            self.item(Role::Plain, &format!("and {} more", others.len() - LINES));
+            self.item(TextRole::Plain, &format!("and {} more", others.len() - LINES));
         }
     }
 
@@ -172,7 +172,7 @@ impl Page<'_> {
             }
             let addresses = if *distinct_remotes == 1 { "address" } else { "addresses" };
             let _ = write!(text, "; from {distinct_remotes} {addresses}");
-            self.item(Role::Severity(Severity::Benign), &text);
+            self.item(TextRole::Severity(Severity::Benign), &text);
         }
     }
 
@@ -198,7 +198,7 @@ impl Page<'_> {
                 "port {}: {} dropped, {} waiting now, limit {}",
                 full.port, full.drops, full.backlog, full.limit
             );
-            self.item(Role::Severity(Severity::Notice), &text);
+            self.item(TextRole::Severity(Severity::Notice), &text);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
 use jiff::tz::TimeZone;
 use serde_json::json;
 use std::sync::Arc;
+use unicode_width::UnicodeWidthStr as _;
 
 fn laid_out(report: &Report) -> String {
     page(report, &TimeZone::UTC, false, 80)
@@ -190,10 +191,34 @@ fn no_line_is_wider_than_the_terminal_or_ends_in_white_space() {
                 assert_eq!(strip(&page(&report, &TimeZone::UTC, true, width)), text, "colour changes only the colour");
                 for line in text.lines() {
                     let one_word = line.trim().split(' ').count() == 1;
-                    assert!(line.chars().count() <= width || one_word, "{width}: {line:?}");
+                    assert!(line.width() <= width || one_word, "{width}: {line:?}");
                     assert_eq!(line, line.trim_end());
                 }
             }
         }
+    }
+}
+
+#[test]
+fn wide_names_stay_within_the_width() {
+    let wide = "プロセスの名前🦀".repeat(12);
+    let spaced = "日本語の 単位 ".repeat(12);
+    let owner = json!({
+        "owner": {"process": wide, "pid": 7, "provenance": "current", "unit": spaced, "container": wide},
+        "sentence": format!("{wide}[7] closed the connection of {spaced}"),
+    });
+    let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &owner);
+    let received = received_from(&sent, Some(&wide), "peer_reset", 1);
+    let mut seen = seen(vec![sent, received]);
+    seen.hidden = vec![wide.clone()];
+    let report = Report::new(seen, &Filter::default());
+    for width in [60, 61, 80, 100, 140] {
+        let text = page(&report, &TimeZone::UTC, false, width);
+        for line in text.lines() {
+            let one_narrow_word = line.is_ascii() && line.trim().split(' ').count() == 1;
+            assert!(line.width() <= width || one_narrow_word, "{} columns at {width}: {line}", line.width());
+        }
+        let kept: String = text.split_whitespace().collect();
+        assert!(kept.contains(&format!("{wide}[7],unit")), "a broken name loses nothing: {text}");
     }
 }
