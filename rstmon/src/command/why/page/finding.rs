@@ -1,11 +1,11 @@
 //! One finding: cause, owner, how many, the evidence of one case, what the applications see, what to do.
 
 use super::{
-    HANG, INDENT, Page,
+    HANG, INDENT, WhyPage,
     text::{and, resets, safe},
 };
 use crate::{
-    command::why::findings::Finding,
+    command::why::findings::ResetFinding,
     explain::{
         catalogue::settings::Setting,
         present::{CauseView, ProcessName, RemedyView, SymptomView, UNKNOWN_PROCESS},
@@ -34,8 +34,8 @@ pub(super) struct EarlierFindings {
     pub(super) symptoms: Option<usize>,
 }
 
-impl Page<'_> {
-    pub(super) fn finding(&mut self, number: usize, finding: &Finding, earlier: &EarlierFindings) {
+impl WhyPage<'_> {
+    pub(super) fn finding(&mut self, number: usize, finding: &ResetFinding, earlier: &EarlierFindings) {
         let (severity, confidence) = (Some(finding.severity), Some(finding.confidence));
         let view = CauseView::of_resets(finding.cause, Some(finding.direction), severity, confidence);
         let heading = format!("{number}. {}", view.title);
@@ -63,7 +63,7 @@ impl Page<'_> {
         self.write(Paragraph::labelled(INDENT, label, TextRole::Label, HANG, text));
     }
 
-    fn how_many(&self, finding: &Finding) -> String {
+    fn how_many(&self, finding: &ResetFinding) -> String {
         let ago = ago(self.until, finding.last);
         if finding.count == 1 {
             return format!("1 reset, at {} ({ago})", self.time(finding.last));
@@ -73,7 +73,7 @@ impl Page<'_> {
     }
 
     /// Which of the resets the evidence is of.
-    fn circumstances(&self, finding: &Finding) -> String {
+    fn circumstances(&self, finding: &ResetFinding) -> String {
         let event = &finding.example;
         let state = event.state.map(|state| format!(", state {state}")).unwrap_or_default();
         let (local, remote) = (event.local, event.remote);
@@ -113,7 +113,7 @@ impl Page<'_> {
         }
     }
 
-    fn remedies(&mut self, finding: &Finding, remedies: &[RemedyView]) {
+    fn remedies(&mut self, finding: &ResetFinding, remedies: &[RemedyView]) {
         for remedy @ RemedyView { number, action, .. } in remedies.iter().take(REMEDIES) {
             let numeral = format!("{number}.");
             if *number == 1 {
@@ -122,7 +122,7 @@ impl Page<'_> {
             } else {
                 self.write(Paragraph::labelled(HANG, &numeral, TextRole::Label, HANG + 3, action));
             }
-            for Setting { product, how } in remedy.settings_for(finding.who.process.as_deref()) {
+            for Setting { product, how } in remedy.settings_for(finding.owner.process.as_deref()) {
                 let label = format!("{product}:");
                 self.write(Paragraph::labelled(HANG + 3, &label, TextRole::Label, HANG + 4 + label.len(), how));
             }
@@ -132,29 +132,29 @@ impl Page<'_> {
 }
 
 /// The owner with its unit, container and port.
-pub(super) fn who(finding: &Finding) -> String {
-    let who = &finding.who;
-    let mut text = match (&who.process, finding.pids.len()) {
+pub(super) fn who(finding: &ResetFinding) -> String {
+    let owner = &finding.owner;
+    let mut text = match (&owner.process, finding.pids.len()) {
         (None, _) => UNKNOWN_PROCESS.to_owned(),
         (Some(process), 0) => process.clone(),
         (Some(process), 1) => ProcessName::new(process, finding.pids.first().copied().unwrap_or_default()).to_string(),
         (Some(process), pids) => format!("{process} ({pids} processes)"),
     };
     // Writing to a String does not fail; so below.
-    if let Some(unit) = &who.unit {
+    if let Some(unit) = &owner.unit {
         let _ = write!(text, ", unit {unit}");
     }
-    if let Some(container) = &who.container {
+    if let Some(container) = &owner.container {
         let _ = write!(text, ", container {}", container.chars().take(12).collect::<String>());
     }
-    if let Some(port) = who.port {
+    if let Some(port) = owner.port {
         let _ = write!(text, ", port {port}");
     }
     text
 }
 
-/// The other ends.
-fn with(finding: &Finding) -> String {
+/// The addresses of the other ends, and their processes on this host.
+fn with(finding: &ResetFinding) -> String {
     let remotes: Vec<String> = finding.remotes.iter().map(ToString::to_string).collect();
     let mut text = and(&remotes, finding.distinct_remotes);
     if !finding.local_peers.is_empty() {
@@ -164,7 +164,7 @@ fn with(finding: &Finding) -> String {
     text
 }
 
-/// How long before the end of the span.
+/// How long `time` is before the end of the span.
 fn ago(until: Timestamp, time: Timestamp) -> String {
     let ago = Duration::try_from(until.duration_since(time)).unwrap_or_default();
     if ago < Duration::from_secs(1) { "just now".to_owned() } else { format!("{} ago", sentence::duration(ago)) }
