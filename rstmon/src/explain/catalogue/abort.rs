@@ -1,4 +1,4 @@
-//! Causes in which somebody on this host ended the connection on purpose.
+//! Causes in which a process of this host ended the connection on purpose.
 
 use super::{CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom};
 use crate::explain::{
@@ -102,7 +102,7 @@ pub(super) static KILLED: CauseEntry = CauseEntry {
     cause: Cause::Killed,
     title: "Somebody destroyed the socket from outside",
     directions: Directions::Sent,
-    // An administrative act: somebody wanted it, but the owner did not.
+    // An administrative act: an administrator or an agent wanted it, but the owner did not.
     severity: Severity::Notice,
     what_happened: "A process that is not the owner destroyed this connection through the kernel's socket diagnostics, as \
                     `ss -K` does. Network agents do it too, to move clients off a backend that is gone or to cut off a \

@@ -73,7 +73,7 @@ pub(super) static WRITE_AFTER_CLOSE: CauseEntry = CauseEntry {
     cause: Cause::WriteAfterClose,
     title: "The peer wrote to a connection closed here",
     directions: Directions::Sent,
-    // The peer's data was discarded; whether anybody wanted it is for the peer to say. Often it is an unwanted remainder.
+    // The peer's data was discarded. Whether it was wanted only the peer knows; often it is an unwanted remainder.
     severity: Severity::Notice,
     what_happened: "A process on this host closed its end in the normal way. The peer kept sending, either because it \
                     had not yet noticed or because it never looks. Nobody was left here to read, so the kernel answered \
@@ -133,7 +133,7 @@ pub(super) static KEEPALIVE_RACE: CauseEntry = CauseEntry {
     cause: Cause::KeepaliveRace,
     title: "A pooled connection was reused as it timed out",
     directions: Directions::Sent,
-    // A request that somebody wanted failed although both ends were healthy, and configuration can prevent it.
+    // A wanted request failed although both ends were healthy, and configuration can prevent it.
     severity: Severity::Harmful,
     what_happened: "A connection sat idle until this host's keep-alive timeout closed it. At the same moment the peer \
                     took it out of its pool and sent a request. The request and the close crossed on the wire, and the \

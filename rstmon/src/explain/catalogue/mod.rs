@@ -1,11 +1,12 @@
 //! The cause catalogue: what rstmon knows about each cause, as data.
 //!
-//! One [`CauseEntry`] a [`Cause`], one file a family of causes. What several causes share is said once and referred to: the
-//! words in which programs report an errno are in [`symptom`], settings by product are in [`settings`]. `rstmon causes`,
-//! `rstmon why` and docs/causes.md are all derived from here.
+//! One [`CauseEntry`] for each [`Cause`], one file for each family of causes. What several causes share is written once
+//! and referred to: the words in which programs report an errno are in [`symptom`], settings by product are in
+//! [`settings`]. [`present`](super::present) lays an entry out for `rstmon causes`, `rstmon why`, `rstmon top` and
+//! docs/causes.md.
 //!
-//! The texts are ASCII and mark code with backticks, as in Markdown. They say nothing about how a rule is evaluated; a
-//! rule that changes its evidence must change [`CauseEntry::how_known`] with it.
+//! The texts are ASCII and mark code with backticks, as in Markdown. They do not describe how a rule is evaluated; a rule
+//! that changes its evidence must change [`CauseEntry::how_known`] with it.
 
 mod abort;
 mod close;
@@ -33,15 +34,12 @@ pub(crate) struct CauseEntry {
     pub(crate) cause: Cause,
     /// One short line without a full stop: the heading, and the text next to the id in a list.
     pub(crate) title: &'static str,
-    /// Whether a sent or a received reset can have this cause.
     pub(crate) directions: Directions,
     /// The severity unless the evidence of one reset says otherwise.
     pub(crate) severity: Severity,
-    /// What happened, for somebody who was just woken up.
+    /// For a reader who was just woken up and knows nothing of the case.
     pub(crate) what_happened: &'static str,
-    /// The evidence behind the verdict.
     pub(crate) how_known: HowKnown,
-    /// What the application at each end is told.
     pub(crate) sees: ObservedSymptoms,
     /// What to do, the most useful first. Empty only where nothing needs doing.
     pub(crate) remedies: &'static [Remedy],
@@ -55,11 +53,8 @@ pub(crate) struct CauseEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Directions {
-    /// Only resets that this host sent.
     Sent,
-    /// Only resets that this host received.
     Received,
-    /// Resets that this host sent or received.
     Both,
 }
 
@@ -76,7 +71,7 @@ impl Directions {
         matches!(self, Self::Received | Self::Both)
     }
 
-    /// The word for a column.
+    /// A word for a column of a table.
     #[must_use]
     pub(crate) const fn word(self) -> &'static str {
         match self {
@@ -111,20 +106,19 @@ pub(crate) struct HowKnown {
 /// The condition for one degree of confidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Level {
-    /// The confidence reached.
     pub(crate) confidence: Confidence,
     /// The condition, as a clause that continues "when ...".
     pub(crate) when: &'static str,
 }
 
-/// What the application at either end of the connection is told, most usual first.
+/// What the application at either end of the connection sees, the most usual symptom first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ObservedSymptoms {
     /// At the end whose kernel sent the reset.
     pub(crate) sender: &'static [Symptom],
     /// At the end whose kernel received the reset.
     pub(crate) receiver: &'static [Symptom],
-    /// What is peculiar to this cause; absent where the symptoms say it all.
+    /// What is peculiar to this cause; absent where the symptoms are all there is.
     pub(crate) note: Option<&'static str>,
 }
 
@@ -210,13 +204,11 @@ pub(crate) fn entries() -> impl Iterator<Item = &'static CauseEntry> {
 /// The whole catalogue as one serialisable document: `rstmon causes --json`.
 #[derive(Debug, Serialize)]
 pub(crate) struct CatalogueDocument {
-    /// Every cause.
     pub(crate) causes: Vec<&'static CauseEntry>,
-    /// Every symptom that the causes refer to by id.
+    /// The causes refer to these by id.
     pub(crate) symptoms: Vec<&'static symptom::SymptomForm>,
 }
 
-/// The whole catalogue.
 #[must_use]
 pub(crate) fn document() -> CatalogueDocument {
     CatalogueDocument {

@@ -1,4 +1,4 @@
-//! Causes in which the path between the ends, or the memory of one end, lost the connection.
+//! Causes in which the path between the ends, or one of the ends, lost the state of the connection.
 
 use super::{
     CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
@@ -58,7 +58,7 @@ pub(super) static UNKNOWN_CONNECTION: CauseEntry = CauseEntry {
     cause: Cause::UnknownConnection,
     title: "A segment for a connection unknown here",
     directions: Directions::Sent,
-    // Single ones are stragglers and port scans. A burst after a failover or a reboot is the news, and it passes.
+    // Single ones are stragglers and port scans. A burst means a failover or a reboot, and it passes.
     severity: Severity::Notice,
     what_happened: "A segment arrived that belongs to no connection this host knows, and it was not an attempt to open \
                     one. The peer believes in a connection that is not here: this host rebooted, a load balancer or an \
@@ -107,7 +107,7 @@ pub(super) static IDLE_TIMEOUT: CauseEntry = CauseEntry {
     cause: Cause::IdleTimeout,
     title: "Our keep-alive gave up on a silent peer",
     directions: Directions::Sent,
-    // The keep-alive did its work: it found a dead connection. The loss happened earlier and elsewhere.
+    // Keep-alive found a dead connection, as it should. The loss happened earlier and elsewhere.
     severity: Severity::Notice,
     what_happened: "TCP keep-alive probes from this host went unanswered until the kernel gave the connection up. The \
                     peer vanished without a word (power, sleep, network), or a firewall on the path forgot the \

@@ -13,7 +13,7 @@ pub(super) static PEER_ABORTED: CauseEntry = CauseEntry {
     cause: Cause::PeerAborted,
     title: "The peer gave up while we were sending",
     directions: Directions::Received,
-    // Usually somebody pressed stop. It becomes a finding when it grows with the response time.
+    // Usually a user pressed stop. It needs attention when it grows with the response time.
     severity: Severity::Notice,
     what_happened: "The peer reset the connection while this host was still sending to it. Most often a user pressed \
                     stop, reloaded or left the page, or a client ran into its own timeout. A peer that crashed looks \
@@ -106,7 +106,7 @@ pub(super) static PEER_RESET: CauseEntry = CauseEntry {
     cause: Cause::PeerReset,
     title: "The peer reset a live connection",
     directions: Directions::Received,
-    // From this end a health check's deliberate abort and a crash look alike, and the former are far more numerous.
+    // From this end a health check's deliberate abort and a crash look alike, and health checks are far more numerous.
     severity: Severity::Notice,
     what_happened: "The peer reset a connection that was neither idle for long nor carrying data of ours at that moment. \
                     It aborted on purpose, closed without reading everything, or died. If the process here was waiting \

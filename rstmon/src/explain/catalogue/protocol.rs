@@ -1,4 +1,4 @@
-//! Causes on the level of the protocol, and the honest last resort.
+//! Causes on the level of the protocol, and the cause of resets that no rule explains.
 
 use super::{CauseEntry, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom};
 use crate::explain::{
@@ -10,7 +10,7 @@ pub(super) static PROTOCOL_VIOLATION: CauseEntry = CauseEntry {
     cause: Cause::ProtocolViolation,
     title: "A segment broke the rules of TCP",
     directions: Directions::Sent,
-    // Nearly always scanners or a confused middlebox; rarely a connection that anybody misses.
+    // Nearly always scanners or a confused middlebox; rarely a connection that is missed.
     severity: Severity::Notice,
     what_happened: "A segment arrived that does not fit the connection or the listener it is addressed to: an \
                     acknowledgement of something never sent, impossible flags, a stale timestamp. The kernel answered with \
@@ -98,7 +98,7 @@ pub(super) static UNEXPLAINED: CauseEntry = CauseEntry {
     cause: Cause::Unexplained,
     title: "No rule explains this reset",
     directions: Directions::Both,
-    // What is not understood must not be waved through as benign.
+    // A reset that is not understood must not count as benign.
     severity: Severity::Notice,
     what_happened: "None of the rules fits what the kernel showed of this reset. rstmon does not guess further: it shows \
                     all the evidence it has. On kernels without reset reasons this is more frequent.",

@@ -1,6 +1,6 @@
-//! What an application is told about a reset: the errno and the words in which programs report it.
+//! What an application sees of a reset: the errno, and the words in which programs report it.
 //!
-//! Causes refer to these by [`Symptom`], so that the words of each runtime are said once. The errnos of a received RST
+//! Causes refer to these by [`Symptom`], so that the words of each runtime are written once. The errnos of a received RST
 //! are those of `tcp_reset()` in `net/ipv4/tcp_input.c`:
 //! `ECONNREFUSED` in `SYN_SENT`, `EPIPE` in `CLOSE_WAIT`, else `ECONNRESET`.
 
@@ -20,27 +20,25 @@ pub(crate) enum Symptom {
     EndOfStream,
     /// ECONNREFUSED from a connect.
     Refused,
-    /// ETIMEDOUT.
+    /// ETIMEDOUT, after the kernel gave the connection up.
     TimedOut,
-    /// ECONNABORTED.
+    /// ECONNABORTED, after another process destroyed the socket.
     Aborted,
     /// No error at all.
     Nothing,
 }
 
-/// The particulars of a symptom.
+/// The texts of a symptom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct SymptomForm {
-    /// The symptom this describes.
     #[serde(rename = "id")]
     pub(crate) symptom: Symptom,
     /// A heading: what happens, in the kernel's words where it has any.
     pub(crate) title: &'static str,
-    /// The errno's name and its number on Linux; absent where the call does not fail.
+    /// Absent where the call does not fail.
     pub(crate) errno: Option<Errno>,
-    /// What it tells the reader, in a sentence or two.
+    /// What follows from it for the reader, in one to four sentences.
     pub(crate) meaning: &'static str,
-    /// How it looks in logs.
     pub(crate) words: &'static [Words],
 }
 
@@ -79,7 +77,6 @@ impl Symptom {
         Self::Nothing,
     ];
 
-    /// The particulars.
     #[must_use]
     pub(crate) const fn form(self) -> &'static SymptomForm {
         match self {

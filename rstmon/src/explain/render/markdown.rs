@@ -29,7 +29,7 @@ The ids never change. A verdict comes with a confidence (certain, likely, guess)
 pub(crate) fn markdown() -> String {
     let mut out = String::from(HEAD);
     index_by_log(&mut out);
-    index_by_story(&mut out);
+    index_by_explanation(&mut out);
     index_by_id(&mut out);
     for &cause in Cause::ALL {
         section(&mut out, &CauseView::of_catalogue(cause));
@@ -73,10 +73,10 @@ fn index_by_log(out: &mut String) {
     );
 }
 
-/// The causes that rstmon may report on the host whose application shows `symptom`, and on the other host.
+/// The causes that rstmon may report on the host whose application sees `symptom`, and on the other host.
 fn causes_showing(symptom: Symptom) -> (Vec<Cause>, Vec<Cause>) {
     let causes = |holds: fn(&CauseEntry, Symptom) -> bool| {
-        // The last resort would stand in every row and lead nowhere.
+        // It would stand in every row and explain nothing.
         let explained = catalogue::entries().filter(|entry| entry.cause != Cause::Unexplained);
         explained.filter(|entry| holds(entry, symptom)).map(|entry| entry.cause).collect()
     };
@@ -89,10 +89,10 @@ fn causes_showing(symptom: Symptom) -> (Vec<Cause>, Vec<Cause>) {
     (here, there)
 }
 
-fn index_by_story(out: &mut String) {
+fn index_by_explanation(out: &mut String) {
     put!(out, "\n## The five usual explanations\n\n| You are told | rstmon says, if it is true |\n| --- | --- |\n");
-    for field in &USUAL_EXPLANATIONS {
-        put!(out, "| {} | {} |\n", field.story, links(field.causes));
+    for usual in &USUAL_EXPLANATIONS {
+        put!(out, "| {} | {} |\n", usual.explanation, links(usual.causes));
     }
     put!(
         out,
@@ -171,7 +171,6 @@ fn section(out: &mut String, view: &CauseView) {
     put!(out, "\nSee also: {}.\n", links(see_also));
 }
 
-/// The symptoms with the words of each program.
 fn words(out: &mut String) {
     put!(out, "\n## The words of each program\n");
     for SymptomView { title, meaning, words, .. } in SymptomView::all() {
@@ -186,7 +185,6 @@ fn words(out: &mut String) {
     }
 }
 
-/// The settings by product.
 fn settings(out: &mut String) {
     put!(out, "\n## Settings by product\n");
     for group in GROUPS {
@@ -246,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn every_link_has_a_target_and_no_heading_that_is_linked_is_said_twice() {
+    fn every_link_has_exactly_one_target() {
         let text = markdown();
         let headings: Vec<String> = text
             .lines()
@@ -263,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_leads_to_the_end_that_rstmon_runs_on() {
+    fn the_index_lists_causes_by_the_end_that_rstmon_runs_on() {
         let (here, there) = causes_showing(Symptom::TimedOut);
         assert_eq!((here.as_slice(), there.as_slice()), ([Cause::IdleTimeout].as_slice(), [].as_slice()));
         let (here, there) = causes_showing(Symptom::Refused);

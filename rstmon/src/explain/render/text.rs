@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_one_aligned_row_a_cause() {
+    fn the_list_has_one_aligned_row_for_each_cause() {
         let list = list(false, 200);
         let mut rows = list.lines();
         let title_at = rows.next().and_then(|header| header.find("TITLE"));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_says_everything_that_the_catalogue_knows() {
+    fn a_page_has_everything_that_the_catalogue_has() {
         let flat = |text: &str| text.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ");
         for &cause in Cause::ALL {
             let entry = cause.entry();

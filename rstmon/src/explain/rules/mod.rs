@@ -1,29 +1,20 @@
-//! The rules: facts -> cause and confidence. Pure, tried in order, the first that holds decides.
+//! The rules: facts -> cause and confidence. Pure; tried in order, and the first that holds decides.
 //!
-//! Where the kernel gives a reason (6.10 on) it leads; on older kernels (`unsupported`, or 0 = `not_specified` for
-//! active resets of 6.10 and 6.11) the same verdict is drawn from the socket, mostly less sure.
+//! Where the kernel gives a reason (since 6.10), the rules look at it first. On older kernels (`unsupported`, or 0 =
+//! `not_specified` for active resets of 6.10 and 6.11) the same cause follows from the socket, mostly with a lower
+//! confidence.
 
 use super::{Cause, Confidence, Facts};
 use crate::model::{Direction, Reason, SocketKind, State};
 use Confidence::{Certain, Guess, Likely};
 use rstmon_common::evidence as bit;
 
-/// A rule's outcome.
+/// The cause, where the rule holds.
 type RuleOutcome = Option<(Cause, Confidence)>;
 
-/// A named rule.
-pub(crate) struct Rule {
-    /// Names the rule in tests and documentation.
-    #[allow(dead_code, reason = "for the reader of a failing test, in the debug output of the rule")]
-    pub(crate) name: &'static str,
-    judge: fn(&Facts) -> RuleOutcome,
-}
+type Rule = fn(&Facts) -> RuleOutcome;
 
-macro_rules! rules {
-    ($($name:ident),* $(,)?) => { &[$(Rule { name: stringify!($name), judge: $name },)*] };
-}
-
-const SENT: &[Rule] = rules![
+const SENT: &[Rule] = &[
     multipath,
     refused_here,
     full_listener,
@@ -40,16 +31,16 @@ const SENT: &[Rule] = rules![
     violation,
 ];
 
-const RECEIVED: &[Rule] = rules![refused_by_peer, multipath_peer, while_closing, after_peers_fin, established];
+const RECEIVED: &[Rule] = &[refused_by_peer, multipath_peer, while_closing, after_peers_fin, established];
 
-/// The cause of a reset, and how it follows.
+/// The cause of a reset, and with what confidence it follows from the facts.
 #[must_use]
 pub(crate) fn judge(facts: &Facts) -> (Cause, Confidence) {
     let rules = match facts.direction {
         Direction::Sent => SENT,
         Direction::Received => RECEIVED,
     };
-    rules.iter().find_map(|rule| (rule.judge)(facts)).unwrap_or((Cause::Unexplained, Guess))
+    rules.iter().find_map(|rule| rule(facts)).unwrap_or((Cause::Unexplained, Guess))
 }
 
 impl Facts {
@@ -57,12 +48,12 @@ impl Facts {
         self.reason.as_str() == reason
     }
 
-    /// The kernel names no reason.
+    /// Whether the kernel gives no reason.
     fn is_unnamed(&self) -> bool {
         self.is(Reason::UNSUPPORTED) || self.is("not_specified")
     }
 
-    /// `tcp_state` is what the kernel says when it has nothing better to say.
+    /// Whether the kernel gives no reason, or `tcp_state`, its reason for every reset that has none of its own.
     fn is_vague(&self) -> bool {
         self.is("tcp_state") || self.is_unnamed()
     }
@@ -71,7 +62,7 @@ impl Facts {
         self.bits.has(bit::ACTIVE)
     }
 
-    /// Sent by a process that set the socket to CLOSE first: `close()` and its kin.
+    /// Whether a process set the socket to CLOSE before it sent the RST, as `close()` does.
     fn is_set_to_close(&self) -> bool {
         self.is_active() && !self.bits.has(bit::STATE_KEPT)
     }
@@ -86,7 +77,7 @@ impl Facts {
     }
 }
 
-/// MPTCP's own reasons; a fastclose resets its subflows with the reason of a close but leaves their state.
+/// MPTCP's own reasons. A fastclose resets its subflows with the reason of a close, but leaves their state.
 fn multipath(f: &Facts) -> RuleOutcome {
     if f.reason.as_str().starts_with("mptcp_") {
         return Some((Cause::Mptcp, Certain));
@@ -168,7 +159,7 @@ fn memory(f: &Facts) -> RuleOutcome {
     if f.is("tcp_abort_on_memory") {
         return Some((Cause::MemoryPressure, Certain));
     }
-    // What else resets an orphan that a process had closed, and has no TCP_LINGER2?
+    // Without TCP_LINGER2 nothing else resets an orphan that a process had closed.
     let orphan = f.is_active() && f.is_unnamed() && f.bits.has(bit::CLOSED_HERE) && !f.bits.has(bit::ATTACHED);
     (orphan && !f.bits.has(bit::LINGER2_NEGATIVE)).then_some((Cause::MemoryPressure, Likely))
 }
@@ -216,7 +207,7 @@ fn older_timer(f: &Facts) -> RuleOutcome {
     (timer && f.is_vague() && f.bits.has(bit::ATTACHED)).then_some((Cause::IdleTimeout, Likely))
 }
 
-/// The remaining protocol reasons, and a SYN where none belongs.
+/// The remaining reasons of the protocol, and segments that meet a handshake they do not belong to.
 fn violation(f: &Facts) -> RuleOutcome {
     let named = matches!(
         f.reason.as_str(),
@@ -263,7 +254,7 @@ fn established(f: &Facts) -> RuleOutcome {
     if matches!(f.state, Some(State::Established | State::SynRecv)) { Some(in_use(f)) } else { None }
 }
 
-/// A reset of a connection in use: after a long silence, while we were sending, or neither.
+/// A reset of a connection in use: after a long silence, while this host was sending, or neither.
 fn in_use(f: &Facts) -> (Cause, Confidence) {
     if f.bits.has(bit::SILENT) {
         (Cause::PeerResetIdle, Likely)
