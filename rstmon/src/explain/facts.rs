@@ -1,5 +1,5 @@
-//! What a rule may look at: a count key, decoded. Events and counters are judged by the same facts, so that their causes
-//! agree.
+//! What a rule may look at: a count key, decoded. Events and counters are judged by the same facts, so that their
+//! causes agree.
 
 use crate::model::{Bits, Direction, Reason, Reasons, Reset, SocketKind, State};
 use rstmon_common::CountKey;

@@ -17,14 +17,14 @@ pub(crate) fn evidence(reset: &Reset, cause: Cause) -> String {
     let peer = reset.remote;
     match cause {
         Cause::Refused if reset.direction == Direction::Sent => {
-            let mut text = format!("{peer} tried to connect to port {}, where nobody listens", reset.local.port());
+            let mut text = format!("{peer} tried to connect to port {}, where nothing listens", reset.local.port());
             if let (Some(owner), Some(ago)) = (&reset.owner, e.closed_ago) {
                 let owner = ProcessName::new(&owner.process, owner.pid);
                 let _ = write!(text, "; {owner} stopped listening there {} before", duration(ago));
             }
             text
         }
-        Cause::Refused => format!("{who} tried to connect to {peer}, where nobody listens"),
+        Cause::Refused => format!("{who} tried to connect to {peer}, where nothing listens"),
         Cause::ClosedWithUnreadData => {
             format!("{who} closed the connection with {} unread{}", bytes(e.unread_bytes), idle_clause(reset))
         }

@@ -1,8 +1,8 @@
 //! Events -> resets: one [`JoinedReset`] for each RST, whether one or both of its ends were seen on this host. Pure.
 //!
 //! Where both ends are on this host, the reset is reported at its sender, because the sender's event has the cause; the
-//! receiver is named as the local peer. A refused connection to a port without an owner is reported at the receiver, the
-//! process that tried to connect.
+//! receiver is named as the local peer. A refused connection to a port without an owner is reported at the receiver,
+//! the process that tried to connect.
 
 use crate::{
     event::{Endpoint, Event, filter::Filter},

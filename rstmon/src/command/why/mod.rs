@@ -1,7 +1,9 @@
-//! `rstmon why`: the diagnosis. Events from the daemon's memory, watched for a while, or from a recording, become findings.
+//! `rstmon why`: the diagnosis. Events from the daemon's memory, watched for a while, or from a recording, become
+//! findings.
 //!
-//! `source` gets events -> `joined` pairs the two events of a RST, and filters -> `noise` sets aside resets that need no
-//! action, `findings` groups the others -> `report` holds all of it as data (`--json`) -> `page` lays it out as text.
+//! `source` gets events -> `joined` pairs the two events of a RST, and filters -> `noise` sets aside resets that need
+//! no action, `findings` groups the others -> `report` holds all of it as data (`--json`) -> `page` lays it out as
+//! text.
 
 mod findings;
 mod joined;

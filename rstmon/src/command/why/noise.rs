@@ -103,8 +103,8 @@ fn target(reset: &JoinedReset) -> (IpAddr, u16) {
     (reset.remote, reset.event.local.port)
 }
 
-/// Whether the event is of a health check, at the checker's end or at the checked one. A server that aborts a connection
-/// that it accepted is no health check.
+/// Whether the event is of a health check, at the checker's end or at the checked one. A server that aborts a
+/// connection that it accepted is no health check.
 fn is_health_check(reset: &JoinedReset) -> bool {
     let evidence = &reset.event.evidence;
     let checks = matches!(

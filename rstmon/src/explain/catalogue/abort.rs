@@ -12,7 +12,7 @@ pub(super) static LINGER_ABORT: CauseEntry = CauseEntry {
     directions: Directions::Sent,
     // The program asked for it, so not harmful; but undelivered data is thrown away, so not benign either.
     severity: Severity::Notice,
-    what_happened: "A process on this host told the kernel to abort instead of closing: it set `SO_LINGER` to zero seconds \
+    what_happened: "A process on this host asked the kernel to abort instead of closing: it set `SO_LINGER` to zero seconds \
                     before `close`, or a negative `TCP_LINGER2`. The connection ended with a reset, and anything not yet \
                     delivered was thrown away. Programs do this to avoid TIME_WAIT or to get rid of a stuck peer.",
     how_known: HowKnown {
@@ -100,7 +100,7 @@ pub(super) static DISCONNECT: CauseEntry = CauseEntry {
 
 pub(super) static KILLED: CauseEntry = CauseEntry {
     cause: Cause::Killed,
-    title: "Somebody destroyed the socket from outside",
+    title: "Another process destroyed the socket",
     directions: Directions::Sent,
     // An administrative act: an administrator or an agent wanted it, but the owner did not.
     severity: Severity::Notice,

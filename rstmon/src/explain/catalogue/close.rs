@@ -36,7 +36,7 @@ pub(super) static CLOSED_WITH_UNREAD_DATA: CauseEntry = CauseEntry {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
         note: Some(
-            "The closing process is told nothing: `close` succeeds. The peer often never sees the early answer, only \
+            "The closing process gets no error: `close` succeeds. The peer often never sees the early answer, only \
              the reset.",
         ),
     },
@@ -76,7 +76,7 @@ pub(super) static WRITE_AFTER_CLOSE: CauseEntry = CauseEntry {
     // The peer's data was discarded. Whether it was wanted only the peer knows; often it is an unwanted remainder.
     severity: Severity::Notice,
     what_happened: "A process on this host closed its end in the normal way. The peer kept sending, either because it \
-                    had not yet noticed or because it never looks. Nobody was left here to read, so the kernel answered \
+                    had not yet noticed or because it never looks. No process was left here to read, so the kernel answered \
                     with a reset and the data was discarded.",
     how_known: HowKnown {
         evidence: "Data arrived for a connection that had been closed here: its socket was in FIN_WAIT or TIME_WAIT, or \
@@ -124,7 +124,7 @@ pub(super) static WRITE_AFTER_CLOSE: CauseEntry = CauseEntry {
                 of the same request, so anything else must not be repeated blindly.",
         heartbeat: "Good when the close was an idle timeout: let the requesting end close first, with the shorter timeout.",
         short: "Good when both ends agree who closes: with `Connection: close` the end of the response is the end of the \
-                connection and nobody writes after it.",
+                connection and neither end writes after it.",
     }),
     see_also: &[Cause::KeepaliveRace, Cause::WroteToClosedPeer, Cause::ClosedWithUnreadData, Cause::ProcessExit],
 };
@@ -170,7 +170,7 @@ pub(super) static KEEPALIVE_RACE: CauseEntry = CauseEntry {
         ),
     ],
     classic: Some(ClassicRemedies {
-        retry: "Good, and needed in any case: this process did not read the request. But the client cannot tell this \
+        retry: "Good, and needed in any case: this process did not read the request. But the client cannot distinguish this \
                 from a failure half-way, so it may repeat only what is idempotent.",
         heartbeat: "Good: client timeout below server timeout removes nearly all of it. TCP keep-alive probes do not help, \
                     because the server's timer restarts with a request, not with a probe.",

@@ -52,7 +52,7 @@ pub(super) static PROCESS_EXIT: CauseEntry = CauseEntry {
     ],
     classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests, on another instance. The dead process may have finished part of the work.",
-        heartbeat: "Little help: it tells clients sooner that the instance has gone, it does not save the request.",
+        heartbeat: "Little help: clients notice sooner that the instance has gone, but the request is not saved.",
         short: "Some help: draining is quicker when connections end by themselves.",
     }),
     see_also: &[Cause::ListenerClosed, Cause::ClosedWithUnreadData, Cause::Refused, Cause::MemoryPressure],

@@ -11,7 +11,7 @@ use crate::explain::{
 
 pub(super) static REFUSED: CauseEntry = CauseEntry {
     cause: Cause::Refused,
-    title: "Nobody listens on the port",
+    title: "Nothing listens on the port",
     directions: Directions::Both,
     // Nothing that existed was lost. Probes and port scans cause many; a service that should be there is the exception.
     severity: Severity::Notice,
@@ -149,14 +149,14 @@ pub(super) static LISTENER_CLOSED: CauseEntry = CauseEntry {
             },
         ],
         older_kernels: Some(
-            "Before 6.12 the kernel gives no usable reason; that nobody had accepted the socket decides.",
+            "Before 6.12 the kernel gives no usable reason; that no process had accepted the socket decides.",
         ),
     },
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
         note: Some(
-            "The clients' requests were never read. The next clients get `Connection refused` until somebody listens.",
+            "The clients' requests were never read. The next clients get `Connection refused` until a process listens again.",
         ),
     },
     remedies: &[

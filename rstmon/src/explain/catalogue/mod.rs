@@ -5,8 +5,8 @@
 //! [`settings`]. [`present`](super::present) lays an entry out for `rstmon causes`, `rstmon why`, `rstmon top` and
 //! docs/causes.md.
 //!
-//! The texts are ASCII and mark code with backticks, as in Markdown. They do not describe how a rule is evaluated; a rule
-//! that changes its evidence must change [`CauseEntry::how_known`] with it.
+//! The texts are ASCII and mark code with backticks, as in Markdown. They do not describe how a rule is evaluated; a
+//! rule that changes its evidence must change [`CauseEntry::how_known`] with it.
 
 mod abort;
 mod close;

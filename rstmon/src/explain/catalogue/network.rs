@@ -20,8 +20,8 @@ pub(super) static PEER_RESET_IDLE: CauseEntry = CauseEntry {
                     firewall, NAT or load balancer in between, had forgotten the connection.",
     how_known: HowKnown {
         evidence: "The reset ended a silence longer than the idle threshold, and nothing was in flight before our last \
-                   segment. Idle times that cluster at a round number (60 s, 240 s, 350 s, 600 s, 3600 s) are somebody's \
-                   limit.",
+                   segment. Idle times that cluster at a round number (60 s, 240 s, 350 s, 600 s, 3600 s) are a \
+                   configured limit.",
         levels: &[Level {
             confidence: Confidence::Likely,
             when: "the silence is measured, above the threshold, and nothing was being retransmitted",

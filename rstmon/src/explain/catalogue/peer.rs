@@ -36,7 +36,7 @@ pub(super) static PEER_ABORTED: CauseEntry = CauseEntry {
         ),
         Remedy::act(
             "If it is frequent, compare the response time with the client's timeout: when resets cluster at one age of the \
-             connection, that age is somebody's timeout. Make the response faster or the timeout longer.",
+             connection, that age is a configured timeout. Make the response faster or the timeout longer.",
         ),
         Remedy::act(
             "Behind a proxy, decide whether a cancelled request should run on: nginx `proxy_ignore_client_abort`, \
@@ -59,8 +59,8 @@ pub(super) static WROTE_TO_CLOSED_PEER: CauseEntry = CauseEntry {
     directions: Directions::Received,
     // What was written is lost, but the peer had announced that it would not read: often a client that had left.
     severity: Severity::Notice,
-    what_happened: "The peer closed its end, and this host was told so. The process here wrote regardless, and the peer's \
-                    kernel answered with a reset, since nobody was left to read. This is the other end of \
+    what_happened: "The peer closed its end, and its FIN arrived here. The process here wrote regardless, and the peer's \
+                    kernel answered with a reset, since no process was left to read. This is the other end of \
                     `write_after_close`, and where `Broken pipe` comes from.",
     how_known: HowKnown {
         evidence: "The reset arrived in CLOSE_WAIT, the state after the peer's FIN, and this host had sent data after \

@@ -67,7 +67,7 @@ pub(crate) static CLIENT_IDLE: SettingGroup = SettingGroup {
         set("AWS ALB", "`idle_timeout.timeout_seconds`, 60 by default: targets must keep connections longer"),
         set(
             "Google Cloud ALB",
-            "keeps connections to backends for 600 s and cannot be told otherwise: backends must keep them longer",
+            "keeps connections to backends for 600 s and cannot be configured otherwise: backends must keep them longer",
         ),
     ],
 };
@@ -115,7 +115,10 @@ pub(crate) static RETRY: SettingGroup = SettingGroup {
     id: "retry",
     title: "Retries that do not do things twice",
     settings: &[
-        set("nginx", "`proxy_next_upstream`; it retries no POST unless told `non_idempotent`, and should not be"),
+        set(
+            "nginx",
+            "`proxy_next_upstream`; it retries no POST unless `non_idempotent` is set, and that should not be",
+        ),
         set("HAProxy", "`retries`, `retry-on conn-failure empty-response`, `http-request disable-l7-retry` for POST"),
         set("Envoy, Istio", "`retry_on: connect-failure,reset`, limited to idempotent routes"),
         set(
@@ -146,7 +149,7 @@ pub(crate) static UNREAD_BODY: SettingGroup = SettingGroup {
 
 pub(crate) static DRAIN: SettingGroup = SettingGroup {
     id: "drain",
-    title: "Stop without cutting anybody off",
+    title: "Stop without cutting connections off",
     settings: &[
         set(
             "Kubernetes",

@@ -1,8 +1,8 @@
 //! What an application sees of a reset: the errno, and the words in which programs report it.
 //!
-//! Causes refer to these by [`Symptom`], so that the words of each runtime are written once. The errnos of a received RST
-//! are those of `tcp_reset()` in `net/ipv4/tcp_input.c`:
-//! `ECONNREFUSED` in `SYN_SENT`, `EPIPE` in `CLOSE_WAIT`, else `ECONNRESET`.
+//! Causes refer to these by [`Symptom`], so that the words of each runtime are written once. The errnos of a received
+//! RST are those of `tcp_reset()` in `net/ipv4/tcp_input.c`: `ECONNREFUSED` in `SYN_SENT`, `EPIPE` in `CLOSE_WAIT`,
+//! else `ECONNRESET`.
 
 use serde::Serialize;
 
@@ -131,7 +131,7 @@ static BROKEN_PIPE: SymptomForm = SymptomForm {
     title: "Broken pipe, while writing",
     errno: Some(Errno { name: "EPIPE", number: 32 }),
     meaning: "The connection was over before this write: the peer had closed and then answered an earlier write with a \
-              reset, or an earlier call was already told of the reset. The write that provoked the reset itself \
+              reset, or an earlier call had already reported the reset. The write that provoked the reset itself \
               succeeded. A program that does not handle `SIGPIPE` dies without a message.",
     words: &[
         says("Java", "java.net.SocketException: Broken pipe"),

@@ -1,15 +1,15 @@
 //! What a cause looks like to a person, laid out once as data.
 //!
-//! `rstmon causes`, docs/causes.md, `rstmon why` and the panes of `rstmon top` render a [`CauseView`]. A renderer decides
-//! about labels, order and how much it shows; what there is to show is decided here. Texts are those of the catalogue:
-//! backticks mark code.
+//! `rstmon causes`, docs/causes.md, `rstmon why` and the panes of `rstmon top` render a [`CauseView`]. A renderer
+//! decides about labels, order and how much it shows; what there is to show is decided here. Texts are those of the
+//! catalogue: backticks mark code.
 
 mod process;
 mod remedy;
 mod symptom;
 
 use super::{
-    catalogue::{CauseEntry, Directions, HowKnown, ObservedSymptoms},
+    catalogue::{CauseEntry, ClassicRemedies, Directions, HowKnown, ObservedSymptoms},
     cause::Cause,
     severity::{Confidence, Severity},
 };
@@ -97,7 +97,7 @@ impl CauseView {
             note: sees.note,
             how_known,
             remedies: (1..).zip(*remedies).map(|(number, remedy)| RemedyView::new(number, remedy)).collect(),
-            classic: classic.iter().flat_map(|classic| classic.weighed()).collect(),
+            classic: classic.iter().flat_map(ClassicRemedies::weighed).collect(),
             see_also,
         }
     }

@@ -90,7 +90,7 @@ fn causes_showing(symptom: Symptom) -> (Vec<Cause>, Vec<Cause>) {
 }
 
 fn index_by_explanation(out: &mut String) {
-    put!(out, "\n## The five usual explanations\n\n| You are told | rstmon says, if it is true |\n| --- | --- |\n");
+    put!(out, "\n## The five usual explanations\n\n| The explanation | rstmon says, if it is true |\n| --- | --- |\n");
     for usual in &USUAL_EXPLANATIONS {
         put!(out, "| {} | {} |\n", usual.explanation, links(usual.causes));
     }
@@ -98,7 +98,7 @@ fn index_by_explanation(out: &mut String) {
         out,
         "\nThree remedies are offered for all of them: retry, long connections with a heartbeat and aligned timeouts, \
          short connections. None fits every cause. Each section below weighs them, and the rule for the first is always \
-         the same: retry only what is idempotent, because a reset does not tell whether the request was carried out.\n"
+         the same: retry only what is idempotent, because a reset does not show whether the request was carried out.\n"
     );
 }
 

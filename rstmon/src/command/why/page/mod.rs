@@ -145,7 +145,7 @@ impl WhyPage<'_> {
         }
         let verb = if others.len() == 1 { "finding" } else { "findings" };
         self.section(&format!(
-            "{} more {verb}; a filter such as process=NAME or cause=ID tells them in full:",
+            "{} more {verb}; a filter such as process=NAME or cause=ID shows them in full:",
             others.len()
         ));
         for AdvisedFinding { finding, .. } in others.iter().take(LINES) {
