@@ -52,7 +52,7 @@ fn name(element: &[u8]) -> Option<(&str, &'static str)> {
     (!stem.is_empty() && !stem.starts_with('@')).then_some((unit, suffix))
 }
 
-/// systemd's `VALID_CHARS_WITH_AT`.
+/// The characters of systemd's `VALID_CHARS_WITH_AT`.
 fn is_unit_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte)
 }

@@ -6,7 +6,7 @@
 //! therefore waits up to [`WAIT`] for the sent one. Joining does not change the counters: they count each end.
 
 use super::{Endpoint, Event, EventPeer};
-use crate::model::Direction;
+use crate::{explain::present::ProcessName, model::Direction};
 use std::{
     collections::{HashMap, VecDeque},
     time::{Duration, Instant},
@@ -82,7 +82,7 @@ impl Joiner {
 
 fn add_sender(received: &mut Event, sender: EventPeer) {
     let name = match (&sender.process, sender.pid) {
-        (Some(process), Some(pid)) => format!("{process}[{pid}] on this host"),
+        (Some(process), Some(pid)) => format!("{} on this host", ProcessName::new(process, pid)),
         _ => "this host itself".to_owned(),
     };
     received.sentence = format!("{}; {name} sent it ({}): {}", received.sentence, sender.cause, sender.sentence);

@@ -2,12 +2,14 @@
 
 use super::{Event, EventEvidence};
 use crate::{
-    explain::{Confidence, Severity},
+    explain::{
+        Confidence,
+        present::ProcessName,
+        render::style::{AnsiStyle, TextRole},
+    },
     model::text::safe,
 };
 use jiff::tz::TimeZone;
-
-const RESET: &str = "\x1b[0m";
 
 /// Column headings, aligned with [`line()`].
 #[must_use]
@@ -20,27 +22,21 @@ pub(crate) fn heading() -> String {
 
 /// Time, direction, owner, unit, ends, state, reason, cause, and the evidence that is not zero.
 ///
-/// The result is one line without control characters, whatever the event holds: an event may come from a file.
+/// The result is one line without control characters but those of its colour, whatever the event holds: an event may
+/// come from a file.
 #[must_use]
 pub(crate) fn line(event: &Event, zone: &TimeZone, colour: bool) -> String {
-    let owner = match event.owner.as_ref() {
-        Some(owner) if owner.pid.is_some() => {
-            format!("{}[{}]", safe(owner.process.as_deref().unwrap_or("?")), owner.pid.unwrap_or(0))
-        }
-        _ => "-".to_owned(),
-    };
+    let pid = event.owner.as_ref().and_then(|owner| owner.pid);
+    let owner =
+        ProcessName::of_owner(event.process(), pid).map_or_else(|| "-".to_owned(), |name| safe(&name.to_string()));
     let time = event.time.to_zoned(zone.clone()).strftime("%H:%M:%S%.6f").to_string();
     let ends = format!("{} -> {}", event.local, event.remote);
     let sure = if event.confidence == Confidence::Guess { "?" } else { "" };
-    let (on, off) = match (colour, event.severity) {
-        (false, _) => ("", ""),
-        (true, Severity::Harmful) => ("\x1b[31m", RESET),
-        (true, Severity::Notice) => ("\x1b[33m", RESET),
-        (true, Severity::Benign) => ("\x1b[32m", RESET),
-    };
-    let cause = format!("{}{sure}", event.cause);
+    // Padded before it is coloured: the colour's escapes take no columns.
+    let cause = format!("{:<24}", format!("{}{sure}", event.cause));
+    let cause = AnsiStyle { colour }.paint(TextRole::Severity(event.severity), &cause);
     format!(
-        "{time:<15} {:<8} {owner:<22} {:<20} {ends:<47} {:<11} {:<24} {on}{cause:<24}{off} {}",
+        "{time:<15} {:<8} {owner:<22} {:<20} {ends:<47} {:<11} {:<24} {cause} {}",
         event.direction.as_str(),
         safe(event.unit().unwrap_or("-")),
         event.state.map_or("-", |state| state.as_str()),
@@ -80,6 +76,26 @@ mod tests {
         for expected in ["a??b[7]", "c?d", "?[2J", "e?"] {
             assert!(text.contains(expected), "expected {expected:?} in {text:?}");
         }
+    }
+
+    #[test]
+    fn the_cause_alone_is_coloured_and_by_severity() {
+        let event = |severity: &str| event_with(json!({"severity": severity, "confidence": "guess", "evidence": {}}));
+        for (severity, colour) in [("harmful", 31), ("notice", 33), ("benign", 32)] {
+            let plain = line(&event(severity), &TimeZone::UTC, false);
+            let coloured = line(&event(severity), &TimeZone::UTC, true);
+            let cause = "closed_with_unread_data?";
+            let expected = format!("\u{1b}[{colour}m{cause}\u{1b}[0m");
+            assert_eq!(coloured, plain.replace(cause, &expected), "{severity}");
+        }
+    }
+
+    #[test]
+    fn columns_are_aligned_with_the_heading() {
+        let expected = "03:00:00.000000 sent     java[4711]             tomcat.service       \
+                        127.0.0.1:8080 -> 10.1.2.3:50000                established tcp_abort_on_close       \
+                        closed_with_unread_data  unread_bytes=3";
+        assert_eq!(line(&event_with(json!({})), &TimeZone::UTC, false), expected);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The closed set of causes: the ids of the `cause` label.
 //!
-//! An id is never renamed or reused once released; what is known about a cause is in [`super::catalogue`].
+//! An id is never renamed or reused once released. The texts about a cause are in [`super::catalogue`].
 
 use serde::{Deserialize, Serialize, Serializer};
 use std::{fmt, str::FromStr};
@@ -32,7 +32,7 @@ macro_rules! causes {
 }
 
 causes! {
-    /// A SYN to a port that nobody listens on.
+    /// A SYN to a port without a listener.
     Refused = "refused",
     /// A process closed while received data was still unread.
     ClosedWithUnreadData = "closed_with_unread_data",
@@ -40,19 +40,19 @@ causes! {
     WriteAfterClose = "write_after_close",
     /// A pooled connection was reused just as its idle timeout fired here.
     KeepaliveRace = "keepalive_race",
-    /// The peer reset the connection while we were sending.
+    /// The peer reset the connection while this host was sending.
     PeerAborted = "peer_aborted",
-    /// The peer had closed and we wrote on regardless.
+    /// A process here wrote on after the peer had closed.
     WroteToClosedPeer = "wrote_to_closed_peer",
-    /// A reset came after a long silence.
+    /// The peer, or a middlebox, reset the connection after a long silence.
     PeerResetIdle = "peer_reset_idle",
-    /// The peer reset a live connection with nothing of ours in flight.
+    /// The peer reset a live connection while nothing of this host was in flight.
     PeerReset = "peer_reset",
-    /// A reset came during a close that was under way anyway.
+    /// A reset arrived while the connection was being closed here.
     ResetWhileClosing = "reset_while_closing",
-    /// A segment for a connection that this host knows nothing of.
+    /// A segment for a connection that does not exist on this host.
     UnknownConnection = "unknown_connection",
-    /// Our own TCP keep-alive gave up on a silent peer.
+    /// TCP keep-alive of this host gave up on a silent peer.
     IdleTimeout = "idle_timeout",
     /// A deliberate abort: close with `SO_LINGER` 0, or a negative `TCP_LINGER2`.
     LingerAbort = "linger_abort",
@@ -60,11 +60,11 @@ causes! {
     ProcessExit = "process_exit",
     /// The accept queue was full.
     ListenerOverflow = "listener_overflow",
-    /// A listener closed with connections that nobody had accepted.
+    /// A listener closed with connections in its accept queue.
     ListenerClosed = "listener_closed",
     /// `connect(AF_UNSPEC)`, or a disconnect with data pending.
     Disconnect = "disconnect",
-    /// An administrator or an agent destroyed the socket.
+    /// An administrator or an agent destroyed the socket by `SOCK_DESTROY`.
     Killed = "killed",
     /// The kernel ran out of TCP memory or of orphans.
     MemoryPressure = "memory_pressure",
@@ -79,7 +79,6 @@ causes! {
 /// An id that is not in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct UnknownCause {
-    /// What was given instead of an id.
     pub(crate) given: String,
     /// The cause whose id looks most like it, when one is close enough to be a slip of the pen.
     pub(crate) nearest: Option<Cause>,
@@ -170,7 +169,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// The table of the design, written out: a released id can only change by changing this list too.
+    /// Written out, so that a released id can change only together with this list.
     const RELEASED: [&str; 21] = [
         "refused",
         "closed_with_unread_data",

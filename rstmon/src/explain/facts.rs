@@ -1,5 +1,5 @@
-//! What a rule may look at: the count key, in words. Events and counters are judged by the same facts, so their
-//! causes cannot disagree.
+//! What a rule may look at: a count key, decoded. Events and counters are judged by the same facts, so that their
+//! causes agree.
 
 use crate::model::{Bits, Direction, Reason, Reasons, Reset, SocketKind, State};
 use rstmon_common::CountKey;
@@ -7,20 +7,17 @@ use rstmon_common::CountKey;
 /// The part of a count key that decides the cause.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Facts {
-    /// Which way the RST went.
     pub(crate) direction: Direction,
-    /// The kernel's reason.
     pub(crate) reason: Reason,
-    /// State before the reset.
+    /// The state before the reset.
     pub(crate) state: Option<State>,
-    /// What the kernel had.
+    /// The kind of socket that the kernel had for the connection.
     pub(crate) socket: SocketKind,
-    /// Bits of evidence.
     pub(crate) bits: Bits,
 }
 
 impl Facts {
-    /// Of a count key.
+    /// The facts of a count key. Values that this version does not know count as sent, and as no socket.
     #[must_use]
     pub(crate) fn from_key(key: &CountKey, reasons: &Reasons) -> Self {
         Self {
@@ -32,7 +29,7 @@ impl Facts {
         }
     }
 
-    /// Of a decoded event; equal to the facts of its key.
+    /// The facts of a decoded event, equal to those of its count key.
     #[must_use]
     pub(crate) fn from_reset(reset: &Reset) -> Self {
         Self {

@@ -1,9 +1,10 @@
-//! Why a reset happened: the closed catalogue of causes, the rules that pick one, and the sentence that proves it.
-//! Pure; imports only `model`.
+//! Why a reset happened: the closed catalogue of causes, the rules that pick one, the sentence with the evidence, and
+//! what a cause looks like to a person. Pure; imports only `model`.
 
 pub(crate) mod catalogue;
 pub(crate) mod cause;
 pub(crate) mod facts;
+pub(crate) mod present;
 pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod sentence;

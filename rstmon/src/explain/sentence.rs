@@ -1,27 +1,30 @@
-//! The evidence of one reset in a sentence, with its numbers. Says only what is known.
+//! The evidence of one reset in a sentence, with its numbers. The sentence holds only what is known.
 
-use super::Cause;
+use super::{
+    Cause,
+    present::{ProcessName, UNKNOWN_PROCESS},
+};
 use crate::model::{Bits, Direction, Reset, Role, State};
 use rstmon_common::evidence as bit;
 use std::{fmt::Write as _, time::Duration};
 
-/// The sentence that proves a verdict.
+/// The sentence with the evidence for `cause`.
 #[must_use]
-#[expect(clippy::too_many_lines, reason = "one arm a cause: a table")]
+#[expect(clippy::too_many_lines, reason = "one arm for each cause: a table")]
 pub(crate) fn evidence(reset: &Reset, cause: Cause) -> String {
     let e = &reset.evidence;
-    let who = who(reset);
+    let who = owner_name(reset);
     let peer = reset.remote;
     match cause {
         Cause::Refused if reset.direction == Direction::Sent => {
-            let mut text = format!("{peer} tried to connect to port {}, where nobody listens", reset.local.port());
+            let mut text = format!("{peer} tried to connect to port {}, where nothing listens", reset.local.port());
             if let (Some(owner), Some(ago)) = (&reset.owner, e.closed_ago) {
-                let _ =
-                    write!(text, "; {}[{}] stopped listening there {} before", owner.process, owner.pid, duration(ago));
+                let owner = ProcessName::new(&owner.process, owner.pid);
+                let _ = write!(text, "; {owner} stopped listening there {} before", duration(ago));
             }
             text
         }
-        Cause::Refused => format!("{who} tried to connect to {peer}, where nobody listens"),
+        Cause::Refused => format!("{who} tried to connect to {peer}, where nothing listens"),
         Cause::ClosedWithUnreadData => {
             format!("{who} closed the connection with {} unread{}", bytes(e.unread_bytes), idle_clause(reset))
         }
@@ -113,15 +116,14 @@ pub(crate) fn evidence(reset: &Reset, cause: Cause) -> String {
     }
 }
 
-/// `java[4711]`, or what stands in for an unknown owner.
-fn who(reset: &Reset) -> String {
+fn owner_name(reset: &Reset) -> String {
     match &reset.owner {
-        Some(owner) => format!("{}[{}]", owner.process, owner.pid),
-        None => "an unknown process".to_owned(),
+        Some(owner) => ProcessName::new(&owner.process, owner.pid).to_string(),
+        None => UNKNOWN_PROCESS.to_owned(),
     }
 }
 
-/// Late segments: who closed, how long ago, after what silence, and what came then.
+/// Late segments: the process that closed, how long ago, after what silence, and the segment that came then.
 fn late(reset: &Reset, who: &str) -> String {
     let e = &reset.evidence;
     let mut text = match e.closed_ago {
@@ -203,7 +205,7 @@ fn bytes(number: Option<u32>) -> String {
     }
 }
 
-/// Short and human: `41 ms`, `20.0 s`, `3.5 min`, `2.0 h`.
+/// A duration for people: `41 ms`, `20.0 s`, `3.5 min`, `2.0 h`.
 #[must_use]
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
@@ -238,7 +240,7 @@ fn signal_name(signal: u8) -> String {
     name.to_owned()
 }
 
-/// Every bit that is set, by name: for what no rule explains.
+/// Every bit that is set, by name: for resets that no rule explains.
 fn bit_names(bits: Bits) -> String {
     const NAMES: &[(u32, &str)] = &[
         (bit::ACTIVE, "active"),
@@ -279,7 +281,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn durations_read_well() {
+    fn durations_have_a_unit_and_at_most_one_decimal() {
         let cases = [
             (Duration::from_micros(50), "less than 1 ms"),
             (Duration::from_millis(41), "41 ms"),

@@ -1,7 +1,7 @@
 //! How bad a reset is and how sure the verdict is: two small ordered scales.
 //!
-//! Both are closed and their words are part of the interface (filters, JSON, labels). The declaration order is the
-//! order of `Ord`: the worst severity and the surest confidence are the greatest.
+//! Both are closed, and their words are part of the interface (filters, JSON, labels). The declaration order is the
+//! order of `Ord`: the most harmful severity and the highest confidence are the greatest.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -12,9 +12,7 @@ use std::{fmt, str::FromStr};
 pub(crate) struct UnknownWord {
     /// The scale that was asked for: `severity` or `confidence`.
     pub(crate) scale: &'static str,
-    /// What was given instead.
     pub(crate) given: String,
-    /// The words that the scale has.
     pub(crate) valid: &'static [&'static str],
 }
 
@@ -65,11 +63,11 @@ macro_rules! scale {
 scale! {
     /// What a reset means for the people who depend on the connection.
     Severity as "severity" {
-        /// Nothing was lost and nobody needs to act.
+        /// Nothing was lost, and there is nothing to do.
         Benign = "benign",
         /// Something failed or was cut short, perhaps on purpose: worth knowing, worth a look when it grows.
         Notice = "notice",
-        /// Work that somebody wanted was lost, and this host or its configuration had a part in it.
+        /// Wanted work was lost, and this host or its configuration had a part in it.
         Harmful = "harmful",
     }
 }

@@ -3,21 +3,16 @@
 use super::{Cause, Confidence, Facts, Severity, rules, sentence};
 use crate::model::Reset;
 
-/// Cause, how sure, how bad, and the evidence in a sentence.
+/// Cause, confidence, severity, and the evidence in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// What happened.
     pub(crate) cause: Cause,
-    /// How it follows from the evidence.
     pub(crate) confidence: Confidence,
-    /// How bad it is.
     pub(crate) severity: Severity,
-    /// The evidence with its numbers.
     pub(crate) sentence: String,
 }
 
 impl Verdict {
-    /// Judges a reset.
     #[must_use]
     pub(crate) fn on(reset: &Reset) -> Self {
         let (cause, confidence) = rules::judge(&Facts::from_reset(reset));

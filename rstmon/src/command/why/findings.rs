@@ -1,6 +1,6 @@
-//! Stories -> findings: one for each cause and owner. Pure.
+//! Resets -> findings: one for each cause and owner. Pure.
 
-use super::stories::{Story, Who};
+use super::joined::{JoinedReset, ResetOwner};
 use crate::{
     event::Event,
     explain::{Cause, Confidence, Severity},
@@ -18,19 +18,18 @@ use std::{
 /// Remote addresses that a finding names.
 const REMOTES: usize = 3;
 
-/// One cause at one owner.
+/// The resets of one cause, direction and owner.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Finding {
+pub(super) struct ResetFinding {
     pub(super) cause: Cause,
     pub(super) title: &'static str,
     pub(super) severity: Severity,
-    /// The least sure of the verdicts.
+    /// The lowest of the verdicts.
     pub(super) confidence: Confidence,
     pub(super) direction: Direction,
     #[serde(flatten)]
-    pub(super) who: Who,
+    pub(super) owner: ResetOwner,
     pub(super) pids: BTreeSet<u32>,
-    /// Resets seen.
     pub(super) count: u64,
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
@@ -39,48 +38,48 @@ pub(super) struct Finding {
     pub(super) distinct_remotes: usize,
     /// Processes of this host at the other end, `name[pid]`, the most frequent first.
     pub(super) local_peers: Vec<String>,
-    /// The surest event, of these the one with the most evidence, of these the latest.
+    /// The event with the highest confidence; among equals the one with the most evidence, then the latest.
     pub(super) example: Arc<Event>,
 }
 
-/// Groups stories, the most harmful first, then the most frequent, then the latest.
-pub(super) fn findings<'a>(stories: impl IntoIterator<Item = &'a Story>) -> Vec<Finding> {
-    let mut groups: BTreeMap<(Cause, Direction, &Who), Vec<&Story>> = BTreeMap::new();
-    for story in stories {
-        groups.entry((story.cause, story.direction, &story.who)).or_default().push(story);
+/// Groups resets into findings, the most harmful first, then the most frequent, then the latest.
+pub(super) fn findings<'a>(resets: impl IntoIterator<Item = &'a JoinedReset>) -> Vec<ResetFinding> {
+    let mut groups: BTreeMap<(Cause, Direction, &ResetOwner), Vec<&JoinedReset>> = BTreeMap::new();
+    for reset in resets {
+        groups.entry((reset.cause, reset.direction, &reset.owner)).or_default().push(reset);
     }
-    let mut findings: Vec<Finding> = groups
+    let mut findings: Vec<ResetFinding> = groups
         .into_iter()
-        .filter_map(|((cause, direction, who), stories)| Finding::of(cause, direction, who, &stories))
+        .filter_map(|((cause, direction, owner), resets)| ResetFinding::of(cause, direction, owner, &resets))
         .collect();
     findings.sort_by(|a, b| {
-        (b.severity, b.count, b.last).cmp(&(a.severity, a.count, a.last)).then_with(|| a.who.cmp(&b.who))
+        (b.severity, b.count, b.last).cmp(&(a.severity, a.count, a.last)).then_with(|| a.owner.cmp(&b.owner))
     });
     findings
 }
 
-impl Finding {
-    /// `None` without stories.
-    fn of(cause: Cause, direction: Direction, who: &Who, stories: &[&Story]) -> Option<Self> {
-        let remotes = by_frequency(stories.iter().map(|story| story.remote));
-        let example = stories
+impl ResetFinding {
+    /// `None` without resets.
+    fn of(cause: Cause, direction: Direction, owner: &ResetOwner, resets: &[&JoinedReset]) -> Option<Self> {
+        let remotes = by_frequency(resets.iter().map(|reset| reset.remote));
+        let example = resets
             .iter()
-            .max_by_key(|story| (story.event.confidence, richness(&story.event), story.time))
-            .map(|story| Arc::clone(&story.event))?;
+            .max_by_key(|reset| (reset.event.confidence, richness(&reset.event), reset.time))
+            .map(|reset| Arc::clone(&reset.event))?;
         Some(Self {
             cause,
             title: cause.entry().title,
-            severity: stories.iter().map(|story| story.severity).max()?,
-            confidence: stories.iter().map(|story| story.confidence).min()?,
+            severity: resets.iter().map(|reset| reset.severity).max()?,
+            confidence: resets.iter().map(|reset| reset.confidence).min()?,
             direction,
-            who: who.clone(),
-            pids: stories.iter().filter_map(|story| story.pid).collect(),
-            count: stories.len() as u64,
-            first: stories.iter().map(|story| story.time).min()?,
-            last: stories.iter().map(|story| story.time).max()?,
+            owner: owner.clone(),
+            pids: resets.iter().filter_map(|reset| reset.pid).collect(),
+            count: resets.len() as u64,
+            first: resets.iter().map(|reset| reset.time).min()?,
+            last: resets.iter().map(|reset| reset.time).max()?,
             distinct_remotes: remotes.len(),
             remotes: remotes.into_iter().take(REMOTES).collect(),
-            local_peers: by_frequency(stories.iter().filter_map(|story| story.local_peer.clone())),
+            local_peers: by_frequency(resets.iter().filter_map(|reset| reset.local_peer.clone())),
             example,
         })
     }
@@ -93,29 +92,28 @@ fn by_frequency<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
         *counts.entry(value).or_default() += 1;
     }
     let mut counts: Vec<(T, u64)> = counts.into_iter().collect();
-    // Stable: what is equally frequent stays in its order.
+    // The sort is stable: equally frequent values stay in ascending order.
     counts.sort_by_key(|(_, count)| Reverse(*count));
     counts.into_iter().map(|(value, _)| value).collect()
 }
 
-/// How many numbers of the evidence say something.
+/// How many numbers of the evidence are known and not zero.
 fn richness(event: &Event) -> usize {
-    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(&event.evidence) else { return 0 };
-    fields.values().filter(|value| value.as_f64().is_some_and(|number| number != 0.0)).count()
+    event.evidence.numbers().iter().filter(|(_, number)| *number != 0).count()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Finding, findings};
+    use super::{ResetFinding, findings};
     use crate::{
-        command::why::{stories::stories, testing::event},
+        command::why::{joined::joined_resets, testing::event},
         event::{Event, filter::Filter},
     };
     use serde_json::json;
     use std::sync::Arc;
 
-    fn found(events: &[Arc<Event>]) -> Vec<Finding> {
-        findings(&stories(events, &Filter::default()).0)
+    fn found(events: &[Arc<Event>]) -> Vec<ResetFinding> {
+        findings(&joined_resets(events, &Filter::default()).0)
     }
 
     #[test]
@@ -127,15 +125,15 @@ mod tests {
             event(Some("nginx"), "closed_with_unread_data", "sent", 5, &json!({})),
         ];
         let found = found(&events);
-        let told: Vec<_> = found.iter().map(|f| (f.who.process.as_deref(), f.count, f.confidence.word())).collect();
-        assert_eq!(told, [(Some("java"), 2, "likely"), (Some("nginx"), 1, "certain")]);
+        let counts: Vec<_> = found.iter().map(|f| (f.owner.process.as_deref(), f.count, f.confidence.word())).collect();
+        assert_eq!(counts, [(Some("java"), 2, "likely"), (Some("nginx"), 1, "certain")]);
         assert_eq!(found[0].pids.iter().copied().collect::<Vec<_>>(), [7, 8]);
         assert_eq!(found[0].first.to_string(), "2026-11-21T03:00:01Z");
         assert_eq!(found[0].last.to_string(), "2026-11-21T03:00:09Z");
     }
 
     #[test]
-    fn unit_container_port_and_direction_tell_findings_apart() {
+    fn unit_container_port_and_direction_distinguish_findings() {
         let of = |more| event(Some("java"), "mptcp", "sent", 1, &more);
         let owner = |key: &str, value: &str| json!({"owner": {"process": "java", "pid": 7, "provenance": "current", key: value}});
         let events = [
@@ -159,7 +157,7 @@ mod tests {
         events.push(event(Some("late"), "linger_abort", "sent", 40, &json!({})));
         events.push(event(Some("later"), "linger_abort", "sent", 50, &json!({})));
         let found = found(&events);
-        let order: Vec<_> = found.iter().filter_map(|finding| finding.who.process.as_deref()).collect();
+        let order: Vec<_> = found.iter().filter_map(|finding| finding.owner.process.as_deref()).collect();
         assert_eq!(order, ["java", "early", "later", "late", "lb"]);
     }
 

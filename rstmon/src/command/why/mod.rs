@@ -1,14 +1,16 @@
-//! `rstmon why`: the diagnosis. Events from the daemon's memory, watched for a while, or from a recording, become findings.
+//! `rstmon why`: the diagnosis. Events from the daemon's memory, watched for a while, or from a recording, become
+//! findings.
 //!
-//! `source` gets events -> `stories` makes one story of the two ends of a RST, and filters -> `findings` groups stories,
-//! `noise` sets aside what needs nobody -> `report` is the whole as data (`--json`) -> `page` is it for a person.
+//! `source` gets events -> `joined` pairs the two events of a RST, and filters -> `noise` sets aside resets that need
+//! no action, `findings` groups the others -> `report` holds all of it as data (`--json`) -> `page` lays it out as
+//! text.
 
 mod findings;
+mod joined;
 mod noise;
 mod page;
 mod report;
 mod source;
-mod stories;
 #[cfg(test)]
 mod testing;
 
@@ -35,7 +37,7 @@ pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
         (None, None) if arguments.source.standalone => source::watch(&config, since)?,
         (None, None) => source::remember(&config, since)?,
     };
-    let report = report::Report::new(seen, &filter);
+    let report = report::WhyReport::new(seen, &filter);
     let text = if arguments.json {
         serde_json::to_string_pretty(&report).map_err(Failure::json)?
     } else {

@@ -1,9 +1,9 @@
-//! Stories that need nobody: benign causes, probes of closed ports, health checks. Pure.
+//! Resets that need no action: benign causes, probes of closed ports, health checks. Pure.
 
-use super::stories::Story;
+use super::joined::JoinedReset;
 use crate::{
     explain::{Cause, Severity},
-    model::{Direction, Role},
+    model::Role,
 };
 use serde::Serialize;
 use std::{
@@ -15,23 +15,23 @@ use std::{
 const SCANNED_PORTS: usize = 5;
 /// An address that was refused at one port this often, and does not scan, wants a service that is not there.
 const INSISTENT: u64 = 3;
-/// Ports that a sum names.
+/// Ports that a summary names.
 const PORTS: usize = 8;
 
-/// Why a story needs nobody.
+/// Why a reset needs no action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Noise {
-    /// The catalogue says so.
+pub(super) enum NoiseKind {
+    /// The catalogue's severity of the cause is benign.
     Benign,
-    /// A scan, or a stray attempt, of ports that nobody here is known to have served.
+    /// A scan, or a stray attempt, of ports that no process of this host is known to have served.
     Probe,
     /// Opened and reset without a byte either way.
     HealthCheck,
 }
 
-impl Noise {
-    /// In words.
+impl NoiseKind {
+    /// The words that continue a summary's title, in parentheses.
     pub(super) const fn phrase(self) -> &'static str {
         match self {
             Self::Benign => "benign",
@@ -41,13 +41,12 @@ impl Noise {
     }
 }
 
-/// Resets of one cause that need no attention.
+/// The resets of one cause that need no action for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Benign {
+pub(super) struct NoiseSummary {
     pub(super) cause: Cause,
     pub(super) title: &'static str,
-    /// Why they need none.
-    pub(super) noise: Noise,
+    pub(super) noise: NoiseKind,
     pub(super) count: u64,
     /// Service ports, ascending, at most eight.
     pub(super) ports: Vec<u16>,
@@ -55,22 +54,22 @@ pub(super) struct Benign {
     pub(super) distinct_remotes: usize,
 }
 
-/// Tells noise from the rest: a scan shows only in all stories together.
-pub(super) struct Ear {
+/// Distinguishes noise from what needs action. It looks at all resets first, because a scan shows only in all of them
+/// together.
+pub(super) struct NoiseFilter {
     scanners: HashSet<IpAddr>,
     insistent: HashSet<(IpAddr, u16)>,
 }
 
-impl Ear {
-    /// Listens to all stories.
-    pub(super) fn on(stories: &[Story]) -> Self {
+impl NoiseFilter {
+    pub(super) fn new(resets: &[JoinedReset]) -> Self {
         let mut attempts: HashMap<(IpAddr, u16), u64> = HashMap::new();
         let mut ports: HashMap<IpAddr, usize> = HashMap::new();
-        for story in stories.iter().filter(|story| is_unowned_refusal(story)) {
-            let count = attempts.entry(target(story)).or_default();
+        for reset in resets.iter().filter(|reset| reset.is_unowned_refusal()) {
+            let count = attempts.entry(target(reset)).or_default();
             *count += 1;
             if *count == 1 {
-                *ports.entry(story.remote).or_default() += 1;
+                *ports.entry(reset.remote).or_default() += 1;
             }
         }
         Self {
@@ -87,65 +86,62 @@ impl Ear {
         }
     }
 
-    /// Whether a story needs nobody, and why.
-    pub(super) fn noise(&self, story: &Story) -> Option<Noise> {
-        if story.severity == Severity::Benign {
-            return Some(Noise::Benign);
+    /// Why a reset needs no action; `None` where it needs one.
+    pub(super) fn classify(&self, reset: &JoinedReset) -> Option<NoiseKind> {
+        if reset.severity == Severity::Benign {
+            return Some(NoiseKind::Benign);
         }
-        if is_unowned_refusal(story) {
-            let wanted = self.insistent.contains(&target(story)) && !self.scanners.contains(&story.remote);
-            return (!wanted).then_some(Noise::Probe);
+        if reset.is_unowned_refusal() {
+            let wanted = self.insistent.contains(&target(reset)) && !self.scanners.contains(&reset.remote);
+            return (!wanted).then_some(NoiseKind::Probe);
         }
-        is_health_check(story).then_some(Noise::HealthCheck)
+        is_health_check(reset).then_some(NoiseKind::HealthCheck)
     }
 }
 
-fn is_unowned_refusal(story: &Story) -> bool {
-    story.cause == Cause::Refused && story.direction == Direction::Sent && story.who.process.is_none()
+fn target(reset: &JoinedReset) -> (IpAddr, u16) {
+    (reset.remote, reset.event.local.port)
 }
 
-fn target(story: &Story) -> (IpAddr, u16) {
-    (story.remote, story.event.local.port)
-}
-
-/// The checker's end or the checked one's. A server that aborts what it accepted is no health check.
-fn is_health_check(story: &Story) -> bool {
-    let evidence = &story.event.evidence;
+/// Whether the event is of a health check, at the checker's end or at the checked one. A server that aborts a
+/// connection that it accepted is no health check.
+fn is_health_check(reset: &JoinedReset) -> bool {
+    let evidence = &reset.event.evidence;
     let checks = matches!(
-        (story.event.cause, story.event.role),
+        (reset.event.cause, reset.event.role),
         (Cause::LingerAbort, Some(Role::Opened)) | (Cause::PeerReset, Some(Role::Accepted))
     );
     checks && evidence.sent_bytes == Some(0) && evidence.received_bytes == Some(0)
 }
 
-/// One sum for each cause and kind of noise.
-pub(super) fn sum_up(noise: &[(Noise, &Story)]) -> Vec<Benign> {
-    let mut sums: BTreeMap<(Cause, Noise), Vec<&Story>> = BTreeMap::new();
-    for &(noise, story) in noise {
-        sums.entry((story.cause, noise)).or_default().push(story);
+/// One summary for each cause and kind of noise.
+pub(super) fn summaries(noise: &[(NoiseKind, &JoinedReset)]) -> Vec<NoiseSummary> {
+    let mut groups: BTreeMap<(Cause, NoiseKind), Vec<&JoinedReset>> = BTreeMap::new();
+    for &(noise, reset) in noise {
+        groups.entry((reset.cause, noise)).or_default().push(reset);
     }
-    let sum = |((cause, noise), stories): ((Cause, Noise), Vec<&Story>)| {
-        let ports: BTreeSet<u16> = stories.iter().filter_map(|story| story.who.port).collect();
-        let remotes: HashSet<IpAddr> = stories.iter().map(|story| story.remote).collect();
-        Benign {
+    let summary = |((cause, noise), resets): ((Cause, NoiseKind), Vec<&JoinedReset>)| {
+        let ports: BTreeSet<u16> = resets.iter().filter_map(|reset| reset.owner.port).collect();
+        let remotes: HashSet<IpAddr> = resets.iter().map(|reset| reset.remote).collect();
+        NoiseSummary {
             cause,
             title: cause.entry().title,
             noise,
-            count: stories.len() as u64,
+            count: resets.len() as u64,
             distinct_ports: ports.len(),
             ports: ports.into_iter().take(PORTS).collect(),
             distinct_remotes: remotes.len(),
         }
     };
-    sums.into_iter().map(sum).collect()
+    groups.into_iter().map(summary).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Ear, Noise};
+    use super::{NoiseFilter, NoiseKind};
     use crate::{
         command::why::{
-            stories::stories,
+            joined::joined_resets,
             testing::{event, received_from},
         },
         event::{Event, filter::Filter},
@@ -153,10 +149,10 @@ mod tests {
     use serde_json::{Value, json};
     use std::sync::Arc;
 
-    fn heard(events: &[Arc<Event>]) -> Vec<Option<Noise>> {
-        let (stories, _) = stories(events, &Filter::default());
-        let ear = Ear::on(&stories);
-        stories.iter().map(|story| ear.noise(story)).collect()
+    fn classified(events: &[Arc<Event>]) -> Vec<Option<NoiseKind>> {
+        let (resets, _) = joined_resets(events, &Filter::default());
+        let filter = NoiseFilter::new(&resets);
+        resets.iter().map(|reset| filter.classify(reset)).collect()
     }
 
     fn attempt(remote: &str, port: u16) -> Arc<Event> {
@@ -170,19 +166,19 @@ mod tests {
     #[test]
     fn scans_and_stray_attempts_are_noise_and_insistence_is_not() {
         let scan: Vec<_> = (1..=5).flat_map(|port| [attempt("10.0.0.9", port), attempt("10.0.0.9", 1)]).collect();
-        assert!(heard(&scan).iter().all(|noise| *noise == Some(Noise::Probe)), "{:?}", heard(&scan));
+        assert!(classified(&scan).iter().all(|noise| *noise == Some(NoiseKind::Probe)), "{:?}", classified(&scan));
         let stray = [attempt("10.0.0.8", 80), attempt("10.0.0.8", 80), attempt("10.0.0.7", 80)];
-        assert_eq!(heard(&stray), [Some(Noise::Probe); 3]);
+        assert_eq!(classified(&stray), [Some(NoiseKind::Probe); 3]);
         let wanted = [attempt("10.0.0.8", 80), attempt("10.0.0.8", 80), attempt("10.0.0.8", 80)];
-        assert_eq!(heard(&wanted), [None; 3]);
+        assert_eq!(classified(&wanted), [None; 3]);
     }
 
     #[test]
-    fn a_port_that_somebody_served_or_somebody_here_wanted_is_no_probe() {
-        assert_eq!(heard(&[event(Some("tomcat"), "refused", "sent", 1, &json!({}))]), [None]);
+    fn a_port_with_a_known_owner_or_a_local_client_is_no_probe() {
+        assert_eq!(classified(&[event(Some("tomcat"), "refused", "sent", 1, &json!({}))]), [None]);
         let sent = attempt("10.0.0.1", 80);
         let received = received_from(&sent, Some("curl"), "refused", 1);
-        assert_eq!(heard(&[sent, received]), [None]);
+        assert_eq!(classified(&[sent, received]), [None]);
     }
 
     #[test]
@@ -198,14 +194,14 @@ mod tests {
             of("linger_abort", "sent", "opened", 7),
             event(Some("haproxy"), "linger_abort", "sent", 1, &json!({"role": "opened"})),
         ];
-        assert_eq!(heard(&events), [Some(Noise::HealthCheck), Some(Noise::HealthCheck), None, None, None]);
+        assert_eq!(classified(&events), [Some(NoiseKind::HealthCheck), Some(NoiseKind::HealthCheck), None, None, None]);
     }
 
     #[test]
     fn benign_causes_are_noise() {
         assert_eq!(
-            heard(&[event(Some("lb"), "reset_while_closing", "received", 1, &json!({}))]),
-            [Some(Noise::Benign)]
+            classified(&[event(Some("lb"), "reset_while_closing", "received", 1, &json!({}))]),
+            [Some(NoiseKind::Benign)]
         );
     }
 }

@@ -2,16 +2,16 @@
 //! ever added under one number.
 
 use super::{
-    findings::{Finding, findings},
-    noise::{Benign, Ear, sum_up},
-    source::{Full, Seen},
-    stories::{Story, stories},
+    findings::{ResetFinding, findings},
+    joined::{JoinedReset, joined_resets},
+    noise::{NoiseFilter, NoiseSummary, summaries},
+    source::{ObservedResets, OverloadedPort},
 };
 use crate::{
     event::filter::Filter,
     explain::{
         Severity,
-        catalogue::{Remedy, Sees},
+        catalogue::{ObservedSymptoms, Remedy},
     },
     query::Origin,
 };
@@ -19,27 +19,27 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The number of this form.
+/// The number of the report's schema.
 const SCHEMA: u32 = 1;
 
-/// A finding with what the catalogue says of its cause.
+/// A finding with the catalogue's symptoms and remedies of its cause.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Advised {
+pub(super) struct AdvisedFinding {
     #[serde(flatten)]
-    pub(super) finding: Finding,
-    pub(super) sees: &'static Sees,
+    pub(super) finding: ResetFinding,
+    pub(super) sees: &'static ObservedSymptoms,
     pub(super) remedies: &'static [Remedy],
 }
 
-/// Everything that `rstmon why` says. A RST of which both ends were seen is one reset in it.
+/// Everything that `rstmon why` shows. A RST of which both ends were seen is one reset in it.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct WhyReport {
     schema: u32,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
     #[serde(rename = "source")]
     pub(super) origin: Origin,
-    /// Resets looked at.
+    /// Resets that passed the filter.
     pub(super) events: u64,
     /// Resets that the filter left out.
     pub(super) excluded: u64,
@@ -49,52 +49,51 @@ pub(super) struct Report {
     pub(super) memory_full: bool,
     /// The oldest event seen, also of those that the filter left out.
     pub(super) oldest: Option<Timestamp>,
-    /// Resets by severity.
     pub(super) severities: BTreeMap<Severity, u64>,
     /// In order of harm.
-    pub(super) findings: Vec<Advised>,
-    pub(super) benign: Vec<Benign>,
+    pub(super) findings: Vec<AdvisedFinding>,
+    pub(super) benign: Vec<NoiseSummary>,
     /// What this host cannot show.
     pub(super) hidden: Vec<String>,
     /// Growth of the kernel's counters of full accept queues while watching.
     pub(super) listen_overflows: BTreeMap<&'static str, u64>,
     /// Ports whose listeners dropped something or are full now.
-    pub(super) listeners: Vec<Full>,
+    pub(super) listeners: Vec<OverloadedPort>,
 }
 
-impl Report {
-    pub(super) fn new(seen: Seen, filter: &Filter) -> Self {
-        let Seen { events, origin, since, until, hidden, lost, memory_full, overflows, listeners } = seen;
-        let (stories, excluded) = stories(&events, filter);
+impl WhyReport {
+    pub(super) fn new(seen: ObservedResets, filter: &Filter) -> Self {
+        let ObservedResets { events, origin, since, until, hidden, lost, memory_full, overflows, listeners } = seen;
+        let (resets, excluded) = joined_resets(&events, filter);
         let mut severities = BTreeMap::new();
-        for story in &stories {
-            *severities.entry(story.severity).or_default() += 1;
+        for reset in &resets {
+            *severities.entry(reset.severity).or_default() += 1;
         }
-        let ear = Ear::on(&stories);
+        let noise_filter = NoiseFilter::new(&resets);
         let (mut noise, mut serious) = (Vec::new(), Vec::new());
-        for story in &stories {
-            match ear.noise(story) {
-                Some(kind) => noise.push((kind, story)),
-                None => serious.push(story),
+        for reset in &resets {
+            match noise_filter.classify(reset) {
+                Some(kind) => noise.push((kind, reset)),
+                None => serious.push(reset),
             }
         }
-        // Who asked for nothing but noise wants to hear it.
+        // A filter that leaves nothing but noise asks for it: the noise becomes findings.
         if serious.is_empty() && *filter != Filter::default() {
-            serious = noise.drain(..).map(|(_, story): (_, &Story)| story).collect();
+            serious = noise.drain(..).map(|(_, reset): (_, &JoinedReset)| reset).collect();
         }
         Self {
             schema: SCHEMA,
             since,
             until,
             origin,
-            events: stories.len() as u64,
+            events: resets.len() as u64,
             excluded,
             lost,
             memory_full,
             oldest: events.iter().map(|event| event.time).min(),
             severities,
-            findings: findings(serious).into_iter().map(Advised::from).collect(),
-            benign: sum_up(&noise),
+            findings: findings(serious).into_iter().map(AdvisedFinding::from).collect(),
+            benign: summaries(&noise),
             hidden,
             listen_overflows: overflows,
             listeners,
@@ -102,16 +101,44 @@ impl Report {
     }
 }
 
-impl From<Finding> for Advised {
-    fn from(finding: Finding) -> Self {
+impl From<ResetFinding> for AdvisedFinding {
+    fn from(finding: ResetFinding) -> Self {
         let entry = finding.cause.entry();
         Self { sees: &entry.sees, remedies: entry.remedies, finding }
     }
 }
 
 #[cfg(test)]
+pub(super) mod testing {
+    use super::{BTreeMap, Filter, ObservedResets, Origin, WhyReport};
+    use crate::event::Event;
+    use std::sync::Arc;
+
+    /// Events remembered by a daemon that lost none and hides nothing.
+    pub(in crate::command::why) fn seen(events: Vec<Arc<Event>>) -> ObservedResets {
+        ObservedResets {
+            events,
+            origin: Origin::Daemon("/run/test.sock".into()),
+            since: "2026-11-21T02:51:00Z".parse().expect("a time"),
+            until: "2026-11-21T03:01:00Z".parse().expect("a time"),
+            hidden: Vec::new(),
+            lost: None,
+            memory_full: false,
+            overflows: BTreeMap::new(),
+            listeners: Vec::new(),
+        }
+    }
+
+    /// The report on these events.
+    pub(in crate::command::why) fn report(events: Vec<Arc<Event>>, filter: &[&str]) -> WhyReport {
+        WhyReport::new(seen(events), &Filter::parse(filter).expect("a filter"))
+    }
+}
+
+#[cfg(test)]
 mod tests {
-    use crate::command::why::testing::{event, received_from, report, seen};
+    use super::testing::{report, seen};
+    use crate::command::why::testing::{event, received_from};
     use serde_json::{Value, json};
 
     #[test]
@@ -134,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_noise_alone_gets_findings() {
+    fn a_filter_for_noise_alone_gets_findings() {
         let events = || vec![event(Some("lb"), "reset_while_closing", "received", 1, &json!({}))];
         assert_eq!(report(events(), &[]).findings.len(), 0);
         let asked = report(events(), &["severity=benign"]);
@@ -160,7 +187,7 @@ mod tests {
     fn the_json_has_every_documented_field() {
         let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &json!({}));
         let received = received_from(&sent, Some("curl"), "peer_reset", 1);
-        let report = super::Report::new(seen(vec![sent, received]), &super::Filter::default());
+        let report = super::WhyReport::new(seen(vec![sent, received]), &super::Filter::default());
         let json = serde_json::to_value(&report).expect("JSON");
         let keys = |value: &Value| {
             let mut keys: Vec<String> = value.as_object().expect("an object").keys().cloned().collect();

@@ -1,4 +1,4 @@
-//! The events of a diagnosis, from each origin.
+//! The events of a diagnosis: from a daemon, from a probe in this process, or from a recording.
 
 use crate::{
     command::Failure,
@@ -18,18 +18,18 @@ use tokio::time::sleep;
 
 /// A port whose listeners dropped something, or whose accept queue is full now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Full {
+pub(super) struct OverloadedPort {
     pub(super) port: u16,
     /// Connections in the accept queue now.
     pub(super) backlog: u64,
-    /// Its limit.
+    /// Limit of the accept queue.
     pub(super) limit: u64,
     /// Segments dropped since the listeners began to listen.
     pub(super) drops: u64,
 }
 
-/// Events with their origin, and what else is known of that time.
-pub(super) struct Seen {
+/// Events with their origin, and what else is known of the span.
+pub(super) struct ObservedResets {
     /// Oldest first, not yet filtered.
     pub(super) events: Vec<Arc<Event>>,
     pub(super) origin: Origin,
@@ -43,16 +43,17 @@ pub(super) struct Seen {
     pub(super) memory_full: bool,
     /// How much the kernel's counters of full accept queues grew; only while watching.
     pub(super) overflows: BTreeMap<&'static str, u64>,
-    /// Listeners in trouble, by port.
-    pub(super) listeners: Vec<Full>,
+    /// In ascending order of ports.
+    pub(super) listeners: Vec<OverloadedPort>,
 }
 
 /// Counters that grow when an accept queue is full, also without a reset.
 const OVERFLOWS: [&str; 2] = ["ListenOverflows", "ListenDrops"];
 /// Events kept while watching, whatever the daemon is configured to remember.
 const KEPT: usize = 50_000;
+
 /// The events that the daemon remembers.
-pub(super) fn remember(config: &Config, since: Duration) -> Result<Seen, Failure> {
+pub(super) fn remember(config: &Config, since: Duration) -> Result<ObservedResets, Failure> {
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
         let mut lines = client
@@ -74,8 +75,8 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<Seen, Failure
                 vec!["what the daemon's own `rstmon doctor` says".to_owned()]
             }
         };
-        Ok(Seen {
-            // More events than this configuration allows come from a daemon with another configuration, which is unknown.
+        Ok(ObservedResets {
+            // More events than this configuration allows come from a daemon with another, unknown configuration.
             memory_full: events.len() == config.history.events,
             events,
             origin: Origin::Daemon(config.socket.path.clone()),
@@ -84,13 +85,13 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<Seen, Failure
             hidden,
             lost: None,
             overflows: BTreeMap::new(),
-            listeners: full_listeners(),
+            listeners: overloaded_ports(),
         })
     })
 }
 
 /// The events from now on, from a probe in this process. SIGINT and SIGTERM end it early, with a report.
-pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
+pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, Failure> {
     let attached = local::attach(config)?;
     let runtime = query::runtime()?;
     // Before the note invites the user to press Ctrl-C.
@@ -109,14 +110,14 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
             _ = signals.received() => {}
         }
     }))?;
-    // Ends the threads: what is still in the ring gets into the history.
+    // Ends the threads, after they have drained the ring into the history.
     let monitor = alone.finish();
     let after = counters::read().unwrap_or_default();
     let growth =
         |name| after.get(name).zip(before.get(name)).map_or(0, |(after, before)| after.saturating_sub(*before));
     let until = Timestamp::now();
     let events = history.since(Duration::MAX, until);
-    Ok(Seen {
+    Ok(ObservedResets {
         memory_full: history.taken() > events.len() as u64,
         events,
         origin: Origin::Local,
@@ -125,12 +126,12 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<Seen, Failure> {
         hidden: DoctorReport::of_daemon(monitor.hooks(), monitor.missing_fields(), monitor.aspects()).hidden(),
         lost: Some(counted.saturating_sub(history.taken())),
         overflows: OVERFLOWS.into_iter().map(|name| (name, growth(name))).filter(|(_, grown)| *grown > 0).collect(),
-        listeners: full_listeners(),
+        listeners: overloaded_ports(),
     })
 }
 
 /// The events of a recording.
-pub(super) fn replay(path: &Path) -> Result<Seen, Failure> {
+pub(super) fn replay(path: &Path) -> Result<ObservedResets, Failure> {
     let mut recording = Recording::open(path)?;
     let history = History::new(KEPT);
     let mut lost = 0_u64;
@@ -146,7 +147,7 @@ pub(super) fn replay(path: &Path) -> Result<Seen, Failure> {
     let events = history.last(KEPT);
     let times = || events.iter().map(|event| event.time);
     let (since, until) = (times().min().unwrap_or(Timestamp::MIN), times().max().unwrap_or(Timestamp::MAX));
-    Ok(Seen {
+    Ok(ObservedResets {
         memory_full: history.taken() > events.len() as u64,
         events,
         origin: Origin::Recording(path.to_owned()),
@@ -160,17 +161,22 @@ pub(super) fn replay(path: &Path) -> Result<Seen, Failure> {
     })
 }
 
-/// Listeners that dropped something or whose queue is full; none where the kernel does not tell.
-fn full_listeners() -> Vec<Full> {
+/// Ports whose listeners dropped something or whose queue is full; none where the listeners cannot be read.
+fn overloaded_ports() -> Vec<OverloadedPort> {
     let sockets = listeners::read().unwrap_or_else(|error| {
         tracing::debug!(%error, "cannot read the listeners");
         Vec::new()
     });
     listeners::by_port(&sockets)
         .into_iter()
-        .map(|(port, listeners::PortListeners { backlog, limit, drops })| Full { port, backlog, limit, drops })
+        .map(|(port, listeners::PortListeners { backlog, limit, drops })| OverloadedPort {
+            port,
+            backlog,
+            limit,
+            drops,
+        })
         // A queue takes one more than its limit: `sk_acceptq_is_full()` in include/net/sock.h.
-        .filter(|full| full.drops > 0 || full.backlog > full.limit)
+        .filter(|port| port.drops > 0 || port.backlog > port.limit)
         .collect()
 }
 

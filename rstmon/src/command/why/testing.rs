@@ -1,13 +1,11 @@
-//! Made-up events and reports for the tests of `why`.
+//! Made-up events for the tests of `why`.
 
-use super::{report::Report, source::Seen};
 use crate::{
-    event::{Event, filter::Filter, testing::event_with},
+    event::{Event, testing::event_with},
     explain::Cause,
-    query::Origin,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// An event of a service on 10.0.0.1:8080: process, cause, direction, second, and what else is to be different.
 pub(super) fn event(process: Option<&str>, cause: &str, direction: &str, second: u8, more: &Value) -> Arc<Event> {
@@ -29,24 +27,4 @@ pub(super) fn event(process: Option<&str>, cause: &str, direction: &str, second:
 pub(super) fn received_from(sent: &Event, process: Option<&str>, cause: &str, second: u8) -> Arc<Event> {
     let ends = json!({"local": sent.remote, "remote": sent.local, "peer": sent.as_peer()});
     event(process, cause, "received", second, &ends)
-}
-
-/// What was seen where nothing special was.
-pub(super) fn seen(events: Vec<Arc<Event>>) -> Seen {
-    Seen {
-        events,
-        origin: Origin::Daemon("/run/test.sock".into()),
-        since: "2026-11-21T02:51:00Z".parse().expect("a time"),
-        until: "2026-11-21T03:01:00Z".parse().expect("a time"),
-        hidden: Vec::new(),
-        lost: None,
-        memory_full: false,
-        overflows: BTreeMap::new(),
-        listeners: Vec::new(),
-    }
-}
-
-/// The report on it.
-pub(super) fn report(events: Vec<Arc<Event>>, filter: &[&str]) -> Report {
-    Report::new(seen(events), &Filter::parse(filter).expect("a filter"))
 }

@@ -1,21 +1,21 @@
-//! Causes in which somebody on this host ended the connection on purpose.
+//! Causes in which a process of this host ended the connection on purpose.
 
-use super::{Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom};
+use super::{CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom};
 use crate::explain::{
     cause::Cause,
     severity::{Confidence, Severity},
 };
 
-pub(super) static LINGER_ABORT: Entry = Entry {
+pub(super) static LINGER_ABORT: CauseEntry = CauseEntry {
     cause: Cause::LingerAbort,
     title: "A deliberate abort with SO_LINGER 0",
     directions: Directions::Sent,
     // The program asked for it, so not harmful; but undelivered data is thrown away, so not benign either.
     severity: Severity::Notice,
-    what_happened: "A process on this host told the kernel to abort instead of closing: it set `SO_LINGER` to zero seconds \
+    what_happened: "A process on this host asked the kernel to abort instead of closing: it set `SO_LINGER` to zero seconds \
                     before `close`, or a negative `TCP_LINGER2`. The connection ended with a reset, and anything not yet \
                     delivered was thrown away. Programs do this to avoid TIME_WAIT or to get rid of a stuck peer.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "A process closed a socket that has lingering enabled with a linger time of zero, or the kernel gives the \
                    reason `tcp_abort_on_linger`. That reason stands for `TCP_LINGER2`; `SO_LINGER` 0 shows as \
                    `tcp_state`.",
@@ -34,7 +34,7 @@ pub(super) static LINGER_ABORT: Entry = Entry {
              decides.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
         note: Some("A peer that has sent everything and is about to close itself may not notice."),
@@ -57,7 +57,7 @@ pub(super) static LINGER_ABORT: Entry = Entry {
     see_also: &[Cause::ClosedWithUnreadData, Cause::PeerReset, Cause::Disconnect],
 };
 
-pub(super) static DISCONNECT: Entry = Entry {
+pub(super) static DISCONNECT: CauseEntry = CauseEntry {
     cause: Cause::Disconnect,
     title: "The program disconnected its socket",
     directions: Directions::Sent,
@@ -66,7 +66,7 @@ pub(super) static DISCONNECT: Entry = Entry {
     what_happened: "A process on this host dissolved the connection but kept the socket, with `connect` to `AF_UNSPEC`. \
                     The kernel ended the old connection with a reset. Few programs do this: some reuse one socket for \
                     several connections, some are tests.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The kernel gives the reason `tcp_disconnect_with_data`, when a connection that was closing still had \
                    data to send; from other states the reason is `tcp_state`, without lingering.",
         levels: &[
@@ -83,7 +83,11 @@ pub(super) static DISCONNECT: Entry = Entry {
             "Before 6.12 the kernel gives no usable reason: what is left after the other rules is a guess.",
         ),
     },
-    sees: Sees { sender: &[Symptom::Nothing], receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite], note: None },
+    sees: ObservedSymptoms {
+        sender: &[Symptom::Nothing],
+        receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        note: None,
+    },
     remedies: &[
         Remedy::act(
             "If it is not meant, find the `connect` with `AF_UNSPEC` in the program and close the socket instead.",
@@ -94,16 +98,16 @@ pub(super) static DISCONNECT: Entry = Entry {
     see_also: &[Cause::LingerAbort, Cause::Killed],
 };
 
-pub(super) static KILLED: Entry = Entry {
+pub(super) static KILLED: CauseEntry = CauseEntry {
     cause: Cause::Killed,
-    title: "Somebody destroyed the socket from outside",
+    title: "Another process destroyed the socket",
     directions: Directions::Sent,
-    // An administrative act: somebody wanted it, but the owner did not.
+    // An administrative act: an administrator or an agent wanted it, but the owner did not.
     severity: Severity::Notice,
     what_happened: "A process that is not the owner destroyed this connection through the kernel's socket diagnostics, as \
                     `ss -K` does. Network agents do it too, to move clients off a backend that is gone or to cut off a \
                     connection that a new policy forbids.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The kernel sent the reset in the context of a process, the socket was still in use and had not been \
                    closed.",
         levels: &[
@@ -118,7 +122,7 @@ pub(super) static KILLED: Entry = Entry {
         ],
         older_kernels: Some("The kernel's reason is `tcp_state` or none; the unchanged state decides on every kernel."),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Aborted],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
         note: Some(
@@ -135,7 +139,7 @@ pub(super) static KILLED: Entry = Entry {
         ),
         Remedy::act("Let the application treat `ECONNABORTED` as a lost connection, and connect again."),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests: the connection was cut at an arbitrary point.",
         heartbeat: "No help: the agent does not ask how busy or idle the connection is.",
         short: "Little help: fewer connections are open at the moment of the cut.",

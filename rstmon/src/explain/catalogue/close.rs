@@ -1,7 +1,7 @@
 //! Causes in which a process on this host closed, and the close went wrong for the peer.
 
 use super::{
-    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
     settings::{CLIENT_IDLE, RETRY, SERVER_IDLE, UNREAD_BODY},
 };
 use crate::explain::{
@@ -9,7 +9,7 @@ use crate::explain::{
     severity::{Confidence, Severity},
 };
 
-pub(super) static CLOSED_WITH_UNREAD_DATA: Entry = Entry {
+pub(super) static CLOSED_WITH_UNREAD_DATA: CauseEntry = CauseEntry {
     cause: Cause::ClosedWithUnreadData,
     title: "Closed with received data still unread",
     directions: Directions::Sent,
@@ -20,7 +20,7 @@ pub(super) static CLOSED_WITH_UNREAD_DATA: Entry = Entry {
                     Whatever this process had written shortly before may be lost too: a reset discards everything that \
                     the peer has not acknowledged. The usual story is a server that answers an upload early, with 413 \
                     or 401, and closes without reading the rest of the body.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The kernel gives the reason `tcp_abort_on_close`, and the socket's unread bytes are counted at the \
                    moment of the close. The owner is the process that was executing the close.",
         levels: &[Level {
@@ -32,11 +32,11 @@ pub(super) static CLOSED_WITH_UNREAD_DATA: Entry = Entry {
              be read on every kernel.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
         note: Some(
-            "The closing process is told nothing: `close` succeeds. The peer often never sees the early answer, only \
+            "The closing process gets no error: `close` succeeds. The peer often never sees the early answer, only \
              the reset.",
         ),
     },
@@ -59,7 +59,7 @@ pub(super) static CLOSED_WITH_UNREAD_DATA: Entry = Entry {
              as `keepalive_race`.",
         ),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Rarely the answer: the same request will meet the same early close. It is safe only when the request is \
                 idempotent, because the server may have acted on the part it read.",
         heartbeat: "No help: the connection was in use. Aligned timeouts help only in the variant that crosses an idle \
@@ -69,16 +69,16 @@ pub(super) static CLOSED_WITH_UNREAD_DATA: Entry = Entry {
     see_also: &[Cause::ProcessExit, Cause::KeepaliveRace, Cause::WriteAfterClose, Cause::LingerAbort],
 };
 
-pub(super) static WRITE_AFTER_CLOSE: Entry = Entry {
+pub(super) static WRITE_AFTER_CLOSE: CauseEntry = CauseEntry {
     cause: Cause::WriteAfterClose,
     title: "The peer wrote to a connection closed here",
     directions: Directions::Sent,
-    // The peer's data was discarded; whether anybody wanted it is for the peer to say. Often it is an unwanted remainder.
+    // The peer's data was discarded. Whether it was wanted only the peer knows; often it is an unwanted remainder.
     severity: Severity::Notice,
     what_happened: "A process on this host closed its end in the normal way. The peer kept sending, either because it \
-                    had not yet noticed or because it never looks. Nobody was left here to read, so the kernel answered \
+                    had not yet noticed or because it never looks. No process was left here to read, so the kernel answered \
                     with a reset and the data was discarded.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "Data arrived for a connection that had been closed here: its socket was in FIN_WAIT or TIME_WAIT, or \
                    already gone with a tombstone that still names who closed it and when.",
         levels: &[
@@ -96,7 +96,7 @@ pub(super) static WRITE_AFTER_CLOSE: Entry = Entry {
              meets a closing full socket is seen there; the rest shows in `OutRsts`, as `rstmon doctor` says.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::BrokenPipe, Symptom::EndOfStream],
         note: Some(
@@ -119,26 +119,26 @@ pub(super) static WRITE_AFTER_CLOSE: Entry = Entry {
              and at the response time.",
         ),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests: this process did not read the discarded data. It may have read earlier parts \
                 of the same request, so anything else must not be repeated blindly.",
         heartbeat: "Good when the close was an idle timeout: let the requesting end close first, with the shorter timeout.",
         short: "Good when both ends agree who closes: with `Connection: close` the end of the response is the end of the \
-                connection and nobody writes after it.",
+                connection and neither end writes after it.",
     }),
     see_also: &[Cause::KeepaliveRace, Cause::WroteToClosedPeer, Cause::ClosedWithUnreadData, Cause::ProcessExit],
 };
 
-pub(super) static KEEPALIVE_RACE: Entry = Entry {
+pub(super) static KEEPALIVE_RACE: CauseEntry = CauseEntry {
     cause: Cause::KeepaliveRace,
     title: "A pooled connection was reused as it timed out",
     directions: Directions::Sent,
-    // A request that somebody wanted failed although both ends were healthy, and configuration can prevent it.
+    // A wanted request failed although both ends were healthy, and configuration can prevent it.
     severity: Severity::Harmful,
     what_happened: "A connection sat idle until this host's keep-alive timeout closed it. At the same moment the peer \
                     took it out of its pool and sent a request. The request and the close crossed on the wire, and the \
                     request was answered with a reset. Both programs work as configured; their timeouts do not fit.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "As for `write_after_close`, and the tombstone shows that the connection had been idle before it was \
                    closed, and that the late data came soon after the close.",
         levels: &[Level {
@@ -149,7 +149,7 @@ pub(super) static KEEPALIVE_RACE: Entry = Entry {
             "Before 6.10, and where trampolines are not allowed, most of these resets are not seen, because the late request meets a TIME_WAIT socket.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::EndOfStream, Symptom::BrokenPipe],
         note: Some(
@@ -169,8 +169,8 @@ pub(super) static KEEPALIVE_RACE: Entry = Entry {
             "Where neither end can be configured, send `Connection: close` on the requests that must not fail.",
         ),
     ],
-    classic: Some(Classic {
-        retry: "Good, and needed in any case: this process did not read the request. But the client cannot tell this \
+    classic: Some(ClassicRemedies {
+        retry: "Good, and needed in any case: this process did not read the request. But the client cannot distinguish this \
                 from a failure half-way, so it may repeat only what is idempotent.",
         heartbeat: "Good: client timeout below server timeout removes nearly all of it. TCP keep-alive probes do not help, \
                     because the server's timer restarts with a request, not with a probe.",

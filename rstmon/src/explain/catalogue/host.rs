@@ -1,7 +1,7 @@
 //! Causes in which a process or the host itself was in trouble.
 
 use super::{
-    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
     settings::{DRAIN, KERNEL_MEMORY, RETRY},
 };
 use crate::explain::{
@@ -9,7 +9,7 @@ use crate::explain::{
     severity::{Confidence, Severity},
 };
 
-pub(super) static PROCESS_EXIT: Entry = Entry {
+pub(super) static PROCESS_EXIT: CauseEntry = CauseEntry {
     cause: Cause::ProcessExit,
     title: "A process died with data unread",
     directions: Directions::Sent,
@@ -19,7 +19,7 @@ pub(super) static PROCESS_EXIT: Entry = Entry {
                     The kernel closed its sockets for it and reset each connection that had something waiting. Peers \
                     whose data had all been read got a normal close instead; what they send later shows up as \
                     `write_after_close`.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The reset was sent while its owner was executing its own exit. Whether a signal, the OOM killer or the \
                    program itself ended it is in the journal at the same second.",
         levels: &[Level { confidence: Confidence::Certain, when: "the owner was executing and marked as exiting" }],
@@ -27,7 +27,7 @@ pub(super) static PROCESS_EXIT: Entry = Entry {
             "The exit flag of the process can be read on every kernel, so the version does not matter.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
         note: Some(
@@ -50,15 +50,15 @@ pub(super) static PROCESS_EXIT: Entry = Entry {
         ),
         Remedy::set("Let clients retry idempotent requests on another instance.", &RETRY),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests, on another instance. The dead process may have finished part of the work.",
-        heartbeat: "Little help: it tells clients sooner that the instance has gone, it does not save the request.",
+        heartbeat: "Little help: clients notice sooner that the instance has gone, but the request is not saved.",
         short: "Some help: draining is quicker when connections end by themselves.",
     }),
     see_also: &[Cause::ListenerClosed, Cause::ClosedWithUnreadData, Cause::Refused, Cause::MemoryPressure],
 };
 
-pub(super) static MEMORY_PRESSURE: Entry = Entry {
+pub(super) static MEMORY_PRESSURE: CauseEntry = CauseEntry {
     cause: Cause::MemoryPressure,
     title: "The kernel ran out of memory for TCP",
     directions: Directions::Sent,
@@ -67,7 +67,7 @@ pub(super) static MEMORY_PRESSURE: Entry = Entry {
     what_happened: "A connection was closed while the kernel was over its limit for TCP memory or for orphans, which are \
                     connections that no process owns any more but that still have data to deliver. To save memory the \
                     kernel reset it instead of delivering the rest.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The kernel gives the reason `tcp_abort_on_memory`. Its own log says which limit it was: \
                    `out of memory -- consider tuning tcp_mem` or `too many orphaned sockets`.",
         levels: &[
@@ -82,7 +82,7 @@ pub(super) static MEMORY_PRESSURE: Entry = Entry {
              log has the messages above.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
         note: Some("The process here had already closed. Its peer misses the end of the answer."),
@@ -97,7 +97,7 @@ pub(super) static MEMORY_PRESSURE: Entry = Entry {
             "Limit connections per client and the time that a slow client may take, before raising limits further.",
         ),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "With care: retries add load to a host that is short of memory. Idempotent requests only, with back-off.",
         heartbeat: "Some help: it finds dead peers whose queues hold memory.",
         short: "Makes it worse when peers are slow: each close with undelivered data becomes an orphan.",

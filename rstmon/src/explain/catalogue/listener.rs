@@ -1,7 +1,7 @@
 //! Causes around a listening socket: there is none, it is full, or it went away.
 
 use super::{
-    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
     settings::{BACKLOG, DRAIN},
 };
 use crate::explain::{
@@ -9,16 +9,16 @@ use crate::explain::{
     severity::{Confidence, Severity},
 };
 
-pub(super) static REFUSED: Entry = Entry {
+pub(super) static REFUSED: CauseEntry = CauseEntry {
     cause: Cause::Refused,
-    title: "Nobody listens on the port",
+    title: "Nothing listens on the port",
     directions: Directions::Both,
     // Nothing that existed was lost. Probes and port scans cause many; a service that should be there is the exception.
     severity: Severity::Notice,
     what_happened: "A connection attempt reached a host where nothing listens on that port and address. The kernel answers \
                     such an attempt at once with a reset. The service is not running, not yet ready, listens on another \
                     port or address, or the caller has the wrong target.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "Sent: a SYN without ACK met no socket. Received: the reset arrived while this host's connection attempt \
                    was in SYN_SENT.",
         levels: &[Level {
@@ -30,7 +30,7 @@ pub(super) static REFUSED: Entry = Entry {
              refusals received are.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::Refused],
         note: Some(
@@ -52,7 +52,7 @@ pub(super) static REFUSED: Entry = Entry {
         ),
         Remedy::act("Let callers retry with back-off while a service starts."),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good, even for requests that are not idempotent: no connection was made, so nothing was delivered. Use \
                 back-off and a limit.",
         heartbeat: "No help: there is no connection yet.",
@@ -61,7 +61,7 @@ pub(super) static REFUSED: Entry = Entry {
     see_also: &[Cause::ListenerClosed, Cause::ListenerOverflow, Cause::UnknownConnection],
 };
 
-pub(super) static LISTENER_OVERFLOW: Entry = Entry {
+pub(super) static LISTENER_OVERFLOW: CauseEntry = CauseEntry {
     cause: Cause::ListenerOverflow,
     title: "The accept queue was full",
     directions: Directions::Sent,
@@ -72,7 +72,7 @@ pub(super) static LISTENER_OVERFLOW: Entry = Entry {
                     is too short for a burst. With `net.ipv4.tcp_abort_on_overflow=1` the kernel resets the connection \
                     at once. With the default of 0 it drops silently, and a reset can follow when the client, which \
                     believes it is connected, sends its request to a listener that knows nothing of it.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "A segment without SYN reached a listening socket that could not take it, and the socket's queue length \
                    and limit are read at that moment. On kernels with reasons the direct reset has `invalid_syn`, the \
                    later one `tcp_flags`.",
@@ -91,7 +91,7 @@ pub(super) static LISTENER_OVERFLOW: Entry = Entry {
              `ListenOverflows` is the only trace: rstmon exports it and `rstmon why` shows it.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
         note: Some(
@@ -116,7 +116,7 @@ pub(super) static LISTENER_OVERFLOW: Entry = Entry {
              client's retransmissions passes unnoticed.",
         ),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "With care: retries at once make the overload worse. Idempotent requests only, with growing and randomised \
                 back-off.",
         heartbeat: "The best of the three: connections that are kept open and reused do not need to be accepted again.",
@@ -125,7 +125,7 @@ pub(super) static LISTENER_OVERFLOW: Entry = Entry {
     see_also: &[Cause::ListenerClosed, Cause::Refused, Cause::PeerReset, Cause::MemoryPressure],
 };
 
-pub(super) static LISTENER_CLOSED: Entry = Entry {
+pub(super) static LISTENER_CLOSED: CauseEntry = CauseEntry {
     cause: Cause::ListenerClosed,
     title: "A listener closed with clients waiting",
     directions: Directions::Sent,
@@ -135,7 +135,7 @@ pub(super) static LISTENER_CLOSED: Entry = Entry {
                     accepted. The kernel had completed their handshakes, so the clients believed they were connected. All \
                     of them were reset at once. This happens when a server stops without draining, or died while it was \
                     behind with accepting.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The reset was sent for a connection that no process had ever accepted, at a moment when a listening \
                    socket was being closed. Lingering and memory are ruled out.",
         levels: &[
@@ -149,14 +149,14 @@ pub(super) static LISTENER_CLOSED: Entry = Entry {
             },
         ],
         older_kernels: Some(
-            "Before 6.12 the kernel gives no usable reason; that nobody had accepted the socket decides.",
+            "Before 6.12 the kernel gives no usable reason; that no process had accepted the socket decides.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
         note: Some(
-            "The clients' requests were never read. The next clients get `Connection refused` until somebody listens.",
+            "The clients' requests were never read. The next clients get `Connection refused` until a process listens again.",
         ),
     },
     remedies: &[
@@ -174,7 +174,7 @@ pub(super) static LISTENER_CLOSED: Entry = Entry {
             "If the process died, find out why: see `process_exit`. If it was slow to accept, see `listener_overflow`.",
         ),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good, on another instance: the application never read these requests. The client cannot know that, so it \
                 should still repeat only what is idempotent.",
         heartbeat: "Some help: connections that were accepted long ago are drained by the application, not lost in the \

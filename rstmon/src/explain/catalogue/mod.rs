@@ -1,15 +1,16 @@
 //! The cause catalogue: what rstmon knows about each cause, as data.
 //!
-//! One [`Entry`] a [`Cause`], one file a family of causes. What several causes share is said once and referred to: the
-//! words in which programs report an errno are in [`symptom`], settings by product are in [`settings`]. `rstmon causes`,
-//! `rstmon why` and docs/causes.md are all derived from here.
+//! One [`CauseEntry`] for each [`Cause`], one file for each family of causes. What several causes share is written once
+//! and referred to: the words in which programs report an errno are in [`symptom`], settings by product are in
+//! [`settings`]. [`present`](super::present) lays an entry out for `rstmon causes`, `rstmon why`, `rstmon top` and
+//! docs/causes.md.
 //!
-//! The texts are ASCII and mark code with backticks, as in Markdown. They say nothing about how a rule is evaluated; a
-//! rule that changes its evidence must change [`Entry::how_known`] with it.
+//! The texts are ASCII and mark code with backticks, as in Markdown. They do not describe how a rule is evaluated; a
+//! rule that changes its evidence must change [`CauseEntry::how_known`] with it.
 
 mod abort;
 mod close;
-pub(crate) mod field;
+pub(crate) mod explanations;
 mod host;
 mod listener;
 mod network;
@@ -27,26 +28,23 @@ use serde::Serialize;
 
 /// Everything that is known about one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Entry {
+pub(crate) struct CauseEntry {
     /// The cause this entry is about; its id in JSON.
     #[serde(rename = "id")]
     pub(crate) cause: Cause,
     /// One short line without a full stop: the heading, and the text next to the id in a list.
     pub(crate) title: &'static str,
-    /// Whether a sent or a received reset can have this cause.
     pub(crate) directions: Directions,
     /// The severity unless the evidence of one reset says otherwise.
     pub(crate) severity: Severity,
-    /// What happened, for somebody who was just woken up.
+    /// For a reader who was just woken up and knows nothing of the case.
     pub(crate) what_happened: &'static str,
-    /// The evidence behind the verdict.
-    pub(crate) how_known: Known,
-    /// What the application at each end is told.
-    pub(crate) sees: Sees,
+    pub(crate) how_known: HowKnown,
+    pub(crate) sees: ObservedSymptoms,
     /// What to do, the most useful first. Empty only where nothing needs doing.
     pub(crate) remedies: &'static [Remedy],
     /// The three classic remedies weighed for this cause; absent where none of them applies.
-    pub(crate) classic: Option<Classic>,
+    pub(crate) classic: Option<ClassicRemedies>,
     /// Causes that are easily confused with this one, or that are seen at the other end.
     pub(crate) see_also: &'static [Cause],
 }
@@ -55,11 +53,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Directions {
-    /// Only resets that this host sent.
     Sent,
-    /// Only resets that this host received.
     Received,
-    /// Resets that this host sent or received.
     Both,
 }
 
@@ -76,7 +71,7 @@ impl Directions {
         matches!(self, Self::Received | Self::Both)
     }
 
-    /// The word for a column.
+    /// A word for a column of a table.
     #[must_use]
     pub(crate) const fn word(self) -> &'static str {
         match self {
@@ -99,7 +94,7 @@ impl Directions {
 
 /// How a cause is recognised and how sure that makes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Known {
+pub(crate) struct HowKnown {
     /// The facts that prove or suggest the cause.
     pub(crate) evidence: &'static str,
     /// When the verdict reaches which confidence, the surest first.
@@ -111,20 +106,19 @@ pub(crate) struct Known {
 /// The condition for one degree of confidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Level {
-    /// The confidence reached.
     pub(crate) confidence: Confidence,
     /// The condition, as a clause that continues "when ...".
     pub(crate) when: &'static str,
 }
 
-/// What the application at either end of the connection is told, most usual first.
+/// What the application at either end of the connection sees, the most usual symptom first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Sees {
+pub(crate) struct ObservedSymptoms {
     /// At the end whose kernel sent the reset.
     pub(crate) sender: &'static [Symptom],
     /// At the end whose kernel received the reset.
     pub(crate) receiver: &'static [Symptom],
-    /// What is peculiar to this cause; absent where the symptoms say it all.
+    /// What is peculiar to this cause; absent where the symptoms are all there is.
     pub(crate) note: Option<&'static str>,
 }
 
@@ -151,7 +145,7 @@ impl Remedy {
 
 /// The three classic answers to connection resets, each weighed for one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Classic {
+pub(crate) struct ClassicRemedies {
     /// Retry, but only what is idempotent.
     pub(crate) retry: &'static str,
     /// Long connections with a heartbeat and aligned timeouts.
@@ -160,7 +154,7 @@ pub(crate) struct Classic {
     pub(crate) short: &'static str,
 }
 
-impl Classic {
+impl ClassicRemedies {
     /// Name and verdict of each classic remedy, in the order in which they should be considered.
     #[must_use]
     pub(crate) const fn weighed(&self) -> [(&'static str, &'static str); 3] {
@@ -175,7 +169,7 @@ impl Classic {
 impl Cause {
     /// What the catalogue says about this cause.
     #[must_use]
-    pub(crate) const fn entry(self) -> &'static Entry {
+    pub(crate) const fn entry(self) -> &'static CauseEntry {
         match self {
             Self::Refused => &listener::REFUSED,
             Self::ClosedWithUnreadData => &close::CLOSED_WITH_UNREAD_DATA,
@@ -203,23 +197,24 @@ impl Cause {
 }
 
 /// Every entry, in the order of [`Cause::ALL`].
-pub(crate) fn entries() -> impl Iterator<Item = &'static Entry> {
+pub(crate) fn entries() -> impl Iterator<Item = &'static CauseEntry> {
     Cause::ALL.iter().map(|cause| cause.entry())
 }
 
 /// The whole catalogue as one serialisable document: `rstmon causes --json`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Document {
-    /// Every cause.
-    pub(crate) causes: Vec<&'static Entry>,
-    /// Every symptom that the causes refer to by id.
-    pub(crate) symptoms: Vec<&'static symptom::Form>,
+pub(crate) struct CatalogueDocument {
+    pub(crate) causes: Vec<&'static CauseEntry>,
+    /// The causes refer to these by id.
+    pub(crate) symptoms: Vec<&'static symptom::SymptomForm>,
 }
 
-/// The whole catalogue.
 #[must_use]
-pub(crate) fn document() -> Document {
-    Document { causes: entries().collect(), symptoms: Symptom::ALL.iter().map(|symptom| symptom.form()).collect() }
+pub(crate) fn document() -> CatalogueDocument {
+    CatalogueDocument {
+        causes: entries().collect(),
+        symptoms: Symptom::ALL.iter().map(|symptom| symptom.form()).collect(),
+    }
 }
 
 #[cfg(test)]

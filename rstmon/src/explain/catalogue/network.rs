@@ -1,7 +1,7 @@
-//! Causes in which the path between the ends, or the memory of one end, lost the connection.
+//! Causes in which the path between the ends, or one of the ends, lost the state of the connection.
 
 use super::{
-    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
     settings::{HEARTBEAT, PATH_IDLE},
 };
 use crate::explain::{
@@ -9,7 +9,7 @@ use crate::explain::{
     severity::{Confidence, Severity},
 };
 
-pub(super) static PEER_RESET_IDLE: Entry = Entry {
+pub(super) static PEER_RESET_IDLE: CauseEntry = CauseEntry {
     cause: Cause::PeerResetIdle,
     title: "A reset after a long silence",
     directions: Directions::Received,
@@ -18,17 +18,17 @@ pub(super) static PEER_RESET_IDLE: Entry = Entry {
     what_happened: "A connection was silent for a long time and then turned out to be gone: the first segment after the \
                     pause was answered with a reset, or the reset came out of the silence by itself. The peer, or a \
                     firewall, NAT or load balancer in between, had forgotten the connection.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The reset ended a silence longer than the idle threshold, and nothing was in flight before our last \
-                   segment. Idle times that cluster at a round number (60 s, 240 s, 350 s, 600 s, 3600 s) are somebody's \
-                   limit.",
+                   segment. Idle times that cluster at a round number (60 s, 240 s, 350 s, 600 s, 3600 s) are a \
+                   configured limit.",
         levels: &[Level {
             confidence: Confidence::Likely,
             when: "the silence is measured, above the threshold, and nothing was being retransmitted",
         }],
         older_kernels: None,
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
         note: Some(
@@ -45,7 +45,7 @@ pub(super) static PEER_RESET_IDLE: Entry = Entry {
         Remedy::set("Find the shortest idle limit on the path and, where possible, raise it.", &PATH_IDLE),
         Remedy::act("Retire pooled connections before that limit, or validate them before use."),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests: the forgotten connection delivered nothing, but the client cannot be sure of \
                 that.",
         heartbeat: "The best answer: a heartbeat below the idle limit keeps the path's memory fresh.",
@@ -54,16 +54,16 @@ pub(super) static PEER_RESET_IDLE: Entry = Entry {
     see_also: &[Cause::IdleTimeout, Cause::UnknownConnection, Cause::KeepaliveRace],
 };
 
-pub(super) static UNKNOWN_CONNECTION: Entry = Entry {
+pub(super) static UNKNOWN_CONNECTION: CauseEntry = CauseEntry {
     cause: Cause::UnknownConnection,
     title: "A segment for a connection unknown here",
     directions: Directions::Sent,
-    // Single ones are stragglers and port scans. A burst after a failover or a reboot is the news, and it passes.
+    // Single ones are stragglers and port scans. A burst means a failover or a reboot, and it passes.
     severity: Severity::Notice,
     what_happened: "A segment arrived that belongs to no connection this host knows, and it was not an attempt to open \
                     one. The peer believes in a connection that is not here: this host rebooted, a load balancer or an \
                     address moved it here, or a firewall lost its state. The kernel can only answer with a reset.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The kernel gives the reason `no_socket` for a segment that is not a SYN. No tombstone matches, so no \
                    process here has closed such a connection lately. The port has or had a listener.",
         levels: &[Level {
@@ -74,7 +74,11 @@ pub(super) static UNKNOWN_CONNECTION: Entry = Entry {
             "Before 6.10, and where trampolines are not allowed, no hook sees a segment without a socket: this cause is not seen.",
         ),
     },
-    sees: Sees { sender: &[Symptom::Nothing], receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite], note: None },
+    sees: ObservedSymptoms {
+        sender: &[Symptom::Nothing],
+        receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        note: None,
+    },
     remedies: &[
         Remedy::act(
             "Compare with the time of a reboot, a failover, a deploy of the load balancer or a move of an address. If it \
@@ -90,7 +94,7 @@ pub(super) static UNKNOWN_CONNECTION: Entry = Entry {
         ),
         Remedy::set("Keep idle connections known to the path, or end them before it forgets them.", &PATH_IDLE),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests: a fresh connection reaches a host that knows it.",
         heartbeat: "Good against forgetful middleboxes, and it finds a lost connection before a request does. No help \
                     against failover.",
@@ -99,16 +103,16 @@ pub(super) static UNKNOWN_CONNECTION: Entry = Entry {
     see_also: &[Cause::PeerResetIdle, Cause::WriteAfterClose, Cause::Refused],
 };
 
-pub(super) static IDLE_TIMEOUT: Entry = Entry {
+pub(super) static IDLE_TIMEOUT: CauseEntry = CauseEntry {
     cause: Cause::IdleTimeout,
     title: "Our keep-alive gave up on a silent peer",
     directions: Directions::Sent,
-    // The keep-alive did its work: it found a dead connection. The loss happened earlier and elsewhere.
+    // Keep-alive found a dead connection, as it should. The loss happened earlier and elsewhere.
     severity: Severity::Notice,
     what_happened: "TCP keep-alive probes from this host went unanswered until the kernel gave the connection up. The \
                     peer vanished without a word (power, sleep, network), or a firewall on the path forgot the \
                     connection and drops its segments silently.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The kernel gives the reason `tcp_keepalive_timeout`. The evidence shows how long the peer had been \
                    silent and how many probes it did not answer.",
         levels: &[
@@ -123,7 +127,7 @@ pub(super) static IDLE_TIMEOUT: Entry = Entry {
              unacknowledged data (`TCP_USER_TIMEOUT`, `tcp_retries2`) sends no reset on any kernel and is not counted.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::TimedOut],
         receiver: &[Symptom::Nothing, Symptom::ResetOnRead],
         note: Some("The peer usually never sees the reset, since it saw none of the probes either."),
@@ -137,7 +141,7 @@ pub(super) static IDLE_TIMEOUT: Entry = Entry {
         Remedy::act("If the peers are laptops or phones, this is normal: they sleep and change networks."),
         Remedy::act("Let the application treat this error as a lost connection, and connect again."),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests: a request that was waiting for its answer has probably not been answered, but \
                 may have been carried out.",
         heartbeat: "The best answer, if probes are more frequent than the path's idle limit. It already found the dead \

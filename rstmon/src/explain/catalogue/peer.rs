@@ -1,7 +1,7 @@
 //! Causes in which the peer ended a connection that this host still had.
 
 use super::{
-    Classic, Directions, Entry, Known, Level, Remedy, Sees, Symptom,
+    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
     settings::{CLIENT_IDLE, RETRY, SERVER_IDLE},
 };
 use crate::explain::{
@@ -9,22 +9,22 @@ use crate::explain::{
     severity::{Confidence, Severity},
 };
 
-pub(super) static PEER_ABORTED: Entry = Entry {
+pub(super) static PEER_ABORTED: CauseEntry = CauseEntry {
     cause: Cause::PeerAborted,
     title: "The peer gave up while we were sending",
     directions: Directions::Received,
-    // Usually somebody pressed stop. It becomes a finding when it grows with the response time.
+    // Usually a user pressed stop. It needs attention when it grows with the response time.
     severity: Severity::Notice,
     what_happened: "The peer reset the connection while this host was still sending to it. Most often a user pressed \
                     stop, reloaded or left the page, or a client ran into its own timeout. A peer that crashed looks \
                     the same.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The reset arrived on an established or half-closed connection, and this host had bytes that were \
                    unsent or not yet acknowledged.",
         levels: &[Level { confidence: Confidence::Likely, when: "data was in flight when the reset arrived" }],
         older_kernels: None,
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnWrite, Symptom::ResetOnRead, Symptom::BrokenPipe],
         note: Some("nginx logs such requests with status 499. Tomcat throws `ClientAbortException`."),
@@ -36,14 +36,14 @@ pub(super) static PEER_ABORTED: Entry = Entry {
         ),
         Remedy::act(
             "If it is frequent, compare the response time with the client's timeout: when resets cluster at one age of the \
-             connection, that age is somebody's timeout. Make the response faster or the timeout longer.",
+             connection, that age is a configured timeout. Make the response faster or the timeout longer.",
         ),
         Remedy::act(
             "Behind a proxy, decide whether a cancelled request should run on: nginx `proxy_ignore_client_abort`, \
              HAProxy `option abortonclose`.",
         ),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Nothing to retry on this side. On the client's side a retry after its own timeout multiplies the load: \
                 idempotent requests only, with back-off.",
         heartbeat: "Little help: the connection was busy, not idle. Keep the timeouts along the chain aligned, so that the \
@@ -53,22 +53,22 @@ pub(super) static PEER_ABORTED: Entry = Entry {
     see_also: &[Cause::WroteToClosedPeer, Cause::PeerReset, Cause::ClosedWithUnreadData],
 };
 
-pub(super) static WROTE_TO_CLOSED_PEER: Entry = Entry {
+pub(super) static WROTE_TO_CLOSED_PEER: CauseEntry = CauseEntry {
     cause: Cause::WroteToClosedPeer,
     title: "We wrote on after the peer had closed",
     directions: Directions::Received,
     // What was written is lost, but the peer had announced that it would not read: often a client that had left.
     severity: Severity::Notice,
-    what_happened: "The peer closed its end, and this host was told so. The process here wrote regardless, and the peer's \
-                    kernel answered with a reset, since nobody was left to read. This is the other end of \
+    what_happened: "The peer closed its end, and its FIN arrived here. The process here wrote regardless, and the peer's \
+                    kernel answered with a reset, since no process was left to read. This is the other end of \
                     `write_after_close`, and where `Broken pipe` comes from.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The reset arrived in CLOSE_WAIT, the state after the peer's FIN, and this host had sent data after \
                    that FIN.",
         levels: &[Level { confidence: Confidence::Certain, when: "bytes were written after the peer's FIN" }],
         older_kernels: None,
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::BrokenPipe, Symptom::EndOfStream],
         note: Some(
@@ -92,7 +92,7 @@ pub(super) static WROTE_TO_CLOSED_PEER: Entry = Entry {
         Remedy::set("If this host is the server, keep idle connections longer than its clients do.", &SERVER_IDLE),
         Remedy::set("Retry on a fresh connection, if the request is idempotent.", &RETRY),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests, on a fresh connection. If the peer had read part of the request before it \
                 closed, it may have acted on it.",
         heartbeat: "Good when the peer closed on an idle timeout: align the timeouts. An application heartbeat also makes \
@@ -102,17 +102,17 @@ pub(super) static WROTE_TO_CLOSED_PEER: Entry = Entry {
     see_also: &[Cause::WriteAfterClose, Cause::KeepaliveRace, Cause::PeerAborted],
 };
 
-pub(super) static PEER_RESET: Entry = Entry {
+pub(super) static PEER_RESET: CauseEntry = CauseEntry {
     cause: Cause::PeerReset,
     title: "The peer reset a live connection",
     directions: Directions::Received,
-    // From this end a health check's deliberate abort and a crash look alike, and the former are far more numerous.
+    // From this end a health check's deliberate abort and a crash look alike, and health checks are far more numerous.
     severity: Severity::Notice,
     what_happened: "The peer reset a connection that was neither idle for long nor carrying data of ours at that moment. \
                     It aborted on purpose, closed without reading everything, or died. If the process here was waiting \
                     for a response, that response will not come. A load balancer's health check that connects and \
                     resets at once also looks like this.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The reset arrived in ESTABLISHED, with nothing unsent or unacknowledged here and no long silence \
                    before it. Why the peer did it is known only at its end.",
         levels: &[Level {
@@ -121,7 +121,7 @@ pub(super) static PEER_RESET: Entry = Entry {
         }],
         older_kernels: None,
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
         note: Some(
@@ -140,7 +140,7 @@ pub(super) static PEER_RESET: Entry = Entry {
         ),
         Remedy::set("Retry idempotent requests on a fresh connection.", &RETRY),
     ],
-    classic: Some(Classic {
+    classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests only: the peer may have done the work and failed to answer.",
         heartbeat: "Little help: the connection was not idle.",
         short: "Little help, unless the peer limits the age or the number of requests of a connection.",
@@ -154,7 +154,7 @@ pub(super) static PEER_RESET: Entry = Entry {
     ],
 };
 
-pub(super) static RESET_WHILE_CLOSING: Entry = Entry {
+pub(super) static RESET_WHILE_CLOSING: CauseEntry = CauseEntry {
     cause: Cause::ResetWhileClosing,
     title: "A reset during a close under way",
     directions: Directions::Received,
@@ -163,12 +163,12 @@ pub(super) static RESET_WHILE_CLOSING: Entry = Entry {
     what_happened: "This host had already begun to close the connection when the peer's reset arrived. The connection \
                     would have ended a moment later anyway; the reset only shortened the farewell. Browsers, load \
                     balancers and clients that save on TIME_WAIT do this all day.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The reset arrived in FIN_WAIT1, FIN_WAIT2, CLOSING or LAST_ACK.",
         levels: &[Level { confidence: Confidence::Certain, when: "the state is one of these" }],
         older_kernels: None,
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::Nothing, Symptom::ResetOnRead],
         note: Some(

@@ -1,22 +1,22 @@
-//! Causes on the level of the protocol, and the honest last resort.
+//! Causes on the level of the protocol, and the cause of resets that no rule explains.
 
-use super::{Directions, Entry, Known, Level, Remedy, Sees, Symptom};
+use super::{CauseEntry, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom};
 use crate::explain::{
     cause::Cause,
     severity::{Confidence, Severity},
 };
 
-pub(super) static PROTOCOL_VIOLATION: Entry = Entry {
+pub(super) static PROTOCOL_VIOLATION: CauseEntry = CauseEntry {
     cause: Cause::ProtocolViolation,
     title: "A segment broke the rules of TCP",
     directions: Directions::Sent,
-    // Nearly always scanners or a confused middlebox; rarely a connection that anybody misses.
+    // Nearly always scanners or a confused middlebox; rarely a connection that is missed.
     severity: Severity::Notice,
     what_happened: "A segment arrived that does not fit the connection or the listener it is addressed to: an \
                     acknowledgement of something never sent, impossible flags, a stale timestamp. The kernel answered with \
                     a reset. Port scanners send such segments on purpose. Otherwise something on the path rewrites or \
                     mixes up connections, or a peer restarted and reused its ports.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The kernel names the rule that was broken: `tcp_invalid_ack_sequence`, `tcp_rfc7323_paws`, \
                    `tcp_too_old_ack`, `tcp_ack_unsent_data`, `tcp_flags`, `tcp_old_ack` or `invalid_syn`, where no other \
                    cause accounts for it. The reason is part of the evidence sentence.",
@@ -29,7 +29,7 @@ pub(super) static PROTOCOL_VIOLATION: Entry = Entry {
         ],
         older_kernels: Some("Before 6.10 only the state of the socket and the flags of the segment are known."),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
         note: Some("A connection that this host is opening at that moment goes on and may still succeed."),
@@ -52,7 +52,7 @@ pub(super) static PROTOCOL_VIOLATION: Entry = Entry {
     see_also: &[Cause::UnknownConnection, Cause::ListenerOverflow, Cause::Unexplained],
 };
 
-pub(super) static MPTCP: Entry = Entry {
+pub(super) static MPTCP: CauseEntry = CauseEntry {
     cause: Cause::Mptcp,
     title: "A Multipath TCP subflow was reset",
     directions: Directions::Both,
@@ -61,7 +61,7 @@ pub(super) static MPTCP: Entry = Entry {
     what_happened: "One path (subflow) of a Multipath TCP connection was reset, because it failed, was not allowed, or \
                     passed through a middlebox that spoils MPTCP. The connection goes on over its other subflows, if it \
                     has any.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "The kernel gives one of the reasons that begin with `mptcp_rst_`; it says which: `mptcp_rst_emiddlebox`, \
                    `mptcp_rst_eprohibit`, `mptcp_rst_eresource`, `mptcp_rst_ebadperf` and so on.",
         levels: &[
@@ -76,7 +76,7 @@ pub(super) static MPTCP: Entry = Entry {
              those of plain TCP.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::Nothing, Symptom::ResetOnRead],
         note: Some("An application sees an error only when the last subflow is gone."),
@@ -94,15 +94,15 @@ pub(super) static MPTCP: Entry = Entry {
     see_also: &[Cause::ProtocolViolation, Cause::PeerReset],
 };
 
-pub(super) static UNEXPLAINED: Entry = Entry {
+pub(super) static UNEXPLAINED: CauseEntry = CauseEntry {
     cause: Cause::Unexplained,
     title: "No rule explains this reset",
     directions: Directions::Both,
-    // What is not understood must not be waved through as benign.
+    // A reset that is not understood must not count as benign.
     severity: Severity::Notice,
     what_happened: "None of the rules fits what the kernel showed of this reset. rstmon does not guess further: it shows \
                     all the evidence it has. On kernels without reset reasons this is more frequent.",
-    how_known: Known {
+    how_known: HowKnown {
         evidence: "There is none that points to one cause. State, idle time, byte counts, owner and reason are shown as \
                    they were read.",
         levels: &[Level { confidence: Confidence::Guess, when: "no other rule holds" }],
@@ -110,7 +110,7 @@ pub(super) static UNEXPLAINED: Entry = Entry {
             "`rstmon doctor` says what this kernel cannot show. From 6.12 on, reasons leave few of these.",
         ),
     },
-    sees: Sees {
+    sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
         note: None,

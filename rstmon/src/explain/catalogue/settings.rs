@@ -7,15 +7,14 @@ use serde::Serialize;
 /// Settings of different products that do the same job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct SettingGroup {
-    /// Stable name: the anchor in the documentation.
+    /// Stable; the causes' JSON has it.
     pub(crate) id: &'static str,
-    /// A heading.
     pub(crate) title: &'static str,
-    /// One line a product.
+    /// A product may have several.
     pub(crate) settings: &'static [Setting],
 }
 
-/// What one product calls it.
+/// How one product names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Setting {
     /// The product, library or layer.
@@ -32,7 +31,6 @@ const fn set(product: &'static str, how: &'static str) -> Setting {
 pub(crate) static GROUPS: &[&SettingGroup] =
     &[&SERVER_IDLE, &CLIENT_IDLE, &PATH_IDLE, &HEARTBEAT, &RETRY, &UNREAD_BODY, &DRAIN, &BACKLOG, &KERNEL_MEMORY];
 
-/// How long a server keeps an idle connection.
 pub(crate) static SERVER_IDLE: SettingGroup = SettingGroup {
     id: "server-idle",
     title: "How long a server keeps an idle connection",
@@ -49,7 +47,6 @@ pub(crate) static SERVER_IDLE: SettingGroup = SettingGroup {
     ],
 };
 
-/// How long a client's pool keeps an idle connection.
 pub(crate) static CLIENT_IDLE: SettingGroup = SettingGroup {
     id: "client-idle",
     title: "How long a client's pool keeps an idle connection",
@@ -70,12 +67,11 @@ pub(crate) static CLIENT_IDLE: SettingGroup = SettingGroup {
         set("AWS ALB", "`idle_timeout.timeout_seconds`, 60 by default: targets must keep connections longer"),
         set(
             "Google Cloud ALB",
-            "keeps connections to backends for 600 s and cannot be told otherwise: backends must keep them longer",
+            "keeps connections to backends for 600 s and cannot be configured otherwise: backends must keep them longer",
         ),
     ],
 };
 
-/// How long the path remembers an idle connection.
 pub(crate) static PATH_IDLE: SettingGroup = SettingGroup {
     id: "path-idle",
     title: "How long firewalls, NAT and load balancers remember an idle connection",
@@ -94,7 +90,6 @@ pub(crate) static PATH_IDLE: SettingGroup = SettingGroup {
     ],
 };
 
-/// Keep an idle connection alive and notice a dead one.
 pub(crate) static HEARTBEAT: SettingGroup = SettingGroup {
     id: "heartbeat",
     title: "Heartbeats: keep an idle connection alive and notice a dead one",
@@ -116,12 +111,14 @@ pub(crate) static HEARTBEAT: SettingGroup = SettingGroup {
     ],
 };
 
-/// Retry without doing things twice.
 pub(crate) static RETRY: SettingGroup = SettingGroup {
     id: "retry",
     title: "Retries that do not do things twice",
     settings: &[
-        set("nginx", "`proxy_next_upstream`; it retries no POST unless told `non_idempotent`, and should not be"),
+        set(
+            "nginx",
+            "`proxy_next_upstream`; it retries no POST unless `non_idempotent` is set, and that should not be",
+        ),
         set("HAProxy", "`retries`, `retry-on conn-failure empty-response`, `http-request disable-l7-retry` for POST"),
         set("Envoy, Istio", "`retry_on: connect-failure,reset`, limited to idempotent routes"),
         set(
@@ -134,7 +131,6 @@ pub(crate) static RETRY: SettingGroup = SettingGroup {
     ],
 };
 
-/// Deal with input that the application does not want to read.
 pub(crate) static UNREAD_BODY: SettingGroup = SettingGroup {
     id: "unread-body",
     title: "Input that the application does not want to read",
@@ -151,10 +147,9 @@ pub(crate) static UNREAD_BODY: SettingGroup = SettingGroup {
     ],
 };
 
-/// Stop without cutting anybody off.
 pub(crate) static DRAIN: SettingGroup = SettingGroup {
     id: "drain",
-    title: "Stop without cutting anybody off",
+    title: "Stop without cutting connections off",
     settings: &[
         set(
             "Kubernetes",
@@ -171,7 +166,6 @@ pub(crate) static DRAIN: SettingGroup = SettingGroup {
     ],
 };
 
-/// Make the accept queue longer.
 pub(crate) static BACKLOG: SettingGroup = SettingGroup {
     id: "backlog",
     title: "The length of the accept queue",
@@ -193,7 +187,6 @@ pub(crate) static BACKLOG: SettingGroup = SettingGroup {
     ],
 };
 
-/// Limits of the kernel's TCP memory.
 pub(crate) static KERNEL_MEMORY: SettingGroup = SettingGroup {
     id: "kernel-memory",
     title: "The kernel's limits for TCP",

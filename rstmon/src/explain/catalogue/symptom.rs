@@ -1,8 +1,8 @@
-//! What an application is told about a reset: the errno and the words in which programs report it.
+//! What an application sees of a reset: the errno, and the words in which programs report it.
 //!
-//! Causes refer to these by [`Symptom`], so that the words of each runtime are said once. The errnos of a received RST
-//! are those of `tcp_reset()` in `net/ipv4/tcp_input.c`:
-//! `ECONNREFUSED` in `SYN_SENT`, `EPIPE` in `CLOSE_WAIT`, else `ECONNRESET`.
+//! Causes refer to these by [`Symptom`], so that the words of each runtime are written once. The errnos of a received
+//! RST are those of `tcp_reset()` in `net/ipv4/tcp_input.c`: `ECONNREFUSED` in `SYN_SENT`, `EPIPE` in `CLOSE_WAIT`,
+//! else `ECONNRESET`.
 
 use serde::Serialize;
 
@@ -20,27 +20,25 @@ pub(crate) enum Symptom {
     EndOfStream,
     /// ECONNREFUSED from a connect.
     Refused,
-    /// ETIMEDOUT.
+    /// ETIMEDOUT, after the kernel gave the connection up.
     TimedOut,
-    /// ECONNABORTED.
+    /// ECONNABORTED, after another process destroyed the socket.
     Aborted,
     /// No error at all.
     Nothing,
 }
 
-/// The particulars of a symptom.
+/// The texts of a symptom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Form {
-    /// The symptom this describes.
+pub(crate) struct SymptomForm {
     #[serde(rename = "id")]
     pub(crate) symptom: Symptom,
     /// A heading: what happens, in the kernel's words where it has any.
     pub(crate) title: &'static str,
-    /// The errno's name and its number on Linux; absent where the call does not fail.
+    /// Absent where the call does not fail.
     pub(crate) errno: Option<Errno>,
-    /// What it tells the reader, in a sentence or two.
+    /// What follows from it for the reader, in one to four sentences.
     pub(crate) meaning: &'static str,
-    /// How it looks in logs.
     pub(crate) words: &'static [Words],
 }
 
@@ -79,9 +77,8 @@ impl Symptom {
         Self::Nothing,
     ];
 
-    /// The particulars.
     #[must_use]
-    pub(crate) const fn form(self) -> &'static Form {
+    pub(crate) const fn form(self) -> &'static SymptomForm {
         match self {
             Self::ResetOnRead => &RESET_ON_READ,
             Self::ResetOnWrite => &RESET_ON_WRITE,
@@ -95,7 +92,7 @@ impl Symptom {
     }
 }
 
-static RESET_ON_READ: Form = Form {
+static RESET_ON_READ: SymptomForm = SymptomForm {
     symptom: Symptom::ResetOnRead,
     title: "Connection reset, while reading",
     errno: Some(Errno { name: "ECONNRESET", number: 104 }),
@@ -113,7 +110,7 @@ static RESET_ON_READ: Form = Form {
     ],
 };
 
-static RESET_ON_WRITE: Form = Form {
+static RESET_ON_WRITE: SymptomForm = SymptomForm {
     symptom: Symptom::ResetOnWrite,
     title: "Connection reset by peer, while writing",
     errno: Some(Errno { name: "ECONNRESET", number: 104 }),
@@ -129,12 +126,12 @@ static RESET_ON_WRITE: Form = Form {
     ],
 };
 
-static BROKEN_PIPE: Form = Form {
+static BROKEN_PIPE: SymptomForm = SymptomForm {
     symptom: Symptom::BrokenPipe,
     title: "Broken pipe, while writing",
     errno: Some(Errno { name: "EPIPE", number: 32 }),
     meaning: "The connection was over before this write: the peer had closed and then answered an earlier write with a \
-              reset, or an earlier call was already told of the reset. The write that provoked the reset itself \
+              reset, or an earlier call had already reported the reset. The write that provoked the reset itself \
               succeeded. A program that does not handle `SIGPIPE` dies without a message.",
     words: &[
         says("Java", "java.net.SocketException: Broken pipe"),
@@ -148,7 +145,7 @@ static BROKEN_PIPE: Form = Form {
     ],
 };
 
-static END_OF_STREAM: Form = Form {
+static END_OF_STREAM: SymptomForm = SymptomForm {
     symptom: Symptom::EndOfStream,
     title: "The stream ends early",
     errno: None,
@@ -165,7 +162,7 @@ static END_OF_STREAM: Form = Form {
     ],
 };
 
-static REFUSED: Form = Form {
+static REFUSED: SymptomForm = SymptomForm {
     symptom: Symptom::Refused,
     title: "Connection refused",
     errno: Some(Errno { name: "ECONNREFUSED", number: 111 }),
@@ -179,7 +176,7 @@ static REFUSED: Form = Form {
     ],
 };
 
-static TIMED_OUT: Form = Form {
+static TIMED_OUT: SymptomForm = SymptomForm {
     symptom: Symptom::TimedOut,
     title: "Connection timed out",
     errno: Some(Errno { name: "ETIMEDOUT", number: 110 }),
@@ -195,7 +192,7 @@ static TIMED_OUT: Form = Form {
     ],
 };
 
-static ABORTED: Form = Form {
+static ABORTED: SymptomForm = SymptomForm {
     symptom: Symptom::Aborted,
     title: "Software caused connection abort",
     errno: Some(Errno { name: "ECONNABORTED", number: 103 }),
@@ -209,7 +206,7 @@ static ABORTED: Form = Form {
     ],
 };
 
-static NOTHING: Form = Form {
+static NOTHING: SymptomForm = SymptomForm {
     symptom: Symptom::Nothing,
     title: "No error",
     errno: None,

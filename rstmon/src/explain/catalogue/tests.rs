@@ -1,9 +1,12 @@
 //! The catalogue is complete, consistent and fit to be printed.
 
-use super::{Cause, Confidence, Directions, Entry, Symptom, document, entries, field::FIELD_CAUSES, settings::GROUPS};
+use super::{
+    Cause, CauseEntry, Confidence, Directions, Symptom, document, entries, explanations::USUAL_EXPLANATIONS,
+    settings::GROUPS,
+};
 use std::collections::BTreeSet;
 
-/// The directions of the design's table.
+/// The directions that are documented, written out.
 const DIRECTIONS: [(Cause, Directions); 21] = [
     (Cause::Refused, Directions::Both),
     (Cause::ClosedWithUnreadData, Directions::Sent),
@@ -68,7 +71,7 @@ const REASONS: [&str; 25] = [
 ];
 
 /// Every piece of prose of an entry.
-fn texts(entry: &'static Entry) -> Vec<&'static str> {
+fn texts(entry: &'static CauseEntry) -> Vec<&'static str> {
     let mut texts = vec![entry.title, entry.what_happened, entry.how_known.evidence];
     texts.extend(entry.how_known.levels.iter().map(|level| level.when));
     texts.extend(entry.how_known.older_kernels);
@@ -89,7 +92,7 @@ fn shared_texts() -> Vec<&'static str> {
         texts.extend([form.title, form.meaning]);
         texts.extend(form.words.iter().flat_map(|words| [words.speaker, words.text]));
     }
-    texts.extend(FIELD_CAUSES.iter().map(|field| field.story));
+    texts.extend(USUAL_EXPLANATIONS.iter().map(|usual| usual.explanation));
     texts
 }
 
@@ -106,7 +109,7 @@ fn each_entry_is_filed_under_its_own_cause() {
 }
 
 #[test]
-fn directions_are_those_of_the_design() {
+fn directions_are_the_documented_ones() {
     let found: Vec<_> = entries().map(|entry| (entry.cause, entry.directions)).collect();
     assert_eq!(found, DIRECTIONS);
 }
@@ -157,7 +160,7 @@ fn sentences_end_and_clauses_do_not() {
 }
 
 #[test]
-fn confidence_descends_and_is_said_once_each() {
+fn confidence_descends_without_repetition() {
     for entry in entries() {
         let levels: Vec<Confidence> = entry.how_known.levels.iter().map(|level| level.confidence).collect();
         assert!(levels.windows(2).all(|pair| pair[0] > pair[1]), "{}: {levels:?}", entry.cause);
@@ -168,7 +171,7 @@ fn confidence_descends_and_is_said_once_each() {
 fn related_causes_are_others_and_named_once() {
     for entry in entries() {
         let unique: BTreeSet<Cause> = entry.see_also.iter().copied().collect();
-        assert_eq!(unique.len(), entry.see_also.len(), "{}: said twice", entry.cause);
+        assert_eq!(unique.len(), entry.see_also.len(), "{}: named twice", entry.cause);
         assert!(!unique.contains(&entry.cause), "{} refers to itself", entry.cause);
     }
 }

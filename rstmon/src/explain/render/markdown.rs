@@ -1,14 +1,14 @@
 //! docs/causes.md, derived from the catalogue.
 
-use super::text::ends;
 use crate::explain::{
     catalogue::{
-        self, Entry,
-        field::FIELD_CAUSES,
+        self, CauseEntry,
+        explanations::USUAL_EXPLANATIONS,
         settings::{GROUPS, SettingGroup},
-        symptom::{Form, Symptom},
+        symptom::Symptom,
     },
     cause::Cause,
+    present::{CauseView, EndView, SymptomView},
 };
 use std::fmt::Write as _;
 
@@ -29,10 +29,10 @@ The ids never change. A verdict comes with a confidence (certain, likely, guess)
 pub(crate) fn markdown() -> String {
     let mut out = String::from(HEAD);
     index_by_log(&mut out);
-    index_by_story(&mut out);
+    index_by_explanation(&mut out);
     index_by_id(&mut out);
-    for entry in catalogue::entries() {
-        section(&mut out, entry);
+    for &cause in Cause::ALL {
+        section(&mut out, &CauseView::of_catalogue(cause));
     }
     words(&mut out);
     settings(&mut out);
@@ -46,7 +46,6 @@ macro_rules! put {
     };
 }
 
-/// You see this in your log: look here.
 fn index_by_log(out: &mut String) {
     put!(out, "\n## You see this in your log\n\n");
     put!(
@@ -55,16 +54,15 @@ fn index_by_log(out: &mut String) {
          peer's host knows why.\n\n\
          | In the log | rstmon on this host may say | rstmon on the other host may say |\n| --- | --- | --- |\n"
     );
-    for form in Symptom::ALL.iter().map(|symptom| symptom.form()).filter(|form| !form.words.is_empty()) {
+    for SymptomView { symptom, title, words, .. } in SymptomView::all().filter(|view| !view.words.is_empty()) {
         let mut texts: Vec<&str> = Vec::new();
-        for words in form.words {
+        for words in words {
             if !texts.contains(&words.text) {
                 texts.push(words.text);
             }
         }
         let texts = texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join("<br>");
-        let (here, there) = causes_showing(form.symptom);
-        let title = heading_of(form);
+        let (here, there) = causes_showing(symptom);
         put!(out, "| **[{title}](#{})**<br>{texts} | {} | {} |\n", slug(&title), links(&here), links(&there));
     }
     put!(
@@ -75,39 +73,38 @@ fn index_by_log(out: &mut String) {
     );
 }
 
-/// The causes that rstmon may report on the host whose application shows `symptom`, and on the other host.
+/// The causes that rstmon may report on the host whose application sees `symptom`, and on the other host.
 fn causes_showing(symptom: Symptom) -> (Vec<Cause>, Vec<Cause>) {
-    let causes = |holds: fn(&Entry, Symptom) -> bool| {
-        // The last resort would stand in every row and lead nowhere.
+    let causes = |holds: fn(&CauseEntry, Symptom) -> bool| {
+        // It would stand in every row and explain nothing.
         let explained = catalogue::entries().filter(|entry| entry.cause != Cause::Unexplained);
         explained.filter(|entry| holds(entry, symptom)).map(|entry| entry.cause).collect()
     };
-    let here = causes(|Entry { directions, sees, .. }, symptom| {
+    let here = causes(|CauseEntry { directions, sees, .. }, symptom| {
         directions.received() && sees.receiver.contains(&symptom) || directions.sent() && sees.sender.contains(&symptom)
     });
-    let there = causes(|Entry { directions, sees, .. }, symptom| {
+    let there = causes(|CauseEntry { directions, sees, .. }, symptom| {
         directions.sent() && sees.receiver.contains(&symptom) || directions.received() && sees.sender.contains(&symptom)
     });
     (here, there)
 }
 
-/// The five usual explanations.
-fn index_by_story(out: &mut String) {
-    put!(out, "\n## The five usual explanations\n\n| You are told | rstmon says, if it is true |\n| --- | --- |\n");
-    for field in &FIELD_CAUSES {
-        put!(out, "| {} | {} |\n", field.story, links(field.causes));
+fn index_by_explanation(out: &mut String) {
+    put!(out, "\n## The five usual explanations\n\n| The explanation | rstmon says, if it is true |\n| --- | --- |\n");
+    for usual in &USUAL_EXPLANATIONS {
+        put!(out, "| {} | {} |\n", usual.explanation, links(usual.causes));
     }
     put!(
         out,
         "\nThree remedies are offered for all of them: retry, long connections with a heartbeat and aligned timeouts, \
          short connections. None fits every cause. Each section below weighs them, and the rule for the first is always \
-         the same: retry only what is idempotent, because a reset does not tell whether the request was carried out.\n"
+         the same: retry only what is idempotent, because a reset does not show whether the request was carried out.\n"
     );
 }
 
 fn index_by_id(out: &mut String) {
     put!(out, "\n## All causes\n\n| Cause | Reset | Severity | |\n| --- | --- | --- | --- |\n");
-    for Entry { cause, directions, severity, title, .. } in catalogue::entries() {
+    for CauseEntry { cause, directions, severity, title, .. } in catalogue::entries() {
         put!(out, "| [`{cause}`](#{cause}) | {} | {severity} | {title} |\n", directions.word());
     }
     put!(
@@ -117,27 +114,35 @@ fn index_by_id(out: &mut String) {
     );
 }
 
-fn section(out: &mut String, entry: &Entry) {
-    let Entry { cause, title, directions, severity, what_happened, how_known, sees, remedies, classic, see_also } =
-        entry;
+fn section(out: &mut String, view: &CauseView) {
+    let CauseView {
+        cause,
+        title,
+        severity: _,
+        confidence: _,
+        directions,
+        meaning,
+        ends,
+        note,
+        how_known,
+        remedies,
+        classic,
+        see_also,
+    } = view;
     put!(
         out,
-        "\n## {cause}\n\n**{title}.** Severity: {severity}. A reset {}.\n\n{what_happened}\n",
+        "\n## {cause}\n\n**{title}.** Severity: {}. A reset {}.\n\n{meaning}\n",
+        view.grade(),
         directions.phrase()
     );
 
     put!(out, "\n### What the applications see\n\n");
-    for (end, symptoms) in ends(entry) {
-        let symptoms: Vec<String> = symptoms
-            .iter()
-            .map(|symptom| {
-                let title = heading_of(symptom.form());
-                format!("[{title}](#{})", slug(&title))
-            })
-            .collect();
-        put!(out, "- {end}: {}.\n", symptoms.join("; or "));
+    for EndView { heading, symptoms } in ends {
+        let symptoms: Vec<String> =
+            symptoms.iter().map(|symptom| format!("[{}](#{})", symptom.title, slug(&symptom.title))).collect();
+        put!(out, "- {heading}: {}.\n", symptoms.join("; or "));
     }
-    if let Some(note) = sees.note {
+    if let Some(note) = note {
         put!(out, "\n{note}\n");
     }
 
@@ -150,38 +155,36 @@ fn section(out: &mut String, entry: &Entry) {
     }
 
     put!(out, "\n### What to do\n\n");
-    for (index, remedy) in remedies.iter().enumerate() {
-        put!(out, "{}. {}", index + 1, remedy.action);
-        if let Some(SettingGroup { title, .. }) = remedy.settings {
+    for remedy in remedies {
+        put!(out, "{}. {}", remedy.number, remedy.action);
+        if let Some(SettingGroup { title, .. }) = remedy.group {
             put!(out, " Settings: [{}](#{}).", title, slug(title));
         }
         out.push('\n');
     }
-    if let Some(classic) = classic {
+    if !classic.is_empty() {
         put!(out, "\nThe three classic remedies, weighed:\n\n");
-        for (remedy, verdict) in classic.weighed() {
+        for (remedy, verdict) in classic {
             put!(out, "- **{remedy}.** {verdict}\n");
         }
     }
     put!(out, "\nSee also: {}.\n", links(see_also));
 }
 
-/// The symptoms with the words of each runtime.
 fn words(out: &mut String) {
     put!(out, "\n## The words of each program\n");
-    for form in Symptom::ALL.iter().map(|symptom| symptom.form()) {
-        put!(out, "\n### {}\n\n{}\n", heading_of(form), form.meaning);
-        if form.words.is_empty() {
+    for SymptomView { title, meaning, words, .. } in SymptomView::all() {
+        put!(out, "\n### {title}\n\n{meaning}\n");
+        if words.is_empty() {
             continue;
         }
         put!(out, "\n| Program | Words |\n| --- | --- |\n");
-        for words in form.words {
+        for words in words {
             put!(out, "| {} | `{}` |\n", words.speaker, words.text);
         }
     }
 }
 
-/// The settings by product.
 fn settings(out: &mut String) {
     put!(out, "\n## Settings by product\n");
     for group in GROUPS {
@@ -189,13 +192,6 @@ fn settings(out: &mut String) {
         for setting in group.settings {
             put!(out, "| {} | {} |\n", setting.product, setting.how);
         }
-    }
-}
-
-fn heading_of(form: &Form) -> String {
-    match form.errno {
-        Some(errno) => format!("{} ({})", form.title, errno.name),
-        None => form.title.to_owned(),
     }
 }
 
@@ -248,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn every_link_has_a_target_and_no_heading_that_is_linked_is_said_twice() {
+    fn every_link_has_exactly_one_target() {
         let text = markdown();
         let headings: Vec<String> = text
             .lines()
@@ -265,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_leads_to_the_end_that_rstmon_runs_on() {
+    fn the_index_lists_causes_by_the_end_that_rstmon_runs_on() {
         let (here, there) = causes_showing(Symptom::TimedOut);
         assert_eq!((here.as_slice(), there.as_slice()), ([Cause::IdleTimeout].as_slice(), [].as_slice()));
         let (here, there) = causes_showing(Symptom::Refused);

@@ -1,10 +1,10 @@
-//! Colour as ANSI SGR sequences, or none.
+//! Colour as ANSI SGR sequences, or none: for `rstmon causes`, `rstmon why` and the lines of `rstmon tail`.
 
 use crate::explain::severity::Severity;
 
-/// What a piece of text is, and so how it looks.
+/// What a piece of text is. Its colour follows from that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum TextRole {
     Plain,
     Heading,
     Label,
@@ -14,34 +14,34 @@ pub(crate) enum Role {
 
 /// Whether roles are shown by colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Style {
+pub(crate) struct AnsiStyle {
     pub(crate) colour: bool,
 }
 
-/// Ends whatever a role began.
-const RESET: &str = "\u{1b}[0m";
+/// Ends the colour that a role began.
+const END_OF_COLOUR: &str = "\u{1b}[0m";
 
-impl Style {
-    /// `text` dressed for its role; unchanged without colour.
-    pub(crate) fn paint(self, role: Role, text: &str) -> String {
+impl AnsiStyle {
+    /// `text` in the colour of its role; unchanged without colour.
+    pub(crate) fn paint(self, role: TextRole, text: &str) -> String {
         match self.start(role) {
             "" => text.to_owned(),
-            start => format!("{start}{text}{RESET}"),
+            start => format!("{start}{text}{END_OF_COLOUR}"),
         }
     }
 
-    const fn start(self, role: Role) -> &'static str {
+    const fn start(self, role: TextRole) -> &'static str {
         if !self.colour {
             return "";
         }
         match role {
-            Role::Plain => "",
-            Role::Heading => "\u{1b}[1m",
-            Role::Label => "\u{1b}[2m",
-            Role::Code => "\u{1b}[36m",
-            Role::Severity(Severity::Harmful) => "\u{1b}[31m",
-            Role::Severity(Severity::Notice) => "\u{1b}[33m",
-            Role::Severity(Severity::Benign) => "\u{1b}[32m",
+            TextRole::Plain => "",
+            TextRole::Heading => "\u{1b}[1m",
+            TextRole::Label => "\u{1b}[2m",
+            TextRole::Code => "\u{1b}[36m",
+            TextRole::Severity(Severity::Harmful) => "\u{1b}[31m",
+            TextRole::Severity(Severity::Notice) => "\u{1b}[33m",
+            TextRole::Severity(Severity::Benign) => "\u{1b}[32m",
         }
     }
 }
@@ -64,16 +64,16 @@ mod tests {
 
     #[test]
     fn without_colour_text_stays_as_it_is() {
-        let style = Style { colour: false };
-        assert_eq!(style.paint(Role::Heading, "x"), "x");
+        let style = AnsiStyle { colour: false };
+        assert_eq!(style.paint(TextRole::Heading, "x"), "x");
     }
 
     #[test]
     fn with_colour_each_piece_ends_its_own_colour() {
-        let style = Style { colour: true };
-        let painted = style.paint(Role::Severity(Severity::Harmful), "x");
+        let style = AnsiStyle { colour: true };
+        let painted = style.paint(TextRole::Severity(Severity::Harmful), "x");
         assert_eq!(painted, "\u{1b}[31mx\u{1b}[0m");
         assert_eq!(strip(&painted), "x");
-        assert_eq!(style.paint(Role::Plain, "x"), "x");
+        assert_eq!(style.paint(TextRole::Plain, "x"), "x");
     }
 }

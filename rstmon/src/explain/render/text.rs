@@ -2,16 +2,13 @@
 
 use super::{
     MIN_WIDTH,
-    style::{Role, Style},
+    style::{AnsiStyle, TextRole},
     wrap::{Paragraph, text_column},
 };
 use crate::explain::{
-    catalogue::{
-        self, Classic, Directions, Entry,
-        settings::SettingGroup,
-        symptom::{Symptom, Words},
-    },
+    catalogue::{self, CauseEntry, HowKnown, settings::Setting, symptom::Words},
     cause::Cause,
+    present::{CauseView, EndView, RemedyView, SymptomView},
 };
 
 /// Columns before the text below a heading.
@@ -23,31 +20,31 @@ const GAP: usize = 2;
 #[must_use]
 pub(crate) fn list(colour: bool, width: usize) -> String {
     let width = width.max(MIN_WIDTH);
-    let style = Style { colour };
-    let columns = Columns::of_the_catalogue();
+    let style = AnsiStyle { colour };
+    let columns = ListColumns::of_the_catalogue();
     let mut out = String::new();
 
     let header = columns.row("CAUSE", "RESET", "SEVERITY");
-    Paragraph::labelled(0, &header, Role::Heading, columns.title_at(), "TITLE").write(&mut out, width, style);
+    Paragraph::labelled(0, &header, TextRole::Heading, columns.title_at(), "TITLE").write(&mut out, width, style);
     for entry in catalogue::entries() {
-        let Entry { cause, directions, severity, title, .. } = entry;
+        let CauseEntry { cause, directions, severity, title, .. } = entry;
         let row = columns.row(cause.id(), directions.word(), severity.word());
-        let role = Role::Severity(*severity);
+        let role = TextRole::Severity(*severity);
         Paragraph::labelled(0, &row, role, columns.title_at(), title).write(&mut out, width, style);
     }
     out
 }
 
 /// Widths of the columns before the title.
-struct Columns {
+struct ListColumns {
     cause: usize,
     directions: usize,
     severity: usize,
 }
 
-impl Columns {
+impl ListColumns {
     fn of_the_catalogue() -> Self {
-        let widest = |cells: fn(&Entry) -> &'static str, header: &str| {
+        let widest = |cells: fn(&CauseEntry) -> &'static str, header: &str| {
             catalogue::entries().map(|entry| cells(entry).len()).max().unwrap_or_default().max(header.len())
         };
         Self {
@@ -71,37 +68,37 @@ impl Columns {
 /// Everything about one cause.
 #[must_use]
 pub(crate) fn page(cause: Cause, colour: bool, width: usize) -> String {
-    let entry = cause.entry();
-    let mut page = Page { out: String::new(), width: width.max(MIN_WIDTH), style: Style { colour } };
+    page_of(&CauseView::of_catalogue(cause), colour, width)
+}
 
-    page.title(entry);
+fn page_of(view: &CauseView, colour: bool, width: usize) -> String {
+    let mut page = CausePage { out: String::new(), width: width.max(MIN_WIDTH), style: AnsiStyle { colour } };
+    page.title(view);
     page.heading("What happened");
-    page.text(entry.what_happened);
-    page.sees(entry);
-    page.how_known(entry);
-    page.remedies(entry);
-    if let Some(classic) = &entry.classic {
-        page.classic(classic);
-    }
-    page.see_also(entry.see_also);
+    page.text(view.meaning);
+    page.sees(view);
+    page.how_known(view.how_known);
+    page.remedies(&view.remedies);
+    page.classic(&view.classic);
+    page.see_also(view.see_also);
     page.out
 }
 
-/// A page in the making.
-struct Page {
+/// The text written so far, and how to write more.
+struct CausePage {
     out: String,
     width: usize,
-    style: Style,
+    style: AnsiStyle,
 }
 
-impl Page {
+impl CausePage {
     fn write(&mut self, paragraph: Paragraph<'_>) {
         paragraph.write(&mut self.out, self.width, self.style);
     }
 
     fn heading(&mut self, heading: &str) {
         self.out.push('\n');
-        self.out.push_str(&self.style.paint(Role::Heading, heading));
+        self.out.push_str(&self.style.paint(TextRole::Heading, heading));
         self.out.push('\n');
     }
 
@@ -109,79 +106,73 @@ impl Page {
         self.write(Paragraph::at(BODY, text));
     }
 
-    fn title(&mut self, entry: &Entry) {
-        let Entry { cause, title, directions, severity, .. } = entry;
-        let label = format!("{cause}:");
-        self.write(Paragraph::labelled(0, &label, Role::Heading, label.len() + 1, title));
-        let label = format!("{severity};");
-        let reset = format!("a reset {}", directions.phrase());
-        self.write(Paragraph::labelled(0, &label, Role::Severity(*severity), label.len() + 1, &reset));
+    fn title(&mut self, view: &CauseView) {
+        let label = format!("{}:", view.cause);
+        self.write(Paragraph::labelled(0, &label, TextRole::Heading, label.len() + 1, view.title));
+        let label = format!("{};", view.grade());
+        let reset = format!("a reset {}", view.directions.phrase());
+        self.write(Paragraph::labelled(0, &label, TextRole::Severity(view.severity), label.len() + 1, &reset));
     }
 
-    fn sees(&mut self, entry: &Entry) {
+    fn sees(&mut self, view: &CauseView) {
         self.heading("What the applications see");
-        for (end, symptoms) in ends(entry) {
-            self.text(end);
+        for EndView { heading, symptoms } in &view.ends {
+            self.text(heading);
             for symptom in symptoms {
-                self.symptom(*symptom);
+                self.symptom(symptom);
             }
         }
-        if let Some(note) = entry.sees.note {
+        if let Some(note) = view.note {
             self.text(note);
         }
     }
 
-    fn symptom(&mut self, symptom: Symptom) {
-        let form = symptom.form();
-        let heading = match form.errno {
-            Some(errno) => format!("{} ({} {})", form.title, errno.name, errno.number),
-            None => form.title.to_owned(),
-        };
-        self.write(Paragraph::labelled(4, "-", Role::Plain, 6, &heading));
-        let hang = text_column(6, GAP, self.width, form.words.iter().map(|words| (words.speaker, words.text)));
-        for Words { speaker, text } in form.words {
-            self.write(Paragraph::labelled(6, speaker, Role::Label, hang, text));
+    fn symptom(&mut self, symptom: &SymptomView) {
+        self.write(Paragraph::labelled(4, "-", TextRole::Plain, 6, &symptom.numbered_title));
+        let rows = symptom.words.iter().map(|words| (words.speaker, words.text));
+        let hang = text_column(6, GAP, self.width, rows);
+        for Words { speaker, text } in symptom.words {
+            self.write(Paragraph::labelled(6, speaker, TextRole::Label, hang, text));
         }
     }
 
-    fn how_known(&mut self, entry: &Entry) {
-        let known = &entry.how_known;
+    fn how_known(&mut self, known: &HowKnown) {
         self.heading("How it is known");
         self.text(known.evidence);
         // "certain" is the longest of the words.
         let hang = BODY + "certain".len() + GAP;
         for level in known.levels {
             let when = format!("when {}", level.when);
-            self.write(Paragraph::labelled(BODY, level.confidence.word(), Role::Label, hang, &when));
+            self.write(Paragraph::labelled(BODY, level.confidence.word(), TextRole::Label, hang, &when));
         }
         if let Some(older) = known.older_kernels {
             self.text(older);
         }
     }
 
-    fn remedies(&mut self, entry: &Entry) {
+    fn remedies(&mut self, remedies: &[RemedyView]) {
         self.heading("What to do");
-        for (index, remedy) in entry.remedies.iter().enumerate() {
-            let number = format!("{}.", index + 1);
-            self.write(Paragraph::labelled(BODY, &number, Role::Label, 5, remedy.action));
-            if let Some(group) = remedy.settings {
-                self.settings(group);
-            }
+        for remedy in remedies {
+            let number = format!("{}.", remedy.number);
+            self.write(Paragraph::labelled(BODY, &number, TextRole::Label, 5, remedy.action));
+            self.settings(remedy.settings());
         }
     }
 
-    fn settings(&mut self, group: &SettingGroup) {
-        let rows = group.settings.iter().map(|setting| (setting.product, setting.how));
-        let hang = text_column(5, GAP, self.width, rows);
-        for setting in group.settings {
-            self.write(Paragraph::labelled(5, setting.product, Role::Label, hang, setting.how));
+    fn settings(&mut self, settings: &[Setting]) {
+        let hang = text_column(5, GAP, self.width, settings.iter().map(|setting| (setting.product, setting.how)));
+        for Setting { product, how } in settings {
+            self.write(Paragraph::labelled(5, product, TextRole::Label, hang, how));
         }
     }
 
-    fn classic(&mut self, classic: &Classic) {
+    fn classic(&mut self, classic: &[(&str, &str)]) {
+        if classic.is_empty() {
+            return;
+        }
         self.heading("The three classic remedies, weighed");
-        for (remedy, verdict) in classic.weighed() {
-            self.write(Paragraph::labelled(BODY, remedy, Role::Label, 4, verdict));
+        for (remedy, verdict) in classic {
+            self.write(Paragraph::labelled(BODY, remedy, TextRole::Label, 4, verdict));
         }
     }
 
@@ -190,33 +181,15 @@ impl Page {
         let rows = related.iter().map(|cause| (cause.id(), cause.entry().title));
         let hang = text_column(BODY, GAP, self.width, rows);
         for cause in related {
-            self.write(Paragraph::labelled(BODY, cause.id(), Role::Code, hang, cause.entry().title));
+            self.write(Paragraph::labelled(BODY, cause.id(), TextRole::Code, hang, cause.entry().title));
         }
-    }
-}
-
-/// The two ends of the connection, this host's first, each with what its application sees.
-pub(super) fn ends(entry: &Entry) -> [(&'static str, &'static [Symptom]); 2] {
-    let (sender, receiver) = (entry.sees.sender, entry.sees.receiver);
-    match entry.directions {
-        Directions::Sent => [
-            ("The application on this host, which sent the reset", sender),
-            ("The peer's application, which received it", receiver),
-        ],
-        Directions::Received => [
-            ("The application on this host, which received the reset", receiver),
-            ("The peer's application, which sent it", sender),
-        ],
-        Directions::Both => [
-            ("The application at the end that received the reset", receiver),
-            ("The application at the end that sent it", sender),
-        ],
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::style::strip, *};
+    use unicode_width::UnicodeWidthStr as _;
 
     const WIDTHS: [usize; 5] = [0, MIN_WIDTH, 80, 100, 200];
 
@@ -233,7 +206,7 @@ mod tests {
     fn no_line_is_wider_than_the_terminal() {
         for (width, _, text) in outputs() {
             for line in strip(&text).lines() {
-                assert!(line.len() <= width.max(MIN_WIDTH), "{} columns at {width}: {line}", line.len());
+                assert!(line.width() <= width.max(MIN_WIDTH), "{} columns at {width}: {line}", line.width());
             }
         }
     }
@@ -264,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_one_aligned_row_a_cause() {
+    fn the_list_has_one_aligned_row_for_each_cause() {
         let list = list(false, 200);
         let mut rows = list.lines();
         let title_at = rows.next().and_then(|header| header.find("TITLE"));
@@ -277,17 +250,22 @@ mod tests {
     }
 
     #[test]
-    fn this_host_comes_first_at_the_end_that_the_direction_says() {
-        let [(this_host, symptoms), _] = ends(Cause::IdleTimeout.entry());
-        assert!(this_host.contains("sent the reset"));
-        assert_eq!(symptoms, [Symptom::TimedOut]);
-        let [(this_host, symptoms), _] = ends(Cause::WroteToClosedPeer.entry());
-        assert!(this_host.contains("received the reset"));
-        assert_eq!(symptoms[0], Symptom::BrokenPipe);
+    fn wide_characters_count_as_the_columns_that_they_take() {
+        let wide = "日本語のとても長い題名が空白なしに続く 🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀";
+        let mut view = CauseView::of_catalogue(Cause::KeepaliveRace);
+        (view.title, view.meaning, view.note) = (wide, wide, Some(wide));
+        view.remedies[0].action = wide;
+        view.ends[0].symptoms[0].numbered_title = wide.to_owned();
+        view.classic[0] = ("題名", wide);
+        for width in WIDTHS {
+            for line in page_of(&view, false, width).lines() {
+                assert!(line.width() <= width.max(MIN_WIDTH), "{} columns at {width}: {line}", line.width());
+            }
+        }
     }
 
     #[test]
-    fn a_page_says_everything_that_the_catalogue_knows() {
+    fn a_page_has_everything_that_the_catalogue_has() {
         let flat = |text: &str| text.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ");
         for &cause in Cause::ALL {
             let entry = cause.entry();

@@ -1,29 +1,20 @@
-//! The rules: facts -> cause and confidence. Pure, tried in order, the first that holds decides.
+//! The rules: facts -> cause and confidence. Pure; tried in order, and the first that holds decides.
 //!
-//! Where the kernel gives a reason (6.10 on) it leads; on older kernels (`unsupported`, or 0 = `not_specified` for
-//! active resets of 6.10 and 6.11) the same verdict is drawn from the socket, mostly less sure.
+//! Where the kernel gives a reason (since 6.10), the rules look at it first. On older kernels (`unsupported`, or 0 =
+//! `not_specified` for active resets of 6.10 and 6.11) the same cause follows from the socket, mostly with a lower
+//! confidence.
 
 use super::{Cause, Confidence, Facts};
 use crate::model::{Direction, Reason, SocketKind, State};
 use Confidence::{Certain, Guess, Likely};
 use rstmon_common::evidence as bit;
 
-/// A rule's outcome.
-type Outcome = Option<(Cause, Confidence)>;
+/// The cause, where the rule holds.
+type RuleOutcome = Option<(Cause, Confidence)>;
 
-/// A named rule.
-pub(crate) struct Rule {
-    /// Names the rule in tests and documentation.
-    #[allow(dead_code, reason = "for the reader of a failing test, in the debug output of the rule")]
-    pub(crate) name: &'static str,
-    judge: fn(&Facts) -> Outcome,
-}
+type Rule = fn(&Facts) -> RuleOutcome;
 
-macro_rules! rules {
-    ($($name:ident),* $(,)?) => { &[$(Rule { name: stringify!($name), judge: $name },)*] };
-}
-
-const SENT: &[Rule] = rules![
+const SENT: &[Rule] = &[
     multipath,
     refused_here,
     full_listener,
@@ -40,16 +31,16 @@ const SENT: &[Rule] = rules![
     violation,
 ];
 
-const RECEIVED: &[Rule] = rules![refused_by_peer, multipath_peer, while_closing, after_peers_fin, established];
+const RECEIVED: &[Rule] = &[refused_by_peer, multipath_peer, while_closing, after_peers_fin, established];
 
-/// The cause of a reset, and how it follows.
+/// The cause of a reset, and with what confidence it follows from the facts.
 #[must_use]
 pub(crate) fn judge(facts: &Facts) -> (Cause, Confidence) {
     let rules = match facts.direction {
         Direction::Sent => SENT,
         Direction::Received => RECEIVED,
     };
-    rules.iter().find_map(|rule| (rule.judge)(facts)).unwrap_or((Cause::Unexplained, Guess))
+    rules.iter().find_map(|rule| rule(facts)).unwrap_or((Cause::Unexplained, Guess))
 }
 
 impl Facts {
@@ -57,12 +48,12 @@ impl Facts {
         self.reason.as_str() == reason
     }
 
-    /// The kernel names no reason.
+    /// Whether the kernel gives no reason.
     fn is_unnamed(&self) -> bool {
         self.is(Reason::UNSUPPORTED) || self.is("not_specified")
     }
 
-    /// `tcp_state` is what the kernel says when it has nothing better to say.
+    /// Whether the kernel gives no reason, or `tcp_state`, its reason for every reset that has none of its own.
     fn is_vague(&self) -> bool {
         self.is("tcp_state") || self.is_unnamed()
     }
@@ -71,7 +62,7 @@ impl Facts {
         self.bits.has(bit::ACTIVE)
     }
 
-    /// Sent by a process that set the socket to CLOSE first: `close()` and its kin.
+    /// Whether a process set the socket to CLOSE before it sent the RST, as `close()` does.
     fn is_set_to_close(&self) -> bool {
         self.is_active() && !self.bits.has(bit::STATE_KEPT)
     }
@@ -86,8 +77,8 @@ impl Facts {
     }
 }
 
-/// MPTCP's own reasons; a fastclose resets its subflows with the reason of a close but leaves their state.
-fn multipath(f: &Facts) -> Outcome {
+/// MPTCP's own reasons. A fastclose resets its subflows with the reason of a close, but leaves their state.
+fn multipath(f: &Facts) -> RuleOutcome {
     if f.reason.as_str().starts_with("mptcp_") {
         return Some((Cause::Mptcp, Certain));
     }
@@ -98,13 +89,13 @@ fn multipath(f: &Facts) -> Outcome {
     (kept && f.bits.has(bit::MPTCP) && f.is_vague()).then_some((Cause::Mptcp, Likely))
 }
 
-fn refused_here(f: &Facts) -> Outcome {
+fn refused_here(f: &Facts) -> RuleOutcome {
     (f.socket == SocketKind::None && f.bits.is_connect()).then_some((Cause::Refused, Certain))
 }
 
 /// The accept queue is full. With `tcp_abort_on_overflow` the final ACK is answered at once (`invalid_syn`); without,
 /// what the client sends later meets the listener (`tcp_flags`), and the queue may have moved on by then.
-fn full_listener(f: &Facts) -> Outcome {
+fn full_listener(f: &Facts) -> RuleOutcome {
     let stray = f.state == Some(State::Listen) && !f.is_active() && !f.bits.has(bit::SEGMENT_SYN);
     if !stray {
         return None;
@@ -116,7 +107,7 @@ fn full_listener(f: &Facts) -> Outcome {
 }
 
 /// A segment for a connection that a process here had closed.
-fn late_segment(f: &Facts) -> Outcome {
+fn late_segment(f: &Facts) -> RuleOutcome {
     if f.is_active() || f.bits.has(bit::SEGMENT_SYN) {
         return None;
     }
@@ -142,7 +133,7 @@ fn late_segment(f: &Facts) -> Outcome {
 }
 
 /// A segment that belongs to no connection: it met no socket, or the listener of its port.
-fn stray_segment(f: &Facts) -> Outcome {
+fn stray_segment(f: &Facts) -> RuleOutcome {
     if f.is_active() {
         return None;
     }
@@ -154,7 +145,7 @@ fn stray_segment(f: &Facts) -> Outcome {
 }
 
 /// Closed, or exited, with data unread. Older kernels: the unread bytes themselves are what `__tcp_close` tests.
-fn closed_unread(f: &Facts) -> Outcome {
+fn closed_unread(f: &Facts) -> RuleOutcome {
     let named = f.is("tcp_abort_on_close");
     let unnamed = f.is_unnamed() && f.is_set_to_close() && f.bits.has(bit::ATTACHED | bit::UNREAD) && f.is_closing();
     if !(named || unnamed) {
@@ -164,16 +155,16 @@ fn closed_unread(f: &Facts) -> Outcome {
     Some((cause, Certain))
 }
 
-fn memory(f: &Facts) -> Outcome {
+fn memory(f: &Facts) -> RuleOutcome {
     if f.is("tcp_abort_on_memory") {
         return Some((Cause::MemoryPressure, Certain));
     }
-    // What else resets an orphan that a process had closed, and has no TCP_LINGER2?
+    // Without TCP_LINGER2 nothing else resets an orphan that a process had closed.
     let orphan = f.is_active() && f.is_unnamed() && f.bits.has(bit::CLOSED_HERE) && !f.bits.has(bit::ATTACHED);
     (orphan && !f.bits.has(bit::LINGER2_NEGATIVE)).then_some((Cause::MemoryPressure, Likely))
 }
 
-fn linger(f: &Facts) -> Outcome {
+fn linger(f: &Facts) -> RuleOutcome {
     if f.is("tcp_abort_on_linger") {
         return Some((Cause::LingerAbort, Certain));
     }
@@ -187,16 +178,16 @@ fn linger(f: &Facts) -> Outcome {
     second.then_some((Cause::LingerAbort, Likely))
 }
 
-fn keepalive_gave_up(f: &Facts) -> Outcome {
+fn keepalive_gave_up(f: &Facts) -> RuleOutcome {
     f.is("tcp_keepalive_timeout").then_some((Cause::IdleTimeout, Certain))
 }
 
-fn never_accepted(f: &Facts) -> Outcome {
+fn never_accepted(f: &Facts) -> RuleOutcome {
     (f.is_set_to_close() && f.is_vague() && f.bits.has(bit::NEVER_ACCEPTED))
         .then_some((Cause::ListenerClosed, Facts::sure_if(f.is("tcp_state"))))
 }
 
-fn disconnected(f: &Facts) -> Outcome {
+fn disconnected(f: &Facts) -> RuleOutcome {
     if f.is("tcp_disconnect_with_data") {
         return Some((Cause::Disconnect, Certain));
     }
@@ -205,19 +196,19 @@ fn disconnected(f: &Facts) -> Outcome {
 }
 
 /// `SOCK_DESTROY` takes the socket lock and leaves the state; timers do not take it.
-fn destroyed(f: &Facts) -> Outcome {
+fn destroyed(f: &Facts) -> RuleOutcome {
     (f.is_active() && f.is_vague() && f.bits.has(bit::STATE_KEPT | bit::LOCKED))
         .then_some((Cause::Killed, Facts::sure_if(f.is("tcp_state") && !f.bits.has(bit::OWNER_RUNNING))))
 }
 
 /// Kernels that do not name the keep-alive timer: an active reset outside of any process.
-fn older_timer(f: &Facts) -> Outcome {
+fn older_timer(f: &Facts) -> RuleOutcome {
     let timer = f.is_active() && f.bits.has(bit::STATE_KEPT) && !f.bits.has(bit::LOCKED);
     (timer && f.is_vague() && f.bits.has(bit::ATTACHED)).then_some((Cause::IdleTimeout, Likely))
 }
 
-/// The remaining protocol reasons, and a SYN where none belongs.
-fn violation(f: &Facts) -> Outcome {
+/// The remaining reasons of the protocol, and segments that meet a handshake they do not belong to.
+fn violation(f: &Facts) -> RuleOutcome {
     let named = matches!(
         f.reason.as_str(),
         "tcp_invalid_ack_sequence"
@@ -236,20 +227,20 @@ fn violation(f: &Facts) -> Outcome {
     (!f.is_active() && f.is_unnamed() && handshake).then_some((Cause::ProtocolViolation, Likely))
 }
 
-fn refused_by_peer(f: &Facts) -> Outcome {
+fn refused_by_peer(f: &Facts) -> RuleOutcome {
     (f.state == Some(State::SynSent)).then_some((Cause::Refused, Certain))
 }
 
-fn multipath_peer(f: &Facts) -> Outcome {
+fn multipath_peer(f: &Facts) -> RuleOutcome {
     f.bits.has(bit::MPTCP).then_some((Cause::Mptcp, Likely))
 }
 
-fn while_closing(f: &Facts) -> Outcome {
+fn while_closing(f: &Facts) -> RuleOutcome {
     matches!(f.state, Some(State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait))
         .then_some((Cause::ResetWhileClosing, Certain))
 }
 
-fn after_peers_fin(f: &Facts) -> Outcome {
+fn after_peers_fin(f: &Facts) -> RuleOutcome {
     if f.state != Some(State::CloseWait) {
         return None;
     }
@@ -259,11 +250,11 @@ fn after_peers_fin(f: &Facts) -> Outcome {
     Some(in_use(f))
 }
 
-fn established(f: &Facts) -> Outcome {
+fn established(f: &Facts) -> RuleOutcome {
     if matches!(f.state, Some(State::Established | State::SynRecv)) { Some(in_use(f)) } else { None }
 }
 
-/// A reset of a connection in use: after a long silence, while we were sending, or neither.
+/// A reset of a connection in use: after a long silence, while this host was sending, or neither.
 fn in_use(f: &Facts) -> (Cause, Confidence) {
     if f.bits.has(bit::SILENT) {
         (Cause::PeerResetIdle, Likely)

@@ -43,7 +43,7 @@ fn a_syn_ack_to_no_socket_is_no_refusal() {
 }
 
 #[test]
-fn a_segment_without_a_memory_is_unknown_and_with_one_is_late() {
+fn a_segment_without_a_tombstone_is_unknown_and_with_one_is_late() {
     let data = SEGMENT_ACK | SEGMENT_DATA;
     assert_eq!(sent("no_socket", SocketKind::None, None, data), (UnknownConnection, Likely));
     assert_eq!(full("tcp_flags", State::Listen, data), (UnknownConnection, Likely));
@@ -75,7 +75,7 @@ fn a_keepalive_race_needs_an_idle_close_a_moment_ago() {
 }
 
 #[test]
-fn linger_zero_with_and_without_unread_data_are_told_apart() {
+fn linger_zero_with_and_without_unread_data_are_distinguished() {
     let close = ACTIVE | ATTACHED | LOCKED | CLOSING | LINGER_ZERO;
     assert_eq!(full("tcp_state", State::Established, close), (LingerAbort, Certain));
     assert_eq!(full("tcp_abort_on_close", State::Established, close | UNREAD), (ClosedWithUnreadData, Certain));
@@ -84,7 +84,7 @@ fn linger_zero_with_and_without_unread_data_are_told_apart() {
 }
 
 #[test]
-fn a_crash_and_a_close_with_unread_data_are_told_apart() {
+fn a_crash_and_a_close_with_unread_data_are_distinguished() {
     let close = ACTIVE | ATTACHED | LOCKED | CLOSING | UNREAD;
     assert_eq!(full("tcp_abort_on_close", State::Established, close), (ClosedWithUnreadData, Certain));
     assert_eq!(full("tcp_abort_on_close", State::CloseWait, close | OWNER_EXITING), (ProcessExit, Certain));
@@ -107,14 +107,14 @@ fn linger2_does_not_explain_data_that_meets_a_close() {
 }
 
 #[test]
-fn a_listener_overflow_and_a_bad_syn_are_told_apart() {
+fn a_listener_overflow_and_a_bad_syn_are_distinguished() {
     assert_eq!(full("invalid_syn", State::Listen, SEGMENT_ACK | LISTENER_FULL), (ListenerOverflow, Certain));
     assert_eq!(full("tcp_flags", State::Listen, SEGMENT_ACK | LISTENER_FULL), (ListenerOverflow, Likely));
     assert_eq!(full("invalid_syn", State::Listen, SEGMENT_SYN | LISTENER_FULL), (ProtocolViolation, Certain));
 }
 
 #[test]
-fn a_closed_listener_resets_what_nobody_accepted() {
+fn a_closed_listener_resets_connections_that_were_not_accepted() {
     let child = ACTIVE | NEVER_ACCEPTED;
     assert_eq!(full("tcp_state", State::Established, child), (ListenerClosed, Certain));
     assert_eq!(full("unsupported", State::Established, child), (ListenerClosed, Likely));
@@ -178,7 +178,7 @@ fn what_no_rule_knows_is_unexplained() {
     assert_eq!(received(State::Close, 0), (Unexplained, Guess));
 }
 
-/// Every key that the kernel half can make has a verdict, and the catalogue says when it is that sure.
+/// Every count key of the kernel half has a verdict, and the catalogue says when its confidence is reached.
 #[test]
 fn every_combination_is_judged_as_the_catalogue_says() {
     let check = |(cause, confidence): (Cause, Confidence)| {

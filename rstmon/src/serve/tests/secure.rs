@@ -12,7 +12,7 @@ const CERTIFICATE_B: &str = include_str!("../testdata/test-only-b.crt");
 const KEY_B: &str = include_str!("../testdata/test-only-b.key");
 
 const TLS: &str = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n";
-/// alice:open sesame
+/// The user and password `alice:open sesame`.
 const AUTHORIZATION: &str = "Authorization: Basic YWxpY2U6b3BlbiBzZXNhbWU=\r\n";
 
 /// Writes the file under another name and renames it, as a careful administrator does.

@@ -1,25 +1,28 @@
 //! One reset's page: everything that its event says.
 
 use super::{look::Look, prose::Prose, verdict};
-use crate::event::{Event, EventOwner, EventPeer};
+use crate::{
+    event::{Event, EventOwner, EventPeer},
+    explain::present::{CauseView, ProcessName},
+};
 use ratatui::text::Line;
 
-/// The lines of the page.
+/// The lines of the page, at most `width` columns wide.
 #[must_use]
 pub(crate) fn page(event: &Event, width: u16, look: &Look) -> Vec<Line<'static>> {
     let mut prose = Prose::new(width, look);
-    let entry = event.cause.entry();
-    verdict::title(&mut prose, entry, Some(event.severity), Some(event.confidence), look);
+    let view = CauseView::of_resets(event.cause, Some(event.direction), Some(event.severity), Some(event.confidence));
+    verdict::title(&mut prose, &view, look);
     verdict::evidence(&mut prose, "evidence", event);
     prose.gap();
     facts(&mut prose, event, look);
     prose.gap();
     numbers(&mut prose, event);
     prose.gap();
-    verdict::sees(&mut prose, entry, Some(event.direction));
-    verdict::remedies(&mut prose, entry);
+    verdict::sees(&mut prose, &view);
+    verdict::remedies(&mut prose, &view);
     prose.gap();
-    verdict::meaning(&mut prose, entry, Some(event.direction));
+    verdict::meaning(&mut prose, &view);
     prose.lines()
 }
 
@@ -90,7 +93,7 @@ fn owned(prose: &mut Prose<'_>, owner: &EventOwner) {
 
 fn name(process: Option<&str>, pid: Option<u32>) -> String {
     match (process, pid) {
-        (Some(process), Some(pid)) => format!("{process}[{pid}]"),
+        (Some(process), Some(pid)) => ProcessName::new(process, pid).to_string(),
         (Some(process), None) => process.to_owned(),
         (None, Some(pid)) => format!("pid {pid}"),
         (None, None) => "no process known".to_owned(),
@@ -104,5 +107,31 @@ fn numbers(prose: &mut Prose<'_>, event: &Event) {
     prose.labelled("numbers", if text.is_empty() { "none".to_owned() } else { text.join("  ") }.as_str());
     if !event.evidence.facts.is_empty() {
         prose.labelled("facts", &event.evidence.facts.join(", "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Look, page};
+    use crate::event::testing::event_with;
+    use jiff::tz::TimeZone;
+    use serde_json::json;
+    use unicode_width::UnicodeWidthStr as _;
+
+    #[test]
+    fn wide_names_stay_within_the_width() {
+        let wide = "プロセスの名前🦀".repeat(20);
+        let event = event_with(json!({
+            "owner": {"process": wide, "unit": wide, "container": wide}, "sentence": format!("{wide}[7] closed"),
+            "evidence": {"facts": [wide]},
+        }));
+        let look = Look { colour: false, unicode: true, zone: TimeZone::UTC };
+        for width in [40, 60, 101] {
+            let lines = page(&event, width, &look);
+            assert!(lines.len() > 20, "{lines:?}");
+            for line in lines.iter().map(ToString::to_string) {
+                assert!(line.width() <= usize::from(width), "{} columns at {width}: {line}", line.width());
+            }
+        }
     }
 }

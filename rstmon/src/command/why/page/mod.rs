@@ -1,68 +1,68 @@
-//! The diagnosis as a page for a person: one line that says it all, the findings, the noise, and what is not known.
+//! The diagnosis as a page for a person: a summary, the findings, the noise, and what is not known.
 //!
-//! Names and sentences carry text that processes chose: everything that is shown goes through [`text::safe`].
+//! Names and sentences hold text that processes chose: all of it goes through [`text::safe`].
 
 mod finding;
 mod text;
 
 use super::{
-    findings::Finding,
-    noise::Benign,
-    report::{Advised, Report},
+    findings::ResetFinding,
+    noise::NoiseSummary,
+    report::{AdvisedFinding, WhyReport},
 };
 use crate::{
     explain::{
         Severity,
         catalogue::symptom::Symptom,
         render::{
-            style::{Role, Style},
+            style::{AnsiStyle, TextRole},
             wrap::Paragraph,
         },
         sentence,
     },
     query::Origin,
 };
-use finding::Told;
+use finding::EarlierFindings;
 use jiff::{Timestamp, tz::TimeZone};
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use text::{and, is_are, resets, safe};
 
 /// Columns before a finding's lines.
 const INDENT: usize = 3;
-/// Columns before their text.
+/// Columns before the text of these lines.
 const HANG: usize = 12;
-/// Findings that are told in full; the others get a line each.
+/// Findings that are shown in full; the others get a line each.
 const FULL: usize = 10;
-/// Lines for the others.
+/// Lines of a list before it ends in a count.
 const LINES: usize = 20;
 
-struct Page<'a> {
+struct WhyPage<'a> {
     out: String,
     width: usize,
-    style: Style,
+    style: AnsiStyle,
     zone: &'a TimeZone,
-    /// The end of the span: times of its day are shown without their date.
+    /// The end of the span. Times of the same day are shown without a date.
     until: Timestamp,
-    /// Number of the finding that has told how a symptom looks in logs.
+    /// Number of the finding that has shown what programs log for a symptom.
     worded: BTreeMap<Symptom, usize>,
 }
 
-/// Lays the report out.
-pub(super) fn page(report: &Report, zone: &TimeZone, colour: bool, width: usize) -> String {
-    let style = Style { colour };
-    let mut page = Page { out: String::new(), width, style, zone, until: report.until, worded: BTreeMap::new() };
+/// The report as text, wrapped to `width` columns, with times in `zone`.
+pub(super) fn page(report: &WhyReport, zone: &TimeZone, colour: bool, width: usize) -> String {
+    let style = AnsiStyle { colour };
+    let mut page = WhyPage { out: String::new(), width, style, zone, until: report.until, worded: BTreeMap::new() };
     page.summary(report);
     for (index, advised) in report.findings.iter().take(FULL).enumerate() {
         page.out.push('\n');
-        let earlier = |same: &dyn Fn(&Finding) -> bool| {
+        let earlier = |same: &dyn Fn(&ResetFinding) -> bool| {
             report.findings[..index].iter().position(|earlier| same(&earlier.finding)).map(|position| position + 1)
         };
         let (cause, direction) = (advised.finding.cause, advised.finding.direction);
-        let told = Told {
+        let earlier = EarlierFindings {
             remedies: earlier(&|finding| finding.cause == cause),
-            sees: earlier(&|finding| (finding.cause, finding.direction) == (cause, direction)),
+            symptoms: earlier(&|finding| (finding.cause, finding.direction) == (cause, direction)),
         };
-        page.finding(index + 1, advised, &told);
+        page.finding(index + 1, &advised.finding, &earlier);
     }
     page.others(report.findings.get(FULL..).unwrap_or_default());
     page.benign(&report.benign);
@@ -71,29 +71,29 @@ pub(super) fn page(report: &Report, zone: &TimeZone, colour: bool, width: usize)
     page.out
 }
 
-impl Page<'_> {
+impl WhyPage<'_> {
     fn write(&mut self, paragraph: Paragraph<'_>) {
         paragraph.write(&mut self.out, self.width, self.style);
     }
 
-    /// A paragraph of its own.
+    /// An empty line, then a paragraph.
     fn section(&mut self, text: &str) {
         self.out.push('\n');
         self.write(Paragraph::at(0, text));
     }
 
-    fn item(&mut self, role: Role, text: &str) {
+    fn item(&mut self, role: TextRole, text: &str) {
         self.write(Paragraph::labelled(INDENT, "-", role, INDENT + 2, text));
     }
 
-    /// With its date where that is not the day of the report.
+    /// A time of day, with the date where that is not the report's.
     fn time(&self, time: Timestamp) -> String {
         let (local, until) = (time.to_zoned(self.zone.clone()), self.until.to_zoned(self.zone.clone()));
         let form = if local.date() == until.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
         local.strftime(form).to_string()
     }
 
-    fn summary(&mut self, report: &Report) {
+    fn summary(&mut self, report: &WhyReport) {
         let span = Duration::try_from(report.until.duration_since(report.since)).unwrap_or_default();
         let span = sentence::duration(span);
         let mut text = if report.events == 0 {
@@ -106,8 +106,8 @@ impl Page<'_> {
         if report.excluded > 0 {
             let _ = write!(text, " The filter left out {}.", resets(report.excluded));
         }
-        let role = report.severities.keys().next_back().map_or(Role::Heading, |worst| Role::Severity(*worst));
-        // The line that is read first carries the colour of the worst.
+        let role = report.severities.keys().next_back().map_or(TextRole::Heading, |worst| TextRole::Severity(*worst));
+        // The first word, the count, has the colour of the highest severity.
         let (first, rest) = text.split_once(' ').unwrap_or((&text, ""));
         self.write(Paragraph::labelled(0, first, role, first.len() + 1, rest));
         let zone = report.until.to_zoned(self.zone.clone());
@@ -124,12 +124,12 @@ impl Page<'_> {
         }
     }
 
-    /// What would have been seen.
-    fn nothing(&mut self, report: &Report) {
+    /// What an empty report means.
+    fn nothing(&mut self, report: &WhyReport) {
         let since = match report.origin {
             Origin::Daemon(_) => "since the daemon started",
             Origin::Local => "meanwhile",
-            // It holds events, or it is no recording.
+            // A recording without events is refused before.
             Origin::Recording(_) => "while it was recorded",
         };
         let but = if report.hidden.is_empty() { "" } else { ", but for what is hidden (see below)" };
@@ -139,30 +139,30 @@ impl Page<'_> {
         ));
     }
 
-    fn others(&mut self, others: &[Advised]) {
+    fn others(&mut self, others: &[AdvisedFinding]) {
         if others.is_empty() {
             return;
         }
         let verb = if others.len() == 1 { "finding" } else { "findings" };
         self.section(&format!(
-            "{} more {verb}; a filter such as process=NAME or cause=ID tells them in full:",
+            "{} more {verb}; a filter such as process=NAME or cause=ID shows them in full:",
             others.len()
         ));
-        for Advised { finding, .. } in others.iter().take(LINES) {
+        for AdvisedFinding { finding, .. } in others.iter().take(LINES) {
             let text = format!("{} {}: {}", finding.count, finding.cause, finding::who(finding));
-            self.item(Role::Severity(finding.severity), &safe(&text));
+            self.item(TextRole::Severity(finding.severity), &safe(&text));
         }
         if others.len() > LINES {
-            self.item(Role::Plain, &format!("and {} more", others.len() - LINES));
+            self.item(TextRole::Plain, &format!("and {} more", others.len() - LINES));
         }
     }
 
-    fn benign(&mut self, benign: &[Benign]) {
+    fn benign(&mut self, benign: &[NoiseSummary]) {
         if benign.is_empty() {
             return;
         }
         self.section("Nothing to do about these:");
-        for Benign { cause, title, noise, count, ports, distinct_ports, distinct_remotes } in benign {
+        for NoiseSummary { cause, title, noise, count, ports, distinct_ports, distinct_remotes } in benign {
             let mut text = format!("{count} {cause}: {title} ({})", noise.phrase());
             if let [port] = ports.as_slice() {
                 let _ = write!(text, "; port {port}");
@@ -172,12 +172,12 @@ impl Page<'_> {
             }
             let addresses = if *distinct_remotes == 1 { "address" } else { "addresses" };
             let _ = write!(text, "; from {distinct_remotes} {addresses}");
-            self.item(Role::Severity(Severity::Benign), &text);
+            self.item(TextRole::Severity(Severity::Benign), &text);
         }
     }
 
-    /// Full accept queues: they reset nobody by default, and so are in no finding.
-    fn queues(&mut self, report: &Report) {
+    /// Full accept queues. The kernel sends no RST for them by default, so they are in no finding.
+    fn queues(&mut self, report: &WhyReport) {
         if !report.listen_overflows.is_empty() {
             let counts: Vec<String> =
                 report.listen_overflows.iter().map(|(name, count)| format!("{name} grew by {count}")).collect();
@@ -198,12 +198,12 @@ impl Page<'_> {
                 "port {}: {} dropped, {} waiting now, limit {}",
                 full.port, full.drops, full.backlog, full.limit
             );
-            self.item(Role::Severity(Severity::Notice), &text);
+            self.item(TextRole::Severity(Severity::Notice), &text);
         }
     }
 
-    /// What this page cannot know.
-    fn unknown(&mut self, report: &Report) {
+    /// What is missing in this report: lost, forgotten and hidden resets.
+    fn unknown(&mut self, report: &WhyReport) {
         let mut texts = Vec::new();
         if let Some(lost) = report.lost.filter(|lost| *lost > 0) {
             let (events, are) = if lost == 1 { ("event", "is") } else { ("events", "are") };

@@ -1,9 +1,12 @@
 use super::page;
 use crate::{
     command::why::{
-        report::Report,
-        source::Full,
-        testing::{event, received_from, report, seen},
+        report::{
+            WhyReport,
+            testing::{report, seen},
+        },
+        source::OverloadedPort,
+        testing::{event, received_from},
     },
     event::{Event, filter::Filter},
     explain::{Cause, render::style::strip},
@@ -12,8 +15,9 @@ use crate::{
 use jiff::tz::TimeZone;
 use serde_json::json;
 use std::sync::Arc;
+use unicode_width::UnicodeWidthStr as _;
 
-fn laid_out(report: &Report) -> String {
+fn laid_out(report: &WhyReport) -> String {
     page(report, &TimeZone::UTC, false, 80)
 }
 
@@ -44,7 +48,7 @@ fn no_resets_is_said_with_what_would_have_been_seen() {
     assert!(!text.contains("see below"), "{text}");
     let mut hiding = seen(Vec::new());
     hiding.hidden = vec!["received resets".to_owned()];
-    let text = laid_out(&Report::new(hiding, &Filter::default()));
+    let text = laid_out(&WhyReport::new(hiding, &Filter::default()));
     assert_says(&text, &["but for what is hidden (see below)", "On this host is hidden: received resets."]);
 }
 
@@ -57,7 +61,7 @@ fn a_filter_that_leaves_nothing_says_how_much_it_left_out() {
 }
 
 #[test]
-fn a_finding_says_who_how_many_why_and_what_to_do() {
+fn a_finding_has_owner_count_evidence_and_remedies() {
     let state = json!({"state": "established"});
     let events = (1..=3).map(|s| event(Some("java"), "closed_with_unread_data", "sent", s, &state)).collect();
     let text = of(events);
@@ -101,7 +105,7 @@ fn both_ends_are_named_in_one_finding() {
 }
 
 #[test]
-fn the_same_cause_and_the_same_words_are_told_once() {
+fn the_same_cause_and_the_same_words_are_shown_once() {
     let events = vec![
         event(Some("java"), "closed_with_unread_data", "sent", 1, &json!({})),
         event(Some("web"), "closed_with_unread_data", "sent", 2, &json!({})),
@@ -142,8 +146,8 @@ fn full_queues_and_losses_are_said() {
     seen.lost = Some(12);
     seen.memory_full = true;
     seen.overflows.insert("ListenOverflows", 4);
-    seen.listeners.push(Full { port: 8080, backlog: 129, limit: 128, drops: 9 });
-    let text = laid_out(&Report::new(seen, &Filter::default()));
+    seen.listeners.push(OverloadedPort { port: 8080, backlog: 129, limit: 128, drops: 9 });
+    let text = laid_out(&WhyReport::new(seen, &Filter::default()));
     assert_says(
         &text,
         &[
@@ -153,14 +157,14 @@ fn full_queues_and_losses_are_said() {
             "Its oldest event is of 03:00:01.",
         ],
     );
-    assert!(!text.contains("/metrics"), "nobody serves metrics here: {text}");
+    assert!(!text.contains("/metrics"), "no daemon serves metrics here: {text}");
 }
 
 #[test]
 fn a_memory_of_nothing_does_not_say_that_nothing_happened() {
     let mut seen = seen(Vec::new());
     seen.memory_full = true;
-    let text = laid_out(&Report::new(seen, &Filter::default()));
+    let text = laid_out(&WhyReport::new(seen, &Filter::default()));
     assert_says(&text, &["No events are remembered (history.events is 0)"]);
     assert!(!text.contains("would be here"), "{text}");
 }
@@ -190,10 +194,34 @@ fn no_line_is_wider_than_the_terminal_or_ends_in_white_space() {
                 assert_eq!(strip(&page(&report, &TimeZone::UTC, true, width)), text, "colour changes only the colour");
                 for line in text.lines() {
                     let one_word = line.trim().split(' ').count() == 1;
-                    assert!(line.chars().count() <= width || one_word, "{width}: {line:?}");
+                    assert!(line.width() <= width || one_word, "{width}: {line:?}");
                     assert_eq!(line, line.trim_end());
                 }
             }
         }
+    }
+}
+
+#[test]
+fn wide_names_stay_within_the_width() {
+    let wide = "プロセスの名前🦀".repeat(12);
+    let spaced = "日本語の 単位 ".repeat(12);
+    let owner = json!({
+        "owner": {"process": wide, "pid": 7, "provenance": "current", "unit": spaced, "container": wide},
+        "sentence": format!("{wide}[7] closed the connection of {spaced}"),
+    });
+    let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &owner);
+    let received = received_from(&sent, Some(&wide), "peer_reset", 1);
+    let mut seen = seen(vec![sent, received]);
+    seen.hidden = vec![wide.clone()];
+    let report = WhyReport::new(seen, &Filter::default());
+    for width in [60, 61, 80, 100, 140] {
+        let text = page(&report, &TimeZone::UTC, false, width);
+        for line in text.lines() {
+            let one_narrow_word = line.is_ascii() && line.trim().split(' ').count() == 1;
+            assert!(line.width() <= width || one_narrow_word, "{} columns at {width}: {line}", line.width());
+        }
+        let kept: String = text.split_whitespace().collect();
+        assert!(kept.contains(&format!("{wide}[7],unit")), "a broken name loses nothing: {text}");
     }
 }

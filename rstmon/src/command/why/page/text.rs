@@ -13,7 +13,7 @@ pub(super) fn resets(count: u64) -> String {
     if count == 1 { "1 reset".to_owned() } else { format!("{count} resets") }
 }
 
-/// The names, and how many of all were not named.
+/// The names, then how many more of `all` there are.
 pub(super) fn and(names: &[String], all: usize) -> String {
     let list = names.join(", ");
     match all.saturating_sub(names.len()) {
@@ -22,7 +22,6 @@ pub(super) fn and(names: &[String], all: usize) -> String {
     }
 }
 
-/// The verb for a number of things.
 pub(super) const fn is_are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
@@ -38,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_named_is_counted() {
+    fn names_that_are_left_out_are_counted() {
         let names = ["a".to_owned(), "b".to_owned()];
         assert_eq!((and(&names, 2), and(&names, 5)), ("a, b".to_owned(), "a, b and 3 more".to_owned()));
     }

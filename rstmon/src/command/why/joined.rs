@@ -1,89 +1,95 @@
-//! Events -> stories: one story a RST, whichever of its ends were seen here. Pure.
+//! Events -> resets: one [`JoinedReset`] for each RST, whether one or both of its ends were seen on this host. Pure.
 //!
-//! Where both ends are on this host, the story is the sender's, who knows why; the receiver is named in it. It is the
-//! receiver's where nobody sent it: a refused attempt concerns the process that tried to connect.
+//! Where both ends are on this host, the reset is reported at its sender, because the sender's event has the cause; the
+//! receiver is named as the local peer. A refused connection to a port without an owner is reported at the receiver,
+//! the process that tried to connect.
 
 use crate::{
     event::{Endpoint, Event, filter::Filter},
-    explain::{Cause, Confidence, Severity},
+    explain::{
+        Cause, Confidence, Severity,
+        present::{ProcessName, UNKNOWN_PROCESS},
+    },
     model::Direction,
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 /// The two events of one RST are no further apart; a port that is used again later is another connection.
 const JOINED_WITHIN_MS: i64 = 1000;
 
-/// Whose story it is.
+/// The owner of the end that a reset is reported at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Who {
-    /// Comm of the owner.
+pub(super) struct ResetOwner {
+    /// Comm of the thread-group leader.
     pub(super) process: Option<String>,
-    /// Its unit.
     pub(super) unit: Option<String>,
-    /// Its container.
     pub(super) container: Option<String>,
-    /// Service port.
+    /// The port that names the service.
     pub(super) port: Option<u16>,
 }
 
-/// One RST.
+/// A RST with what is known of both its ends.
 #[derive(Clone, Debug)]
-pub(super) struct Story {
+pub(super) struct JoinedReset {
     pub(super) cause: Cause,
     pub(super) severity: Severity,
     pub(super) confidence: Confidence,
-    /// Which end's story it is.
+    /// Sent, where it is reported at its sender.
     pub(super) direction: Direction,
-    pub(super) who: Who,
+    pub(super) owner: ResetOwner,
     pub(super) pid: Option<u32>,
     /// The other end's address.
     pub(super) remote: IpAddr,
     pub(super) time: Timestamp,
     /// The process of this host at the other end, `name[pid]`.
     pub(super) local_peer: Option<String>,
-    /// The event that tells it best.
+    /// The event with the evidence: the sender's, where it is there.
     pub(super) event: Arc<Event>,
 }
 
-/// The stories of which an end passes the filter, in the order of the events, and the number of the others.
-pub(super) fn stories(events: &[Arc<Event>], filter: &Filter) -> (Vec<Story>, u64) {
-    let receivers = join(events);
-    let mut told = Vec::new();
+/// The resets of which an end passes the filter, in the order of the events, and the number of the others.
+pub(super) fn joined_resets(events: &[Arc<Event>], filter: &Filter) -> (Vec<JoinedReset>, u64) {
+    let pairs = pair_ends(events);
+    let mut passed = Vec::new();
     let mut excluded = 0;
-    let mut tell = |story: Story, ends: [Option<&Event>; 2]| {
+    let mut add = |reset: JoinedReset, ends: [Option<&Event>; 2]| {
         if ends.into_iter().flatten().any(|end| filter.matches(end)) {
-            told.push(story);
+            passed.push(reset);
         } else {
             excluded += 1;
         }
     };
     for (index, event) in events.iter().enumerate() {
-        match receivers.of_sender.get(&index).map(|&receiver| &events[receiver]) {
-            Some(received) => tell(Story::joined(event, received), [Some(&**event), Some(&**received)]),
-            None if receivers.joined.contains_key(&index) => {}
-            None => tell(Story::alone(event), [Some(&**event), None]),
+        match pairs.receiver_of.get(&index).map(|&receiver| &events[receiver]) {
+            Some(received) => add(JoinedReset::of_both_ends(event, received), [Some(&**event), Some(&**received)]),
+            None if pairs.receivers.contains(&index) => {}
+            None => add(JoinedReset::of_one_end(event), [Some(&**event), None]),
         }
     }
-    (told, excluded)
+    (passed, excluded)
 }
 
-/// Which events, by index, are two ends of one RST.
-struct Receivers {
-    of_sender: HashMap<usize, usize>,
-    /// Receiver to sender.
-    joined: HashMap<usize, usize>,
+/// The events, by index, that are two ends of one RST.
+struct EndPairs {
+    /// Sender to receiver.
+    receiver_of: HashMap<usize, usize>,
+    receivers: HashSet<usize>,
 }
 
-fn join(events: &[Arc<Event>]) -> Receivers {
+fn pair_ends(events: &[Arc<Event>]) -> EndPairs {
     let mut senders: HashMap<(Endpoint, Endpoint), Vec<usize>> = HashMap::new();
     for (index, event) in events.iter().enumerate() {
         if event.direction == Direction::Sent {
             senders.entry((event.local, event.remote)).or_default().push(index);
         }
     }
-    let mut receivers = Receivers { of_sender: HashMap::new(), joined: HashMap::new() };
+    let mut pairs = EndPairs { receiver_of: HashMap::new(), receivers: HashSet::new() };
     for (index, event) in events.iter().enumerate() {
         if event.direction != Direction::Received || event.peer.is_none() {
             continue;
@@ -93,33 +99,34 @@ fn join(events: &[Arc<Event>]) -> Receivers {
         let nearest = candidates
             .iter()
             .copied()
-            .filter(|sender| !receivers.of_sender.contains_key(sender))
+            .filter(|sender| !pairs.receiver_of.contains_key(sender))
             .filter(|&sender| apart(sender) <= i128::from(JOINED_WITHIN_MS))
             .min_by_key(|&sender| apart(sender));
         if let Some(sender) = nearest {
-            receivers.of_sender.insert(sender, index);
-            receivers.joined.insert(index, sender);
+            pairs.receiver_of.insert(sender, index);
+            pairs.receivers.insert(index);
         }
     }
-    receivers
+    pairs
 }
 
-impl Story {
-    /// Of an event whose other end is elsewhere, or was seen and then forgotten.
-    fn alone(event: &Arc<Event>) -> Self {
-        let story = Self::of(event);
+impl JoinedReset {
+    /// The reset of an event whose other end is on another host, or whose other end's event is missing.
+    fn of_one_end(event: &Arc<Event>) -> Self {
+        let reset = Self::of(event);
         let Some(sender) = event.peer.as_ref().filter(|_| event.direction == Direction::Received) else {
-            return story;
+            return reset;
         };
         if is_unowned_refusal(sender.cause, sender.process.as_deref()) {
-            return story;
+            return reset;
         }
-        // The sender's own event is not there (rate limited, or older than the memory): it is told by what it left.
+        // The sender's own event is missing (rate limited, or older than the memory): what the received event holds of
+        // the sender stands in for it.
         Self {
             cause: sender.cause,
             severity: sender.cause.entry().severity,
             direction: Direction::Sent,
-            who: Who {
+            owner: ResetOwner {
                 process: sender.process.clone(),
                 unit: sender.unit.clone(),
                 container: None,
@@ -127,17 +134,16 @@ impl Story {
             },
             pid: sender.pid,
             remote: event.local.address,
-            local_peer: Some(name(event)),
-            ..story
+            local_peer: Some(owner_name(event)),
+            ..reset
         }
     }
 
-    /// Of both ends.
-    fn joined(sent: &Arc<Event>, received: &Arc<Event>) -> Self {
+    fn of_both_ends(sent: &Arc<Event>, received: &Arc<Event>) -> Self {
         if is_unowned_refusal(sent.cause, sent.process()) {
             return Self::of(received);
         }
-        Self { local_peer: Some(name(received)), ..Self::of(sent) }
+        Self { local_peer: Some(owner_name(received)), ..Self::of(sent) }
     }
 
     fn of(event: &Arc<Event>) -> Self {
@@ -146,7 +152,7 @@ impl Story {
             severity: event.severity,
             confidence: event.confidence,
             direction: event.direction,
-            who: Who {
+            owner: ResetOwner {
                 process: event.process().map(str::to_owned),
                 unit: event.unit().map(str::to_owned),
                 container: event.container().map(str::to_owned),
@@ -159,24 +165,26 @@ impl Story {
             event: Arc::clone(event),
         }
     }
+
+    /// Whether this host refused the connection and no process is known to have listened on the port.
+    pub(super) fn is_unowned_refusal(&self) -> bool {
+        self.direction == Direction::Sent && is_unowned_refusal(self.cause, self.owner.process.as_deref())
+    }
 }
 
-/// A closed port has no owner; only who lately listened there is known now and then.
+/// A closed port has no owner. Only a process that listened there shortly before is known now and then.
 fn is_unowned_refusal(cause: Cause, process: Option<&str>) -> bool {
     cause == Cause::Refused && process.is_none()
 }
 
-/// `java[4711]`
-fn name(event: &Event) -> String {
-    match event.owner.as_ref().and_then(|owner| owner.pid) {
-        Some(pid) => format!("{}[{pid}]", event.process().unwrap_or("?")),
-        None => "an unknown process".to_owned(),
-    }
+fn owner_name(event: &Event) -> String {
+    let pid = event.owner.as_ref().and_then(|owner| owner.pid);
+    ProcessName::of_owner(event.process(), pid).map_or_else(|| UNKNOWN_PROCESS.to_owned(), |name| name.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Filter, Story, stories};
+    use super::{Filter, JoinedReset, joined_resets};
     use crate::{
         command::why::testing::{event, received_from},
         event::Event,
@@ -184,60 +192,60 @@ mod tests {
     use serde_json::json;
     use std::sync::Arc;
 
-    fn told(events: &[Arc<Event>], filter: &[&str]) -> (Vec<Story>, u64) {
-        stories(events, &Filter::parse(filter).expect("a filter"))
+    fn joined(events: &[Arc<Event>], filter: &[&str]) -> (Vec<JoinedReset>, u64) {
+        joined_resets(events, &Filter::parse(filter).expect("a filter"))
     }
 
-    fn essence(story: &Story) -> (&str, &str, Option<&str>, Option<&str>) {
-        let process = story.who.process.as_deref();
-        (story.cause.id(), story.direction.as_str(), process, story.local_peer.as_deref())
+    fn essence(reset: &JoinedReset) -> (&str, &str, Option<&str>, Option<&str>) {
+        let process = reset.owner.process.as_deref();
+        (reset.cause.id(), reset.direction.as_str(), process, reset.local_peer.as_deref())
     }
 
     #[test]
-    fn both_ends_on_this_host_are_one_story_whichever_came_first() {
+    fn both_ends_on_this_host_are_one_reset_whichever_came_first() {
         let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &json!({}));
         let received = received_from(&sent, Some("curl"), "peer_reset", 1);
         for events in [[sent.clone(), received.clone()], [received, sent]] {
-            let (found, excluded) = told(&events, &[]);
+            let (found, excluded) = joined(&events, &[]);
             assert_eq!((found.len(), excluded), (1, 0));
             assert_eq!(essence(&found[0]), ("closed_with_unread_data", "sent", Some("web"), Some("curl[7]")));
         }
     }
 
     #[test]
-    fn a_filter_that_either_end_passes_keeps_the_story_whole() {
+    fn a_filter_that_either_end_passes_keeps_both_ends() {
         let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &json!({}));
         let received = received_from(&sent, Some("curl"), "peer_reset", 1);
         let events = [sent, received];
         for filter in ["process=web", "process=curl", "direction=received", "cause=peer_reset"] {
-            let (found, excluded) = told(&events, &[filter]);
+            let (found, excluded) = joined(&events, &[filter]);
             assert_eq!((found.len(), excluded), (1, 0), "{filter}");
             assert_eq!(found[0].cause.id(), "closed_with_unread_data", "{filter}");
         }
-        assert_eq!(told(&events, &["process=nginx"]).1, 1, "one RST is left out, not two events");
+        assert_eq!(joined(&events, &["process=nginx"]).1, 1, "one RST is left out, not two events");
     }
 
     #[test]
-    fn a_receiver_whose_sender_was_forgotten_tells_the_senders_story() {
+    fn a_received_event_stands_in_for_its_missing_sender() {
         let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &json!({}));
-        let (found, _) = told(&[received_from(&sent, Some("curl"), "peer_reset", 1)], &[]);
+        let (found, _) = joined(&[received_from(&sent, Some("curl"), "peer_reset", 1)], &[]);
         assert_eq!(essence(&found[0]), ("closed_with_unread_data", "sent", Some("web"), Some("curl[7]")));
         assert_eq!(found[0].severity.word(), "harmful");
     }
 
     #[test]
-    fn a_refused_attempt_is_the_story_of_who_tried() {
+    fn a_refused_attempt_is_reported_at_the_process_that_tried() {
         let sent = event(None, "refused", "sent", 1, &json!({}));
         let received = received_from(&sent, Some("curl"), "refused", 1);
-        let (both, _) = told(&[sent.clone(), received.clone()], &[]);
-        let (alone, _) = told(&[received], &[]);
+        let (both, _) = joined(&[sent.clone(), received.clone()], &[]);
+        let (alone, _) = joined(&[received], &[]);
         for found in [both, alone] {
             assert_eq!(found.len(), 1);
             assert_eq!(essence(&found[0]), ("refused", "received", Some("curl"), None));
         }
         let served = event(Some("nginx"), "refused", "sent", 1, &json!({}));
         let received = received_from(&served, Some("curl"), "refused", 1);
-        let (found, _) = told(&[served, received], &[]);
+        let (found, _) = joined(&[served, received], &[]);
         assert_eq!(essence(&found[0]), ("refused", "sent", Some("nginx"), Some("curl[7]")));
     }
 
@@ -246,10 +254,10 @@ mod tests {
         let early = event(Some("web"), "linger_abort", "sent", 1, &json!({}));
         let late = event(Some("web"), "closed_with_unread_data", "sent", 40, &json!({}));
         let received = received_from(&late, Some("curl"), "peer_reset", 40);
-        let (found, _) = told(&[early, late, received], &[]);
-        let told: Vec<_> = found.iter().map(essence).collect();
+        let (found, _) = joined(&[early, late, received], &[]);
+        let essences: Vec<_> = found.iter().map(essence).collect();
         assert_eq!(
-            told,
+            essences,
             [
                 ("linger_abort", "sent", Some("web"), None),
                 ("closed_with_unread_data", "sent", Some("web"), Some("curl[7]")),
