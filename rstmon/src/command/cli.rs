@@ -152,7 +152,10 @@ Keys: press ? in the view";
 
 #[derive(Debug, Args)]
 #[command(after_help = TOP_EXAMPLES, group(ArgGroup::new("printed").args(["once", "json"]).multiple(true)))]
-#[expect(clippy::struct_excessive_bools, reason = "one switch a flag of the command line")]
+#[cfg_attr(
+    feature = "test-switches",
+    expect(clippy::struct_excessive_bools, reason = "one switch a flag of the command line")
+)]
 pub(crate) struct TopArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,

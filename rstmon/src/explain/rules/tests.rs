@@ -1,4 +1,10 @@
-use super::{Cause, Confidence, Facts, judge};
+//! The verdict of typical keys.
+
+use super::{
+    Cause::{self, *},
+    Confidence::{self, Certain, Guess, Likely},
+    Facts, judge,
+};
 use crate::model::{Bits, Direction, Reason, SocketKind, State};
 use rstmon_common::evidence::{
     ACTIVE, ATTACHED, CLOSED_HERE, CLOSED_IDLE, CLOSED_RECENTLY, ENDED_BY_RESET, LINGER_ZERO, LINGER2_NEGATIVE,
@@ -27,9 +33,6 @@ fn received(state: State, bits: u32) -> (Cause, Confidence) {
         bits: Bits(bits),
     })
 }
-
-use Cause::*;
-use Confidence::{Certain, Guess, Likely};
 
 #[test]
 fn a_syn_to_no_socket_is_refused() {

@@ -24,7 +24,6 @@ impl<'a> Prose<'a> {
         Self { lines: Vec::new(), width: usize::from(width).max(2 * HANG), look }
     }
 
-    /// The lines.
     #[must_use]
     pub(crate) fn lines(self) -> Vec<Line<'static>> {
         self.lines
