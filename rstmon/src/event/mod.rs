@@ -3,6 +3,7 @@
 //! Under one schema number, fields are only added. A field whose value is not known is left out.
 
 mod evidence;
+pub(crate) mod expect;
 pub(crate) mod filter;
 pub(crate) mod join;
 pub(crate) mod line;
@@ -66,6 +67,9 @@ pub(crate) struct Event {
     pub(crate) severity: Severity,
     /// The evidence in a sentence, for people.
     pub(crate) sentence: String,
+    /// The operator's reason, where an `[[expect]]` of the configuration made the event benign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expected: Option<String>,
     /// Present where the remote end is on this host too and its event was joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) peer: Option<EventPeer>,
@@ -152,6 +156,7 @@ impl Event {
             confidence: verdict.confidence,
             severity: verdict.severity,
             sentence: verdict.sentence,
+            expected: None,
             peer: None,
         }
     }

@@ -22,7 +22,9 @@ const PORTS: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum NoiseKind {
-    /// The catalogue's severity of the cause is benign.
+    /// The configuration says that the operator expects it.
+    Expected,
+    /// Its severity is benign.
     Benign,
     /// A scan, or a stray attempt, of ports that no process of this host is known to have served.
     Probe,
@@ -34,6 +36,7 @@ impl NoiseKind {
     /// The words that continue a summary's title, in parentheses.
     pub(super) const fn phrase(self) -> &'static str {
         match self {
+            Self::Expected => "expected by the configuration",
             Self::Benign => "benign",
             Self::Probe => "port scans and stray attempts",
             Self::HealthCheck => "health checks: reset before a byte was exchanged",
@@ -88,6 +91,9 @@ impl NoiseFilter {
 
     /// Why a reset needs no action; `None` where it needs one.
     pub(super) fn classify(&self, reset: &JoinedReset) -> Option<NoiseKind> {
+        if reset.event.expected.is_some() {
+            return Some(NoiseKind::Expected);
+        }
         if reset.severity == Severity::Benign {
             return Some(NoiseKind::Benign);
         }
@@ -195,6 +201,15 @@ mod tests {
             event(Some("haproxy"), "linger_abort", "sent", 1, &json!({"role": "opened"})),
         ];
         assert_eq!(classified(&events), [Some(NoiseKind::HealthCheck), Some(NoiseKind::HealthCheck), None, None, None]);
+    }
+
+    #[test]
+    fn expected_resets_are_noise() {
+        let expected = json!({"expected": "health checks of the load balancer", "severity": "benign"});
+        assert_eq!(
+            classified(&[event(Some("lb"), "closed_with_unread_data", "sent", 1, &expected)]),
+            [Some(NoiseKind::Expected)]
+        );
     }
 
     #[test]

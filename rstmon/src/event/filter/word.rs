@@ -36,6 +36,10 @@ impl FilterWord {
         self.test.matches(subject) != self.negated
     }
 
+    pub(super) fn is_about_severity(&self) -> bool {
+        matches!(self.test, FieldTest::Severity(_))
+    }
+
     pub(super) fn is_about_addresses(&self) -> bool {
         matches!(self.test, FieldTest::Local(_) | FieldTest::Remote(_))
     }

@@ -48,6 +48,7 @@ fn facts(prose: &mut Prose<'_>, event: &Event, look: &Look) {
         confidence: _,
         severity: _,
         sentence: _,
+        expected,
         peer,
     } = event;
     let zoned = time.to_zoned(look.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.6f %Z").to_string();
@@ -68,6 +69,9 @@ fn facts(prose: &mut Prose<'_>, event: &Event, look: &Look) {
     match owner {
         Some(owner) => owned(prose, owner),
         None => prose.labelled("owner", "not known"),
+    }
+    if let Some(reason) = expected {
+        prose.labelled("expected", reason);
     }
     if let Some(peer) = peer {
         let EventPeer { process, pid, unit, cause, sentence } = peer;
