@@ -1,5 +1,5 @@
 //! Tombstones of connections: a ring of the connections that closed last, and a table that holds, for each hash of both
-//! ends, the number of the newest tombstone; each tombstone has the number of the one of the same hash before it.
+//! ends, the number of the newest tombstone. Each tombstone has the number of its predecessor with the same hash.
 //!
 //! A close writes next to where the close before it wrote, so that few cache lines have to be fetched. The word of a
 //! slot is [`BUSY`] while the slot is written to: other writers leave the slot alone, and a reader uses its copy only

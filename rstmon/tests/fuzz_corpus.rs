@@ -1,5 +1,5 @@
-//! Every input that the fuzzer knows, through the function that it was made for, as an ordinary test: what was once
-//! found stays fixed, also where no fuzzer runs.
+//! Runs every seed and corpus file of the fuzzer through its target, as an ordinary test: a mistake that fuzzing has
+//! found stays fixed, without a fuzzer in CI.
 
 use rstmon::fuzzing::TARGETS;
 use std::{

@@ -105,9 +105,13 @@ impl Recording {
 #[cfg(test)]
 mod tests {
     use super::{Recording, RecordingError, StreamLine};
+    use crate::event::{line::event_line, testing::event};
     use std::{io::Cursor, path::Path};
 
-    const EVENT: &str = r#"{"schema":1,"time":"2026-11-21T03:00:00Z","direction":"sent","reason":"tcp_state","socket":"full","local":{"address":"::1","port":1},"remote":{"address":"::1","port":2},"owner":null,"evidence":{},"cause":"linger_abort","confidence":"certain","severity":"notice","sentence":""}"#;
+    /// A line with an event.
+    fn line() -> String {
+        event_line(&event()).expect("an event serialises").to_string()
+    }
 
     fn read(text: impl Into<Vec<u8>>) -> (Result<Vec<StreamLine>, RecordingError>, Option<String>) {
         let mut recording = Recording::new(Box::new(Cursor::new(text.into())), Path::new("file"));
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     fn events_and_gaps_are_read_back() {
-        let (lines, complaint) = read(format!("{EVENT}\n{{\"schema\":1,\"lost\":2}}\n\n{EVENT}\n"));
+        let (lines, complaint) = read(format!("{0}\n{{\"schema\":1,\"lost\":2}}\n\n{0}\n", line()));
         let lines = lines.expect("a recording");
         assert!(matches!(&lines[..], [StreamLine::Event(_), StreamLine::Lost(2), StreamLine::Event(_)]), "{lines:?}");
         assert_eq!(complaint, None);
@@ -132,7 +136,8 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_counted_with_the_first_line() {
-        let (lines, complaint) = read(format!("{EVENT}\nrstmon: watching\n\u{1}\n{}", &EVENT[..100]));
+        let event = line();
+        let (lines, complaint) = read(format!("{event}\nrstmon: watching\n\u{1}\n{}", &event[..100]));
         assert_eq!(lines.expect("a recording").len(), 1);
         assert_eq!(complaint.as_deref(), Some("file: 3 lines are no events, the first is line 2"));
     }
@@ -150,7 +155,7 @@ mod tests {
     #[test]
     fn an_endless_line_is_bounded() {
         let mut text = vec![b'x'; 1 << 20];
-        text.extend_from_slice(format!("\n{EVENT}\n").as_bytes());
+        text.extend_from_slice(format!("\n{}\n", line()).as_bytes());
         let (lines, complaint) = read(text);
         assert_eq!(lines.expect("a recording").len(), 1);
         assert!(complaint.is_some());

@@ -119,9 +119,9 @@ async fn reporting_delay<T>(what: &'static str, work: impl Future<Output = T>) -
     if let Ok(done) = timeout(LATE, work.as_mut()).await {
         return done;
     }
-    tracing::error!(what, "hangs");
+    tracing::error!(what, "hangs: the watchdog is not notified");
     let done = work.await;
-    tracing::warn!(what, "goes on");
+    tracing::warn!(what, "goes on after a delay");
     done
 }
 

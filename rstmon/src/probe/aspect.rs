@@ -87,7 +87,7 @@ pub(super) fn aspects(hooks: &[HookStatus], reasons: ReasonsGiven) -> Vec<Aspect
         ("owner", "which process opened, listened or closed", tracked(hooks)),
         ("worker", "which process accepted a connection", worker(hooks)),
         ("passed", "which process reads from a connection that another has accepted", passed(hooks)),
-        ("owner_before", "who owns sockets opened before the start", backfilled(hooks)),
+        ("owner_before", "which process owns a socket that was opened before the start", backfilled(hooks)),
         ("reconciled", "whether the kernel counts the same, in every network namespace", reconciled(hooks, &hidden)),
     ];
     all.into_iter()
@@ -118,7 +118,7 @@ fn cause(given: ReasonsGiven) -> ReasonedClarity {
 fn tracked(hooks: &[HookStatus]) -> ReasonedClarity {
     match outcome_of(&SET_STATE, hooks) {
         Some(HookOutcome::Attached) => (Clarity::Exact, None),
-        _ => (Clarity::LessCertain, Some("only a process that resets by itself is known".into())),
+        _ => (Clarity::LessCertain, Some("known only where the process itself causes the reset".into())),
     }
 }
 
@@ -126,7 +126,7 @@ fn worker(hooks: &[HookStatus]) -> ReasonedClarity {
     match (outcome_of(&ACCEPT, hooks), outcome_of(&READ, hooks)) {
         (Some(HookOutcome::Attached), _) => (Clarity::Exact, None),
         (_, Some(HookOutcome::Attached)) => {
-            (Clarity::LessCertain, Some("known once it has read: trampolines are not available".into()))
+            (Clarity::LessCertain, Some("known from its first read on: this kernel allows no trampolines".into()))
         }
         _ => (Clarity::Unseen, Some("the listener's owner is named instead".into())),
     }
@@ -137,7 +137,7 @@ fn passed(hooks: &[HookStatus]) -> ReasonedClarity {
         Some(HookOutcome::Attached) => (Clarity::Exact, None),
         _ => (
             Clarity::LessCertain,
-            Some("the process that accepted is named: where it is known, reads are not followed".into()),
+            Some("the process that accepted is named instead: reads are not followed where accepts are".into()),
         ),
     }
 }
@@ -152,7 +152,7 @@ fn backfilled(hooks: &[HookStatus]) -> ReasonedClarity {
 fn reconciled(hooks: &[HookStatus], hidden: &[String]) -> ReasonedClarity {
     match outcome_of(&NAMESPACES, hooks) {
         _ if !hidden.is_empty() => {
-            (Clarity::LessCertain, Some("the unseen resets are the difference: rstmon_uncounted_resets".into()))
+            (Clarity::LessCertain, Some("rstmon_uncounted_resets is the number of resets that no hook sees".into()))
         }
         Some(HookOutcome::Attached) => (Clarity::Exact, None),
         _ => (Clarity::LessCertain, Some("in rstmon's own network namespace only".into())),

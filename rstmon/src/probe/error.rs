@@ -46,9 +46,7 @@ pub(crate) enum ProbeError {
     },
     /// A test switch in a process with more privileges than the user who started it.
     #[cfg(feature = "test-switches")]
-    #[error(
-        "this process has more privileges than the user who started it (AT_SECURE): it takes no test switches; leave --bpf-object and --bench-without-evidence out"
-    )]
+    #[error("this process has more privileges than the user who started it (AT_SECURE), and refuses --bpf-object")]
     PrivilegedTestSwitch,
     /// The BPF object does not parse or lacks parts.
     #[error("the BPF object is corrupt or of another version: {reason}; reinstall rstmon")]

@@ -42,6 +42,11 @@ pub(super) fn findings(tree: &CrateTree) -> Vec<LintFinding> {
             }
             continue;
         };
+        for path in module.paths.iter().filter(|path| path.is_import && is_root(tree, index, &path.names)) {
+            let text =
+                format!("`use {}`: stands for every room; import the rooms by their names", path.names.join("::"));
+            findings.push(LintFinding::new(&module.file, path.line, LintRule::Order, text));
+        }
         for path in &module.paths {
             let Some(room) = room(tree, index, &path.names) else { continue };
             if place_after(&room, place) {
@@ -52,6 +57,14 @@ pub(super) fn findings(tree: &CrateTree) -> Vec<LintFinding> {
         }
     }
     findings
+}
+
+/// Whether an import names the crate's root, under another name or with `*`: paths that begin there look like those of
+/// another crate, or like names of this module.
+fn is_root(tree: &CrateTree, from: usize, names: &[String]) -> bool {
+    let names = names.strip_suffix(&["*".to_owned()]).unwrap_or(names);
+    let names = names.strip_suffix(&["self".to_owned()]).filter(|names| !names.is_empty()).unwrap_or(names);
+    tree.absolute(from, names).is_some_and(|absolute| absolute.is_empty())
 }
 
 /// The room into which a path that begins with `crate`, `self` or `super` leads. Other paths begin with a name that
@@ -108,10 +121,14 @@ mod tests {
             "fn f() { crate::serve::g(); }",
             "fn f() -> Option<crate::metrics::Fold> { None }",
             "m! { crate::serve::A }",
-            "use crate::{self as here, serve};",
             "#[cfg(test)]\nmod tests { use crate::serve::A; }",
             "#[cfg(test)]\nmod tests { use super::super::super::serve::A; }",
             "use crate::Server;",
+            "use crate as root;",
+            "use crate::{self as root};",
+            "use super::super as root;",
+            "use crate::*;",
+            "use super::super::*;",
         ] {
             assert_eq!(found(text).len(), 1, "of `{text}`: found {:?}", found(text));
         }
