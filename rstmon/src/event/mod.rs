@@ -16,7 +16,7 @@ pub(crate) mod text;
 use crate::{
     attribute::Placement,
     explain::{Cause, Confidence, Severity, Verdict},
-    model::{Direction, Family, Provenance, Reason, Reset, Role, SocketKind, State},
+    model::{Direction, Family, Provenance, Reason, Reset, Role, SocketKind, State, Wire},
 };
 pub(crate) use evidence::EventEvidence;
 use jiff::Timestamp;
@@ -70,6 +70,9 @@ pub(crate) struct Event {
     /// The operator's reason, where an `[[expect]]` of the configuration made the event benign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expected: Option<String>,
+    /// The numbers on the wire, by which both ends of one RST are joined.
+    #[serde(skip)]
+    pub(crate) wire: Option<Wire>,
     /// Present where the remote end is on this host too and its event was joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) peer: Option<EventPeer>,
@@ -157,6 +160,7 @@ impl Event {
             severity: verdict.severity,
             sentence: verdict.sentence,
             expected: None,
+            wire: reset.wire,
             peer: None,
         }
     }

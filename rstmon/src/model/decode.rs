@@ -79,6 +79,7 @@ impl Reset {
             cgroup: key.cgroup,
             bits: Bits(key.evidence),
             evidence: Evidence::decode(&evidence, time_ns),
+            wire: None,
             boot_time,
         }
     }

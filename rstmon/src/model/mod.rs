@@ -8,9 +8,11 @@ mod properties;
 mod reason;
 mod reset;
 pub(crate) mod text;
+mod wire;
 
 pub(crate) use decode::Clock;
 pub(crate) use evidence::{Bits, Evidence};
 pub(crate) use owner::{Owner, Provenance};
 pub(crate) use reason::{Reason, Reasons};
 pub(crate) use reset::{Direction, Family, Reset, Role, SocketKind, State};
+pub(crate) use wire::{ReceivedWire, SentWire, Wire, WireKey};

@@ -1,6 +1,6 @@
 //! One reset, decoded.
 
-use super::{Bits, Evidence, Owner, Reason};
+use super::{Bits, Evidence, Owner, Reason, Wire};
 use rstmon_common::key::{direction, role, socket, state};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -140,6 +140,8 @@ pub(crate) struct Reset {
     pub(crate) bits: Bits,
     /// The numbers behind the facts.
     pub(crate) evidence: Evidence,
+    /// The numbers on the wire; `None` where the kernel half could not read them.
+    pub(crate) wire: Option<Wire>,
     /// Time since boot of the reset; unlike `time`, it never steps and so orders resets exactly.
     pub(crate) boot_time: Duration,
 }

@@ -49,6 +49,7 @@ fn facts(prose: &mut Prose<'_>, event: &Event, look: &Look) {
         severity: _,
         sentence: _,
         expected,
+        wire: _,
         peer,
     } = event;
     let zoned = time.to_zoned(look.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.6f %Z").to_string();
