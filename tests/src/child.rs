@@ -70,8 +70,8 @@ mod tests {
     #[test]
     fn a_child_ends_by_the_signal_that_it_gets() {
         let mut child = spawn(&NetworkPlace::Host, Command::new("sleep").arg("60")).expect("sleep");
-        let status = end(&mut child, Signal::INT, SOON).expect("an end");
-        assert_eq!(status.signal(), Some(Signal::INT.as_raw()));
-        assert_eq!(end(&mut child, Signal::INT, SOON).expect("the same end"), status);
+        let status = end(&mut child, Signal::TERM, SOON).expect("an end");
+        assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+        assert_eq!(end(&mut child, Signal::TERM, SOON).expect("the same end"), status);
     }
 }
