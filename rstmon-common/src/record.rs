@@ -45,7 +45,6 @@ impl ResetRecord {
             state: 0,
             socket: 0,
             provenance: 0,
-            zero: [0; 4],
         },
         time_ns: 0,
         owner_start_ns: 0,

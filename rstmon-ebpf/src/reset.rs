@@ -84,14 +84,14 @@ impl ResetBuilder {
     /// Through memory, so that the verifier does not track them: it would follow every combination of bits separately,
     /// and take a hundred times as long.
     #[inline(always)]
-    fn add(&mut self, bits: u32) {
+    fn add(&mut self, bits: u64) {
         let evidence = &raw mut self.work.key.evidence;
         // SAFETY: a live, aligned field of the work area.
         unsafe { evidence.write_volatile(evidence.read_volatile() | bits) }
     }
 
     #[inline(always)]
-    fn set(&mut self, bit: u32, on: bool) {
+    fn set(&mut self, bit: u64, on: bool) {
         if on {
             self.add(bit);
         }
@@ -142,7 +142,7 @@ impl ResetBuilder {
 
     /// Whether all these bits were added.
     #[inline(always)]
-    pub fn has(&self, bits: u32) -> bool {
+    pub fn has(&self, bits: u64) -> bool {
         // SAFETY: a live, aligned field of the work area.
         let evidence = unsafe { (&raw const self.work.key.evidence).read_volatile() };
         evidence & bits == bits

@@ -143,11 +143,11 @@ impl Header {
 
     /// `SEGMENT_*` bits of evidence.
     #[inline(always)]
-    pub fn evidence(self) -> u32 {
-        let flags = u32::from(self.offset_flags);
+    pub fn evidence(self) -> u64 {
+        let flags = u64::from(self.offset_flags);
         let syn = (flags >> 9 & 1) * evidence::SEGMENT_SYN;
         let ack = (flags >> 12 & 1) * evidence::SEGMENT_ACK;
-        let data = u32::from(self.payload() > 0) * evidence::SEGMENT_DATA;
+        let data = u64::from(self.payload() > 0) * evidence::SEGMENT_DATA;
         syn | ack | data
     }
 }

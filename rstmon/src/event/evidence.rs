@@ -69,7 +69,7 @@ evidence! {
 }
 
 /// Bits of the evidence that no number expresses, with their names in [`EventEvidence::facts`].
-const FACTS: &[(u32, &str)] = &[
+const FACTS: &[(u64, &str)] = &[
     (bit::ACTIVE, "active"),
     (bit::SEGMENT_SYN, "syn"),
     (bit::SEGMENT_ACK, "ack"),

@@ -242,7 +242,7 @@ fn signal_name(signal: u8) -> String {
 
 /// Every bit that is set, by name: for resets that no rule explains.
 fn bit_names(bits: Bits) -> String {
-    const NAMES: &[(u32, &str)] = &[
+    const NAMES: &[(u64, &str)] = &[
         (bit::ACTIVE, "active"),
         (bit::SEGMENT_SYN, "syn"),
         (bit::SEGMENT_ACK, "ack"),

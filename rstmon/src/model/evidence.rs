@@ -8,18 +8,18 @@ use std::time::Duration;
 
 /// The facts that decide a cause: bits of `rstmon_common::evidence`, part of the count key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Bits(pub(crate) u32);
+pub(crate) struct Bits(pub(crate) u64);
 
 impl Bits {
     /// Whether all of `bits` are set.
     #[must_use]
-    pub(crate) fn has(self, bits: u32) -> bool {
+    pub(crate) fn has(self, bits: u64) -> bool {
         self.0 & bits == bits
     }
 
     /// Whether at least one of `bits` is set.
     #[must_use]
-    pub(crate) fn any(self, bits: u32) -> bool {
+    pub(crate) fn any(self, bits: u64) -> bool {
         self.0 & bits != 0
     }
 

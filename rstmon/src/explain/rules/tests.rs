@@ -12,18 +12,18 @@ use rstmon_common::evidence::{
     SHUT_RECEIVE, SHUT_SEND, SILENT, STATE_KEPT, TOMBSTONE, UNACKED, UNREAD, WROTE_AFTER_FIN,
 };
 
-const CLOSING: u32 = SHUT_RECEIVE | SHUT_SEND;
+const CLOSING: u64 = SHUT_RECEIVE | SHUT_SEND;
 
-fn sent(reason: &str, socket: SocketKind, state: Option<State>, bits: u32) -> (Cause, Confidence) {
+fn sent(reason: &str, socket: SocketKind, state: Option<State>, bits: u64) -> (Cause, Confidence) {
     let facts = Facts { direction: Direction::Sent, reason: Reason::new(reason), state, socket, bits: Bits(bits) };
     judge(&facts)
 }
 
-fn full(reason: &str, state: State, bits: u32) -> (Cause, Confidence) {
+fn full(reason: &str, state: State, bits: u64) -> (Cause, Confidence) {
     sent(reason, SocketKind::Full, Some(state), bits)
 }
 
-fn received(state: State, bits: u32) -> (Cause, Confidence) {
+fn received(state: State, bits: u64) -> (Cause, Confidence) {
     let reason = Reason::new(Reason::UNSUPPORTED);
     judge(&Facts {
         direction: Direction::Received,
@@ -194,7 +194,7 @@ fn every_combination_is_judged_as_the_catalogue_says() {
     for reason in ["unsupported", "not_specified", "no_socket", "tcp_state", "tcp_abort_on_close", "reason_40"] {
         for socket in SocketKind::ALL {
             for state in State::ALL {
-                for bits in (0..27).map(|shift| 1u32 << shift).chain([0, u32::MAX]) {
+                for bits in (0..58).map(|shift| 1u64 << shift).chain([0, u64::MAX]) {
                     check(sent(reason, *socket, Some(*state), bits));
                     check(received(*state, bits));
                 }
