@@ -7,8 +7,8 @@ use crate::{
         CGROUP_KN, ICSK_LRCVTIME, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM, SK_ACK_BACKLOG,
         SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN, SK_SOCKET, SKC_DADDR,
         SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
-        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT,
-        TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
+        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_DATA_SEGS_OUT, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME,
+        TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
     },
     skb::{family, from_words, set_v4},
 };
@@ -130,6 +130,12 @@ impl Tcp {
         backlog_limit: u32 = SK_MAX_ACK_BACKLOG or ABSENT_U32;
         /// `write_seq`: the next byte the application will write.
         write_seq: u32 = TCP_WRITE_SEQ or 0;
+        /// Segments with payload that were sent, retransmissions included.
+        payload_segments: u32 = TCP_DATA_SEGS_OUT or ABSENT_U32;
+        /// `rcv_nxt`: the sequence number expected next from the peer.
+        rcv_nxt: u32 = TCP_RCV_NXT or 0;
+        /// `snd_una`: the first sequence number that the peer has not acknowledged.
+        snd_una: u32 = TCP_SND_UNA or 0;
         /// Payload bytes sent, retransmissions included.
         bytes_sent: u64 = TCP_BYTES_SENT or ABSENT_U64;
         /// Retransmissions of what is in flight.
@@ -320,6 +326,12 @@ impl Tcp {
     #[inline(always)]
     pub fn receive_idle(self, now: u32) -> u32 {
         self.since(&ICSK_LRCVTIME, now)
+    }
+
+    /// Jiffies since an acknowledgement was received from the peer, with payload or without.
+    #[inline(always)]
+    pub fn heard_idle(self, now: u32) -> u32 {
+        self.since(&TCP_RCV_TSTAMP, now)
     }
 
     /// Jiffies since anything was received from the peer, data or acknowledgement.
