@@ -3,7 +3,7 @@
 
 use crate::{
     layout::KEEPALIVE_IDLE_JIFFIES,
-    reset::{is_some, outstanding},
+    reset::is_some,
     sock::{Tcp, jiffies},
     task::KernelTask,
 };
@@ -74,7 +74,7 @@ impl Facts {
     }
 
     /// Adds [`evidence::ANSWERED`], the phase and what belongs to it, of a connection whose role is among the bits and
-    /// whose handshake is complete. `before` is the state that the connection is or was in, as `outstanding` needs it.
+    /// whose handshake is complete. `before` is the state that the connection is or was in, as [`Tcp::outstanding`] needs it.
     ///
     /// Losses come first: payload that the other end did not take. Then the clocks: `tcp_sock.lsndtime` is the time of
     /// the last payload sent (`tcp_event_data_sent`), `icsk_ack.lrcvtime` that of the last payload received
@@ -98,7 +98,7 @@ impl Facts {
         let (send_idle, quiet) = (tcp.send_idle(now), tcp.receive_idle(now));
         // A last word at the close itself: a TLS close_notify, an HTTP/2 GOAWAY, a goodbye of a database.
         if at_close && is_old(quiet) && !is_old(send_idle) {
-            let (unsent, unacked) = outstanding(tcp, before);
+            let (unsent, unacked) = tcp.outstanding(before);
             if unsent != ABSENT_U32 && unacked != ABSENT_U32 && unsent.wrapping_add(unacked) <= FAREWELL_BYTES {
                 self.add(evidence::LAST_WORD);
             }
@@ -139,7 +139,7 @@ impl Facts {
             return;
         }
         self.set(evidence::ANSWERED, received > 0);
-        let (unsent, unacked) = outstanding(tcp, before);
+        let (unsent, unacked) = tcp.outstanding(before);
         if sent == 0 && !is_some(unsent) {
             return self.phase(phase::FRESH);
         }

@@ -209,7 +209,7 @@ impl ResetBuilder {
         if self.state() == state::LISTEN {
             self.set(evidence::LISTENER_FULL, tcp.backlog() > tcp.backlog_limit());
         } else {
-            let (unsent, unacked) = outstanding(tcp, self.work.key.state);
+            let (unsent, unacked) = tcp.outstanding(self.state_before());
             self.set(evidence::UNREAD, is_some(tcp.unread()));
             self.set(evidence::UNSENT, is_some(unsent));
             self.set(evidence::UNACKED, is_some(unacked));
@@ -536,20 +536,4 @@ pub fn is_some(number: u32) -> bool {
 pub fn written_after_fin(note: &SocketNote, tcp: Tcp) -> u32 {
     let written = tcp.write_seq().wrapping_sub(note.fin_write_seq);
     if note.closed_ns != 0 && written > 0 { written - 1 } else { written }
-}
-
-/// Unsent and unacknowledged bytes of payload: a SYN or FIN under way takes a sequence number and is none.
-#[inline(always)]
-pub fn outstanding(tcp: Tcp, before: u8) -> (u32, u32) {
-    let (unsent, unacked) = (tcp.unsent(), tcp.unacked());
-    match before {
-        state::SYN_SENT | state::SYN_RECV => (unsent, 0),
-        state::FIN_WAIT1 | state::CLOSING | state::LAST_ACK => match (unsent, unacked) {
-            (ABSENT_U32, _) | (_, ABSENT_U32) => (unsent, unacked),
-            (0, 0) => (0, 0),
-            (0, unacked) => (0, unacked - 1),
-            (unsent, unacked) => (unsent - 1, unacked),
-        },
-        _ => (unsent, unacked),
-    }
 }

@@ -12,7 +12,7 @@ use crate::{
     facts::Facts,
     layout::TOMBSTONES_ON,
     listeners, note, opened,
-    reset::{is_some, now_ns, outstanding},
+    reset::{is_some, now_ns},
     sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies, jiffies_to_ms},
     task::KernelTask,
     tombstones,
@@ -142,7 +142,7 @@ fn closed_at_last(sock: Sock, tcp: Tcp, now: u8) {
     store_close(note, tcp, now);
 }
 
-/// Stores who closes a connection, when and how. `now` is the state, as `outstanding` needs it.
+/// Stores who closes a connection, when and how. `now` is the state, as [`Tcp::outstanding`] needs it.
 #[inline(never)]
 fn store_close(note: *mut SocketNote, tcp: Tcp, now: u8) {
     let task = KernelTask::current();
@@ -163,7 +163,7 @@ fn store_close(note: *mut SocketNote, tcp: Tcp, now: u8) {
     facts.set(evidence::PEER_FIN, tcp.fin_received());
     if is_shut_down(tcp) {
         facts.add_means(task, means::CLOSE);
-        let (unsent, _) = outstanding(tcp, now);
+        let (unsent, _) = tcp.outstanding(now);
         facts.set(evidence::UNSENT_AT_CLOSE, is_some(unsent));
     }
     // The state shows a `shutdown()` that was called before rstmon started.
@@ -335,7 +335,7 @@ fn add_facts_unless_closed(facts: Facts, note: *const SocketNote, tcp: Tcp) {
 }
 
 /// `__tcp_close` shuts both directions down before anything else; `SOCK_DESTROY` (`tcp_abort`), `connect()` to
-/// `AF_UNSPEC`/// and `shutdown()` of a listener (`tcp_disconnect`) do not.
+/// `AF_UNSPEC` and `shutdown()` of a listener (`tcp_disconnect`) do not.
 #[inline(always)]
 fn is_shut_down(tcp: Tcp) -> bool {
     tcp.shutdown() == RCV_SHUTDOWN | SEND_SHUTDOWN
