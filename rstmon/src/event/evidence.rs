@@ -1,6 +1,6 @@
 //! The numbers behind a verdict in the event's JSON form.
 
-use crate::model::{Evidence, Reset};
+use crate::model::{Bits, Ended, Evidence, Reset};
 use rstmon_common::evidence as bit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -69,7 +69,7 @@ evidence! {
 }
 
 /// Bits of the evidence that no number expresses, with their names in [`EventEvidence::facts`].
-const FACTS: &[(u32, &str)] = &[
+const FACTS: &[(u64, &str)] = &[
     (bit::ACTIVE, "active"),
     (bit::SEGMENT_SYN, "syn"),
     (bit::SEGMENT_ACK, "ack"),
@@ -79,11 +79,25 @@ const FACTS: &[(u32, &str)] = &[
     (bit::LINGER_ZERO, "linger_zero"),
     (bit::LINGER2_NEGATIVE, "linger2_negative"),
     (bit::LISTENER_FULL, "listener_full"),
-    (bit::ENDED_BY_RESET, "ended_by_reset"),
     (bit::MPTCP, "mptcp"),
     (bit::NEVER_ACCEPTED, "never_accepted"),
     (bit::SHUT_RECEIVE, "shut_receive"),
     (bit::SHUT_SEND, "shut_send"),
+    (bit::SEGMENT_FIN, "fin"),
+    (bit::SEGMENT_STRAY, "stray"),
+    (bit::PEER_FIN, "peer_fin"),
+    (bit::ANSWERED, "answered"),
+    (bit::WAITED, "waited"),
+    (bit::LAST_WORD, "last_word"),
+    (bit::UNSENT_AT_CLOSE, "unsent_at_close"),
+    (bit::WRITTEN_AFTER_RESET, "written_after_reset"),
+    (bit::LISTENS_ELSEWHERE, "listens_elsewhere"),
+    (bit::LISTENER_LIVES, "listener_lives"),
+    (bit::STREAM, "stream"),
+    (bit::GENTLE_EXIT, "gentle_exit"),
+    (bit::AFTER_FIN_TAKEN, "after_fin_taken"),
+    (bit::REQUEST_UNACKED, "request_unacked"),
+    (bit::EARLY_ANSWER, "early_answer"),
 ];
 
 /// The most informative numbers in the order in which they are shown; the others follow by name.
@@ -155,7 +169,13 @@ impl EventEvidence {
             retransmits,
             probes: (probes > 0).then_some(probes),
             exit_signal,
-            facts: FACTS.iter().filter(|(bit, _)| reset.bits.has(*bit)).map(|(_, name)| (*name).to_owned()).collect(),
+            facts: facts(reset.bits),
         }
     }
+}
+
+fn facts(bits: Bits) -> Vec<String> {
+    let ended_by_reset = matches!(bits.ended(), Some(Ended::ResetSent | Ended::ResetReceived));
+    let facts = FACTS.iter().filter(|(bit, _)| bits.has(*bit)).map(|(_, name)| *name);
+    facts.chain(ended_by_reset.then_some("ended_by_reset")).map(str::to_owned).collect()
 }

@@ -3,6 +3,7 @@
 use super::{
     Cause,
     present::{ProcessName, UNKNOWN_PROCESS},
+    rules::{closed_idle, ended_by_reset},
 };
 use crate::model::{Bits, Direction, Reset, Role, State};
 use rstmon_common::evidence as bit;
@@ -130,13 +131,13 @@ fn late(reset: &Reset, who: &str) -> String {
         Some(ago) => format!("{who} closed the connection {} before", duration(ago)),
         None => format!("{who} had closed the connection"),
     };
-    if reset.bits.has(bit::ENDED_BY_RESET) {
+    if ended_by_reset(reset.bits) {
         text = match e.closed_ago {
             Some(ago) => format!("the connection of {who} ended with a reset {} before", duration(ago)),
             None => format!("the connection of {who} had ended with a reset"),
         };
     }
-    if reset.bits.has(bit::CLOSED_IDLE)
+    if closed_idle(reset.bits)
         && let Some(idle) = e.idle_before_close
     {
         let _ = write!(text, " with keep-alive idle {}", duration(idle));
@@ -242,7 +243,7 @@ fn signal_name(signal: u8) -> String {
 
 /// Every bit that is set, by name: for resets that no rule explains.
 fn bit_names(bits: Bits) -> String {
-    const NAMES: &[(u32, &str)] = &[
+    const NAMES: &[(u64, &str)] = &[
         (bit::ACTIVE, "active"),
         (bit::SEGMENT_SYN, "syn"),
         (bit::SEGMENT_ACK, "ack"),
@@ -260,18 +261,43 @@ fn bit_names(bits: Bits) -> String {
         (bit::LISTENER_FULL, "listener_full"),
         (bit::SILENT, "silent"),
         (bit::CLOSED_HERE, "closed_here"),
-        (bit::CLOSED_IDLE, "closed_idle"),
         (bit::CLOSED_RECENTLY, "closed_recently"),
         (bit::TOMBSTONE, "tombstone"),
-        (bit::ENDED_BY_RESET, "ended_by_reset"),
         (bit::MPTCP, "mptcp"),
         (bit::OWNER_RUNNING, "owner_running"),
         (bit::NEVER_ACCEPTED, "never_accepted"),
         (bit::SHUT_RECEIVE, "shut_receive"),
         (bit::SHUT_SEND, "shut_send"),
         (bit::KERNEL_THREAD, "kernel_thread"),
+        (bit::SEGMENT_FIN, "fin"),
+        (bit::SEGMENT_LARGE, "large"),
+        (bit::SEGMENT_STRAY, "stray"),
+        (bit::PEER_FIN, "peer_fin"),
+        (bit::ANSWERED, "answered"),
+        (bit::WAITED, "waited"),
+        (bit::LAST_WORD, "last_word"),
+        (bit::UNSENT_AT_CLOSE, "unsent_at_close"),
+        (bit::WITHIN_SECOND, "within_second"),
+        (bit::WRITTEN_AFTER_RESET, "written_after_reset"),
+        (bit::LISTENS_ELSEWHERE, "listens_elsewhere"),
+        (bit::LISTENER_LIVES, "listener_lives"),
+        (bit::STREAM, "stream"),
+        (bit::GENTLE_EXIT, "gentle_exit"),
+        (bit::UNDELIVERED_SMALL, "undelivered_small"),
+        (bit::AFTER_FIN_SMALL, "after_fin_small"),
+        (bit::FIN_WITHIN_SECOND, "fin_within_second"),
+        (bit::AFTER_FIN_TAKEN, "after_fin_taken"),
+        (bit::REQUEST_UNACKED, "request_unacked"),
+        (bit::EARLY_ANSWER, "early_answer"),
     ];
-    let names: Vec<_> = NAMES.iter().filter(|(bit, _)| bits.has(*bit)).map(|(_, name)| *name).collect();
+    let numbers = [
+        bits.role().map(|role| format!("role={role}")),
+        bits.phase().map(|phase| format!("phase={phase}")),
+        bits.means().map(|means| format!("means={means}")),
+        bits.ended().map(|ended| format!("ended={ended}")),
+    ];
+    let names = NAMES.iter().filter(|(bit, _)| bits.has(*bit)).map(|(_, name)| (*name).to_owned());
+    let names: Vec<_> = numbers.into_iter().flatten().chain(names).collect();
     if names.is_empty() { "none".to_owned() } else { names.join("+") }
 }
 

@@ -14,5 +14,5 @@ pub(crate) use decode::Clock;
 pub(crate) use evidence::{Bits, Evidence};
 pub(crate) use owner::{Owner, Provenance};
 pub(crate) use reason::{Reason, Reasons};
-pub(crate) use reset::{Direction, Family, Reset, Role, SocketKind, State};
+pub(crate) use reset::{Direction, Ended, Family, Phase, Reset, Role, SocketKind, State};
 pub(crate) use wire::{ReceivedWire, SentWire, Wire, WireKey};

@@ -1,5 +1,7 @@
 //! What identifies one RST at both of its ends: the sequence numbers on the wire, which NAT leaves alone.
 
+use rstmon_common::{WireRecord, key::direction, record::wire};
+
 /// The sequence numbers of a RST, as its end of the connection knows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
@@ -40,6 +42,24 @@ pub(crate) enum WireKey {
     Refusal { ack: u32 },
     /// Any other RST, by its sequence number.
     Seq(u32),
+}
+
+impl Wire {
+    /// `None` where the kernel half could not read the numbers.
+    pub(super) fn decode(record: WireRecord, direction: u8) -> Option<Self> {
+        let WireRecord { seq, ack, ack_end, sack_edge, flags, zero: _ } = record;
+        let has = |bits| flags & bits == bits;
+        has(wire::KNOWN).then(|| match direction {
+            direction::RECEIVED => Self::Received(ReceivedWire {
+                rcv_nxt: seq,
+                after_fin: has(wire::AFTER_FIN),
+                sack_edge: has(wire::BEHIND_GAP).then_some(sack_edge),
+                snd_una: ack,
+                snd_nxt: ack_end,
+            }),
+            _ => Self::Sent(SentWire { seq, ack }),
+        })
+    }
 }
 
 impl SentWire {

@@ -5,7 +5,7 @@
 //! confidence.
 
 use super::{Cause, Confidence, Facts};
-use crate::model::{Direction, Reason, SocketKind, State};
+use crate::model::{Bits, Direction, Ended, Phase, Reason, SocketKind, State};
 use Confidence::{Certain, Guess, Likely};
 use rstmon_common::evidence as bit;
 
@@ -41,6 +41,16 @@ pub(crate) fn judge(facts: &Facts) -> (Cause, Confidence) {
         Direction::Received => RECEIVED,
     };
     rules.iter().find_map(|rule| rule(facts)).unwrap_or((Cause::Unexplained, Guess))
+}
+
+/// The connection of the tombstone ended by a reset.
+pub(super) fn ended_by_reset(bits: Bits) -> bool {
+    matches!(bits.ended(), Some(Ended::ResetSent | Ended::ResetReceived))
+}
+
+/// The connection was idle at the close here.
+pub(super) fn closed_idle(bits: Bits) -> bool {
+    bits.has(bit::CLOSED_HERE) && bits.phase() == Some(Phase::Idle)
 }
 
 impl Facts {
@@ -126,10 +136,10 @@ fn late_segment(f: &Facts) -> RuleOutcome {
         return None;
     }
     let data = f.bits.has(bit::SEGMENT_DATA);
-    if data && f.bits.has(bit::CLOSED_IDLE | bit::CLOSED_RECENTLY) && !f.bits.has(bit::ENDED_BY_RESET) {
+    if data && closed_idle(f.bits) && f.bits.has(bit::CLOSED_RECENTLY) && !ended_by_reset(f.bits) {
         return Some((Cause::KeepaliveRace, Likely));
     }
-    Some((Cause::WriteAfterClose, Facts::sure_if(data && !f.bits.has(bit::ENDED_BY_RESET))))
+    Some((Cause::WriteAfterClose, Facts::sure_if(data && !ended_by_reset(f.bits))))
 }
 
 /// A segment that belongs to no connection: it met no socket, or the listener of its port.

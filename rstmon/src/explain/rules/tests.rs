@@ -7,23 +7,25 @@ use super::{
 };
 use crate::model::{Bits, Direction, Reason, SocketKind, State};
 use rstmon_common::evidence::{
-    ACTIVE, ATTACHED, CLOSED_HERE, CLOSED_IDLE, CLOSED_RECENTLY, ENDED_BY_RESET, LINGER_ZERO, LINGER2_NEGATIVE,
-    LISTENER_FULL, LOCKED, MPTCP, NEVER_ACCEPTED, OWNER_EXITING, OWNER_RUNNING, SEGMENT_ACK, SEGMENT_DATA, SEGMENT_SYN,
-    SHUT_RECEIVE, SHUT_SEND, SILENT, STATE_KEPT, TOMBSTONE, UNACKED, UNREAD, WROTE_AFTER_FIN,
+    ACTIVE, ATTACHED, CLOSED_HERE, CLOSED_RECENTLY, LINGER_ZERO, LINGER2_NEGATIVE, LISTENER_FULL, LOCKED, MPTCP,
+    NEVER_ACCEPTED, OWNER_EXITING, OWNER_RUNNING, SEGMENT_ACK, SEGMENT_DATA, SEGMENT_SYN, SHUT_RECEIVE, SHUT_SEND,
+    SILENT, STATE_KEPT, TOMBSTONE, UNACKED, UNREAD, WROTE_AFTER_FIN, ended, phase, with_ended, with_phase,
 };
 
-const CLOSING: u32 = SHUT_RECEIVE | SHUT_SEND;
+const CLOSED_IDLE: u64 = with_phase(0, phase::IDLE);
+const ENDED_BY_RESET: u64 = with_ended(0, ended::RESET_SENT);
+const CLOSING: u64 = SHUT_RECEIVE | SHUT_SEND;
 
-fn sent(reason: &str, socket: SocketKind, state: Option<State>, bits: u32) -> (Cause, Confidence) {
+fn sent(reason: &str, socket: SocketKind, state: Option<State>, bits: u64) -> (Cause, Confidence) {
     let facts = Facts { direction: Direction::Sent, reason: Reason::new(reason), state, socket, bits: Bits(bits) };
     judge(&facts)
 }
 
-fn full(reason: &str, state: State, bits: u32) -> (Cause, Confidence) {
+fn full(reason: &str, state: State, bits: u64) -> (Cause, Confidence) {
     sent(reason, SocketKind::Full, Some(state), bits)
 }
 
-fn received(state: State, bits: u32) -> (Cause, Confidence) {
+fn received(state: State, bits: u64) -> (Cause, Confidence) {
     let reason = Reason::new(Reason::UNSUPPORTED);
     judge(&Facts {
         direction: Direction::Received,
@@ -194,7 +196,7 @@ fn every_combination_is_judged_as_the_catalogue_says() {
     for reason in ["unsupported", "not_specified", "no_socket", "tcp_state", "tcp_abort_on_close", "reason_40"] {
         for socket in SocketKind::ALL {
             for state in State::ALL {
-                for bits in (0..27).map(|shift| 1u32 << shift).chain([0, u32::MAX]) {
+                for bits in (0..58).map(|shift| 1u64 << shift).chain([0, u64::MAX]) {
                     check(sent(reason, *socket, Some(*state), bits));
                     check(received(*state, bits));
                 }
