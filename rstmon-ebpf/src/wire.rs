@@ -7,7 +7,7 @@
 //! (`tcp_validate_incoming`, `net/ipv4/tcp_input.c`).
 
 use crate::{
-    layout::{TCP_NUM_SACKS, TCP_RCV_NXT, TCP_SELECTIVE_ACKS, TCP_SND_NXT, TCP_SND_UNA},
+    layout::{TCP_NUM_SACKS, TCP_RCV_NXT, TCP_SELECTIVE_ACKS, TCP_SND_NXT, TCP_SND_UNA, probe},
     reset::ResetBuilder,
     sock::Tcp,
 };
@@ -63,7 +63,8 @@ fn sack_edge(tcp: Tcp) -> Option<u32> {
     if blocks == 0 {
         return None;
     }
-    let ends = tcp.get::<[u64; 4]>(&TCP_SELECTIVE_ACKS)?;
+    // In one call: a typed load reads one member of one block.
+    let ends = probe::<[u64; 4]>(tcp.address() as *const u8, &TCP_SELECTIVE_ACKS)?;
     let end = |block: u64| (block >> 32) as u32;
     let mut edge = end(ends[0]);
     for (index, block) in ends.into_iter().enumerate() {
