@@ -224,11 +224,12 @@ impl MetricsRegistry {
 
 /// The series of a key, with every label.
 fn series(key: &CountKey, reasons: &Reasons, labels_of: &mut impl FnMut(u64) -> CgroupLabels) -> Series {
-    let (cause, _) = rules::judge(&Facts::from_key(key, reasons));
+    let judgement = rules::judge(&Facts::from_key(key, reasons));
     let (unit, container) = labels_of(key.cgroup);
     Series {
         direction: Direction::from_record(key.direction).unwrap_or(Direction::Sent),
-        cause: cause.id(),
+        cause: judgement.cause.id().into(),
+        severity: judgement.severity.word(),
         reason: reasons.get(key.reason).as_str().into(),
         process: text::comm(&key.comm).unwrap_or_default().into(),
         unit,
@@ -239,10 +240,11 @@ fn series(key: &CountKey, reasons: &Reasons, labels_of: &mut impl FnMut(u64) -> 
 }
 
 fn labels_of(series: &Series) -> Vec<(&'static str, String)> {
-    let Series { direction, cause, reason, process, unit, container, port, family } = series;
+    let Series { direction, cause, severity, reason, process, unit, container, port, family } = series;
     let labels = [
         ("direction", direction.as_str().to_owned()),
-        ("cause", (*cause).to_owned()),
+        ("cause", cause.to_string()),
+        ("severity", (*severity).to_owned()),
         ("reason", reason.to_string()),
         ("process", process.to_string()),
         ("unit", unit.to_string()),

@@ -1,5 +1,6 @@
 //! A reset in user space: decoded and typed, without I/O. Imports nothing of the project but `rstmon-common`.
 
+mod closed;
 mod decode;
 mod evidence;
 mod owner;
@@ -9,8 +10,9 @@ mod reason;
 mod reset;
 pub(crate) mod text;
 
+pub(crate) use closed::{Ended, Means, Phase};
 pub(crate) use decode::Clock;
-pub(crate) use evidence::{Bits, Evidence};
+pub(crate) use evidence::{BIT_NAMES, Bits, Evidence};
 pub(crate) use owner::{Owner, Provenance};
 pub(crate) use reason::{Reason, Reasons};
 pub(crate) use reset::{Direction, Family, Reset, Role, SocketKind, State};

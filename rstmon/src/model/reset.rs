@@ -43,6 +43,8 @@ macro_rules! words {
     };
 }
 
+pub(super) use words;
+
 words! {
     /// Direction of the RST, as seen from this host.
     Direction from

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
     let text = if arguments.json {
         serde_json::to_string_pretty(&report).map_err(Failure::json)?
     } else {
-        page::page(&report, &TimeZone::system(), terminal::colour(), terminal::width())
+        page::page(&report, &TimeZone::system(), terminal::colour(), terminal::width(), arguments.explain)
     };
     Ok(terminal::print(&text)?)
 }

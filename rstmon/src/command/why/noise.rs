@@ -2,7 +2,7 @@
 
 use super::joined::JoinedReset;
 use crate::{
-    explain::{Cause, Severity},
+    explain::{Cause, CauseId, Severity},
     model::Role,
 };
 use serde::Serialize;
@@ -44,7 +44,7 @@ impl NoiseKind {
 /// The resets of one cause that need no action for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct NoiseSummary {
-    pub(super) cause: Cause,
+    pub(super) cause: CauseId,
     pub(super) title: &'static str,
     pub(super) noise: NoiseKind,
     pub(super) count: u64,
@@ -108,19 +108,19 @@ fn target(reset: &JoinedReset) -> (IpAddr, u16) {
 fn is_health_check(reset: &JoinedReset) -> bool {
     let evidence = &reset.event.evidence;
     let checks = matches!(
-        (reset.event.cause, reset.event.role),
-        (Cause::LingerAbort, Some(Role::Opened)) | (Cause::PeerReset, Some(Role::Accepted))
+        (reset.event.cause.known(), reset.event.role),
+        (Some(Cause::LingerAbort), Some(Role::Opened)) | (Some(Cause::PeerReset), Some(Role::Accepted))
     );
     checks && evidence.sent_bytes == Some(0) && evidence.received_bytes == Some(0)
 }
 
 /// One summary for each cause and kind of noise.
 pub(super) fn summaries(noise: &[(NoiseKind, &JoinedReset)]) -> Vec<NoiseSummary> {
-    let mut groups: BTreeMap<(Cause, NoiseKind), Vec<&JoinedReset>> = BTreeMap::new();
+    let mut groups: BTreeMap<(CauseId, NoiseKind), Vec<&JoinedReset>> = BTreeMap::new();
     for &(noise, reset) in noise {
         groups.entry((reset.cause, noise)).or_default().push(reset);
     }
-    let summary = |((cause, noise), resets): ((Cause, NoiseKind), Vec<&JoinedReset>)| {
+    let summary = |((cause, noise), resets): ((CauseId, NoiseKind), Vec<&JoinedReset>)| {
         let ports: BTreeSet<u16> = resets.iter().filter_map(|reset| reset.owner.port).collect();
         let remotes: HashSet<IpAddr> = resets.iter().map(|reset| reset.remote).collect();
         NoiseSummary {
