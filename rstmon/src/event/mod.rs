@@ -204,7 +204,8 @@ impl Event {
     /// What a view of the event's cause needs to know.
     #[must_use]
     pub(crate) fn as_seen(&self) -> ResetsSeen {
-        let held = |name: &str| self.verdict.as_ref().is_some_and(|verdict| verdict.facts.iter().any(|fact| fact == name));
+        let held =
+            |name: &str| self.verdict.as_ref().is_some_and(|verdict| verdict.facts.iter().any(|fact| fact == name));
         let condition = match self.direction {
             Direction::Received => (self.state == Some(State::CloseWait)).then_some(SymptomCondition::AfterFin),
             Direction::Sent if held("unsent_at_close") => Some(SymptomCondition::UnsentAtClose),

@@ -255,10 +255,10 @@ impl Facts {
 
     /// `connect(AF_UNSPEC)`: what sets a socket to CLOSE and is neither an abort nor a close with unread data.
     pub(super) fn is_disconnected(&self) -> bool {
-        let other_close = self.is_closing() && (self.has(bit::LINGER_ZERO) || (self.is_unnamed() && self.has(bit::UNREAD)));
+        let other_close =
+            self.is_closing() && (self.has(bit::LINGER_ZERO) || (self.is_unnamed() && self.has(bit::UNREAD)));
         let held = self.has(bit::ATTACHED) && !self.has(bit::NEVER_ACCEPTED);
-        self.is("tcp_disconnect_with_data")
-            || (self.is_set_to_close() && self.is_vague() && held && !other_close)
+        self.is("tcp_disconnect_with_data") || (self.is_set_to_close() && self.is_vague() && held && !other_close)
     }
 
     /// A close with `SO_LINGER` 0, whatever was unread, or an orphan whose `TCP_LINGER2` is below 0.
@@ -270,7 +270,10 @@ impl Facts {
 
     /// The same for `TCP_LINGER2`, where the kernel gives no reason of its own.
     pub(super) fn is_a_linger2_abort(&self) -> bool {
-        self.is_active() && self.is_vague() && self.has(bit::LINGER2_NEGATIVE | bit::CLOSED_HERE) && !self.has(bit::ATTACHED)
+        self.is_active()
+            && self.is_vague()
+            && self.has(bit::LINGER2_NEGATIVE | bit::CLOSED_HERE)
+            && !self.has(bit::ATTACHED)
     }
 
     /// A close with unread data: the kernel's reason or, without reasons, its own test in `__tcp_close`. An MPTCP

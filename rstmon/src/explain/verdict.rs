@@ -22,6 +22,13 @@ impl Verdict {
         let facts = Facts::from_reset(reset);
         let judgement = rules::judge(&facts);
         let rules::Judgement { rule, cause, confidence, severity } = judgement;
-        Self { rule, cause, confidence, severity, facts: facts.names(), sentence: sentence::evidence(reset, &judgement) }
+        Self {
+            rule,
+            cause,
+            confidence,
+            severity,
+            facts: facts.names(),
+            sentence: sentence::evidence(reset, &judgement),
+        }
     }
 }

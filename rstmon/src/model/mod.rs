@@ -12,7 +12,9 @@ pub(crate) mod text;
 
 pub(crate) use closed::{Ended, Means, Phase};
 pub(crate) use decode::Clock;
-pub(crate) use evidence::{BIT_NAMES, Bits, Evidence};
+#[cfg(test)]
+pub(crate) use evidence::BIT_NAMES;
+pub(crate) use evidence::{Bits, Evidence};
 pub(crate) use owner::{Owner, Provenance};
 pub(crate) use reason::{Reason, Reasons};
 pub(crate) use reset::{Direction, Family, Reset, Role, SocketKind, State};

@@ -24,7 +24,7 @@ use std::{
 const JOINED_WITHIN_MS: i64 = 1000;
 
 /// The owner of the end that a reset is reported at.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(super) struct ResetOwner {
     /// Comm of the thread-group leader.
     pub(super) process: Option<String>,
@@ -233,6 +233,16 @@ mod tests {
         let (found, _) = joined(&[received_from(&sent, Some("curl"), "peer_reset", 1)], &[]);
         assert_eq!(essence(&found[0]), ("closed_with_unread_data", "sent", Some("web"), Some("curl[7]")));
         assert_eq!(found[0].severity.word(), "harmful");
+    }
+
+    #[test]
+    fn a_pair_has_the_causes_of_the_sender_and_the_higher_severity() {
+        let sent = event(Some("curl"), "linger_abort", "sent", 1, &json!({"severity": "benign"}));
+        let received = received_from(&sent, Some("web"), "peer_aborted", 1);
+        for events in [vec![sent, received.clone()], vec![received]] {
+            let (found, _) = joined(&events, &[]);
+            assert_eq!((found[0].cause.id(), found[0].severity.word()), ("linger_abort", "notice"));
+        }
     }
 
     #[test]

@@ -140,7 +140,10 @@ pub(super) static LATE_GOODBYE: CauseEntry = CauseEntry {
         evidence: "The late segment carries no payload, or at most 64 bytes within a second of the close.",
         levels: &[
             Level { confidence: Confidence::Certain, when: "the segment carries the peer's FIN and no payload" },
-            Level { confidence: Confidence::Likely, when: "the segment has at most 64 bytes, or neither payload nor FIN" },
+            Level {
+                confidence: Confidence::Likely,
+                when: "the segment has at most 64 bytes, or neither payload nor FIN",
+            },
         ],
         older_kernels: Some(
             "Before 6.10, and where trampolines are not allowed, segments that meet a TIME_WAIT socket or no socket are not \

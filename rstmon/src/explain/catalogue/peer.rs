@@ -14,14 +14,12 @@ use crate::{
 };
 
 /// A read reports the end of the stream and a write fails, once the peer's FIN has arrived.
-const AFTER_FIN: SymptomCase = SymptomCase {
-    when: SymptomCondition::AfterFin,
-    receiver: &[Symptom::EndOfStream, Symptom::BrokenPipe],
-};
+const AFTER_FIN: SymptomCase =
+    SymptomCase { when: SymptomCondition::AfterFin, receiver: &[Symptom::EndOfStream, Symptom::BrokenPipe] };
 
 pub(super) static PEER_ABORTED: CauseEntry = CauseEntry {
     cause: Cause::PeerAborted,
-    title: "The client gave up before its answer was complete",
+    title: "The client gave up before it had its answer",
     directions: Directions::Received,
     role: Some(Role::Accepted),
     // Usually a user pressed stop. It needs attention when it grows with the response time.

@@ -85,7 +85,9 @@ pub(super) static PORT_REUSE: CauseEntry = CauseEntry {
             "None for single ones. If they are frequent, a client, or NAT in between, uses too few ports: widen \
              `net.ipv4.ip_local_port_range`, add addresses, or keep connections.",
         ),
-        Remedy::act("Leave `net.ipv4.tcp_timestamps` at 1 at both ends: they let a new connection take over an old port."),
+        Remedy::act(
+            "Leave `net.ipv4.tcp_timestamps` at 1 at both ends: they let a new connection take over an old port.",
+        ),
     ],
     classic: None,
     see_also: &[Cause::ProtocolViolation, Cause::Refused],
@@ -108,12 +110,7 @@ pub(super) static PORT_SCAN: CauseEntry = CauseEntry {
             "Before 6.10, and where trampolines are not allowed, no hook sees a segment without a socket: scans are not seen.",
         ),
     },
-    sees: ObservedSymptoms {
-        sender: &[Symptom::Nothing],
-        receiver: &[Symptom::Nothing],
-        cases: &[],
-        note: None,
-    },
+    sees: ObservedSymptoms { sender: &[Symptom::Nothing], receiver: &[Symptom::Nothing], cases: &[], note: None },
     remedies: &[Remedy::act(
         "None needed on an open network. From an address of your own, find out what scans, and whether it is allowed to.",
     )],
@@ -142,9 +139,7 @@ pub(super) static MPTCP: CauseEntry = CauseEntry {
             },
             Level { confidence: Confidence::Likely, when: "a subflow was reset for another reason, or without one" },
         ],
-        older_kernels: Some(
-            "Without reasons, these resets look like those of plain TCP.",
-        ),
+        older_kernels: Some("Without reasons, these resets look like those of plain TCP."),
     },
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],

@@ -28,24 +28,23 @@ const fn set(product: &'static str, how: &'static str) -> Setting {
 }
 
 /// Every group, in the order of the documentation.
-pub(crate) static GROUPS: &[&SettingGroup] =
-    &[
-        &SERVER_IDLE,
-        &CLIENT_IDLE,
-        &SESSION_IDLE,
-        &PATH_IDLE,
-        &HEARTBEAT,
-        &RETRY,
-        &REQUEST_TIMEOUT,
-        &ANSWER_TIMEOUT,
-        &WORKER_TIMEOUT,
-        &SERVER_LIMITS,
-        &UNREAD_BODY,
-        &DRAIN,
-        &BACKLOG,
-        &CONNECTION_TRACKING,
-        &KERNEL_MEMORY,
-    ];
+pub(crate) static GROUPS: &[&SettingGroup] = &[
+    &SERVER_IDLE,
+    &CLIENT_IDLE,
+    &SESSION_IDLE,
+    &PATH_IDLE,
+    &HEARTBEAT,
+    &RETRY,
+    &REQUEST_TIMEOUT,
+    &ANSWER_TIMEOUT,
+    &WORKER_TIMEOUT,
+    &SERVER_LIMITS,
+    &UNREAD_BODY,
+    &DRAIN,
+    &BACKLOG,
+    &CONNECTION_TRACKING,
+    &KERNEL_MEMORY,
+];
 
 pub(crate) static SERVER_IDLE: SettingGroup = SettingGroup {
     id: "server-idle",
@@ -191,7 +190,10 @@ pub(crate) static ANSWER_TIMEOUT: SettingGroup = SettingGroup {
     id: "answer-timeout",
     title: "How long a client or a proxy waits for an answer",
     settings: &[
-        set("nginx as a proxy", "`proxy_read_timeout`, `fastcgi_read_timeout`, `uwsgi_read_timeout`, 60 s each by default"),
+        set(
+            "nginx as a proxy",
+            "`proxy_read_timeout`, `fastcgi_read_timeout`, `uwsgi_read_timeout`, 60 s each by default",
+        ),
         set("Apache httpd", "`ProxyTimeout`; `timeout=` of `ProxyPass`"),
         set("HAProxy", "`timeout server`, `timeout tunnel`, `timeout connect`"),
         set("Varnish", "`first_byte_timeout`, `between_bytes_timeout`"),
@@ -200,7 +202,10 @@ pub(crate) static ANSWER_TIMEOUT: SettingGroup = SettingGroup {
         set("Apache HttpClient", "`setResponseTimeout` (version 4: `setSocketTimeout`)"),
         set("OkHttp", "`readTimeout`, `callTimeout`, `connectTimeout`"),
         set("Go", "`http.Client.Timeout`, `http.Transport.ResponseHeaderTimeout`, the request's context"),
-        set("Node", "`AbortSignal.timeout()`; `headersTimeout` and `bodyTimeout` of undici's `Agent`, 300 s by default"),
+        set(
+            "Node",
+            "`AbortSignal.timeout()`; `headersTimeout` and `bodyTimeout` of undici's `Agent`, 300 s by default",
+        ),
         set(
             "Python",
             "`timeout=` of `http.client` and requests; httpx `Timeout(read=...)`, 5 s by default; aiohttp `ClientTimeout`",
@@ -218,7 +223,10 @@ pub(crate) static WORKER_TIMEOUT: SettingGroup = SettingGroup {
     id: "worker-timeout",
     title: "How long a worker may take, or grow, before its supervisor ends it",
     settings: &[
-        set("gunicorn", "`--timeout`, 30 s by default: the worker gets `SIGABRT`, then `SIGKILL`; also `--max-requests`"),
+        set(
+            "gunicorn",
+            "`--timeout`, 30 s by default: the worker gets `SIGABRT`, then `SIGKILL`; also `--max-requests`",
+        ),
         set("PHP-FPM", "`request_terminate_timeout` of the pool, `pm.max_requests`; `max_execution_time` of PHP"),
         set("uWSGI", "`harakiri`, `max-requests`, `reload-on-rss`"),
         set("Puma", "`worker_timeout`"),
@@ -234,7 +242,10 @@ pub(crate) static SERVER_LIMITS: SettingGroup = SettingGroup {
     title: "Limits at which a server ends a connection",
     settings: &[
         set("Redis", "`client-output-buffer-limit`, `maxclients`"),
-        set("MySQL", "`max_allowed_packet`, `max_connections`; `max_connect_errors` blocks a host that connects and leaves"),
+        set(
+            "MySQL",
+            "`max_allowed_packet`, `max_connections`; `max_connect_errors` blocks a host that connects and leaves",
+        ),
         set("PostgreSQL", "`max_connections`, `statement_timeout`, `idle_in_transaction_session_timeout`"),
         set("PgBouncer", "`max_client_conn`, `query_wait_timeout`"),
         set("nginx", "`client_max_body_size`, `large_client_header_buffers`, `limit_conn`"),
@@ -309,7 +320,10 @@ pub(crate) static CONNECTION_TRACKING: SettingGroup = SettingGroup {
              they are",
         ),
         set("Linux conntrack", "`net.netfilter.nf_conntrack_max`; `nf_conntrack: table full` in the kernel log"),
-        set("nftables, iptables", "a rule that drops `ct state invalid` before segments reach a local socket untranslated"),
+        set(
+            "nftables, iptables",
+            "a rule that drops `ct state invalid` before segments reach a local socket untranslated",
+        ),
         set("kube-proxy", "`--conntrack-tcp-be-liberal`, `--conntrack-max-per-core`"),
         set("IPVS", "`net.ipv4.vs.expire_nodest_conn`, `net.ipv4.vs.conn_reuse_mode`; 900 s for an idle connection"),
     ],

@@ -249,7 +249,10 @@ static OWN_TIMEOUT: SymptomForm = SymptomForm {
         says("Node fetch", "TypeError: fetch failed, cause: HeadersTimeoutError: Headers Timeout Error"),
         says("nginx", "upstream timed out (110: Connection timed out) while reading response header from upstream"),
         says("nginx as a server", "client timed out (110: Connection timed out) while reading client request headers"),
-        says("Apache httpd", "(70007)The timeout specified has expired: AH01102: error reading status line from remote server"),
+        says(
+            "Apache httpd",
+            "(70007)The timeout specified has expired: AH01102: error reading status line from remote server",
+        ),
         says("Ruby", "Net::ReadTimeout"),
         says("PHP", "cURL error 28: Operation timed out after 5001 milliseconds with 0 bytes received"),
         says("curl", "curl: (28) Operation timed out after 5001 milliseconds with 0 bytes received"),

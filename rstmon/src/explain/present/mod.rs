@@ -9,7 +9,9 @@ mod remedy;
 mod symptom;
 
 use super::{
-    catalogue::{CauseEntry, ClassicRemedies, Directions, HowKnown, ObservedSymptoms, SymptomCondition, symptom::Symptom},
+    catalogue::{
+        CauseEntry, ClassicRemedies, Directions, HowKnown, ObservedSymptoms, SymptomCondition, symptom::Symptom,
+    },
     cause::Cause,
     cause_id::CauseId,
     severity::{Confidence, Severity},
@@ -190,8 +192,7 @@ mod tests {
 
     #[test]
     fn a_cause_of_both_directions_is_seen_from_the_end_of_the_resets() {
-        let refused =
-            |direction| first_symptoms(&CauseView::of_resets(Cause::Refused.into(), resets(direction)));
+        let refused = |direction| first_symptoms(&CauseView::of_resets(Cause::Refused.into(), resets(direction)));
         assert_eq!(refused(Some(Direction::Received)), [Symptom::Refused, Symptom::Nothing]);
         assert_eq!(refused(Some(Direction::Sent)), [Symptom::Nothing, Symptom::Refused]);
         assert_eq!(refused(None), refused(Some(Direction::Sent)));

@@ -103,12 +103,27 @@ mod tests {
     #[test]
     fn every_product_is_in_the_catalogue() {
         let known = |product: &str| GROUPS.iter().flat_map(|group| group.settings).any(|set| set.product == product);
-        for process in
-            [
-            "nginx", "java", "node", "haproxy", "gunicorn", "uvicorn", "httpd", "mysqld", "mariadbd", "postgres", "envoy",
-            "redis-server", "php-fpm", "pgbouncer", "varnishd", "ruby", "puma", "curl", "python3",
-        ]
-        {
+        for process in [
+            "nginx",
+            "java",
+            "node",
+            "haproxy",
+            "gunicorn",
+            "uvicorn",
+            "httpd",
+            "mysqld",
+            "mariadbd",
+            "postgres",
+            "envoy",
+            "redis-server",
+            "php-fpm",
+            "pgbouncer",
+            "varnishd",
+            "ruby",
+            "puma",
+            "curl",
+            "python3",
+        ] {
             let products = products_of(Some(process));
             assert!(!products.is_empty(), "{process}");
             for product in products {

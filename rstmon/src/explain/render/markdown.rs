@@ -81,10 +81,12 @@ fn causes_showing(symptom: Symptom) -> (Vec<Cause>, Vec<Cause>) {
         explained.filter(|entry| holds(entry, symptom)).map(|entry| entry.cause).collect()
     };
     let here = causes(|CauseEntry { directions, sees, .. }, symptom| {
-        directions.received() && sees.may_show_at_receiver(symptom) || directions.sent() && sees.sender.contains(&symptom)
+        directions.received() && sees.may_show_at_receiver(symptom)
+            || directions.sent() && sees.sender.contains(&symptom)
     });
     let there = causes(|CauseEntry { directions, sees, .. }, symptom| {
-        directions.sent() && sees.may_show_at_receiver(symptom) || directions.received() && sees.sender.contains(&symptom)
+        directions.sent() && sees.may_show_at_receiver(symptom)
+            || directions.received() && sees.sender.contains(&symptom)
     });
     (here, there)
 }
@@ -272,7 +274,8 @@ mod tests {
         let (here, there) = causes_showing(Symptom::TimedOut);
         assert_eq!((here.as_slice(), there.as_slice()), ([Cause::IdleTimeout].as_slice(), [].as_slice()));
         let (here, there) = causes_showing(Symptom::Refused);
-        assert_eq!((here.as_slice(), there.as_slice()), ([Cause::Refused].as_slice(), [Cause::Refused].as_slice()));
+        let refusing = [Cause::Refused, Cause::PortReuse];
+        assert_eq!((here.as_slice(), there.as_slice()), ([Cause::Refused].as_slice(), refusing.as_slice()));
         let (here, there) = causes_showing(Symptom::BrokenPipe);
         assert!(here.contains(&Cause::WroteToClosedPeer) && there.contains(&Cause::WriteAfterClose));
     }

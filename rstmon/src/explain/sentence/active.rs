@@ -26,14 +26,21 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
             format!("{who} {} before it had accepted the connection of {peer}", exit(reset))
         }
         Cause::ProcessExit => {
-            format!("{who} {} with {} unread{}{}", exit(reset), bytes(e.unread_bytes), undelivered(reset), totals(reset))
+            format!(
+                "{who} {} with {} unread{}{}",
+                exit(reset),
+                bytes(e.unread_bytes),
+                undelivered(reset),
+                totals(reset)
+            )
         }
         Cause::GaveUpWaiting => {
             let waited = waited(reset).map_or_else(String::new, |waited| format!(" after {}", duration(waited)));
             format!("{who} gave up{waited} without an answer and aborted the connection{}", totals(reset))
         }
         Cause::IdleAbort => {
-            let idle = idle(reset).map_or_else(String::new, |idle| format!(" that had been idle for {}", duration(idle)));
+            let idle =
+                idle(reset).map_or_else(String::new, |idle| format!(" that had been idle for {}", duration(idle)));
             format!("{who} aborted a connection{idle}{}", totals(reset))
         }
         Cause::LingerAbort if reset.bits.has(bit::LINGER_ZERO) => {
@@ -55,13 +62,18 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
         Cause::ListenerClosed => format!("{who} closed its listener before it had accepted the connection of {peer}"),
         Cause::Disconnect => format!("{who} disconnected the socket with connect(AF_UNSPEC)"),
         Cause::Killed if reset.bits.has(bit::NEVER_ACCEPTED) => {
-            format!("a process other than its owner destroyed the listener of {who}, with the connection of {peer} waiting")
+            format!(
+                "a process other than its owner destroyed the listener of {who}, with the connection of {peer} waiting"
+            )
         }
         Cause::Killed => {
             format!("a process other than its owner destroyed the connection of {who} to {peer} (SOCK_DESTROY)")
         }
         Cause::MemoryPressure => {
-            format!("the kernel ran out of TCP memory or orphans when {who} closed the connection{}", undelivered(reset))
+            format!(
+                "the kernel ran out of TCP memory or orphans when {who} closed the connection{}",
+                undelivered(reset)
+            )
         }
         _ => format!("an MPTCP subflow of {who} with {peer} was reset ({})", reset.reason),
     }

@@ -24,7 +24,9 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
              after that"
         ),
         Cause::UnknownConnection => {
-            format!("the connection of {who} was given up{ago} without FIN or reset, after a timeout; then {peer} {then}")
+            format!(
+                "the connection of {who} was given up{ago} without FIN or reset, after a timeout; then {peer} {then}"
+            )
         }
         Cause::ProcessExit => {
             let quiet = idle_clause(reset);

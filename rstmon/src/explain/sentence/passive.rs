@@ -34,7 +34,9 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
                 (Some(length), Some(limit)) => format!(" ({length} waiting, limit {limit})"),
                 _ => String::new(),
             };
-            format!("the accept queue of {who} on port {port} was full{queue} when {peer} completed its handshake or sent on")
+            format!(
+                "the accept queue of {who} on port {port} was full{queue} when {peer} completed its handshake or sent on"
+            )
         }
         Cause::PortScan => format!(
             "{peer} sent {} to port {port}, which no connection does: a port scan",

@@ -23,9 +23,14 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
         Cause::PeerAborted => peer_aborted(reset, &who),
         Cause::RequestReset => request_reset(reset, &who),
         Cause::WroteToClosedPeer => {
-            let what = if reset.bits.has(bit::AFTER_FIN_SMALL | bit::FIN_WITHIN_SECOND) { "a farewell of " } else { "" };
+            let what =
+                if reset.bits.has(bit::AFTER_FIN_SMALL | bit::FIN_WITHIN_SECOND) { "a farewell of " } else { "" };
             let more = if what.is_empty() { " more" } else { "" };
-            format!("{peer} had closed its end, then {who} wrote {what}{}{more}{}", bytes(e.after_fin_bytes), totals(reset))
+            format!(
+                "{peer} had closed its end, then {who} wrote {what}{}{more}{}",
+                bytes(e.after_fin_bytes),
+                totals(reset)
+            )
         }
         Cause::PeerResetIdle => {
             let silence = e.silent.map_or_else(|| "a long time".to_owned(), duration);
@@ -46,7 +51,8 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
             totals(reset)
         ),
         Cause::ResetWhileClosing => {
-            let act = if reset.bits.phase() == Some(Phase::HalfClosed) { "stopped sending" } else { "closed the connection" };
+            let act =
+                if reset.bits.phase() == Some(Phase::HalfClosed) { "stopped sending" } else { "closed the connection" };
             format!("{who} had {act}{}; {peer} ended it with a RST", before(e.closed_ago))
         }
         _ => format!("an MPTCP subflow of {who} with {peer} was reset ({})", reset.reason),

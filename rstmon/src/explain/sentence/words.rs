@@ -46,8 +46,7 @@ pub(super) fn totals(reset: &Reset) -> String {
 
 /// The answered segment: `an ACK with 5 bytes`.
 pub(super) fn segment(reset: &Reset) -> String {
-    const FLAGS: [(u64, &str); 3] =
-        [(bit::SEGMENT_SYN, "SYN"), (bit::SEGMENT_FIN, "FIN"), (bit::SEGMENT_ACK, "ACK")];
+    const FLAGS: [(u64, &str); 3] = [(bit::SEGMENT_SYN, "SYN"), (bit::SEGMENT_FIN, "FIN"), (bit::SEGMENT_ACK, "ACK")];
     let flags: Vec<&str> = FLAGS.iter().filter(|(bit, _)| reset.bits.has(*bit)).map(|(_, name)| *name).collect();
     let kind = match flags.first() {
         None => "a segment".to_owned(),

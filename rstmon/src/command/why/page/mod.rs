@@ -48,10 +48,21 @@ struct WhyPage<'a> {
     explain: bool,
 }
 
-/// The report as text, wrapped to `width` columns, with times in `zone`.
-///
-/// With `explain`, each finding has the rule that decided about its example, and the facts that it took.
-pub(super) fn page(report: &WhyReport, zone: &TimeZone, colour: bool, width: usize, explain: bool) -> String {
+/// How a report is laid out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PageLayout<'a> {
+    /// Zone of the times.
+    pub(super) zone: &'a TimeZone,
+    pub(super) colour: bool,
+    /// Columns of the page.
+    pub(super) width: usize,
+    /// Whether each finding has the rule that decided about its example, and the facts that it took.
+    pub(super) explain: bool,
+}
+
+/// The report as text.
+pub(super) fn page(report: &WhyReport, layout: PageLayout<'_>) -> String {
+    let PageLayout { zone, colour, width, explain } = layout;
     let style = AnsiStyle { colour };
     let (out, until, worded) = (String::new(), report.until, BTreeMap::new());
     let mut page = WhyPage { out, width, style, zone, until, worded, explain };
