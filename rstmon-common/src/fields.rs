@@ -49,6 +49,7 @@ macro_rules! kernel_fields {
             TCP_SRTT_US: u32 = "tcp_sock", "srtt_us";
             TCP_BYTES_RECEIVED: u64 = "tcp_sock", "bytes_received";
             TCP_BYTES_SENT: u64 = "tcp_sock", "bytes_sent";
+            TCP_DATA_SEGS_OUT: u32 = "tcp_sock", "data_segs_out";
             TCP_TOTAL_RETRANS: u32 = "tcp_sock", "total_retrans";
             TCP_LINGER2: i32 = "tcp_sock", "linger2";
             TCP_IS_MPTCP: u8 = "tcp_sock", "is_mptcp";

@@ -53,6 +53,7 @@ pub struct FrontTable {
 /// Index of a key's slot. Every bit of the key affects it.
 #[inline]
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "a few bits")]
 pub fn slot_of(key: &[u64; WORDS]) -> usize {
     // Odd numbers without a pattern: each word affects the highest bits differently, and those of consecutive numbers
     // (control groups, ports) are far apart.

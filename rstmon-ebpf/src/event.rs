@@ -10,7 +10,7 @@ use crate::{
     atomic, count,
     layout::{ICSK_PROBES_OUT, SK_UID, TCP_SRTT_US, TCP_TOTAL_RETRANS},
     maps::{EVENTS, UNTIL_WAKE, Work},
-    reset::{ResetBuilder, now_ns, outstanding},
+    reset::{ResetBuilder, now_ns},
     sock::{Tcp, jiffies_to_ms},
 };
 use aya_ebpf::helpers::generated::{bpf_ringbuf_reserve, bpf_ringbuf_submit};
@@ -175,7 +175,7 @@ pub fn complete(reset: &ResetBuilder, record: *mut ResetRecord) {
         *backlog_limit = tcp.backlog_limit();
         return;
     }
-    let (unsent, unacked) = outstanding(tcp, key.state);
+    let (unsent, unacked) = tcp.outstanding(key.state);
     *bytes_sent = tcp.bytes_sent();
     *bytes_received = tcp.bytes_received();
     *unread_bytes = tcp.unread();

@@ -6,6 +6,7 @@
 //! | `answer` | sent resets for which `tcp_send_reset` does not fire on kernels before 6.10 |
 //! | `state`, `used`, `accept`, `backfill` | the hooks that learn owners |
 //! | `reset` | evidence and owner of one reset -> the key it is counted under |
+//! | `facts` | phase of a conversation, means of a close |
 //! | `count`, `front`, `event` | the counting path, the table in front of its hashes, the event path |
 //! | `pending` | received resets that wait until they are proved true or false |
 //! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
@@ -28,6 +29,7 @@ mod atomic;
 mod backfill;
 mod count;
 mod event;
+mod facts;
 mod front;
 mod layout;
 mod listeners;

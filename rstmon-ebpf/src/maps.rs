@@ -85,6 +85,8 @@ pub struct Work {
     pub tombstone: Tombstone,
     /// A word that only this CPU writes to.
     pub own: u64,
+    /// What was found when a process closed the connection before; 0 = none did.
+    pub closed_facts: u64,
     /// [`rstmon_common::OwnerRecord::start_ns`] of its owner.
     pub start_ns: u64,
     // The rest as in `ResetRecord` and its `EvidenceRecord`.
@@ -96,6 +98,10 @@ pub struct Work {
     pub idle_before_close_ms: u32,
     pub after_fin_bytes: u32,
     pub segment_bytes: u32,
+    /// Sequence number of the segment that is answered: valid where there is one.
+    pub sequence: u32,
+    /// Number of the tombstone that was found; 0 = none.
+    pub number: u32,
     pub role: u32,
     pub exit_signal: u32,
 }

@@ -7,8 +7,8 @@ use crate::{
         CGROUP_KN, ICSK_LRCVTIME, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM, SK_ACK_BACKLOG,
         SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN, SK_SOCKET, SKC_DADDR,
         SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
-        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT,
-        TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
+        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_DATA_SEGS_OUT, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME,
+        TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
     },
     skb::{family, from_words, set_v4},
 };
@@ -130,6 +130,12 @@ impl Tcp {
         backlog_limit: u32 = SK_MAX_ACK_BACKLOG or ABSENT_U32;
         /// `write_seq`: the next byte the application will write.
         write_seq: u32 = TCP_WRITE_SEQ or 0;
+        /// Segments with payload that were sent, retransmissions included.
+        payload_segments: u32 = TCP_DATA_SEGS_OUT or ABSENT_U32;
+        /// `rcv_nxt`: the sequence number expected next from the peer.
+        rcv_nxt: u32 = TCP_RCV_NXT or 0;
+        /// `snd_una`: the first sequence number that the peer has not acknowledged.
+        snd_una: u32 = TCP_SND_UNA or 0;
         /// Payload bytes sent, retransmissions included.
         bytes_sent: u64 = TCP_BYTES_SENT or ABSENT_U64;
         /// Retransmissions of what is in flight.
@@ -147,14 +153,19 @@ impl Tcp {
         self.flags() & SOCK_DONE != 0
     }
 
+    /// The same as a number.
+    #[inline(always)]
+    fn fin_bit(self) -> u64 {
+        self.flags() >> SOCK_DONE.ilog2() & 1
+    }
+
     /// Payload bytes received in order; the kernel counts the FIN as one.
     #[inline(always)]
     pub fn bytes_received(self) -> u64 {
         // SAFETY: as in `get`.
         match unsafe { field::<u64>(self.as_ptr(), &TCP_BYTES_RECEIVED) } {
             None => ABSENT_U64,
-            Some(bytes) if bytes > 0 && self.fin_received() => bytes - 1,
-            Some(bytes) => bytes,
+            Some(bytes) => bytes.wrapping_sub(self.fin_bit() & some(bytes)),
         }
     }
 
@@ -278,36 +289,29 @@ impl Tcp {
     #[inline(always)]
     pub fn unread(self) -> u32 {
         match self.difference(&TCP_RCV_NXT, &TCP_COPIED_SEQ) {
-            ABSENT_U32 => ABSENT_U32,
-            unread if unread > 0 && self.fin_received() => unread - 1,
-            unread => unread,
+            None => ABSENT_U32,
+            Some(unread) => low(unread.wrapping_sub(self.fin_bit() & some(unread))),
         }
     }
 
-    /// Bytes written and not sent.
+    /// Unsent and unacknowledged bytes of payload of a socket that is, or was, in a state: a SYN or FIN under way takes a
+    /// sequence number and is none.
     #[inline(always)]
-    pub fn unsent(self) -> u32 {
-        self.difference(&TCP_WRITE_SEQ, &TCP_SND_NXT)
+    pub fn outstanding(self, state: u8) -> (u32, u32) {
+        let sequences = (self.difference(&TCP_WRITE_SEQ, &TCP_SND_NXT), self.difference(&TCP_SND_NXT, &TCP_SND_UNA));
+        let (Some(unsent), Some(unacked)) = sequences else { return (ABSENT_U32, ABSENT_U32) };
+        let (fin, syn) = (opaque(FIN_UNDER_WAY >> (state & 31) & 1), opaque(SYN_UNDER_WAY >> (state & 31) & 1));
+        let fin_unsent = fin & some(unsent);
+        let fin_unacked = fin & (some(unsent) ^ 1) & some(unacked);
+        (low(unsent.wrapping_sub(fin_unsent)), low(unacked.wrapping_sub(fin_unacked) & syn.wrapping_sub(1)))
     }
 
-    /// Bytes sent and not acknowledged.
+    /// Sequence distance; negative ones (a queue already purged) are 0. `None` when the kernel has no such field.
     #[inline(always)]
-    pub fn unacked(self) -> u32 {
-        self.difference(&TCP_SND_NXT, &TCP_SND_UNA)
-    }
-
-    /// Sequence distance; negative ones (a queue already purged) are 0.
-    #[inline(always)]
-    fn difference(self, high: &Global<u32>, low: &Global<u32>) -> u32 {
+    fn difference(self, high: &Global<u32>, low: &Global<u32>) -> Option<u64> {
         // SAFETY: as in `get`.
-        let pair = unsafe { (field::<u32>(self.as_ptr(), high), field::<u32>(self.as_ptr(), low)) };
-        match pair {
-            (Some(high), Some(low)) => {
-                let distance = high.wrapping_sub(low);
-                if distance > 0x7fff_ffff { 0 } else { distance }
-            }
-            _ => ABSENT_U32,
-        }
+        let (high, low) = unsafe { (field::<u32>(self.as_ptr(), high)?, field::<u32>(self.as_ptr(), low)?) };
+        Some(positive(high.wrapping_sub(low)))
     }
 
     /// Jiffies since the last data segment was sent; `ABSENT_U32` before the handshake, as below.
@@ -320,6 +324,12 @@ impl Tcp {
     #[inline(always)]
     pub fn receive_idle(self, now: u32) -> u32 {
         self.since(&ICSK_LRCVTIME, now)
+    }
+
+    /// Jiffies since an acknowledgement was received from the peer, with payload or without.
+    #[inline(always)]
+    pub fn heard_idle(self, now: u32) -> u32 {
+        self.since(&TCP_RCV_TSTAMP, now)
     }
 
     /// Jiffies since anything was received from the peer, data or acknowledgement.
@@ -339,12 +349,10 @@ impl Tcp {
     #[inline(always)]
     fn since(self, stamp: &Global<u32>, now: u32) -> u32 {
         // SAFETY: as in `get`.
-        match unsafe { field::<u32>(self.as_ptr(), stamp) }.unwrap_or(0) {
-            0 => ABSENT_U32,
-            // A stamp taken on another CPU may be one tick ahead.
-            stamp if now.wrapping_sub(stamp) > 0x7fff_ffff => 0,
-            stamp => now.wrapping_sub(stamp),
-        }
+        let stamp = unsafe { field::<u32>(self.as_ptr(), stamp) }.unwrap_or(0);
+        // A stamp taken on another CPU may be one tick ahead: none is in the future.
+        let absent = some(u64::from(stamp)).wrapping_sub(1);
+        low(positive(now.wrapping_sub(stamp)) | absent)
     }
 
     /// Cgroup that the socket was created in; 0 = unknown.
@@ -358,6 +366,44 @@ impl Tcp {
             field(kn as *const u8, &KERNFS_ID).unwrap_or(0)
         }
     }
+}
+
+/// States in which a FIN of this end, or a SYN, is unacknowledged.
+const FIN_UNDER_WAY: u64 = 1 << state::FIN_WAIT1 | 1 << state::CLOSING | 1 << state::LAST_ACK;
+const SYN_UNDER_WAY: u64 = 1 << state::SYN_SENT | 1 << state::SYN_RECV;
+
+/// A number of which the compiler knows nothing. The functions below compute without branches: the verifier would follow
+/// each of their outcomes through everything that comes later.
+#[inline(always)]
+fn opaque(number: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: a move to the same register. Without an instruction two lines of source would have the same address, which
+    // the kernel refuses.
+    unsafe {
+        let mut number = number;
+        core::arch::asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags));
+        number
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    number
+}
+
+/// 1 for a number that is not 0.
+#[inline(always)]
+fn some(number: u64) -> u64 {
+    opaque((number | number.wrapping_neg()) >> 63)
+}
+
+/// A distance on a circle of 32 bits; 0 where it is negative.
+#[inline(always)]
+fn positive(distance: u32) -> u64 {
+    u64::from(distance) & opaque(u64::from(distance) >> 31).wrapping_sub(1)
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "half a word")]
+fn low(word: u64) -> u32 {
+    word as u32
 }
 
 /// The smaller of two numbers; `ABSENT_U32`, the greatest, only where both are absent.

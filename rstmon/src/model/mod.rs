@@ -1,6 +1,5 @@
 //! A reset in user space: decoded and typed, without I/O. Imports nothing of the project but `rstmon-common`.
 
-mod closed;
 mod decode;
 mod evidence;
 mod owner;
@@ -10,11 +9,10 @@ mod reason;
 mod reset;
 pub(crate) mod text;
 
-pub(crate) use closed::{Ended, Means, Phase};
 pub(crate) use decode::Clock;
 #[cfg(test)]
 pub(crate) use evidence::BIT_NAMES;
 pub(crate) use evidence::{Bits, Evidence};
 pub(crate) use owner::{Owner, Provenance};
 pub(crate) use reason::{Reason, Reasons};
-pub(crate) use reset::{Direction, Family, Reset, Role, SocketKind, State};
+pub(crate) use reset::{Direction, Ended, Family, Means, Phase, Reset, Role, SocketKind, State};

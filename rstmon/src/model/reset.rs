@@ -1,7 +1,10 @@
 //! One reset, decoded.
 
 use super::{Bits, Evidence, Owner, Reason};
-use rstmon_common::key::{direction, role, socket, state};
+use rstmon_common::{
+    evidence::{ended, means, phase},
+    key::{direction, role, socket, state},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -42,8 +45,6 @@ macro_rules! words {
         }
     };
 }
-
-pub(super) use words;
 
 words! {
     /// Direction of the RST, as seen from this host.
@@ -110,6 +111,57 @@ words! {
     Listener = role::LISTENER, "listener";
     /// It was created by a listener.
     Accepted = role::ACCEPTED, "accepted";
+}
+
+words! {
+    /// Phase of a conversation.
+    Phase from
+    /// The handshake was not complete.
+    Handshake = phase::HANDSHAKE, "handshake";
+    /// The end that opened the connection has sent no payload.
+    Fresh = phase::FRESH, "fresh";
+    /// An answer is owed.
+    Request = phase::REQUEST, "request";
+    /// The end that accepted the connection sent payload last, a moment ago.
+    Answer = phase::ANSWER, "answer";
+    /// The end that accepted the connection sent payload last, a while ago.
+    Idle = phase::IDLE, "idle";
+    /// This host had shut the connection down for sending.
+    HalfClosed = phase::HALF_CLOSED, "half_closed";
+    /// This host had closed the connection, in a phase that is not known.
+    Closing = phase::CLOSING, "closing";
+}
+
+words! {
+    /// How a process of this host had closed a connection before its reset.
+    Means from
+    /// `close()`, or `shutdown()` of both directions.
+    Close = means::CLOSE, "close";
+    /// `close()` with `SO_LINGER` of 0 seconds.
+    Abort = means::ABORT, "abort";
+    /// The process exited.
+    Exit = means::EXIT, "exit";
+    /// A signal ended the process.
+    Signal = means::SIGNAL, "signal";
+    /// `connect()` to `AF_UNSPEC`, or `shutdown()` of a listener.
+    Disconnect = means::DISCONNECT, "disconnect";
+    /// Destroyed from outside, as by `ss -K`.
+    Destroyed = means::DESTROYED, "destroyed";
+    /// A kernel thread closed it for a process.
+    Other = means::OTHER, "other";
+}
+
+words! {
+    /// How a connection that is gone had ended.
+    Ended from
+    /// By FINs of both ends, or of this one.
+    Fins = ended::FINS, "fins";
+    /// By a reset that this host sent.
+    ResetSent = ended::RESET_SENT, "reset_sent";
+    /// By a reset that this host received.
+    ResetReceived = ended::RESET_RECEIVED, "reset_received";
+    /// By a timeout, without FIN or reset.
+    Silent = ended::SILENT, "silent";
 }
 
 /// One RST that the kernel sent or accepted.

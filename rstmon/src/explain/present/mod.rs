@@ -90,7 +90,9 @@ impl CauseView {
         };
         let entry = cause.entry();
         let mut ends = ends(&entry.sees, directions, condition);
-        ends.iter_mut().for_each(|end| end.cases.clear());
+        for end in &mut ends {
+            end.cases.clear();
+        }
         let role = role.or(entry.role);
         let remedies = entry.remedies.iter().filter(|remedy| remedy.is_for(role));
         let remedies = (1..).zip(remedies).map(|(number, remedy)| match role {

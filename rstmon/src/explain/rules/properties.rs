@@ -139,7 +139,7 @@ fn pairs_of_facts_have_a_verdict_that_the_catalogue_knows() {
     let mut rules_met: BTreeMap<&str, u64> = BTreeMap::new();
     let mut levels: HashSet<(Cause, Confidence)> = HashSet::new();
     let bits: Vec<u64> = BIT_NAMES.iter().map(|(bit, _)| *bit).collect();
-    let states = [
+    let in_states = [
         None,
         Some(State::Established),
         Some(State::CloseWait),
@@ -150,7 +150,7 @@ fn pairs_of_facts_have_a_verdict_that_the_catalogue_knows() {
     for reason in REASONS {
         let reason = Reason::new(reason);
         for socket in [SocketKind::None, SocketKind::Full, SocketKind::TimeWait] {
-            for state in states {
+            for state in in_states {
                 for (index, first) in bits.iter().enumerate() {
                     for second in &bits[index..] {
                         for role in 0..4 {
