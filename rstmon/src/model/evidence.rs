@@ -1,6 +1,6 @@
 //! Facts that the kernel half read from the socket at the reset.
 
-use super::{Ended, Means, Phase, Role};
+use super::closed::{Ended, Means, Phase, Role};
 use rstmon_common::{
     EvidenceRecord, evidence as bit,
     limits::{ABSENT_U32, ABSENT_U64},

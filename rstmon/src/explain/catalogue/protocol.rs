@@ -127,8 +127,8 @@ pub(super) static MPTCP: CauseEntry = CauseEntry {
     severity: Severity::Notice,
     what_happened: "One path (subflow) of a Multipath TCP connection was reset, because it failed, was not allowed, or \
                     passed through a middlebox that spoils MPTCP. The connection goes on over its other subflows, if it \
-                    has any. A whole connection that a process here closes, aborts or leaves behind at its exit is told as \
-                    that.",
+                    has any. The resets of a whole connection that a process here closes, aborts or leaves behind at its exit \
+                    have that cause instead.",
     how_known: HowKnown {
         evidence: "The kernel gives one of the reasons that begin with `mptcp_rst_`; it says which: `mptcp_rst_emiddlebox`, \
                    `mptcp_rst_eprohibit`, `mptcp_rst_eresource`, `mptcp_rst_ebadperf` and so on.",

@@ -4,53 +4,15 @@
 //! `not_specified` for active resets of 6.10 and 6.11) the same cause follows from the socket, mostly with a lower
 //! confidence.
 
+#[macro_use]
+mod table;
 mod received;
 mod sent;
 
 use super::{Cause, Confidence, Facts, Severity};
 use crate::model::Direction;
-
-/// One row of the table.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rule {
-    /// Stable; `verdict.rule` in the event.
-    pub(crate) name: &'static str,
-    holds: fn(&Facts) -> bool,
-    pub(crate) cause: Cause,
-    confidence: fn(&Facts) -> Confidence,
-    severity: fn(&Facts) -> Severity,
-}
-
-/// What a rule says about a reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Judgement {
-    /// Name of the rule that decided.
-    pub(crate) rule: &'static str,
-    pub(crate) cause: Cause,
-    pub(crate) confidence: Confidence,
-    pub(crate) severity: Severity,
-}
-
-/// The rows of a table: name, condition, cause, confidence, severity. All but the name and the cause are expressions
-/// on the facts, which the first line names.
-macro_rules! rules {
-    ($f:ident => $( $name:literal: $holds:expr => $cause:ident, $confidence:expr, $severity:expr; )+) => {
-        &[$( $crate::explain::rules::Rule {
-            name: $name,
-            holds: |$f| $holds,
-            cause: $crate::explain::Cause::$cause,
-            confidence: {
-                #[allow(unused_variables, reason = "most rows have one confidence")]
-                |$f| $confidence
-            },
-            severity: {
-                #[allow(unused_variables, reason = "most rows have one severity")]
-                |$f| $severity
-            },
-        }, )+]
-    };
-}
-use rules;
+pub(crate) use table::Judgement;
+use table::Rule;
 
 /// The last row of either direction.
 const UNEXPLAINED: Rule = Rule {

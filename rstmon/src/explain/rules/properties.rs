@@ -1,7 +1,7 @@
 //! Over all keys that closed values can make: one rule decides, the catalogue knows its verdict, and no text that is
 //! meant for one end of a connection is shown to the other.
 
-use super::{Rule, judge, received, sent};
+use super::{judge, received, sent, table::Rule};
 use crate::{
     explain::{
         Cause, Confidence, Facts, Severity,

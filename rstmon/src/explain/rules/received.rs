@@ -1,6 +1,6 @@
 //! Resets that this host received: what was under way when the peer's reset arrived.
 
-use super::{Rule, rules};
+use super::table::Rule;
 use crate::{
     explain::{
         Confidence::{Certain, Guess, Likely},

@@ -1,14 +1,14 @@
 //! Resets that this host sent: answers to segments first, then those that the kernel sent because a process closed,
 //! aborted or died.
 
-use super::{Rule, rules, sure_if};
+use super::{sure_if, table::Rule};
 use crate::{
     explain::{
         Confidence::{Certain, Guess, Likely},
         Facts,
         Severity::{self, Benign, Harmful, Notice},
     },
-    model::{Ended, Phase},
+    model::{Ended, Phase, State},
 };
 use rstmon_common::evidence as bit;
 
@@ -79,13 +79,12 @@ fn closed_idle(f: &Facts) -> bool {
 /// A segment without SYN that met a connection attempt: it belongs to an earlier connection of the same ports.
 fn is_old_in_syn_sent(f: &Facts) -> bool {
     let named = f.is("tcp_invalid_ack_sequence") || f.is("tcp_rfc7323_paws");
-    let opening = f.state == Some(crate::model::State::SynSent);
+    let opening = f.state == Some(State::SynSent);
     !f.is_active() && opening && !f.has(bit::SEGMENT_SYN) && (named || f.is_unnamed())
 }
 
 fn is_opening(f: &Facts) -> bool {
-    use crate::model::State::{Listen, NewSynRecv, SynRecv, SynSent};
-    matches!(f.state, Some(SynSent | SynRecv | NewSynRecv | Listen))
+    matches!(f.state, Some(State::SynSent | State::SynRecv | State::NewSynRecv | State::Listen))
 }
 
 /// The death of a server loses work; a client that ends by itself or is ended gently had no more use for it.
