@@ -72,6 +72,8 @@ macro_rules! kernel_fields {
             TASK_NSPROXY: u64 = "task_struct", "nsproxy";
             TASK_COMM: [u8; 16] = "task_struct", "comm";
             TASK_START_BOOTTIME: u64 = "task_struct", "start_boottime";
+            TASK_SIGNAL: u64 = "task_struct", "signal";
+            SIGNAL_LIVE: u32 = "signal_struct", "live.counter";
             TASK_EXIT_CODE: u32 = "task_struct", "exit_code";
             TASK_CGROUPS: u64 = "task_struct", "cgroups";
             CSS_SET_DFL_CGROUP: u64 = "css_set", "dfl_cgrp";

@@ -1,13 +1,13 @@
 //! The maps. Sizes are defaults; user space sets the configured sizes at load.
 
-use crate::skb::Headers;
+use crate::{openers::Opener, skb::Headers};
 use aya_ebpf::{
     bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use rstmon_common::{
-    CountKey, CountSlot, ResetRecord, SocketNote, Tombstone, Tuple,
+    CountKey, CountSlot, OwnerRecord, ResetRecord, SocketNote, Tombstone, Tuple,
     front::FrontTable,
     key::direction,
     limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
@@ -60,6 +60,13 @@ pub static BURIED: Array<u64> = Array::with_max_entries(1, 0);
 /// as clients try to connect to it.
 #[map]
 pub static GONE_LISTENERS: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entries(4096, 0);
+
+/// Processes that have opened a listener, by thread-group id (see `openers`).
+#[map]
+pub static OPENERS: LruHashMap<u32, Opener> = LruHashMap::with_max_entries(4096, 0);
+/// Processes that read from the connections of a listener whose opener is dead, by the key of its tombstone.
+#[map]
+pub static READERS: LruHashMap<Tuple, OwnerRecord> = LruHashMap::with_max_entries(1024, 0);
 
 /// Ports that have listeners (by the key of a listener's tombstone), with the number of listeners.
 #[map]

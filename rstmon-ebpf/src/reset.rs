@@ -12,7 +12,7 @@ use crate::{
     layout::{IDLE_JIFFIES, RACE_WINDOW_NS, SECOND_JIFFIES, TOMBSTONES_ON},
     listeners,
     maps::{DEPTH, WORK, WORK_DEPTH, Work},
-    note,
+    note, openers,
     skb::{Header, Segment, family},
     sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies},
     task::KernelTask,
@@ -197,6 +197,7 @@ impl ResetBuilder {
             self.work.key.state = 0;
         }
         self.guess_role(tcp);
+        self.replace_dead_opener(tcp);
 
         self.set(evidence::ATTACHED, tcp.is_attached());
         self.set(evidence::LOCKED, tcp.is_locked());
@@ -316,6 +317,28 @@ impl ResetBuilder {
                 _ => tcp.end(),
             });
         }
+    }
+
+    /// Where the owner is the process that called `listen()`, and that has exited since: takes the process that reads
+    /// from the listener's connections instead, or leaves out which process it is.
+    #[inline(never)]
+    fn replace_dead_opener(&mut self, tcp: Tcp) {
+        // SAFETY: a live, aligned field of the work area.
+        let provenance = unsafe { (&raw const self.work.key.provenance).read_volatile() };
+        let listener = self.role() == role::LISTENER && provenance == provenance::OPENED;
+        if !listener && provenance != provenance::INHERITED && provenance != provenance::BACKFILLED {
+            return;
+        }
+        if !openers::is_dead(&self.work.note.owner) {
+            return;
+        }
+        if let Some(reader) = openers::reader(&note::listener_key(tcp.netns(), tcp.local_port())) {
+            self.set_owner(reader);
+        } else {
+            self.work.start_ns = 0;
+            self.work.tgid = 0;
+        }
+        self.work.key.provenance = provenance::INHERITED;
     }
 
     /// Adds the evidence of an earlier close by a process here.

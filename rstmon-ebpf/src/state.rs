@@ -11,7 +11,7 @@
 use crate::{
     facts::Facts,
     layout::TOMBSTONES_ON,
-    listeners, note, opened,
+    listeners, note, opened, openers,
     reset::{is_some, now_ns},
     sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies, jiffies_to_ms},
     task::KernelTask,
@@ -45,7 +45,11 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     match new {
         state::SYN_SENT => note::create_for_opened(sk, |note| begin(note, role::OPENED)),
         state::LISTEN => {
-            note::create_for_listener(sk, |note| begin(note, role::LISTENER));
+            note::create_for_listener(sk, |note| {
+                begin(note, role::LISTENER);
+                // SAFETY: see `begin`.
+                openers::add(unsafe { &(*note).owner });
+            });
             listeners::add(&listener(tcp));
         }
         state::ESTABLISHED => established(sk),

@@ -3,8 +3,8 @@
 use crate::{
     layout::{
         CGROUP_KN, CGROUP_LEVEL, CGROUP_V1_SUBSYS, CSS_CGROUP, CSS_SET_DFL_CGROUP, CSS_SET_SUBSYS, KERNFS_ID, Object,
-        TASK_CGROUPS, TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_PID, TASK_START_BOOTTIME,
-        TASK_TGID, TASK_TYPE, can_cast, field,
+        SIGNAL_LIVE, TASK_CGROUPS, TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_PID, TASK_SIGNAL,
+        TASK_START_BOOTTIME, TASK_TGID, TASK_TYPE, can_cast, field,
     },
     skb::from_words,
 };
@@ -73,6 +73,13 @@ impl KernelTask {
         let Some(code) = (unsafe { field::<u32>(self.0, &TASK_EXIT_CODE) }) else { return false };
         let signal = code & 0x7f;
         if signal == 0 { code & 0xff00 == 0 } else { GENTLE_SIGNALS >> (signal & 63) & 1 != 0 }
+    }
+
+    /// Whether threads of the task's process have not begun to exit; `true` where the kernel does not show it.
+    #[inline(always)]
+    pub fn has_living_threads(self) -> bool {
+        let signal = Object::at(self.0, &TASK_TYPE).follow(&TASK_SIGNAL);
+        signal.and_then(|signal| signal.get::<u32>(&SIGNAL_LIVE)).is_none_or(|live| live != 0)
     }
 
     /// Thread-group id in the initial pid namespace.
