@@ -12,7 +12,7 @@ macro_rules! evidence {
         #[serde(default)]
         pub(crate) struct EventEvidence {
             $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$ty>,)*
-            /// Names of the [`FACTS`] that were true at the reset.
+            /// Names of the facts that were true at the reset and that no number expresses.
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub(crate) facts: Vec<String>,
         }
@@ -68,37 +68,26 @@ evidence! {
     exit_signal: u8;
 }
 
-/// Bits of the evidence that no number expresses, with their names in [`EventEvidence::facts`].
-const FACTS: &[(u64, &str)] = &[
-    (bit::ACTIVE, "active"),
-    (bit::SEGMENT_SYN, "syn"),
-    (bit::SEGMENT_ACK, "ack"),
-    (bit::LOCKED, "process_context"),
-    (bit::ATTACHED, "attached"),
-    (bit::OWNER_EXITING, "owner_exiting"),
-    (bit::LINGER_ZERO, "linger_zero"),
-    (bit::LINGER2_NEGATIVE, "linger2_negative"),
-    (bit::LISTENER_FULL, "listener_full"),
-    (bit::MPTCP, "mptcp"),
-    (bit::NEVER_ACCEPTED, "never_accepted"),
-    (bit::SHUT_RECEIVE, "shut_receive"),
-    (bit::SHUT_SEND, "shut_send"),
-    (bit::SEGMENT_FIN, "fin"),
-    (bit::SEGMENT_STRAY, "stray"),
-    (bit::PEER_FIN, "peer_fin"),
-    (bit::ANSWERED, "answered"),
-    (bit::WAITED, "waited"),
-    (bit::LAST_WORD, "last_word"),
-    (bit::UNSENT_AT_CLOSE, "unsent_at_close"),
-    (bit::WRITTEN_AFTER_RESET, "written_after_reset"),
-    (bit::LISTENS_ELSEWHERE, "listens_elsewhere"),
-    (bit::LISTENER_LIVES, "listener_lives"),
-    (bit::STREAM, "stream"),
-    (bit::GENTLE_EXIT, "gentle_exit"),
-    (bit::AFTER_FIN_TAKEN, "after_fin_taken"),
-    (bit::REQUEST_UNACKED, "request_unacked"),
-    (bit::EARLY_ANSWER, "early_answer"),
-];
+/// Bits of the evidence that numbers express, or that only the rules need.
+const NO_FACTS: u64 = bit::SEGMENT_DATA
+    | bit::STATE_KEPT
+    | bit::UNREAD
+    | bit::UNSENT
+    | bit::UNACKED
+    | bit::WROTE_AFTER_FIN
+    | bit::SILENT
+    | bit::CLOSED_HERE
+    | bit::CLOSED_RECENTLY
+    | bit::TOMBSTONE
+    | bit::OWNER_RUNNING
+    | bit::KERNEL_THREAD;
+
+/// The facts of a reset that no number expresses, by name.
+fn facts(reset: &Reset) -> Vec<String> {
+    let ended_by_reset = matches!(reset.bits.ended(), Some(Ended::ResetSent | Ended::ResetReceived));
+    let names = Bits(reset.bits.0 & !NO_FACTS).names();
+    names.chain(ended_by_reset.then_some("ended_by_reset")).map(str::to_owned).collect()
+}
 
 /// The most informative numbers in the order in which they are shown; the others follow by name.
 const MOST_TELLING: [&str; 10] = [
@@ -169,13 +158,7 @@ impl EventEvidence {
             retransmits,
             probes: (probes > 0).then_some(probes),
             exit_signal,
-            facts: facts(reset.bits),
+            facts: facts(reset),
         }
     }
-}
-
-fn facts(bits: Bits) -> Vec<String> {
-    let ended_by_reset = matches!(bits.ended(), Some(Ended::ResetSent | Ended::ResetReceived));
-    let facts = FACTS.iter().filter(|(bit, _)| bits.has(*bit)).map(|(_, name)| *name);
-    facts.chain(ended_by_reset.then_some("ended_by_reset")).map(str::to_owned).collect()
 }

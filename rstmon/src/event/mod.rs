@@ -15,7 +15,7 @@ pub(crate) mod text;
 
 use crate::{
     attribute::Placement,
-    explain::{Cause, Confidence, Severity, Verdict},
+    explain::{CauseId, Confidence, Severity, Verdict, catalogue::SymptomCondition, present::ResetsSeen},
     model::{Direction, Family, Provenance, Reason, Reset, Role, SocketKind, State, Wire},
 };
 pub(crate) use evidence::EventEvidence;
@@ -62,11 +62,14 @@ pub(crate) struct Event {
     /// `null` in JSON when nothing is known of the owner.
     pub(crate) owner: Option<EventOwner>,
     pub(crate) evidence: EventEvidence,
-    pub(crate) cause: Cause,
+    pub(crate) cause: CauseId,
     pub(crate) confidence: Confidence,
     pub(crate) severity: Severity,
     /// The evidence in a sentence, for people.
     pub(crate) sentence: String,
+    /// How the cause was found; absent in events of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) verdict: Option<EventVerdict>,
     /// The operator's reason, where an `[[expect]]` of the configuration made the event benign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expected: Option<String>,
@@ -76,6 +79,15 @@ pub(crate) struct Event {
     /// Present where the remote end is on this host too and its event was joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) peer: Option<EventPeer>,
+}
+
+/// The rule that decided, and the facts that the rules look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventVerdict {
+    /// Name of the rule. Names are for people and may change between versions.
+    pub(crate) rule: String,
+    /// Closed values as `name=value` (role, phase, means, ended), then the names of the other facts that held.
+    pub(crate) facts: Vec<String>,
 }
 
 /// An IPv4 address on an IPv6 socket is written as IPv4.
@@ -123,7 +135,10 @@ pub(crate) struct EventPeer {
     pub(crate) pid: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unit: Option<String>,
-    pub(crate) cause: Cause,
+    pub(crate) cause: CauseId,
+    /// Absent in events of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) severity: Option<Severity>,
     pub(crate) sentence: String,
 }
 
@@ -155,10 +170,11 @@ impl Event {
             uid: reset.uid,
             owner: known.then_some(owner),
             evidence: EventEvidence::new(reset),
-            cause: verdict.cause,
+            cause: verdict.cause.into(),
             confidence: verdict.confidence,
             severity: verdict.severity,
             sentence: verdict.sentence,
+            verdict: Some(EventVerdict { rule: verdict.rule.to_owned(), facts: verdict.facts }),
             expected: None,
             wire: reset.wire,
             peer: None,
@@ -189,7 +205,28 @@ impl Event {
             pid: self.owner.as_ref().and_then(|owner| owner.pid),
             unit: self.unit().map(str::to_owned),
             cause: self.cause,
+            severity: Some(self.severity),
             sentence: self.sentence.clone(),
+        }
+    }
+
+    /// What a view of the event's cause needs to know.
+    #[must_use]
+    pub(crate) fn as_seen(&self) -> ResetsSeen {
+        let held =
+            |name: &str| self.verdict.as_ref().is_some_and(|verdict| verdict.facts.iter().any(|fact| fact == name));
+        let condition = match self.direction {
+            Direction::Received => (self.state == Some(State::CloseWait)).then_some(SymptomCondition::AfterFin),
+            Direction::Sent if held("unsent_at_close") => Some(SymptomCondition::UnsentAtClose),
+            // A close that nothing delayed had sent its FIN before the late segment came.
+            Direction::Sent => (!held("active") && held("closed_here")).then_some(SymptomCondition::AfterFin),
+        };
+        ResetsSeen {
+            direction: Some(self.direction),
+            role: self.role,
+            severity: Some(self.severity),
+            confidence: Some(self.confidence),
+            condition,
         }
     }
 }

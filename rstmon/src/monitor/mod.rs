@@ -78,7 +78,8 @@ impl Monitor {
             tracing::warn!(%error, "metrics.probe_runtime needs CAP_SYS_ADMIN at the start, or sysctl kernel.bpf_stats_enabled=1");
         }
         let namespaces = Mutex::new(Namespaces::new(counts.cpus() as u64));
-        let exporter = MetricsRegistry::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?;
+        let exporter = MetricsRegistry::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?
+            .expecting(options.expectations.clone());
         let monitor = Self {
             hooks,
             aspects,
