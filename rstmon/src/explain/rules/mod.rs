@@ -30,59 +30,12 @@ pub(crate) fn judge(facts: &Facts) -> Judgement {
         Direction::Sent => sent::RULES,
         Direction::Received => received::RULES,
     };
-<<<<<<< HEAD
     let rule = rules.iter().find(|rule| (rule.holds)(facts)).unwrap_or(&UNEXPLAINED);
     Judgement {
         rule: rule.name,
         cause: rule.cause,
         confidence: (rule.confidence)(facts),
         severity: (rule.severity)(facts),
-=======
-    rules.iter().find_map(|rule| rule(facts)).unwrap_or((Cause::Unexplained, Guess))
-}
-
-/// The connection of the tombstone did not end by FINs.
-pub(super) fn ended_by_reset(bits: Bits) -> bool {
-    matches!(bits.ended(), Some(Ended::ResetSent | Ended::ResetReceived | Ended::Silent))
-}
-
-/// The connection was idle at the close here.
-pub(super) fn closed_idle(bits: Bits) -> bool {
-    bits.has(bit::CLOSED_HERE) && bits.phase() == Some(Phase::Idle)
-}
-
-impl Facts {
-    fn is(&self, reason: &str) -> bool {
-        self.reason.as_str() == reason
-    }
-
-    /// Whether the kernel gives no reason.
-    fn is_unnamed(&self) -> bool {
-        self.is(Reason::UNSUPPORTED) || self.is("not_specified")
-    }
-
-    /// Whether the kernel gives no reason, or `tcp_state`, its reason for every reset that has none of its own.
-    fn is_vague(&self) -> bool {
-        self.is("tcp_state") || self.is_unnamed()
-    }
-
-    fn is_active(&self) -> bool {
-        self.bits.has(bit::ACTIVE)
-    }
-
-    /// Whether a process set the socket to CLOSE before it sent the RST, as `close()` does.
-    fn is_set_to_close(&self) -> bool {
-        self.is_active() && !self.bits.has(bit::STATE_KEPT)
-    }
-
-    /// `__tcp_close` shuts both directions down before anything else; `connect(AF_UNSPEC)` does not.
-    fn is_closing(&self) -> bool {
-        self.bits.has(bit::SHUT_RECEIVE | bit::SHUT_SEND)
-    }
-
-    fn sure_if(sure: bool) -> Confidence {
-        if sure { Certain } else { Likely }
->>>>>>> h/k14
     }
 }
 
