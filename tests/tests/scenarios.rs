@@ -17,31 +17,35 @@ use std::collections::BTreeSet;
 
 #[test]
 fn every_scenario_provokes_what_it_claims() {
-    let mut failed = Vec::new();
     let only = std::env::var("RSTMON_SCENARIO").ok();
-    for scenario in scenario::ALL.iter().filter(|scenario| only.as_deref().is_none_or(|only| only == scenario.name)) {
-        if !skip::unless_root(scenario.name)
-            || !skip::unless_installed(scenario.name, &[&["ip"], scenario.tools].concat())
-        {
-            continue;
+    let chosen = |scenario: &&&Scenario| only.as_deref().is_none_or(|only| scenario.name.contains(only));
+    let mut failed = Vec::new();
+    for (scenarios, at_once) in [(scenario::ALL, false), (scenario::VERDICTS, true)] {
+        let runnable: Vec<&Scenario> = scenarios.iter().filter(|one| chosen(&one) && can_play(one)).collect();
+        let play = |scenario: &Scenario| check(scenario, &scenario.ground.stage()?);
+        if at_once {
+            failed.extend(scenario::failures(&runnable, play));
+        } else {
+            let results = runnable.into_iter().map(|scenario| (scenario.name, play(scenario)));
+            failed.extend(results.filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?))));
         }
-        let result = scenario.ground.stage().and_then(|stage| check(scenario, &stage));
-        failed.extend(result.err().map(|error| format!("{}: {error:#}", scenario.name)));
     }
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }
 
+fn can_play(scenario: &Scenario) -> bool {
+    skip::unless_root(scenario.name) && skip::unless_installed(scenario.name, &[&["ip"], scenario.tools].concat())
+}
+
 #[test]
 fn loopback_scenarios_play_in_ipv6_and_mapped_ipv4_alike() {
+    let all = scenario::ALL.iter().chain(scenario::VERDICTS);
+    let loopback: Vec<&Scenario> =
+        all.filter(|scenario| scenario.ground == Ground::Loopback && can_play(scenario)).collect();
     let mut failed = Vec::new();
-    for scenario in scenario::ALL.iter().filter(|scenario| scenario.ground == Ground::Loopback) {
-        for family in [Family::V6, Family::Mapped] {
-            if !skip::unless_root(scenario.name) {
-                continue;
-            }
-            let result = Stage::loopback(family).and_then(|stage| check(scenario, &stage));
-            failed.extend(result.err().map(|error| format!("{} over {family:?}: {error:#}", scenario.name)));
-        }
+    for family in [Family::V6, Family::Mapped] {
+        let failures = scenario::failures(&loopback, |scenario| check(scenario, &Stage::loopback(family)?));
+        failed.extend(failures.into_iter().map(|failure| format!("{family:?}: {failure}")));
     }
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }
@@ -122,10 +126,13 @@ fn check_trace(scene: &Scene, trace: &Trace) -> Result<()> {
         .with_context(|| format!("traced were {:?}", hits()))?;
     let hits = hits()?;
     ensure!(hits.len() == claimed, "expected {claimed} hits, found {hits:#?}");
-    for reset in &scene.resets {
-        let hit = hits
+    for (index, reset) in scene.resets.iter().enumerate() {
+        let alike = |one: &&Expected| one.direction == reset.direction && traced_ports(one) == traced_ports(reset);
+        let earlier = scene.resets[..index].iter().filter(alike).count();
+        let mut along = hits
             .iter()
-            .find(|hit| hit.direction == reset.direction && (hit.local_port, hit.remote_port) == traced_ports(reset));
+            .filter(|hit| hit.direction == reset.direction && (hit.local_port, hit.remote_port) == traced_ports(reset));
+        let hit = along.nth(earlier);
         let hit = hit.with_context(|| format!("{reset:?} is not among {hits:?}"))?;
         if let (Direction::Sent, Some(reason), Some(traced)) = (reset.direction, reset.reason, &hit.reason) {
             ensure!(traced == reason, "expected the reason {reason}, found {traced}");

@@ -55,6 +55,22 @@ pub(crate) fn bad_syn(stage: &Stage) -> Result<Scene> {
         .keep(server))
 }
 
+/// Segments that no connection makes, to a closed port: as a port scanner sends them.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn port_scan(stage: &Stage) -> Result<Scene> {
+    let (mut server, _, watch) = set_up(stage)?;
+    let target = stage.server_address(stage.closed_port()?);
+    let mut resets = Vec::new();
+    for (flags, port) in ["F", "-", "FPU", "SF"].into_iter().zip(4000..) {
+        let scanner = SocketAddr::new(STRANGER.ip(), port);
+        server.ask(&format!("inject {scanner} {target} {flags} 5000 0 0"))?;
+        resets.push(Expected::sent_without_socket(target, scanner, "no_socket").judged("port_scan", "benign"));
+    }
+    Ok(Scene::new(resets).grew(watch, &[("OutRsts", 4)]).keep(server))
+}
+
 fn set_up(stage: &Stage) -> Result<(Actor, SocketAddr, Watch)> {
     stage.server().tool(&format!("ip route add {} dev lo", STRANGER.ip()))?;
     let mut server = stage.server_actor("web")?;
