@@ -31,6 +31,7 @@ pub fn facts(reset: &Expected, event: &Value) -> String {
         hold("state", state.into(), &event["state"]);
     }
     match &reset.owner {
+        Some(_) if reset.may_be_unowned && event["owner"].is_null() => {}
         Some((comm, pid)) => {
             hold("owner.process", comm.as_str().into(), &event["owner"]["process"]);
             hold("owner.pid", (*pid).into(), &event["owner"]["pid"]);

@@ -82,6 +82,8 @@ pub struct Expected {
     pub remote: SocketAddr,
     /// Comm and id of the process that owned the socket. `None`: there was no socket, so there is no owner.
     pub owner: Option<(String, u32)>,
+    /// Whether the owner may be missing: rstmon may say less, but no other owner.
+    pub may_be_unowned: bool,
     /// The kernel's reason in lower case, on kernels that have one (6.12 and later).
     pub reason: Option<&'static str>,
     /// The socket's state before the reset, if there was a socket.
@@ -109,6 +111,7 @@ impl Expected {
             local: end.local,
             remote: end.remote,
             owner: Some((end.comm.clone(), end.pid)),
+            may_be_unowned: false,
             reason: Some(reason),
             state: Some(state),
             verdict: ("unexplained", "guess"),
@@ -152,6 +155,13 @@ impl Expected {
     #[must_use]
     pub fn surely(mut self, confidence: &'static str) -> Self {
         self.verdict.1 = confidence;
+        self
+    }
+
+    /// Lets the owner be missing.
+    #[must_use]
+    pub fn perhaps_unowned(mut self) -> Self {
+        self.may_be_unowned = true;
         self
     }
 

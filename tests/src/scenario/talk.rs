@@ -213,11 +213,6 @@ impl<'a> Talk<'a> {
         self.actor(from).ask(&format!("inject {source} {target} {flags} {seq} {ack} {payload}")).map(drop)
     }
 
-    /// The number of resets that a namespace has sent since the connection was opened.
-    pub(crate) fn resets_sent(&self) -> Result<u64> {
-        self.watches.iter().try_fold(0, |sum, (_, watch)| Ok(sum + watch.growth()?.get("OutRsts")))
-    }
-
     /// Keeps something until the end of the scene.
     pub(crate) fn keep(&mut self, thing: impl Any + Send) {
         self.kept.push(Box::new(thing));

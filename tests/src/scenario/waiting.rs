@@ -56,7 +56,7 @@ pub(crate) fn opener_aborts(stage: &Stage) -> Result<Scene> {
         talk.sent(Side::Opener, "tcp_state", "established")
             .judged("gave_up_waiting", "notice")
             .given(&["role=opened", "phase=request"])
-            .with("idle_ms", ExpectedNumber::AtLeast(QUIET_MS - 50)),
+            .with("send_idle_ms", ExpectedNumber::AtLeast(QUIET_MS - 50)),
         talk.received(Side::Acceptor, "established")
             .judged("peer_aborted", "notice")
             .given(&["role=accepted", "phase=request"]),

@@ -63,9 +63,21 @@ impl ActorState {
                 Ok(found)
             }
             ["get", slot, path] => {
-                let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+                // With a header as clients have it: more than the 64 bytes of a farewell.
+                let agent = "User-Agent: actor (a client of end-to-end tests)";
+                let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{agent}\r\n\r\n");
                 net::send(self.slot(slot)?, request.as_bytes(), SendFlags::NOSIGNAL).during("send")?;
                 Ok(done)
+            }
+            // Text without blanks: an underscore stands for a blank, a bar for the end of a line.
+            ["say", slot, text] => say(self.slot(slot)?, text, 0),
+            // The same, with so many bytes behind it in one system call.
+            ["say", slot, text, bytes] => say(self.slot(slot)?, text, bytes.parse()?),
+            // HAProxy does so at its timeouts.
+            ["shutdown-and-abort", slot] => {
+                let fd = self.slots.remove(slot).with_context(|| format!("slot {slot} is empty"))?;
+                net::shutdown(&fd, Shutdown::Write).during("shutdown")?;
+                options::set(&fd, &["linger", "0"]).map(|()| done)
             }
             ["send", slot, bytes] => send(self.slot(slot)?, bytes.parse()?),
             ["burst", slot, bytes] => burst(self.slot(slot)?, bytes.parse()?),
@@ -123,6 +135,13 @@ fn send(fd: &OwnedFd, bytes: usize) -> Result<Fields> {
 /// looks at what the first one was answered with.
 fn burst(fd: &OwnedFd, bytes: usize) -> Result<Fields> {
     let sent = net::send(fd, &vec![b'x'; bytes], SendFlags::NOSIGNAL).during("send")?;
+    Ok(Fields::default().with("sent", sent))
+}
+
+fn say(fd: &OwnedFd, text: &str, bytes: usize) -> Result<Fields> {
+    let mut said = text.replace('_', " ").replace('|', "\r\n").into_bytes();
+    said.resize(said.len() + bytes, b'x');
+    let sent = net::send(fd, &said, SendFlags::NOSIGNAL).during("send")?;
     Ok(Fields::default().with("sent", sent))
 }
 
