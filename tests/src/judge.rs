@@ -51,9 +51,9 @@ pub fn facts(reset: &Expected, event: &Value) -> String {
 pub fn verdict(reset: &Expected, event: &Value) -> String {
     let (cause, confidence) = reset.verdict;
     let mut found = String::new();
-    let confidence = Some(confidence).filter(|confidence| *confidence != ANY);
-    for (what, expected) in [("cause", Some(cause)), ("confidence", confidence), ("severity", reset.severity)] {
-        if expected.is_some_and(|expected| event[what] != expected) {
+    for (what, expected) in [("cause", cause), ("confidence", confidence), ("severity", reset.severity.unwrap_or(ANY))]
+    {
+        if expected != ANY && event[what] != expected {
             let _ = writeln!(found, "{what}: expected {expected:?}, found {}", event[what]);
         }
     }

@@ -68,7 +68,7 @@ impl ExpectedNumber {
     }
 }
 
-/// A confidence that is not fixed.
+/// A cause or confidence that is not fixed.
 pub const ANY: &str = "any";
 
 /// One reset that must be seen exactly once.
@@ -88,7 +88,7 @@ pub struct Expected {
     pub reason: Option<&'static str>,
     /// The socket's state before the reset, if there was a socket.
     pub state: Option<&'static str>,
-    /// The expected cause and confidence; [`ANY`] confidence will do.
+    /// The expected cause and confidence; [`ANY`] if it is not fixed.
     pub verdict: (&'static str, &'static str),
     /// The expected severity; `None` if any will do.
     pub severity: Option<&'static str>,
