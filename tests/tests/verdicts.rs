@@ -7,11 +7,12 @@ use anyhow::{Result, ensure};
 use rstmon_tests::{
     daemon, judge,
     scenario::{self, Scenario, talk},
-    scene::ANY,
+    scene::{ANY, Direction, Expected, Scene},
     sight::{Hidden, Sight},
     skip,
     watched::{RESETS, WatchedDaemon},
 };
+use serde_json::Value;
 
 #[test]
 fn every_scenario_has_its_verdict() {
@@ -34,6 +35,19 @@ fn every_scenario_has_its_verdict() {
     assert_eq!(metrics.count("rstmon_uncounted_resets", &[]), 0, "the kernel's count differs");
 }
 
+/// The difference between the sender that a received reset names, if it is on this host, and the process that really
+/// sent it: the first reset of the connection, not an echo.
+fn sender(scene: &Scene, reset: &Expected, event: &Value) -> String {
+    let across = |sent: &&Expected| (sent.local, sent.remote) == (reset.remote, reset.local);
+    let first = scene.resets.iter().filter(|sent| sent.direction == Direction::Sent).find(across);
+    match first.filter(|sent| reset.direction == Direction::Received && sent.verdict.0 != ANY) {
+        Some(sent) if event["peer"]["cause"] != sent.verdict.0 => {
+            format!("peer.cause: expected {:?}, found {}\n", sent.verdict.0, event["peer"]["cause"])
+        }
+        _ => String::new(),
+    }
+}
+
 fn check(watched: &WatchedDaemon, scenario: &Scenario) -> Result<()> {
     let stage = scenario.ground.stage()?;
     let scene = (scenario.play)(&stage)?;
@@ -48,7 +62,8 @@ fn check(watched: &WatchedDaemon, scenario: &Scenario) -> Result<()> {
             }
         };
         let event = watched.tail.expect_after(earlier, &expected)?;
-        let found = judge::facts(&expected, &event) + &judge::verdict(&expected, &event);
+        let found =
+            judge::facts(&expected, &event) + &judge::verdict(&expected, &event) + &sender(&scene, reset, &event);
         if !found.is_empty() {
             wrong +=
                 &format!("{} {}:\n{found}in {event}\n", if earlier > 0 { "echo" } else { "" }, reset.direction.word());
@@ -58,7 +73,7 @@ fn check(watched: &WatchedDaemon, scenario: &Scenario) -> Result<()> {
         let port = event["service_port"].as_u64().map(|port| port.to_string());
         let mut labels = vec![("direction", reset.direction.word())];
         labels.extend(Some(("cause", expected.verdict.0)).filter(|(_, cause)| *cause != ANY));
-        labels.extend(expected.severity.map(|severity| ("severity", severity)));
+        labels.extend(expected.severity.filter(|severity| *severity != ANY).map(|severity| ("severity", severity)));
         labels.extend(port.as_deref().map(|port| ("port", port)));
         let counted = watched.daemon.scrape()?.count(RESETS, &labels);
         ensure!(counted >= 1, "no count for {labels:?}");

@@ -25,7 +25,7 @@ mod waiting;
 pub mod web;
 
 use crate::{
-    scene::Scene,
+    scene::{ANY, Scene},
     stage::{Family, Stage},
 };
 use anyhow::Result;
@@ -304,8 +304,14 @@ pub const VERDICTS: &[Scenario] = &[
     scenario("port_reuse_at_time_wait", Ground::Loopback, open::port_reuse_at_time_wait),
     scenario("port_reuse_at_fin_wait2", Ground::LoopbackV4, open::port_reuse_at_fin_wait2),
     scenario("port_scan", Ground::LoopbackV4, stray::port_scan),
+    scenario("untranslated", Ground::LoopbackV4, stray::untranslated),
+    with_iptables("rejected_connect", stray::rejected_connect),
+    with_iptables("banned", stray::banned),
     scenario("overflow_over", Ground::LoopbackV4, queue::overflow_over),
     scenario("listener_destroyed", Ground::LoopbackV4, queue::listener_destroyed),
+    scenario("mptcp_unread_banner", Ground::LoopbackV4, |stage| {
+        Ok(rejudged(multipath::fastclose(stage)?, &[("closed_with_unread_data", "benign"), (ANY, ANY)]))
+    }),
     // Programs.
     with_nginx("nginx_race", |stage| {
         Ok(rejudged(web::keepalive_race(stage)?, &[("keepalive_race", "harmful"), ("wrote_to_closed_peer", "harmful")]))
