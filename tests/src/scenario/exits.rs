@@ -11,7 +11,7 @@ use rustix::process::Signal;
 /// How a process ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
-    /// It calls exit() with this code.
+    /// It calls `exit` with this code.
     Exit(i32),
     /// A signal ends it; the sentence has its name.
     By(Signal, &'static str),

@@ -26,6 +26,7 @@ pub mod web;
 
 use crate::{
     scene::{ANY, Scene},
+    skip,
     stage::{Family, Stage},
 };
 use anyhow::Result;
@@ -33,6 +34,7 @@ use exits::Ending;
 use phase::Phase;
 use pool::Reuse;
 use std::{
+    env,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -44,6 +46,17 @@ use unread::Unread;
 
 /// How many scenarios run at a time: most of them wait most of the time.
 const AT_ONCE: usize = 4;
+
+/// Environment variable: a part of the names of the scenarios to play, instead of all.
+pub const ONLY: &str = "RSTMON_SCENARIO";
+
+/// Those of `scenarios` that are asked for and whose programs are installed; records the others as skipped.
+#[must_use]
+pub fn chosen(scenarios: &'static [Scenario]) -> Vec<&'static Scenario> {
+    let only = env::var(ONLY).unwrap_or_default();
+    let asked = scenarios.iter().filter(|scenario| scenario.name.contains(&only));
+    asked.filter(|scenario| skip::unless_installed(scenario.name, &[&["ip"], scenario.tools].concat())).collect()
+}
 
 /// Checks scenarios, [`AT_ONCE`] at a time; returns what failed.
 ///
@@ -141,7 +154,6 @@ pub const VERDICTS: &[Scenario] = &[
         waiting::opener_closes(stage, false, 20, ("late_goodbye", "benign"))
     }),
     scenario("opener_aborts_after_waiting", Ground::Loopback, waiting::opener_aborts),
-    with_iptables("abandoned_connect", waiting::abandoned_connect),
     scenario("no_answer_for_long", Ground::Loopback, waiting::no_answer),
     // A server gives up on a request.
     scenario("acceptor_closes_on_nothing", Ground::Loopback, |stage| {
@@ -291,13 +303,9 @@ pub const VERDICTS: &[Scenario] = &[
     scenario("closing_with_unsent_answer", Ground::Loopback, unread::closing_with_unsent_answer),
     scenario("closing_with_unsent_request", Ground::Loopback, unread::closing_with_unsent_request),
     // More segments of a connection that has ended.
-    with_iptables("echo_of_an_abort", |stage| echo::after_our_reset(stage, echo::End::Abort)),
-    with_iptables("echo_of_unread_data", |stage| echo::after_our_reset(stage, echo::End::Unread)),
-    with_iptables("echo_of_a_kill", |stage| echo::after_our_reset(stage, echo::End::Killed)),
     scenario("overtaken_payload", Ground::LoopbackV4, echo::overtaken_payload),
     scenario("acceptor_writes_on", Ground::LoopbackV4, |stage| echo::peer_writes_on(stage, Side::Opener)),
     scenario("opener_writes_on", Ground::LoopbackV4, |stage| echo::peer_writes_on(stage, Side::Acceptor)),
-    with_iptables("after_user_timeout", echo::after_user_timeout),
     scenario("forgotten_while_quiet", Ground::Loopback, echo::forgotten),
     // Handshakes.
     scenario("refused_on_another_address", Ground::LoopbackV4, open::refused_on_another_address),
@@ -305,8 +313,6 @@ pub const VERDICTS: &[Scenario] = &[
     scenario("port_reuse_at_fin_wait2", Ground::LoopbackV4, open::port_reuse_at_fin_wait2),
     scenario("port_scan", Ground::LoopbackV4, stray::port_scan),
     scenario("untranslated", Ground::LoopbackV4, stray::untranslated),
-    with_iptables("rejected_connect", stray::rejected_connect),
-    with_iptables("banned", stray::banned),
     scenario("overflow_over", Ground::LoopbackV4, queue::overflow_over),
     scenario("listener_destroyed", Ground::LoopbackV4, queue::listener_destroyed),
     scenario("mptcp_unread_banner", Ground::LoopbackV4, |stage| {
@@ -321,6 +327,17 @@ pub const VERDICTS: &[Scenario] = &[
     with_nginx("nginx_rejects_an_upload", programs::rejected_upload),
     with_nginx("nginx_lingering_close", programs::lingering_close),
     with_nginx("nginx_read_timeout", programs::read_timeout),
+];
+
+/// More of them, with programs of others and a packet filter.
+pub const PROGRAMS: &[Scenario] = &[
+    with_iptables("abandoned_connect", waiting::abandoned_connect),
+    with_iptables("echo_of_an_abort", |stage| echo::after_our_reset(stage, echo::End::Abort)),
+    with_iptables("echo_of_unread_data", |stage| echo::after_our_reset(stage, echo::End::Unread)),
+    with_iptables("echo_of_a_kill", |stage| echo::after_our_reset(stage, echo::End::Killed)),
+    with_iptables("after_user_timeout", echo::after_user_timeout),
+    with_iptables("rejected_connect", stray::rejected_connect),
+    with_iptables("banned", stray::banned),
     with("nginx_tls_idle_close", &["nginx", "openssl"], programs::tls_idle_close),
     with("curl_gives_up", &["curl"], programs::curl_gives_up),
     with("python_gives_up", &["python3"], programs::python_gives_up),

@@ -83,9 +83,9 @@ pub(crate) fn abort(
         talk.abort(by)?;
     }
     let reason = if unread > 0 { "tcp_abort_on_close" } else { "tcp_state" };
-    let (state, at) = if fin { (None, "close_wait") } else { (Some("established"), "established") };
+    let (from, at) = if fin { (None, "close_wait") } else { (Some("established"), "established") };
     // FIN_WAIT1 or FIN_WAIT2: the acknowledgement of the FIN races with the reset.
-    let sent_in = Expected { state, ..talk.sent(by, reason, "") };
+    let sent_in = Expected { state: from, ..talk.sent(by, reason, "") };
     let resets = vec![
         sent_in
             .judged(sent.0, sent.1)

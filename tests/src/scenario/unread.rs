@@ -40,15 +40,14 @@ pub(crate) fn closed(stage: &Stage, unread: Unread) -> Result<Scene> {
     talk.actor(by).ask("close c")?;
     let peer_left =
         matches!(unread, Unread::RequestOfOneWhoLeft | Unread::LeftoversOfOneWhoLeft | Unread::AnswerOfOneWhoLeft);
-    let state = if peer_left { "close_wait" } else { "established" };
+    let from = if peer_left { "close_wait" } else { "established" };
     let sent = talk
-        .sent(by, "tcp_abort_on_close", state)
+        .sent(by, "tcp_abort_on_close", from)
         .judged("closed_with_unread_data", harm)
         .given(&[by.role()])
         .with("unread_bytes", ExpectedNumber::Exactly(bytes));
     let (cause, severity) = match unread {
-        Unread::Request => ("request_reset", "harmful"),
-        Unread::RequestAnsweredEarly => ("request_reset", "harmful"),
+        Unread::Request | Unread::RequestAnsweredEarly => ("request_reset", "harmful"),
         Unread::Banner => ("peer_reset", "benign"),
         Unread::Answer => ("peer_reset", "notice"),
         Unread::LongAnswer => ("peer_aborted", "notice"),

@@ -11,7 +11,7 @@ use crate::{
 use anyhow::Result;
 use std::net::SocketAddr;
 
-/// `TCP_SYN_RECV` of include/net/tcp_states.h, which tables show for a half-open connection.
+/// `TCP_SYN_RECV` of `include/net/tcp_states.h`, which tables show for a half-open connection.
 const SYN_RECV: u8 = 3;
 
 /// A client waits for an answer, or not, and closes; the answer comes afterwards.
@@ -33,7 +33,7 @@ pub(crate) fn opener_closes(
     talk.late(Side::Acceptor, bytes)?;
     let sent = talk.sent_by_mini(Side::Opener).judged(verdict.0, verdict.1).given(&["role=opened", "phase=request"]);
     let received = talk.received(Side::Acceptor, "close_wait").given(&["role=accepted"]);
-    // A small answer is told from a farewell by nothing that this end has.
+    // This end cannot distinguish a small answer from a farewell.
     let received = if bytes > 64 {
         received.judged("wrote_to_closed_peer", "notice")
     } else {
