@@ -3,6 +3,7 @@
 use crate::{
     connection::{self, Connection, Recipe},
     scene::{End, Expected, ExpectedNumber, Scene, Watch},
+    sockets::{self, Orphan},
     stage::Stage,
     sysctl::Sysctl,
     wait::{self, LATER},
@@ -87,6 +88,48 @@ pub(crate) fn overflow_without_abort(stage: &Stage) -> Result<Scene> {
     .grew(watch, &[("OutRsts", 1), ("EmbryonicRsts", 0), ("EstabResets", 1)])
     .saw(libc::ECONNRESET, full.pair.client.refused("recv late 1")?)
     .keep((full.pair, retries)))
+}
+
+/// As [`overflow_without_abort`], but the queue has room again when the client's segment comes.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn overflow_over(stage: &Stage) -> Result<Scene> {
+    let retries = Sysctl::set(stage.server(), "ipv4/tcp_synack_retries", "1")?;
+    let watch = Watch::on(stage.server())?;
+    let mut full = FullQueue::prepare(stage, 1)?;
+    full.pair.client.ask("send late 9")?;
+    let (service, late) = (full.pair.server_address, full.late);
+    wait::until_true("the half-open connection to be forgotten", LATER, || {
+        Ok(sockets::orphan(stage.server(), service.port(), late.port())? == Orphan::Gone)
+    })?;
+    full.pair.server.ask("accept l c")?;
+    full.pair.server.ask("accept l d")?;
+    wait::until_true("the listener to answer with a reset", LATER, || Ok(watch.growth()?.get("OutRsts") > 0))?;
+    Ok(Scene::new(vec![
+        Expected::sent(&full.server_end(), "tcp_flags", "listen").judged("listener_overflow", "harmful"),
+        Expected::received(&full.client_end(), "established").judged("request_reset", "harmful"),
+    ])
+    .grew(watch, &[("OutRsts", 1), ("EmbryonicRsts", 0), ("EstabResets", 1)])
+    .saw(libc::ECONNRESET, full.pair.client.refused("recv late 1")?)
+    .keep((full.pair, retries)))
+}
+
+/// A privileged process destroys a listener with a connection in its accept queue.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn listener_destroyed(stage: &Stage) -> Result<Scene> {
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::make(stage, Recipe { accept: false, ..Recipe::default() })?;
+    stage.server().tool(&format!("ss -K -tl sport = :{}", pair.server_address.port()))?;
+    Ok(Scene::new(vec![
+        Expected::sent(&pair.server_end(), "tcp_state", "established").judged("killed", "notice"),
+        Expected::received(&pair.client_end(), "established").judged("peer_reset", "benign"),
+    ])
+    .grew(watch, &[("OutRsts", 1), ("EstabResets", 2)])
+    .saw(libc::ECONNRESET, pair.client.refused("recv c 1")?)
+    .keep(pair))
 }
 
 /// A listener whose queue is full, and one more client whose handshake is complete on the client's side only, because

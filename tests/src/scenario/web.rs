@@ -92,7 +92,11 @@ pub fn backend_aborts_behind_proxy(stage: &Stage) -> Result<Scene> {
     .keep((browser, backend, nginx)))
 }
 
-fn start(stage: &Stage, setup: NginxSetup) -> Result<Nginx> {
+/// Starts nginx at a port of the server's.
+///
+/// # Errors
+/// When it does not start.
+pub(crate) fn start(stage: &Stage, setup: NginxSetup) -> Result<Nginx> {
     Nginx::start(stage.server(), stage.server_address(stage.closed_port()?), setup)
 }
 

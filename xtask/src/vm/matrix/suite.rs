@@ -2,7 +2,7 @@
 //! under emulation they are slow, and their result is the same on every kernel.
 
 /// Files of `tests/tests` that are not part of the matrix, with the reason.
-pub(super) const EXCLUDED: [(&str, &str); 10] = [
+pub(super) const EXCLUDED: [(&str, &str); 11] = [
     ("formats", "the metrics' formats do not depend on the kernel; needs promtool and Python"),
     ("hostile_http", "the web server under attack: user space only"),
     (
@@ -10,6 +10,7 @@ pub(super) const EXCLUDED: [(&str, &str); 10] = [
         "floods of a hundred thousand connections: minutes under emulation; `counting` has a smaller one",
     ),
     ("hostile_tls", "the web server's certificates: user space only"),
+    ("programs", "programs of others and a packet filter: they do the same on every kernel"),
     ("prometheus", "a real Prometheus: user space only"),
     ("access", "access to the daemon's socket: user space only; the service's virtual machine tests users and groups"),
     ("stress", "an interruption of the reliability suite: user space only"),
@@ -20,11 +21,22 @@ pub(super) const EXCLUDED: [(&str, &str); 10] = [
 
 /// What CI runs: every hook and every fallback, each cause, each provenance of an owner, exact counts, and agreement
 /// with the kernel's counters. The rest runs with `--full`.
-const CORE: [&str; 8] =
-    ["refusal::", "causes::", "clock::", "coverage::", "joined::", "owners::", "types::", "counting::each_scenario"];
+const CORE: [&str; 10] = [
+    "refusal::",
+    "causes::",
+    "verdicts::",
+    "clock::",
+    "coverage::",
+    "joined::",
+    "owners::",
+    "holders::",
+    "types::",
+    "counting::each_scenario",
+];
 
 /// Tests whose result differs without trampolines.
-const BARE: [&str; 4] = ["causes::", "coverage::what", "owners::", "counting::each_scenario"];
+const BARE: [&str; 6] =
+    ["causes::", "verdicts::", "coverage::what", "owners::", "holders::", "counting::each_scenario"];
 
 /// The selection of tests.
 #[derive(Clone, Debug, Default)]
