@@ -110,7 +110,8 @@ pub(super) static UNKNOWN_CONNECTION: CauseEntry = CauseEntry {
         ),
         Remedy::set(
             "Check conntrack on this host and on the path: a full table (`nf_conntrack: table full, dropping packet` in \
-             the kernel log), or segments judged invalid and so passed on without address translation.",
+             the kernel log), or segments judged invalid and so passed on without address translation, which \
+             `net.netfilter.nf_conntrack_tcp_be_liberal=1` prevents.",
             &CONNECTION_TRACKING,
         ),
         Remedy::set("Keep idle connections known to the path, or end them before it forgets them.", &PATH_IDLE),
