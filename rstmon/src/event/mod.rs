@@ -218,8 +218,13 @@ impl Event {
         let condition = match self.direction {
             Direction::Received => (self.state == Some(State::CloseWait)).then_some(SymptomCondition::AfterFin),
             Direction::Sent if held("unsent_at_close") => Some(SymptomCondition::UnsentAtClose),
-            // A close that nothing delayed had sent its FIN before the late segment came.
-            Direction::Sent => (!held("active") && held("closed_here")).then_some(SymptomCondition::AfterFin),
+            // A close that nothing delayed had sent its FIN before the late segment came; an end in one of these states
+            // had sent its own before the active reset.
+            Direction::Sent => {
+                let late = !held("active") && held("closed_here");
+                let closing = matches!(self.state, Some(State::FinWait2 | State::Closing | State::LastAck));
+                (late || closing).then_some(SymptomCondition::AfterFin)
+            }
         };
         ResetsSeen {
             direction: Some(self.direction),
@@ -228,5 +233,30 @@ impl Event {
             confidence: Some(self.confidence),
             condition,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::event_with;
+    use crate::explain::catalogue::SymptomCondition::{self, AfterFin, UnsentAtClose};
+    use serde_json::{Value, json};
+
+    fn condition(changes: Value) -> Option<SymptomCondition> {
+        event_with(changes).as_seen().condition
+    }
+
+    #[test]
+    fn what_the_receiver_saw_follows_from_the_fins_before_the_reset() {
+        let received = |state: &str| condition(json!({"direction": "received", "state": state}));
+        assert_eq!((received("established"), received("close_wait")), (None, Some(AfterFin)));
+        let sent = |state: &str, facts: &[&str]| {
+            condition(json!({"state": state, "verdict": {"rule": "any", "facts": facts}}))
+        };
+        assert_eq!(sent("established", &["active"]), None);
+        assert_eq!(sent("last_ack", &["active"]), Some(AfterFin));
+        assert_eq!(sent("time_wait", &["closed_here"]), Some(AfterFin));
+        assert_eq!(sent("fin_wait1", &["closed_here", "unsent_at_close"]), Some(UnsentAtClose));
+        assert_eq!(condition(json!({})), None, "an event of version 0.1");
     }
 }

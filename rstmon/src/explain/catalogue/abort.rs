@@ -1,7 +1,7 @@
 //! Causes in which a process of this host ended the connection on purpose.
 
 use super::{
-    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
+    AFTER_FIN, CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
     settings::{CLIENT_IDLE, SESSION_IDLE},
 };
 use crate::{
@@ -38,7 +38,7 @@ pub(super) static IDLE_ABORT: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
-        cases: &[],
+        cases: &[AFTER_FIN],
         note: Some("A pool that does not watch its idle connections meets the reset with its next request."),
     },
     remedies: &[
@@ -95,7 +95,7 @@ pub(super) static LINGER_ABORT: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
-        cases: &[],
+        cases: &[AFTER_FIN],
         note: Some("A peer that has sent everything and is about to close itself may not notice."),
     },
     remedies: &[
@@ -148,7 +148,7 @@ pub(super) static DISCONNECT: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
-        cases: &[],
+        cases: &[AFTER_FIN],
         note: None,
     },
     remedies: &[
@@ -189,7 +189,7 @@ pub(super) static KILLED: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Aborted],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
-        cases: &[],
+        cases: &[AFTER_FIN],
         note: Some(
             "`ECONNABORTED` on a connected socket is rare on Linux otherwise: it is a strong hint at this cause.",
         ),

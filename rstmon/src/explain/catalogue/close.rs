@@ -1,8 +1,8 @@
 //! Causes in which a process on this host closed, and the close went wrong for the peer.
 
 use super::{
-    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom, SymptomCase,
-    SymptomCondition,
+    AFTER_FIN, CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
+    SymptomCase, SymptomCondition,
     settings::{CLIENT_IDLE, RETRY, SERVER_IDLE, SERVER_LIMITS, UNREAD_BODY},
 };
 use crate::{
@@ -47,7 +47,7 @@ pub(super) static CLOSED_WITH_UNREAD_DATA: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
-        cases: &[],
+        cases: &[AFTER_FIN],
         note: Some(
             "The closing process gets no error: `close` succeeds. The peer often never sees what was written last, only \
              the reset. A peer that had closed its own end already notices nothing.",

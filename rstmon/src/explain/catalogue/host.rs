@@ -1,8 +1,7 @@
 //! Causes in which a process or the host itself was in trouble.
 
 use super::{
-    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom, SymptomCase,
-    SymptomCondition,
+    AFTER_FIN, CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
     settings::{DRAIN, KERNEL_MEMORY, RETRY, WORKER_TIMEOUT},
 };
 use crate::{
@@ -40,10 +39,7 @@ pub(super) static PROCESS_EXIT: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
-        cases: &[SymptomCase {
-            when: SymptomCondition::AfterFin,
-            receiver: &[Symptom::EndOfStream, Symptom::BrokenPipe],
-        }],
+        cases: &[AFTER_FIN],
         note: Some(
             "The dead process reports nothing. Many resets of one process within a second are one death, not many.",
         ),
@@ -109,7 +105,7 @@ pub(super) static MEMORY_PRESSURE: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
-        cases: &[],
+        cases: &[AFTER_FIN],
         note: Some("The process here had already closed. Its peer misses the end of the answer."),
     },
     remedies: &[

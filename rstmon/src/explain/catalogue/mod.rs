@@ -144,6 +144,10 @@ pub(crate) struct SymptomCase {
     pub(crate) receiver: &'static [Symptom],
 }
 
+/// A read reports the end of the stream and a write fails, once the other end's FIN has arrived.
+const AFTER_FIN: SymptomCase =
+    SymptomCase { when: SymptomCondition::AfterFin, receiver: &[Symptom::EndOfStream, Symptom::BrokenPipe] };
+
 /// A condition that changes what the end that received the reset sees. The first error of a socket follows from its
 /// state at the reset (`tcp_reset()` in `net/ipv4/tcp_input.c`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,8 +1,7 @@
 //! Causes in which the path between the ends, or one of the ends, lost the state of the connection.
 
 use super::{
-    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom, SymptomCase,
-    SymptomCondition,
+    AFTER_FIN, CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
     settings::{CONNECTION_TRACKING, HEARTBEAT, PATH_IDLE, SESSION_IDLE},
 };
 use crate::{
@@ -37,10 +36,7 @@ pub(super) static PEER_RESET_IDLE: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
-        cases: &[SymptomCase {
-            when: SymptomCondition::AfterFin,
-            receiver: &[Symptom::EndOfStream, Symptom::BrokenPipe],
-        }],
+        cases: &[AFTER_FIN],
         note: Some(
             "When a middlebox sent the reset, the peer's application may get one too, or may keep a connection that no \
              longer works until its own keep-alive gives up.",
@@ -110,7 +106,8 @@ pub(super) static UNKNOWN_CONNECTION: CauseEntry = CauseEntry {
         ),
         Remedy::set(
             "Check conntrack on this host and on the path: a full table (`nf_conntrack: table full, dropping packet` in \
-             the kernel log), or segments judged invalid and so passed on without address translation.",
+             the kernel log), or segments judged invalid and so passed on without address translation, which \
+             `net.netfilter.nf_conntrack_tcp_be_liberal=1` prevents.",
             &CONNECTION_TRACKING,
         ),
         Remedy::set("Keep idle connections known to the path, or end them before it forgets them.", &PATH_IDLE),

@@ -1,8 +1,7 @@
 //! Causes in which the peer ended a connection that this host still had.
 
 use super::{
-    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom, SymptomCase,
-    SymptomCondition,
+    AFTER_FIN, CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
     settings::{ANSWER_TIMEOUT, CLIENT_IDLE, PATH_IDLE, RETRY, SERVER_IDLE, SERVER_LIMITS, UNREAD_BODY},
 };
 use crate::{
@@ -12,10 +11,6 @@ use crate::{
     },
     model::Role,
 };
-
-/// A read reports the end of the stream and a write fails, once the peer's FIN has arrived.
-const AFTER_FIN: SymptomCase =
-    SymptomCase { when: SymptomCondition::AfterFin, receiver: &[Symptom::EndOfStream, Symptom::BrokenPipe] };
 
 pub(super) static PEER_ABORTED: CauseEntry = CauseEntry {
     cause: Cause::PeerAborted,

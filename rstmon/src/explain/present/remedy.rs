@@ -52,9 +52,9 @@ impl RemedyView {
         self.group.map_or(&[], |group| group.settings)
     }
 
-    /// The settings of the products that a process is likely to be or to run.
-    pub(crate) fn settings_for(&self, process: Option<&str>) -> impl Iterator<Item = &'static Setting> {
-        let products = products_of(process);
+    /// The settings of the products that one of the processes is likely to be or to run.
+    pub(crate) fn settings_for(&self, processes: &[&str]) -> impl Iterator<Item = &'static Setting> {
+        let products: Vec<&str> = processes.iter().flat_map(|process| products_of(process)).copied().collect();
         self.settings().iter().filter(move |setting| products.contains(&setting.product))
     }
 }
@@ -66,8 +66,8 @@ fn lower_first(sentence: &str) -> String {
 }
 
 /// Products of the catalogue's settings that a process, by its comm, is likely to be or to run.
-fn products_of(process: Option<&str>) -> &'static [&'static str] {
-    match process.unwrap_or_default() {
+fn products_of(process: &str) -> &'static [&'static str] {
+    match process {
         "nginx" => &["nginx", "nginx as a proxy"],
         "java" => &["Tomcat", "Java", "Java HttpClient", "Apache HttpClient"],
         "node" => &["Node"],
@@ -124,21 +124,23 @@ mod tests {
             "curl",
             "python3",
         ] {
-            let products = products_of(Some(process));
+            let products = products_of(process);
             assert!(!products.is_empty(), "{process}");
             for product in products {
                 assert!(known(product), "{process}: {product} has no setting");
             }
         }
-        assert!(products_of(None).is_empty());
+        assert!(products_of("").is_empty());
     }
 
     #[test]
     fn settings_are_those_of_the_process() {
         let remedy = RemedyView::new(1, &Cause::ClosedWithUnreadData.entry().remedies[0]);
         assert_eq!(remedy.settings(), UNREAD_BODY.settings);
-        let products: Vec<&str> = remedy.settings_for(Some("java")).map(|setting| setting.product).collect();
+        let products: Vec<&str> = remedy.settings_for(&["java"]).map(|setting| setting.product).collect();
         assert_eq!(products, ["Tomcat"]);
-        assert_eq!(remedy.settings_for(Some("unheard-of")).count(), 0);
+        let both: Vec<&str> = remedy.settings_for(&["java", "nginx"]).map(|setting| setting.product).collect();
+        assert_eq!(both, ["nginx", "Tomcat"]);
+        assert_eq!(remedy.settings_for(&["unheard-of"]).count(), 0);
     }
 }

@@ -67,17 +67,15 @@ fn closed(reset: &Reset, who: &str, then: &str) -> String {
         text.push_str(" still unsent");
     }
     text.push_str(&idle_clause(reset));
-    if reset.bits.has(bit::LAST_WORD) {
-        text.push_str(", with a last word of its own");
-    }
     format!("{text}; the {} then {then}{}", peer_word(reset), totals(reset))
 }
 
 /// How long the connection had been idle after its last answer.
 fn idle_clause(reset: &Reset) -> String {
     match reset.evidence.idle_before_close {
-        Some(idle) if reset.bits.phase() == Some(Phase::Idle) && !reset.bits.has(bit::LAST_WORD) => {
-            format!(", idle for {}", duration(idle))
+        Some(idle) if reset.bits.phase() == Some(Phase::Idle) => {
+            let word = if reset.bits.has(bit::LAST_WORD) { " but for a last word of its own" } else { "" };
+            format!(", idle for {}{word}", duration(idle))
         }
         Some(idle) if reset.role == Some(Role::Opened) && reset.bits.phase() == Some(Phase::Request) => {
             format!(", {} after its request", duration(idle))

@@ -71,7 +71,11 @@ fn a_race_says_how_long_the_connection_was_idle_and_what_was_answered() {
          after 100,054 received)"
     );
     race.key.evidence |= LAST_WORD;
-    assert!(sentence(&race).contains("before, with a last word of its own; the client"), "{}", sentence(&race));
+    assert!(
+        sentence(&race).contains("idle for 20.0 s but for a last word of its own; the client"),
+        "{}",
+        sentence(&race)
+    );
 }
 
 #[test]

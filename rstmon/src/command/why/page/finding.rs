@@ -126,6 +126,9 @@ impl WhyPage<'_> {
     }
 
     fn remedies(&mut self, finding: &ResetFinding, remedies: &[RemedyView]) {
+        // Settings of the programs at both ends, where the other one is on this host.
+        let peers = finding.local_peers.iter().filter_map(|peer| peer.rsplit_once('[')).map(|(process, _)| process);
+        let processes: Vec<&str> = finding.owner.process.as_deref().into_iter().chain(peers).collect();
         for remedy @ RemedyView { number, .. } in remedies.iter().take(REMEDIES) {
             let action = &remedy.text();
             let numeral = format!("{number}.");
@@ -135,7 +138,7 @@ impl WhyPage<'_> {
             } else {
                 self.write(Paragraph::labelled(HANG, &numeral, TextRole::Label, HANG + 3, action));
             }
-            for Setting { product, how } in remedy.settings_for(finding.owner.process.as_deref()) {
+            for Setting { product, how } in remedy.settings_for(&processes) {
                 let label = format!("{product}:");
                 self.write(Paragraph::labelled(HANG + 3, &label, TextRole::Label, HANG + 4 + label.len(), how));
             }
