@@ -109,6 +109,9 @@ pub const FAREWELL_BYTES: u32 = 256;
 pub const STREAM_BYTES: u64 = 4096;
 /// Nanoseconds of [`WITHIN_SECOND`] and its kin.
 pub const SECOND_NS: u64 = 1_000_000_000;
+/// A close or an abort that follows a `shutdown(SHUT_WR)` within this time, in nanoseconds, is one act with it: proxies
+/// call both in one go.
+pub const SAME_ACT_NS: u64 = 10_000_000;
 
 macro_rules! numbers {
     ($($(#[$doc:meta])* $mask:ident = $bits:literal bits at $shift:literal, $of:ident, $with:ident;)*) => {

@@ -278,7 +278,11 @@ impl ResetBuilder {
         }
         // SAFETY: a live, aligned field of the work area.
         let closed = unsafe { (&raw const self.work.closed_facts).read_volatile() };
-        if evidence::means_of(closed) != means::NONE {
+        // SAFETY: as above.
+        let closed_ns = unsafe { (&raw const self.work.closed_ns).read_volatile() };
+        let aborted = closed_ns != 0 && self.has(evidence::ACTIVE);
+        let same_act = aborted && now_ns().wrapping_sub(closed_ns) <= evidence::SAME_ACT_NS;
+        if evidence::means_of(closed) != means::NONE || same_act {
             self.work.exit_signal = u32::from(evidence::signal_of(closed));
             return self.add_closed(closed, before);
         }

@@ -116,13 +116,13 @@ fn closed_here(sock: Sock, tcp: Tcp) {
         return;
     }
     let Some(note) = note::find(sock) else { return };
+    // The FIN takes its sequence number later: nothing of it is outstanding yet.
+    store_close(note, tcp, state::ESTABLISHED);
     // `__tcp_close` shuts both directions down before it changes the state, `shutdown()` those that it is asked to.
     if tcp.shutdown() & RCV_SHUTDOWN == 0 {
         // SAFETY: see `begin`.
         unsafe { (*note).flags |= SHUT_SEND };
     }
-    // The FIN takes its sequence number later: nothing of it is outstanding yet.
-    store_close(note, tcp, state::ESTABLISHED);
 }
 
 /// Stores the `close()` of a connection that was shut down before.
@@ -135,8 +135,8 @@ fn closed_at_last(sock: Sock, tcp: Tcp, now: u8) {
     // SAFETY: see `begin`.
     unsafe {
         let facts = Facts::at(&raw mut (*note).facts);
-        if evidence::means_of(facts.get()) != means::NONE {
-            // Both directions were shut down: the conversation ended then.
+        if evidence::means_of(facts.get()) != means::NONE || shut_down_just_now(note) {
+            // Both directions were shut down before, or one a moment ago: the conversation ended then.
             (*note).closed_ns = now_ns();
             facts.put(facts.get() & !(evidence::MEANS | evidence::GENTLE_EXIT));
             facts.add_means(KernelTask::current(), means::CLOSE);
@@ -203,6 +203,12 @@ fn closed_ns_of(note: *const SocketNote) -> u64 {
     unsafe { (&raw const (*note).closed_ns).read_volatile() }
 }
 
+/// Whether a `shutdown()` of one direction, which the caller knows to be the last close so far, is a moment ago.
+#[inline(always)]
+fn shut_down_just_now(note: *const SocketNote) -> bool {
+    now_ns().wrapping_sub(closed_ns_of(note)) <= evidence::SAME_ACT_NS
+}
+
 /// Stores the last state of a socket that is set to CLOSE, and adds its tombstone.
 #[inline(always)]
 fn ended(sock: Sock, tcp: Tcp, old: u8) {
@@ -267,6 +273,10 @@ fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
         add_facts_unless_closed(facts, note, tcp);
     } else if evidence::means_of(facts.get()) == means::NONE {
         facts.set(evidence::PEER_FIN, tcp.fin_received());
+        if !shut_down_just_now(note) {
+            facts.put(facts.get() & !evidence::PHASE);
+            facts.phase(phase::HALF_CLOSED);
+        }
         facts.add_answered(tcp);
     }
     add_end(facts, note);
