@@ -2,6 +2,7 @@
 
 use crate::netns::NetworkPlace;
 use anyhow::Result;
+use std::net::SocketAddr;
 
 /// A rule for the IPv4 segments that arrive in a namespace and match it.
 #[derive(Debug)]
@@ -26,6 +27,15 @@ impl Firewall {
     /// As [`Firewall::dropping`].
     pub fn rejecting(place: &NetworkPlace, matching: &str) -> Result<Self> {
         Self::add(place, format!("INPUT -p tcp {matching} -j REJECT --reject-with tcp-reset"))
+    }
+
+    /// Sends what this namespace's processes send to the port `from` of an address to its port `to` instead.
+    ///
+    /// # Errors
+    /// As [`Firewall::dropping`].
+    pub fn translating(place: &NetworkPlace, from: SocketAddr, to: u16) -> Result<Self> {
+        let (ip, from) = (from.ip(), from.port());
+        Self::add(place, format!("OUTPUT -t nat -p tcp -d {ip} --dport {from} -j DNAT --to-destination {ip}:{to}"))
     }
 
     fn add(place: &NetworkPlace, rule: String) -> Result<Self> {

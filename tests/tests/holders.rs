@@ -267,6 +267,41 @@ fn an_mptcp_worker_is_not_its_master() {
 }
 
 #[test]
+fn a_child_that_exits_with_unread_data_is_the_one_that_exited() {
+    watched("child that exits", |watched, stage| {
+        let mut pair = Connection::open(stage)?;
+        let pid: u32 = pair.server.ask("fork w")?.get("pid")?;
+        pair.server.ask("child w comm worker")?;
+        pair.client.ask("send c 10")?;
+        pair.server.await_unread("c", 10)?;
+        pair.server.ask("close c")?;
+        pair.server.ask("child w exit 3")?;
+        let worker = End { pid, comm: "worker".to_owned(), ..pair.server_end() };
+        let sent = Expected::sent(&worker, "tcp_abort_on_close", "established").judged("process_exit", "harmful");
+        let event = event_of(watched, &sent)?.context("resets with a socket are seen")?;
+        ensure!(event["owner"]["pid"] == pid, "the worker exited: {event:#}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_socket_connected_to_itself_is_of_its_process() {
+    watched("connected to itself", |watched, stage| {
+        let mut alone = stage.server_actor("alone")?;
+        alone.ask("socket c v4")?;
+        let own: SocketAddr = alone.ask(&format!("bind c {}", stage.server_address(0)))?.get("local")?;
+        alone.ask(&format!("connect c {own}"))?;
+        alone.ask("send c 12")?;
+        alone.await_unread("c", 12)?;
+        alone.ask("close c")?;
+        let end = End::of(&alone, own, own);
+        let event = watched.tail.expect(&Expected::sent(&end, "tcp_abort_on_close", "established"))?;
+        ensure!(event["owner"]["pid"] == alone.pid(), "it closed: {event:#}");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_renamed_process_has_its_last_name() {
     watched("renamed", |watched, stage| {
         let mut pair = Connection::open(stage)?;

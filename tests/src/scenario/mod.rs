@@ -170,6 +170,9 @@ pub const VERDICTS: &[Scenario] = &[
     }),
     // A server closes what its client keeps.
     scenario("race", Ground::Loopback, |stage| pool::reuse(stage, IDLE_REUSE, ("keepalive_race", "harmful"))),
+    scenario("race_between_namespaces", Ground::JoinedV4, |stage| {
+        pool::reuse(stage, IDLE_REUSE, ("keepalive_race", "harmful"))
+    }),
     scenario("race_of_a_small_segment", Ground::Loopback, |stage| {
         pool::reuse(stage, Reuse { bytes: 40, ..IDLE_REUSE }, ("keepalive_race", "harmful"))
     }),
@@ -338,6 +341,7 @@ pub const PROGRAMS: &[Scenario] = &[
     with_iptables("after_user_timeout", echo::after_user_timeout),
     with_iptables("rejected_connect", stray::rejected_connect),
     with_iptables("banned", stray::banned),
+    with_iptables("translated", stray::translated),
     with("nginx_tls_idle_close", &["nginx", "openssl"], programs::tls_idle_close),
     with("curl_gives_up", &["curl"], programs::curl_gives_up),
     with("python_gives_up", &["python3"], programs::python_gives_up),

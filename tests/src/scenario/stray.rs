@@ -113,6 +113,32 @@ pub(crate) fn rejected_connect(stage: &Stage) -> Result<Scene> {
         .keep((server, client, rule)))
 }
 
+/// A server aborts a connection whose client knows it by another port: the two ends have no pair of addresses in common,
+/// only the numbers of the reset.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn translated(stage: &Stage) -> Result<Scene> {
+    let mut talk = Talk::open(stage)?;
+    let known = stage.server_address(stage.closed_port()?);
+    let rule = Firewall::translating(stage.client(), known, talk.pair.server_address.port())?;
+    talk.keep(rule);
+    talk.pair.client_address = connection::dial(stage, &mut talk.pair.client, None, "c", known)?;
+    talk.server("accept l c")?;
+    talk.exchange()?;
+    talk.abort(Side::Acceptor)?;
+    let sender = talk.pair.server_end();
+    let met = End { remote: known, ..talk.pair.client_end() };
+    let resets = vec![
+        talk.sent(Side::Acceptor, "tcp_state", "established").judged("linger_abort", "notice"),
+        Expected::received(&met, "established")
+            .judged("peer_reset", "notice")
+            .saying(&format!("{}[{}] on this host sent it", sender.comm, sender.pid)),
+    ];
+    let errno = talk.pair.client.refused("recv c 1")?;
+    Ok(talk.ends(resets).saw(libc::ECONNRESET, errno))
+}
+
 /// A firewall's rule comes between the ends of a connection: what the client writes next is rejected.
 ///
 /// # Errors
