@@ -2,13 +2,13 @@
 //! the close of a connection and at the reset of a live one.
 
 use crate::{
+    branchless::{at_least, not, some},
     layout::KEEPALIVE_IDLE_JIFFIES,
-    reset::is_some,
     sock::{Tcp, jiffies},
     task::KernelTask,
 };
 use rstmon_common::{
-    evidence::{self, FAREWELL_BYTES, means, phase},
+    evidence::{self, FAREWELL_BYTES, STREAM_BYTES, means, phase},
     key::role,
     limits::{ABSENT_U32, ABSENT_U64},
 };
@@ -74,13 +74,15 @@ impl Facts {
     }
 
     /// Adds [`evidence::ANSWERED`], the phase and what belongs to it, of a connection whose role is among the bits and
-    /// whose handshake is complete. `before` is the state that the connection is or was in, as [`Tcp::outstanding`] needs it.
+    /// whose handshake is complete. `before` is the state that the connection is or was in, as [`Tcp::outstanding`] needs
+    /// it; `at_close` is 1 at a close, 0 otherwise.
     ///
     /// Losses come first: payload that the other end did not take. Then the clocks: `tcp_sock.lsndtime` is the time of
     /// the last payload sent (`tcp_event_data_sent`), `icsk_ack.lrcvtime` that of the last payload received
-    /// (`tcp_event_data_recv`); both have the time of the handshake before the first.
+    /// (`tcp_event_data_recv`); both have the time of the handshake before the first. Within a jiffy the end that accepted
+    /// the connection was last.
     #[inline(never)]
-    pub fn add_phase(self, tcp: Tcp, before: u8, at_close: bool) {
+    pub fn add_phase(self, tcp: Tcp, before: u8, at_close: u64) {
         let now = jiffies();
         match evidence::role_of(self.get()) {
             role::ACCEPTED => self.add_phase_of_accepted(tcp, before, now, at_close),
@@ -90,75 +92,50 @@ impl Facts {
     }
 
     #[inline(always)]
-    fn add_phase_of_accepted(self, tcp: Tcp, before: u8, now: u32, at_close: bool) {
-        let (sent, received) = (tcp.bytes_sent(), tcp.bytes_received());
-        if sent == ABSENT_U64 || received == ABSENT_U64 {
-            return;
-        }
-        let (send_idle, quiet) = (tcp.send_idle(now), tcp.receive_idle(now));
-        // A last word at the close itself: a TLS close_notify, an HTTP/2 GOAWAY, a goodbye of a database.
-        if at_close && is_old(quiet) && !is_old(send_idle) {
-            let (unsent, unacked) = tcp.outstanding(before);
-            if unsent != ABSENT_U32 && unacked != ABSENT_U32 && unsent.wrapping_add(unacked) <= FAREWELL_BYTES {
-                self.add(evidence::LAST_WORD);
-            }
-            // The only segment with payload is the last word itself, acknowledged or not.
-            self.set(evidence::ANSWERED, sent > u64::from(unacked) && tcp.payload_segments() > 1);
-        }
-        if !self.has(evidence::LAST_WORD) {
-            self.set(evidence::ANSWERED, sent > 0);
-        }
-        if received == 0 {
-            self.drop_last_word();
-            return self.phase(phase::FRESH);
-        }
-        let last_word_only = self.has(evidence::LAST_WORD) && !self.has(evidence::ANSWERED);
-        let opener_last = send_idle != ABSENT_U32 && quiet != ABSENT_U32 && send_idle > quiet.wrapping_add(1);
-        if is_some(tcp.unread()) || sent == 0 || last_word_only || opener_last {
-            self.drop_last_word();
-            self.phase(phase::REQUEST);
-            self.set(evidence::WAITED, is_old(quiet));
-            self.set(evidence::STREAM, received > evidence::STREAM_BYTES && !self.has(evidence::ANSWERED));
-            return;
-        }
-        if self.has(evidence::LAST_WORD) || is_old(send_idle) {
-            return self.phase(phase::IDLE);
-        }
-        self.phase(phase::ANSWER);
-    }
-
-    #[inline(always)]
-    fn drop_last_word(self) {
-        self.put(self.get() & !evidence::LAST_WORD);
-    }
-
-    #[inline(always)]
-    fn add_phase_of_opened(self, tcp: Tcp, before: u8, now: u32, at_close: bool) {
-        let (sent, received) = (tcp.bytes_sent(), tcp.bytes_received());
-        if sent == ABSENT_U64 || received == ABSENT_U64 {
-            return;
-        }
-        self.set(evidence::ANSWERED, received > 0);
+    fn add_phase_of_accepted(self, tcp: Tcp, before: u8, now: u32, at_close: u64) {
+        let (Some(sent), Some(received)) = (tcp.payload_sent(), tcp.payload_received()) else { return };
+        let (send_idle, quiet) = (u64::from(tcp.send_idle(now)), u64::from(tcp.receive_idle(now)));
         let (unsent, unacked) = tcp.outstanding(before);
-        if sent == 0 && !is_some(unsent) {
-            return self.phase(phase::FRESH);
-        }
-        let (send_idle, quiet) = (tcp.send_idle(now), tcp.receive_idle(now));
-        let opener_last = send_idle != ABSENT_U32 && quiet != ABSENT_U32 && quiet > send_idle.wrapping_add(1);
-        if is_some(unsent) || is_some(unacked) || received == 0 || opener_last {
-            self.phase(phase::REQUEST);
-            self.set(evidence::WAITED, is_old(send_idle));
-            if at_close {
-                return;
-            }
-            self.set(evidence::EARLY_ANSWER, is_some(tcp.unread()));
-            // Every acknowledgement sets `tcp_sock.rcv_tstamp` (`tcp_ack`), also that of a segment with payload.
-            let heard = tcp.heard_idle(now);
-            let nothing_since = heard != ABSENT_U32 && quiet != ABSENT_U32 && heard.wrapping_add(1) >= quiet;
-            self.set(evidence::REQUEST_UNACKED, nothing_since && is_some(unacked));
-            return;
-        }
-        self.phase(if is_old(quiet) { phase::IDLE } else { phase::ANSWER });
+        let (unsent, unacked) = (u64::from(unsent), u64::from(unacked));
+        // A last word at the close itself: a TLS close_notify, an HTTP/2 GOAWAY, a goodbye of a database. It is one
+        // if payload was sent before it: not all that was sent is outstanding, and it took more than one segment.
+        let last_word =
+            at_close & is_old(quiet) & not(is_old(send_idle)) & at_least(FAREWELL_BYTES.into(), unsent + unacked);
+        let spoke_before = at_least(sent, unacked + 1) & at_least(tcp.payload_segments().into(), 2);
+        let answered = last_word & spoke_before | not(last_word) & some(sent);
+        let opener_last = is_known(send_idle) & is_known(quiet) & at_least(send_idle, quiet + 2);
+        let owed = is_some(tcp.unread().into()) | not(some(sent)) | last_word & not(spoke_before) | opener_last;
+        let phases = Phases::new(not(some(received)), owed, last_word | is_old(send_idle));
+        let stream = phases.request & at_least(received, STREAM_BYTES + 1) & not(answered);
+        self.add(
+            phases.bits()
+                + answered * evidence::ANSWERED
+                + (phases.idle & last_word) * evidence::LAST_WORD
+                + (phases.request & is_old(quiet)) * evidence::WAITED
+                + stream * evidence::STREAM,
+        );
+    }
+
+    #[inline(always)]
+    fn add_phase_of_opened(self, tcp: Tcp, before: u8, now: u32, at_close: u64) {
+        let (Some(sent), Some(received)) = (tcp.payload_sent(), tcp.payload_received()) else { return };
+        let (send_idle, quiet) = (u64::from(tcp.send_idle(now)), u64::from(tcp.receive_idle(now)));
+        let (unsent, unacked) = tcp.outstanding(before);
+        let (unsent, unacked) = (is_some(unsent.into()), is_some(unacked.into()));
+        let opener_last = is_known(send_idle) & is_known(quiet) & at_least(quiet, send_idle + 2);
+        let owed = unsent | unacked | not(some(received)) | opener_last;
+        let phases = Phases::new(not(some(sent) | unsent), owed, is_old(quiet));
+        let owed_now = phases.request & not(at_close);
+        // Every acknowledgement sets `tcp_sock.rcv_tstamp` (`tcp_ack`), also that of a segment with payload.
+        let heard = u64::from(tcp.heard_idle(now));
+        let nothing_since = is_known(heard) & is_known(quiet) & at_least(heard + 1, quiet);
+        self.add(
+            phases.bits()
+                + some(received) * evidence::ANSWERED
+                + (phases.request & is_old(send_idle)) * evidence::WAITED
+                + (owed_now & is_some(tcp.unread().into())) * evidence::EARLY_ANSWER
+                + (owed_now & unacked & nothing_since) * evidence::REQUEST_UNACKED,
+        );
     }
 
     /// Adds how a process closes a connection or listener now: the executing task, which holds the socket's lock.
@@ -178,8 +155,45 @@ impl Facts {
     }
 }
 
-/// Whether a time in jiffies is at least the keep-alive threshold.
+/// The phase of a conversation, each as a condition: one of them holds.
+struct Phases {
+    fresh: u64,
+    request: u64,
+    idle: u64,
+    answer: u64,
+}
+
+impl Phases {
+    /// `fresh` comes before `owed`, and that before `idle`.
+    #[inline(always)]
+    fn new(fresh: u64, owed: u64, idle: u64) -> Self {
+        let rest = not(fresh) & not(owed);
+        Self { fresh, request: not(fresh) & owed, idle: rest & idle, answer: rest & not(idle) }
+    }
+
+    #[inline(always)]
+    fn bits(&self) -> u64 {
+        self.fresh * evidence::with_phase(0, phase::FRESH)
+            + self.request * evidence::with_phase(0, phase::REQUEST)
+            + self.idle * evidence::with_phase(0, phase::IDLE)
+            + self.answer * evidence::with_phase(0, phase::ANSWER)
+    }
+}
+
+/// Whether a number of 32 bits is known.
 #[inline(always)]
-fn is_old(jiffies: u32) -> bool {
-    jiffies != ABSENT_U32 && jiffies >= KEEPALIVE_IDLE_JIFFIES.load()
+fn is_known(number: u64) -> u64 {
+    some(number ^ u64::from(ABSENT_U32))
+}
+
+/// Whether a number of 32 bits is known and not 0.
+#[inline(always)]
+fn is_some(number: u64) -> u64 {
+    some(number) & is_known(number)
+}
+
+/// Whether a time in jiffies is known and at least the keep-alive threshold.
+#[inline(always)]
+fn is_old(jiffies: u64) -> u64 {
+    is_known(jiffies) & at_least(jiffies, KEEPALIVE_IDLE_JIFFIES.load().into())
 }

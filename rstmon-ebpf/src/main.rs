@@ -11,6 +11,7 @@
 //! | `count`, `front`, `event` | the counting path, the table in front of its hashes, the event path |
 //! | `pending` | received resets that wait until they are proved true or false |
 //! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
+//! | `branchless` | conditions that the verifier does not follow |
 //! | `note`, `opened` | notes of sockets, and of connections opened here |
 //! | `tombstones`, `listeners` | tombstones of connections, ports with a listener |
 //! | `maps` | the maps |
@@ -28,6 +29,7 @@ mod accept;
 mod answer;
 mod atomic;
 mod backfill;
+mod branchless;
 mod count;
 mod event;
 mod facts;

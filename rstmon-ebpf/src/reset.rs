@@ -288,7 +288,7 @@ impl ResetBuilder {
             facts.phase(phase);
             facts.add_answered(tcp);
         } else if before != 0 {
-            facts.add_phase(tcp, before, false);
+            facts.add_phase(tcp, before, 0);
         }
     }
 

@@ -3,6 +3,7 @@
 //! `TIME_WAIT` and `NEW_SYN_RECV` sockets have only `sock_common`; nothing past it is ever read from them.
 
 use crate::{
+    branchless::{opaque, positive, some},
     layout::{
         CGROUP_KN, ICSK_LRCVTIME, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM, SK_ACK_BACKLOG,
         SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN, SK_SOCKET, SKC_DADDR,
@@ -159,14 +160,23 @@ impl Tcp {
         self.flags() >> SOCK_DONE.ilog2() & 1
     }
 
-    /// Payload bytes received in order; the kernel counts the FIN as one.
+    /// Payload bytes sent, retransmissions included; `None` when the kernel has no such field.
+    #[inline(always)]
+    pub fn payload_sent(self) -> Option<u64> {
+        self.get(&TCP_BYTES_SENT)
+    }
+
+    /// Payload bytes received in order; the kernel counts the FIN as one. `None` when the kernel has no such field.
+    #[inline(always)]
+    pub fn payload_received(self) -> Option<u64> {
+        let bytes = self.get::<u64>(&TCP_BYTES_RECEIVED)?;
+        Some(bytes.wrapping_sub(self.fin_bit() & some(bytes)))
+    }
+
+    /// The same; `ABSENT_U64` when the kernel has no such field.
     #[inline(always)]
     pub fn bytes_received(self) -> u64 {
-        // SAFETY: as in `get`.
-        match unsafe { field::<u64>(self.as_ptr(), &TCP_BYTES_RECEIVED) } {
-            None => ABSENT_U64,
-            Some(bytes) => bytes.wrapping_sub(self.fin_bit() & some(bytes)),
-        }
+        self.payload_received().unwrap_or(ABSENT_U64)
     }
 
     /// `sk->sk_socket` is set: a process has a descriptor (or is closing the last one).
@@ -371,34 +381,6 @@ impl Tcp {
 /// States in which a FIN of this end, or a SYN, is unacknowledged.
 const FIN_UNDER_WAY: u64 = 1 << state::FIN_WAIT1 | 1 << state::CLOSING | 1 << state::LAST_ACK;
 const SYN_UNDER_WAY: u64 = 1 << state::SYN_SENT | 1 << state::SYN_RECV;
-
-/// A number of which the compiler knows nothing. The functions below compute without branches: the verifier would follow
-/// each of their outcomes through everything that comes later.
-#[inline(always)]
-fn opaque(number: u64) -> u64 {
-    #[cfg(target_arch = "bpf")]
-    // SAFETY: a move to the same register. Without an instruction two lines of source would have the same address, which
-    // the kernel refuses.
-    unsafe {
-        let mut number = number;
-        core::arch::asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags));
-        number
-    }
-    #[cfg(not(target_arch = "bpf"))]
-    number
-}
-
-/// 1 for a number that is not 0.
-#[inline(always)]
-fn some(number: u64) -> u64 {
-    opaque((number | number.wrapping_neg()) >> 63)
-}
-
-/// A distance on a circle of 32 bits; 0 where it is negative.
-#[inline(always)]
-fn positive(distance: u32) -> u64 {
-    u64::from(distance) & opaque(u64::from(distance) >> 31).wrapping_sub(1)
-}
 
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "half a word")]

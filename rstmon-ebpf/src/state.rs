@@ -175,7 +175,7 @@ fn store_close(note: *mut SocketNote, tcp: Tcp, now: u8) {
         facts.phase(phase::HALF_CLOSED);
         return facts.add_answered(tcp);
     }
-    facts.add_phase(tcp, now, true);
+    facts.add_phase(tcp, now, 1);
     if facts.has(evidence::LAST_WORD) {
         // SAFETY: see `begin`.
         unsafe { (*note).idle_before_close_ms = jiffies_to_ms(tcp.receive_idle(jiffies())) };

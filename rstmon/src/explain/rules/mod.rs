@@ -43,9 +43,9 @@ pub(crate) fn judge(facts: &Facts) -> (Cause, Confidence) {
     rules.iter().find_map(|rule| rule(facts)).unwrap_or((Cause::Unexplained, Guess))
 }
 
-/// The connection of the tombstone ended by a reset.
+/// The connection of the tombstone did not end by FINs.
 pub(super) fn ended_by_reset(bits: Bits) -> bool {
-    matches!(bits.ended(), Some(Ended::ResetSent | Ended::ResetReceived))
+    matches!(bits.ended(), Some(Ended::ResetSent | Ended::ResetReceived | Ended::Silent))
 }
 
 /// The connection was idle at the close here.
