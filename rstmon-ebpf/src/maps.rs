@@ -61,9 +61,11 @@ pub static BURIED: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub static GONE_LISTENERS: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entries(4096, 0);
 
-/// Processes that have opened a listener, by thread-group id (see `openers`).
+/// Processes that have opened a listener, by the lowest bits of the thread-group id (see `openers`).
 #[map]
-pub static OPENERS: LruHashMap<u32, Opener> = LruHashMap::with_max_entries(4096, 0);
+pub static OPENERS: Array<Opener> = Array::with_max_entries(OPENER_SLOTS, 0);
+/// Slots of [`OPENERS`], a power of two.
+pub const OPENER_SLOTS: u32 = 4096;
 /// Processes that read from the connections of a listener whose opener is dead, by the key of its tombstone.
 #[map]
 pub static READERS: LruHashMap<Tuple, OwnerRecord> = LruHashMap::with_max_entries(1024, 0);

@@ -3,44 +3,52 @@
 //! Its children then carry the name of a dead process, which must not be named as their owner.
 
 use crate::{
-    maps::{OPENERS, READERS},
+    maps::{OPENER_SLOTS, OPENERS, READERS},
     task::KernelTask,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use rstmon_common::{OwnerRecord, Tuple};
 
-/// What is stored of a process; its key is the thread-group id.
+/// What is stored of a process, in the slot of its thread-group id.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Opener {
     /// [`OwnerRecord::start_ns`]: distinguishes a recycled pid from the original.
     start_ns: u64,
+    /// Thread-group id; 0 = the slot is free.
+    tgid: u32,
     /// 1 where the process has exited.
-    is_dead: u64,
+    is_dead: u32,
 }
 
-/// Stores that a process has opened a listener, or reads from the connections of one.
+#[inline(always)]
+fn slot(tgid: u32) -> Option<*mut Opener> {
+    OPENERS.get_ptr_mut(tgid & (OPENER_SLOTS - 1))
+}
+
+/// Stores that a process has opened a listener, or reads from the connections of one. Another process of the same slot is
+/// forgotten, and then counts as living.
 #[inline(always)]
 pub fn add(owner: &OwnerRecord) {
-    if owner.tgid != 0 && !OPENERS.get_ptr(owner.tgid).is_some_and(|opener| is_of(opener, owner)) {
-        // A full map replaces the least recently used entry, whose process then counts as living.
-        let _ = OPENERS.insert(owner.tgid, Opener { start_ns: owner.start_ns, is_dead: 0 }, 0);
+    if let Some(opener) = slot(owner.tgid)
+        && !is_of(opener, owner)
+    {
+        // SAFETY: a live map value.
+        unsafe { *opener = Opener { start_ns: owner.start_ns, tgid: owner.tgid, is_dead: 0 } };
     }
 }
 
 #[inline(always)]
 fn is_of(opener: *const Opener, owner: &OwnerRecord) -> bool {
-    // SAFETY: a live map value; an entry that is evicted meanwhile may be another process', which costs a name.
-    unsafe { (*opener).start_ns == owner.start_ns }
+    // SAFETY: a live map value.
+    unsafe { (*opener).tgid == owner.tgid && (*opener).start_ns == owner.start_ns }
 }
 
 /// Whether a process that has opened a listener has exited since.
 #[inline(always)]
 pub fn is_dead(owner: &OwnerRecord) -> bool {
-    OPENERS.get_ptr(owner.tgid).is_some_and(|opener| {
-        // SAFETY: as above.
-        is_of(opener, owner) && unsafe { (&raw const (*opener).is_dead).read_volatile() } != 0
-    })
+    // SAFETY: a live map value.
+    slot(owner.tgid).is_some_and(|opener| unsafe { (*opener).is_dead != 0 } && is_of(opener, owner))
 }
 
 /// Stores the process that reads from a connection whose listener was opened by a process that is dead.
@@ -67,10 +75,13 @@ pub fn reader(listener: &Tuple) -> Option<&'static OwnerRecord> {
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the argument of this very tracepoint.
     let task = unsafe { KernelTask::from_btf(ctx.arg(0)) };
-    if let Some(opener) = OPENERS.get_ptr_mut(task.tgid())
+    let tgid = task.tgid();
+    if let Some(opener) = slot(tgid)
+        // SAFETY: a live map value.
+        && unsafe { (*opener).tgid } == tgid
         && !task.has_living_threads()
     {
-        // SAFETY: a live map value.
+        // SAFETY: as above.
         unsafe { (*opener).is_dead = 1 };
     }
     0

@@ -42,7 +42,7 @@ pub(crate) fn linger_zero_with_unread_data(stage: &Stage) -> Result<Scene> {
     pair.server.ask("close c")?;
     Ok(Scene::new(vec![
         Expected::sent(&pair.server_end(), "tcp_abort_on_close", "established")
-            .because("closed_with_unread_data", "certain")
+            .because("linger_abort", "certain")
             .with("unread_bytes", ExpectedNumber::Exactly(UNREAD)),
         Expected::received(&pair.client_end(), "established").because("peer_reset", "likely"),
     ])

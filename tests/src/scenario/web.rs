@@ -86,7 +86,7 @@ pub fn backend_aborts_behind_proxy(stage: &Stage) -> Result<Scene> {
     Ok(Scene::new(vec![
         Expected::sent(&End::of(&backend, service, upstream), "tcp_abort_on_close", "established")
             .because("closed_with_unread_data", "certain"),
-        Expected::received(&proxy, "established").because("peer_reset", "likely"),
+        Expected::received(&proxy, "established").because("request_reset", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("EstabResets", 2)])
     .keep((browser, backend, nginx)))
