@@ -7,20 +7,17 @@ use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
     actor::Actor,
     connection::{self, Connection},
-    daemon, judge, kernel,
+    daemon, judge,
     scene::{End, Expected},
     sight::{Hidden, Sight},
     stage::{Family, Stage},
     sysctl::Sysctl,
-    wait::{self, LATER, SOON},
+    wait::{self, SOON},
     watched::WatchedDaemon,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::net::SocketAddr;
-
-/// The hook that shows the accepting process; kernels in lockdown do not have it.
-const ACCEPT_HOOK: &str = "inet_accept";
 
 /// Runs a test with a daemon and a namespace of its own.
 fn watched(name: &str, test: impl FnOnce(&WatchedDaemon, &Stage) -> Result<()>) {
@@ -80,31 +77,6 @@ impl Daemonized {
 }
 
 #[test]
-fn a_worker_that_only_writes_is_not_its_master() {
-    watched("write-only worker", |watched, stage| {
-        let mut master = stage.server_actor("master")?;
-        let service = connection::listen(stage, &mut master, None, 16)?;
-        let pid: u32 = master.ask("fork w")?.get("pid")?;
-        master.ask("child w comm worker")?;
-        let mut client = stage.client_actor("caller")?;
-        let remote = connection::dial(stage, &mut client, None, "c", service)?;
-        master.ask("child w accept l c")?;
-        master.ask("child w send c 10")?;
-        client.ask("recv c 10")?;
-        let worker = End { pid, comm: "worker".to_owned(), local: service, remote };
-        let event = received(watched, &mut client, &worker)?.context("received resets are seen")?;
-        let owner = &event["owner"];
-        if watched.has_hook(ACCEPT_HOOK)? {
-            ensure!(owner["pid"] == pid && owner["provenance"] == "accepted", "expected the worker: {event:#}");
-        } else {
-            ensure!(owner["pid"].is_null(), "only the listener's owner is known: {event:#}");
-            ensure!(owner.is_null() || owner["process"] == "master", "the name of the listener's: {event:#}");
-        }
-        Ok(())
-    });
-}
-
-#[test]
 fn a_worker_that_wrote_and_closed_is_not_its_master() {
     watched("write-only worker that closed", |watched, stage| {
         let mut master = stage.server_actor("master")?;
@@ -123,44 +95,6 @@ fn a_worker_that_wrote_and_closed_is_not_its_master() {
         let reset = Expected { state: None, reason: None, ..Expected::sent(&worker, "", "") };
         let event = watched.tail.expect(&reset)?;
         ensure!(event["owner"]["pid"] == pid, "the worker closed: {event:#}");
-        Ok(())
-    });
-}
-
-#[test]
-fn a_passed_descriptor_is_not_of_the_process_that_passed_it() {
-    watched("passed to a writer", |watched, stage| {
-        let directory = tempfile::tempdir()?;
-        let inbox = directory.path().join("inbox").display().to_string();
-        let mut keeper = stage.server_actor("keeper")?;
-        keeper.ask(&format!("inbox {inbox}"))?;
-        let mut pair = Connection::open(stage)?;
-        pair.client.ask("send c 10")?;
-        pair.server.ask("recv c 10")?;
-        pair.server.ask(&format!("pass c {inbox}"))?;
-        keeper.ask("take c")?;
-        let end = End { pid: keeper.pid(), comm: "keeper".to_owned(), ..pair.server_end() };
-        pair.server.exit(0)?;
-        keeper.ask("send c 50")?;
-        pair.client.ask("recv c 50")?;
-        pair.client.ask("set c linger 0")?;
-        pair.client.ask("close c")?;
-        event_of(watched, &Expected::received(&end, "established").judged("peer_reset", "notice"))?;
-        Ok(())
-    });
-}
-
-#[test]
-fn a_child_that_holds_a_connection_alone_is_not_its_parent() {
-    watched("forked after accept", |watched, stage| {
-        let mut pair = Connection::open(stage)?;
-        let pid: u32 = pair.server.ask("fork w")?.get("pid")?;
-        pair.server.ask("child w comm worker")?;
-        pair.server.ask("close c")?;
-        pair.server.ask("child w send c 10")?;
-        pair.client.ask("recv c 10")?;
-        let worker = End { pid, comm: "worker".to_owned(), ..pair.server_end() };
-        received(watched, &mut pair.client, &worker)?;
         Ok(())
     });
 }
@@ -241,27 +175,6 @@ fn a_killed_master_is_not_named_for_what_its_worker_accepts() {
             let severity = if read { "notice" } else { "benign" };
             event_of(watched, &Expected::received(&end, "established").judged("peer_reset", severity))?;
         }
-        Ok(())
-    });
-}
-
-#[test]
-fn an_mptcp_worker_is_not_its_master() {
-    watched("MPTCP worker", |watched, stage| {
-        let mut master = stage.server_actor("master")?;
-        let service = connection::listen(stage, &mut master, Some("mptcp"), 16)?;
-        let pid: u32 = master.ask("fork w")?.get("pid")?;
-        master.ask("child w comm worker")?;
-        let mut client = stage.client_actor("caller")?;
-        let remote = connection::dial(stage, &mut client, Some("mptcp"), "c", service)?;
-        master.ask("child w accept l c")?;
-        ensure!(kernel::mptcp(stage.server(), "MPCapableSYNRX")? > 0, "the kernel fell back to TCP");
-        client.ask("send c 100")?;
-        wait::until_true("the request", LATER, || Ok(master.ask("child w look c")?.get::<u64>("unread")? == 100))?;
-        master.ask("child w close c")?;
-        let worker = End { pid, comm: "worker".to_owned(), local: service, remote };
-        let sent = Expected::sent(&worker, "tcp_abort_on_close", "established");
-        event_of(watched, &sent.judged("closed_with_unread_data", "harmful"))?;
         Ok(())
     });
 }

@@ -154,8 +154,7 @@ pub(crate) fn forgotten(stage: &Stage) -> Result<Scene> {
             .given(&["role=accepted", "ended=silent"]),
         talk.received(Side::Opener, "established")
             .judged("request_reset", "harmful")
-            .given(&["role=opened", "phase=request"])
-            .saying("quiet"),
+            .given(&["role=opened", "phase=request"]),
     ];
     let errno = talk.pair.client.refused("recv c 1")?;
     Ok(talk.ends(resets).saw(libc::ECONNRESET, errno))

@@ -25,7 +25,7 @@ mod waiting;
 pub mod web;
 
 use crate::{
-    scene::{ANY, Scene},
+    scene::Scene,
     skip,
     stage::{Family, Stage},
 };
@@ -257,7 +257,7 @@ pub const VERDICTS: &[Scenario] = &[
     }),
     aborts("opener_aborts_silent_behind_fin", |stage| {
         let received = ("peer_reset_idle", "harmful");
-        phase::abort(stage, Side::Opener, Phase::SilentThenFin, ("linger_abort", "notice"), received)
+        phase::abort(stage, Side::Opener, Phase::SilentThenFin, ("idle_abort", "notice"), received)
     }),
     aborts("acceptor_aborts_fresh", |stage| {
         phase::abort(stage, Side::Acceptor, Phase::Fresh, ("linger_abort", "benign"), ("peer_reset", "benign"))
@@ -280,7 +280,7 @@ pub const VERDICTS: &[Scenario] = &[
     }),
     aborts("acceptor_aborts_silent_behind_fin", |stage| {
         let received = ("peer_reset_idle", "harmful");
-        phase::abort(stage, Side::Acceptor, Phase::SilentThenFin, ("linger_abort", "notice"), received)
+        phase::abort(stage, Side::Acceptor, Phase::SilentThenFin, ("idle_abort", "notice"), received)
     }),
     scenario("half_closed_request_aborted", Ground::Loopback, |stage| phase::half_closed(stage, false)),
     scenario("half_closed_after_the_answer", Ground::Loopback, |stage| phase::half_closed(stage, true)),
@@ -318,9 +318,6 @@ pub const VERDICTS: &[Scenario] = &[
     scenario("untranslated", Ground::LoopbackV4, stray::untranslated),
     scenario("overflow_over", Ground::LoopbackV4, queue::overflow_over),
     scenario("listener_destroyed", Ground::LoopbackV4, queue::listener_destroyed),
-    scenario("mptcp_unread_banner", Ground::LoopbackV4, |stage| {
-        Ok(rejudged(multipath::fastclose(stage)?, &[("closed_with_unread_data", "benign"), (ANY, ANY)]))
-    }),
     // Programs.
     with_nginx("nginx_race", |stage| {
         Ok(rejudged(web::keepalive_race(stage)?, &[("keepalive_race", "harmful"), ("wrote_to_closed_peer", "harmful")]))
@@ -328,7 +325,6 @@ pub const VERDICTS: &[Scenario] = &[
     with_nginx("nginx_header_timeout", |stage| programs::header_timeout(stage, false)),
     with_nginx("nginx_header_timeout_by_reset", |stage| programs::header_timeout(stage, true)),
     with_nginx("nginx_rejects_an_upload", programs::rejected_upload),
-    with_nginx("nginx_lingering_close", programs::lingering_close),
     with_nginx("nginx_read_timeout", programs::read_timeout),
 ];
 

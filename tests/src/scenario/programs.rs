@@ -97,35 +97,6 @@ pub(crate) fn rejected_upload(stage: &Stage) -> Result<Scene> {
         .keep((client, nginx)))
 }
 
-/// nginx rejects a body by a 413, shuts its side down, reads on until its client has been silent for a second, and
-/// closes; then the client goes on with its body.
-///
-/// # Errors
-/// When a step fails.
-pub(crate) fn lingering_close(stage: &Stage) -> Result<Scene> {
-    let server_directives = "client_max_body_size 1k; lingering_timeout 1s;";
-    let nginx = start(stage, NginxSetup { server_directives, ..NginxSetup::default() })?;
-    let watch = Watch::on(stage.server())?;
-    let mut client = stage.client_actor("caller")?;
-    let local = connection::dial(stage, &mut client, None, "c", nginx.address())?;
-    let worker = worker_end(stage, &nginx, local)?;
-    client.ask("say c POST_/small_HTTP/1.1|Host:_test|Content-Length:_30000||")?;
-    await_closed(stage, &mut client, nginx.address(), local)?;
-    client.ask(&format!("send c {LATE}"))?;
-    Ok(Scene::new(vec![
-        Expected::sent(&worker, "tcp_timewait_socket", "time_wait")
-            .judged("write_after_close", "notice")
-            .given(&["role=accepted", "phase=half_closed"])
-            // Since the last close, not since the shutdown.
-            .with("closed_ms_ago", ExpectedNumber::Between(0, 900)),
-        Expected::received(&End::of(&client, local, nginx.address()), "close_wait")
-            .judged("wrote_to_closed_peer", "harmful")
-            .given(&["role=opened"]),
-    ])
-    .grew(watch, &[("OutRsts", 1)])
-    .keep((client, nginx)))
-}
-
 /// nginx gives up on a backend (`proxy_read_timeout`), whose answer comes afterwards.
 ///
 /// # Errors

@@ -86,8 +86,7 @@ pub(crate) fn untranslated(stage: &Stage) -> Result<Scene> {
     talk.server(&format!("inject {STRANGER} {target} PA 5000 7000 20"))?;
     let end = End { remote: STRANGER, ..talk.pair.client_end() };
     let sent = Expected { state: None, ..Expected::sent(&end, "no_socket", "") };
-    let living = talk.pair.server_address.to_string();
-    let sent = sent.judged("unknown_connection", "notice").perhaps_unowned().saying(&living);
+    let sent = sent.judged("unknown_connection", "notice").perhaps_unowned();
     let mut scene = talk.ends(vec![sent]);
     scene.growth[0].counters.push(("EstabResets", 0));
     Ok(scene)

@@ -77,7 +77,7 @@ pub fn fin_wait1(stage: &Stage) -> Result<Scene> {
             state: "fin_wait1",
             sent: ("tcp_abort_on_close", "established"),
             sent_because: "linger_abort",
-            received_because: ("reset_while_closing", "certain"),
+            received_because: ("peer_aborted", "likely"),
             established_resets: 1,
         },
     )
@@ -124,7 +124,7 @@ pub(crate) fn closing(stage: &Stage) -> Result<Scene> {
             state: "closing",
             sent: ("tcp_abort_on_close", "fin_wait2"),
             sent_because: "linger_abort",
-            received_because: ("reset_while_closing", "certain"),
+            received_because: ("peer_aborted", "likely"),
             established_resets: 0,
         },
     )
@@ -149,7 +149,7 @@ pub(crate) fn last_ack(stage: &Stage) -> Result<Scene> {
             state: "last_ack",
             sent: ("tcp_abort_on_close", "fin_wait2"),
             sent_because: "linger_abort",
-            received_because: ("reset_while_closing", "certain"),
+            received_because: ("peer_aborted", "likely"),
             established_resets: 0,
         },
     )

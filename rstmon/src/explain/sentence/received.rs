@@ -19,7 +19,9 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
             "{who} tried to connect to {peer} on this host, where a process listens: no process sent this reset, a firewall \
              rule rejected the attempt"
         ),
-        Cause::Refused => format!("{who} tried to connect to {peer}, where nothing listens"),
+        Cause::Refused => {
+            format!("{who} tried to connect to {peer}, which refused: nothing listens there, or a firewall rejects")
+        }
         Cause::PeerAborted => peer_aborted(reset, &who),
         Cause::RequestReset => request_reset(reset, &who),
         Cause::WroteToClosedPeer => {
