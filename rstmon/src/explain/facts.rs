@@ -281,7 +281,8 @@ impl Facts {
     pub(super) fn is_closed_unread(&self) -> bool {
         let unnamed =
             self.is_unnamed() && self.is_set_to_close() && self.has(bit::ATTACHED | bit::UNREAD) && self.is_closing();
-        let fast = self.is_fast_close() && (self.has(bit::UNREAD) || self.means(Means::Close));
+        let by_owner = self.is("tcp_abort_on_close") && self.has(bit::OWNER_RUNNING);
+        let fast = self.is_fast_close() && (by_owner || self.has(bit::UNREAD) || self.means(Means::Close));
         (self.is("tcp_abort_on_close") && !self.is_fast_close()) || unnamed || fast
     }
 }

@@ -323,6 +323,11 @@ fn a_fast_close_of_mptcp_is_told_as_what_it_is() {
     assert_eq!(found(OWNER_EXITING | OWNER_RUNNING), (ProcessExit, Certain, Harmful));
     assert_eq!(found(LINGER_ZERO), (LingerAbort, Certain, Notice));
     assert_eq!(found(UNREAD | accepted(REQUEST)), (ClosedWithUnreadData, Likely, Harmful));
+    assert_eq!(
+        found(OWNER_RUNNING | opened(ANSWER)),
+        (ClosedWithUnreadData, Likely, Notice),
+        "unread at the connection"
+    );
     assert_eq!(full("unsupported", State::Established, fast), (Mptcp, Likely, Notice));
     assert_eq!(full("mptcp_rst_eunspec", State::Established, ACTIVE), (Mptcp, Certain, Notice));
     assert_eq!(received(State::Established, MPTCP), (Mptcp, Likely, Notice));

@@ -14,9 +14,13 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
     match cause {
         Cause::ClosedWithUnreadData => {
             let fin = if reset.bits.has(bit::PEER_FIN) { " after the peer's FIN" } else { "" };
+            // Of an MPTCP connection the subflow does not know how much is unread.
+            let unread = match e.unread_bytes {
+                Some(0) if reset.bits.has(bit::MPTCP) => "data".to_owned(),
+                number => bytes(number),
+            };
             format!(
-                "{who} closed the connection{fin} with {} unread{}{}{}",
-                bytes(e.unread_bytes),
+                "{who} closed the connection{fin} with {unread} unread{}{}{}",
                 last_received(reset),
                 undelivered(reset),
                 totals(reset)

@@ -63,7 +63,11 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
 
 fn peer_aborted(reset: &Reset, who: &str) -> String {
     let (e, peer) = (&reset.evidence, reset.remote);
-    let closed = if reset.bits.has(bit::CLOSED_HERE) { " had closed and" } else { "" };
+    let closed = match reset.bits.phase() {
+        Some(Phase::HalfClosed) => " had shut down its end and",
+        _ if reset.bits.has(bit::CLOSED_HERE) => " had closed and",
+        _ => "",
+    };
     if reset.bits.any(bit::UNSENT | bit::UNACKED) {
         return format!(
             "{peer} reset the connection while {who}{closed} was sending: {} not acknowledged, {} not sent{}",

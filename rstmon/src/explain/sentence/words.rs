@@ -35,7 +35,7 @@ pub(super) fn totals(reset: &Reset) -> String {
     };
     let phase = reset.bits.phase();
     match reset.role {
-        Some(Role::Accepted) if phase == Some(Phase::Fresh) || (sent, received) == (0, 0) => {
+        Some(Role::Accepted) if phase == Some(Phase::Fresh) || received == 0 => {
             format!(" (no request so far, {} sent)", long_bytes(sent))
         }
         Some(Role::Accepted) if sent == 0 => format!(" (nothing answered after {} received)", long_bytes(received)),
