@@ -1,6 +1,5 @@
 //! Facts that the kernel half read from the socket at the reset.
 
-use super::reset::{Ended, Means, Phase, Role};
 use rstmon_common::{
     EvidenceRecord, evidence as bit,
     limits::{ABSENT_U32, ABSENT_U64},
@@ -22,30 +21,6 @@ impl Bits {
     #[must_use]
     pub(crate) fn any(self, bits: u64) -> bool {
         self.0 & bits != 0
-    }
-
-    /// The phase of the conversation: at the reset or, of a connection that a process here had closed, at the last close.
-    #[must_use]
-    pub(crate) fn phase(self) -> Option<Phase> {
-        Phase::from_record(bit::phase_of(self.0))
-    }
-
-    /// How a process here had closed the connection before.
-    #[must_use]
-    pub(crate) fn means(self) -> Option<Means> {
-        Means::from_record(bit::means_of(self.0))
-    }
-
-    /// How the connection of a tombstone ended.
-    #[must_use]
-    pub(crate) fn ended(self) -> Option<Ended> {
-        Ended::from_record(bit::ended_of(self.0))
-    }
-
-    /// The end of the connection that this host is.
-    #[must_use]
-    pub(crate) fn role(self) -> Option<Role> {
-        Role::from_record(bit::role_of(self.0))
     }
 
     /// Whether the answered segment opens a connection: SYN without ACK.

@@ -2,7 +2,7 @@
 
 use super::{Bits, Evidence, Owner, Reason};
 use rstmon_common::{
-    evidence::{ended, means, phase},
+    evidence::{self, ended, means, phase},
     key::{direction, role, socket, state},
 };
 use serde::{Deserialize, Serialize};
@@ -162,6 +162,33 @@ words! {
     ResetReceived = ended::RESET_RECEIVED, "reset_received";
     /// By a timeout, without FIN or reset.
     Silent = ended::SILENT, "silent";
+}
+
+impl Bits {
+    /// The phase of the conversation at the reset or, of a connection that a process here had closed, at the last
+    /// close.
+    #[must_use]
+    pub(crate) fn phase(self) -> Option<Phase> {
+        Phase::from_record(evidence::phase_of(self.0))
+    }
+
+    /// How a process here had closed the connection before.
+    #[must_use]
+    pub(crate) fn means(self) -> Option<Means> {
+        Means::from_record(evidence::means_of(self.0))
+    }
+
+    /// How the connection of a tombstone ended.
+    #[must_use]
+    pub(crate) fn ended(self) -> Option<Ended> {
+        Ended::from_record(evidence::ended_of(self.0))
+    }
+
+    /// The end of the connection that this host is.
+    #[must_use]
+    pub(crate) fn role(self) -> Option<Role> {
+        Role::from_record(evidence::role_of(self.0))
+    }
 }
 
 /// One RST that the kernel sent or accepted.
