@@ -1,6 +1,6 @@
-//! Bits of [`crate::CountKey::evidence`]: the facts that decide a cause, read at the moment of the reset, or at the close
-//! and kept in the tombstone. Some of the bits form numbers of a few bits, with a closed set of values each. The numbers
-//! of evidence are in [`crate::EvidenceRecord`].
+//! Bits of [`crate::CountKey::evidence`]: the facts that decide a cause, read at the moment of the reset, or at the
+//! close and kept in the tombstone. Some of the bits form numbers of a few bits, with a closed set of values each. The
+//! numbers of evidence are in [`crate::EvidenceRecord`].
 //!
 //! A fact that no rule reads for a reset stays 0 there, so that few keys differ.
 
@@ -68,8 +68,8 @@ pub const ANSWERED: u64 = 1 << 31;
 /// With [`phase::REQUEST`]: the last payload of the end that opened the connection is at least the keep-alive threshold
 /// old.
 pub const WAITED: u64 = 1 << 43;
-/// With [`phase::IDLE`]: a last word of at most [`FAREWELL_BYTES`] went out just before the close, after a silence of the
-/// peer of at least the keep-alive threshold, and payload had been sent before it.
+/// With [`phase::IDLE`]: a last word of at most [`FAREWELL_BYTES`] went out just before the close, after a silence of
+/// the peer of at least the keep-alive threshold, and payload had been sent before it.
 pub const LAST_WORD: u64 = 1 << 44;
 /// Payload was unsent behind the last close here, and the close has not been acknowledged since.
 pub const UNSENT_AT_CLOSE: u64 = 1 << 45;
@@ -82,8 +82,8 @@ pub const WRITTEN_AFTER_RESET: u64 = 1 << 47;
 pub const LISTENS_ELSEWHERE: u64 = 1 << 48;
 /// A received refusal by an address of this host, on which a socket listens.
 pub const LISTENER_LIVES: u64 = 1 << 49;
-/// With [`phase::REQUEST`]: more than [`STREAM_BYTES`] had come from the end that opened the connection, and the end that
-/// accepted it had answered nothing.
+/// With [`phase::REQUEST`]: more than [`STREAM_BYTES`] had come from the end that opened the connection, and the end
+/// that accepted it had answered nothing.
 pub const STREAM: u64 = 1 << 50;
 /// The process that closed, or that is exiting, ends by exit code 0, SIGHUP, SIGINT, SIGPIPE or SIGTERM.
 pub const GENTLE_EXIT: u64 = 1 << 51;
@@ -95,8 +95,8 @@ pub const AFTER_FIN_SMALL: u64 = 1 << 53;
 pub const FIN_WITHIN_SECOND: u64 = 1 << 54;
 /// With [`WROTE_AFTER_FIN`]: the peer acknowledged some of it.
 pub const AFTER_FIN_TAKEN: u64 = 1 << 55;
-/// With [`phase::REQUEST`], at the end that opened the connection: payload is unacknowledged, and no acknowledgement came
-/// since the last payload of the peer, or since the handshake.
+/// With [`phase::REQUEST`], at the end that opened the connection: payload is unacknowledged, and no acknowledgement
+/// came since the last payload of the peer, or since the handshake.
 pub const REQUEST_UNACKED: u64 = 1 << 56;
 /// With [`phase::REQUEST`], at the end that opened the connection: received payload is unread.
 pub const EARLY_ANSWER: u64 = 1 << 57;
@@ -138,8 +138,8 @@ macro_rules! numbers {
 numbers! {
     /// Bits of the end that this host is: one of [`crate::key::role`].
     ROLE = 2 bits at 32, role_of, with_role;
-    /// Bits of the phase of the conversation, one of [`phase`]: at the reset or, of a connection that a process here had
-    /// closed, at the last close.
+    /// Bits of the phase of the conversation, one of [`phase`]: at the reset or, of a connection that a process here
+    /// had closed, at the last close.
     PHASE = 3 bits at 34, phase_of, with_phase;
     /// Bits of how a process here had closed the connection before: one of [`means`].
     MEANS = 3 bits at 37, means_of, with_means;
@@ -192,7 +192,7 @@ pub mod means {
 pub mod ended {
     /// There is no tombstone.
     pub const UNKNOWN: u8 = 0;
-    /// By FINs.
+    /// By FINs of both ends, or by the acknowledged FIN of this one.
     pub const FINS: u8 = 1;
     /// By a reset that this host sent.
     pub const RESET_SENT: u8 = 2;

@@ -5,8 +5,8 @@
 #[inline(always)]
 pub fn opaque(number: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
-    // SAFETY: a move to the same register. Without an instruction two lines of source would have the same address, which
-    // the kernel refuses.
+    // SAFETY: a move to the same register. Without an instruction two lines of source would have the same address,
+    // which the kernel refuses.
     unsafe {
         let mut number = number;
         core::arch::asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags));

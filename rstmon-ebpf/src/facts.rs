@@ -18,9 +18,9 @@ use rstmon_common::{
 /// Read and written through memory, so that the verifier does not track them: it would follow every combination of bits
 /// separately, and take a hundred times as long.
 #[derive(Clone, Copy)]
-pub struct Facts(*mut u64);
+pub struct EvidenceBits(*mut u64);
 
-impl Facts {
+impl EvidenceBits {
     /// # Safety
     /// `bits` must be a live, aligned map value for as long as the result is used.
     #[inline(always)]
@@ -74,13 +74,13 @@ impl Facts {
     }
 
     /// Adds [`evidence::ANSWERED`], the phase and what belongs to it, of a connection whose role is among the bits and
-    /// whose handshake is complete. `before` is the state that the connection is or was in, as [`Tcp::outstanding`] needs
-    /// it; `at_close` is 1 at a close, 0 otherwise.
+    /// whose handshake is complete. `before` is the state that the connection is or was in, as [`Tcp::outstanding`]
+    /// needs it; `at_close` is 1 at a close, 0 otherwise.
     ///
     /// Losses come first: payload that the other end did not take. Then the clocks: `tcp_sock.lsndtime` is the time of
     /// the last payload sent (`tcp_event_data_sent`), `icsk_ack.lrcvtime` that of the last payload received
-    /// (`tcp_event_data_recv`); both have the time of the handshake before the first. Within a jiffy the end that accepted
-    /// the connection was last.
+    /// (`tcp_event_data_recv`); both have the time of the handshake before the first. Within a jiffy the end that
+    /// accepted the connection was last.
     #[inline(never)]
     pub fn add_phase(self, tcp: Tcp, before: u8, at_close: u64) {
         let now = jiffies();

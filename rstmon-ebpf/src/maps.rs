@@ -1,6 +1,6 @@
 //! The maps. Sizes are defaults; user space sets the configured sizes at load.
 
-use crate::{openers::Opener, skb::Headers};
+use crate::skb::Headers;
 use aya_ebpf::{
     bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE,
     macros::map,
@@ -61,6 +61,17 @@ pub static BURIED: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub static GONE_LISTENERS: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entries(4096, 0);
 
+/// A process that has opened a listener, in the slot of its thread-group id.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Opener {
+    /// [`OwnerRecord::start_ns`]: distinguishes a recycled pid from the original.
+    pub start_ns: u64,
+    /// Thread-group id; 0 = the slot is free.
+    pub tgid: u32,
+    /// 1 where the process has exited.
+    pub is_dead: u32,
+}
 /// Processes that have opened a listener, by the lowest bits of the thread-group id (see `openers`).
 #[map]
 pub static OPENERS: Array<Opener> = Array::with_max_entries(OPENER_SLOTS, 0);

@@ -19,8 +19,8 @@ pub fn find(sock: Sock) -> Option<*mut SocketNote> {
     opened::find(sock.as_ptr()).or_else(|| get(sock.as_ptr(), 0))
 }
 
-/// Copies the note of a socket, and adds flags to the note itself. Returns whether the socket has one. `own` is any word
-/// that only this CPU writes to.
+/// Copies the note of a socket, and adds flags to the note itself. Returns whether the socket has one. `own` is any
+/// word that only this CPU writes to.
 #[inline(never)]
 pub fn copy(sock: &Sock, to: &mut SocketNote, own: *mut u64, flags: u8) -> bool {
     if let Some(whole) = opened::copy(sock.as_ptr(), to, own, flags) {

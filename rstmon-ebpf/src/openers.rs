@@ -3,31 +3,19 @@
 //! Its children then carry the name of a dead process, which must not be named as their owner.
 
 use crate::{
-    maps::{OPENER_SLOTS, OPENERS, READERS},
+    maps::{OPENER_SLOTS, OPENERS, Opener, READERS},
     task::KernelTask,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use rstmon_common::{OwnerRecord, Tuple};
-
-/// What is stored of a process, in the slot of its thread-group id.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Opener {
-    /// [`OwnerRecord::start_ns`]: distinguishes a recycled pid from the original.
-    start_ns: u64,
-    /// Thread-group id; 0 = the slot is free.
-    tgid: u32,
-    /// 1 where the process has exited.
-    is_dead: u32,
-}
 
 #[inline(always)]
 fn slot(tgid: u32) -> Option<*mut Opener> {
     OPENERS.get_ptr_mut(tgid & (OPENER_SLOTS - 1))
 }
 
-/// Stores that a process has opened a listener, or reads from the connections of one. Another process of the same slot is
-/// forgotten, and then counts as living.
+/// Stores that a process has opened a listener, or reads from the connections of one. Another process of the same slot
+/// is forgotten, and then counts as living.
 #[inline(always)]
 pub fn add(owner: &OwnerRecord) {
     if let Some(opener) = slot(owner.tgid)
@@ -61,13 +49,13 @@ pub fn add_reader(listener: &Tuple, reader: &OwnerRecord) {
 /// The living process that was the last to read for the first time from a connection of the listener.
 #[inline(always)]
 pub fn reader(listener: &Tuple) -> Option<&'static OwnerRecord> {
-    // SAFETY: an entry that is evicted meanwhile may be overwritten with the reader of another listener. The LRU recycles
-    // the least recently used entry first, and a look-up makes an entry recent.
+    // SAFETY: an entry that is evicted meanwhile may be overwritten with the reader of another listener. The LRU
+    // recycles the least recently used entry first, and a look-up makes an entry recent.
     unsafe { READERS.get(listener) }.filter(|reader| !is_dead(reader))
 }
 
-/// `sched_process_exit`: a thread exits, before its descriptors are closed (`do_exit`, `kernel/exit.c`). The last thread
-/// of a process has left no other alive (`signal_struct.live` is decremented before).
+/// `sched_process_exit`: a thread exits, before its descriptors are closed (`do_exit`, `kernel/exit.c`). The last
+/// thread of a process has left no other alive (`signal_struct.live` is decremented before).
 ///
 /// Prototype: `(struct task_struct *p)`, with `bool group_dead` behind it in newer kernels
 /// (`include/trace/events/sched.h`).

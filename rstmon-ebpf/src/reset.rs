@@ -1,14 +1,14 @@
 //! One reset: its evidence, its owner, and the key that is made of both.
 //!
 //! The rules here decide which process is named as the owner. The task on the CPU is taken for the owner only where the
-//! owner itself made the call: closing or disconnecting, which sets the socket to CLOSE first, with the socket's lock held
-//! by a process. A softirq that interrupts a task does not hold it. The children that nobody accepted are the exception:
-//! closing their listener resets them without their lock (`inet_csk_listen_stop`), so there the closer of the listener
-//! must be on the CPU.
+//! owner itself made the call: closing or disconnecting, which sets the socket to CLOSE first, with the socket's lock
+//! held by a process. A softirq that interrupts a task does not hold it. The children that were never accepted are the
+//! exception: closing their listener resets them without their lock (`inet_csk_listen_stop`), so there the closer of
+//! the listener must be on the CPU.
 
 use crate::{
     count,
-    facts::Facts,
+    facts::EvidenceBits,
     layout::{IDLE_JIFFIES, RACE_WINDOW_NS, SECOND_JIFFIES, TOMBSTONES_ON},
     listeners,
     maps::{DEPTH, WORK, WORK_DEPTH, Work},
@@ -88,9 +88,9 @@ impl ResetBuilder {
 
     /// The bits of evidence.
     #[inline(always)]
-    fn facts(&mut self) -> Facts {
+    fn facts(&mut self) -> EvidenceBits {
         // SAFETY: a field of the work area, which is a map value.
-        unsafe { Facts::at(&raw mut self.work.key.evidence) }
+        unsafe { EvidenceBits::at(&raw mut self.work.key.evidence) }
     }
 
     #[inline(always)]
@@ -402,7 +402,7 @@ impl ResetBuilder {
         }
     }
 
-    /// Adds the owner of a child that nobody accepted: the task that moved its listener from LISTEN to CLOSE, and is
+    /// Adds the owner of a child that was never accepted: the task that moved its listener from LISTEN to CLOSE, and is
     /// resetting the children now. Without a tombstone of the listener the child keeps the owner that it inherited.
     #[inline(always)]
     fn add_closer_of_listener(&mut self, task: KernelTask) {

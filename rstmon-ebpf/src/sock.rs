@@ -304,8 +304,8 @@ impl Tcp {
         }
     }
 
-    /// Unsent and unacknowledged bytes of payload of a socket that is, or was, in a state: a SYN or FIN under way takes a
-    /// sequence number and is none.
+    /// Unsent and unacknowledged bytes of payload of a socket that is, or was, in a state: a SYN or FIN under way takes
+    /// a sequence number and is none.
     #[inline(always)]
     pub fn outstanding(self, state: u8) -> (u32, u32) {
         let sequences = (self.difference(&TCP_WRITE_SEQ, &TCP_SND_NXT), self.difference(&TCP_SND_NXT, &TCP_SND_UNA));

@@ -2,14 +2,14 @@
 //!
 //! Prototype: `(const struct sock *sk, const int oldstate, const int newstate)` since 4.16
 //! (`include/trace/events/sock.h`). CLOSE -> `SYN_SENT` and -> LISTEN run in the owner's task, as do the moves to
-//! `FIN_WAIT1` and `LAST_ACK` (`tcp_close_state`), with the socket's lock held by that task; `SYN_RECV` -> ESTABLISHED and
-//! the rest in softirq, also `SYN_RECV` -> `FIN_WAIT1` where a handshake completes after a close.
+//! `FIN_WAIT1` and `LAST_ACK` (`tcp_close_state`), with the socket's lock held by that task; `SYN_RECV` -> ESTABLISHED
+//! and the rest in softirq, also `SYN_RECV` -> `FIN_WAIT1` where a handshake completes after a close.
 //!
-//! `close()` after `shutdown()` fires with the same state twice (`tcp_close_state` of `FIN_WAIT1`, `FIN_WAIT2`, CLOSING or
-//! `LAST_ACK`): that is the last close.
+//! `close()` after `shutdown()` fires with the same state twice (`tcp_close_state` of `FIN_WAIT1`, `FIN_WAIT2`, CLOSING
+//! or `LAST_ACK`): that is the last close.
 
 use crate::{
-    facts::Facts,
+    facts::EvidenceBits,
     layout::TOMBSTONES_ON,
     listeners, note, opened, openers,
     reset::{is_some, now_ns},
@@ -134,7 +134,7 @@ fn closed_at_last(sock: Sock, tcp: Tcp, now: u8) {
     let Some(note) = note::find(sock) else { return };
     // SAFETY: see `begin`.
     unsafe {
-        let facts = Facts::at(&raw mut (*note).facts);
+        let facts = EvidenceBits::at(&raw mut (*note).facts);
         if evidence::means_of(facts.get()) != means::NONE || shut_down_just_now(note) {
             // Both directions were shut down before, or one a moment ago: the conversation ended then.
             (*note).closed_ns = now_ns();
@@ -160,7 +160,7 @@ fn store_close(note: *mut SocketNote, tcp: Tcp, now: u8) {
         (*note).closed_ns = now_ns();
         (*note).idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
         let role = (&raw const (*note).role).read_volatile();
-        let facts = Facts::at(&raw mut (*note).facts);
+        let facts = EvidenceBits::at(&raw mut (*note).facts);
         facts.put(evidence::with_role(0, if role == role::UNKNOWN { tcp.end() } else { role }));
         facts
     };
@@ -236,7 +236,7 @@ fn listener_ended(note: *mut SocketNote, tcp: Tcp) {
     note::set_listener_address(&mut tombstone, &tuple.local);
     // SAFETY: see `begin`.
     unsafe {
-        let facts = Facts::at(&raw mut (*note).facts);
+        let facts = EvidenceBits::at(&raw mut (*note).facts);
         facts.put(evidence::with_role(0, role::LISTENER));
         let same = (*note).owner.tgid == task.tgid();
         let by_close = is_shut_down(tcp);
@@ -268,7 +268,7 @@ fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
         return;
     }
     // SAFETY: see `begin`.
-    let facts = unsafe { Facts::at(&raw mut (*note).facts) };
+    let facts = unsafe { EvidenceBits::at(&raw mut (*note).facts) };
     if closed_ns_of(note) == 0 {
         add_facts_unless_closed(facts, note, tcp);
     } else if evidence::means_of(facts.get()) == means::NONE {
@@ -306,7 +306,7 @@ fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
 
 /// Adds how a connection ended.
 #[inline(always)]
-fn add_end(facts: Facts, note: *const SocketNote) {
+fn add_end(facts: EvidenceBits, note: *const SocketNote) {
     let add = |how| facts.add(evidence::with_ended(0, how));
     let flags = flags_of(note);
     if flags & (RESET_RECEIVED | RESET_SENT) != 0 {
@@ -325,7 +325,7 @@ fn add_end(facts: Facts, note: *const SocketNote) {
 
 /// Adds what is known of a connection that is set to CLOSE without a FIN of this end.
 #[inline(always)]
-fn add_facts_unless_closed(facts: Facts, note: *const SocketNote, tcp: Tcp) {
+fn add_facts_unless_closed(facts: EvidenceBits, note: *const SocketNote, tcp: Tcp) {
     // SAFETY: see `begin`.
     let role = unsafe { (&raw const (*note).role).read_volatile() };
     facts.put(evidence::with_role(0, if role == role::UNKNOWN { tcp.end() } else { role }));
