@@ -47,7 +47,7 @@ pub struct WireRecord {
     pub sack_edge: u32,
     /// Bits of [`wire`].
     pub flags: u32,
-    /// Always zero.
+    /// Always zero: it fills the record up to its alignment.
     pub zero: u32,
 }
 

@@ -1,9 +1,9 @@
 //! The sequence numbers of a RST, which are the same at both of its ends, also where addresses are translated.
 //!
 //! Sent without a segment that is answered (`tcp_send_active_reset`, `net/ipv4/tcp_output.c`): the RST has the socket's
-//! `snd_nxt` and acknowledges its `rcv_nxt`. Sent as an answer (`tcp_v4_send_reset`): it has the number that the segment
-//! acknowledges, 0 if it acknowledges none, and acknowledges the end of the segment. Received: the numbers of the socket,
-//! which accepts a RST at `rcv_nxt`, at one less after a FIN, and at the right-most edge behind a gap
+//! `snd_nxt` and acknowledges its `rcv_nxt`. Sent as an answer (`tcp_v4_send_reset`): it has the number that the
+//! segment acknowledges, 0 if it acknowledges none, and acknowledges the end of the segment. Received: the numbers of
+//! the socket, which accepts a RST at `rcv_nxt`, at one less after a FIN, and at the right-most edge behind a gap
 //! (`tcp_validate_incoming`, `net/ipv4/tcp_input.c`).
 
 use crate::{
@@ -55,8 +55,8 @@ fn received(tcp: Tcp) -> WireRecord {
     WireRecord { seq, ack, ack_end, sack_edge, flags: KNOWN | after_fin | behind_gap, zero: 0 }
 }
 
-/// The right-most edge of the blocks that arrived behind a gap. `struct tcp_sack_block` is two sequence numbers, of which
-/// the second is the end.
+/// The right-most edge of the blocks that arrived behind a gap. `struct tcp_sack_block` is two sequence numbers, of
+/// which the second is the end.
 #[inline(always)]
 fn sack_edge(tcp: Tcp) -> Option<u32> {
     let blocks = tcp.get::<u8>(&TCP_NUM_SACKS)?;

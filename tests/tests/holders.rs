@@ -27,8 +27,8 @@ fn watched(name: &str, test: impl FnOnce(&WatchedDaemon, &Stage) -> Result<()>) 
     }
 }
 
-/// The event of a reset, which has no process id or that of its expected owner, and the expected cause, if there is one.
-/// `None` where this kernel hides it.
+/// The event of a reset, which has no process id or that of its expected owner, and the expected cause, if there is
+/// one. `None` where this kernel hides it.
 fn event_of(watched: &WatchedDaemon, reset: &Expected) -> Result<Option<Value>> {
     let reset = match Sight::of_kernel()?.expect(reset) {
         Ok(reset) => reset,

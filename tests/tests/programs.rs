@@ -1,4 +1,5 @@
-//! The verdicts about programs of others, and behind a packet filter: servers, proxies and clients as they are installed.
+//! The verdicts about programs of others, and behind a packet filter: servers, proxies and clients as they are
+//! installed.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,10 +1,10 @@
 //! Joins the two events of one RST where both ends of the connection are on this host. The received event gets the
 //! sender with its cause and sentence; the sent event gets the receiver if it comes second.
 //!
-//! The numbers on the wire ([`Wire`]) decide which events belong together, so that NAT between the ends does not matter,
-//! nor equal addresses in several network namespaces. Events without them (of an older recording) are joined by their
-//! addresses. Of several sent events that fit, the first is the cause: the kernel answers each segment that was in flight
-//! with one more RST, and such an echo has the same sequence number.
+//! The numbers on the wire ([`Wire`]) decide which events belong together, so that NAT between the ends does not
+//! matter, nor equal addresses in several network namespaces. Events without them (of an older recording) are joined by
+//! their addresses. Of several sent events that fit, the first is the cause: the kernel answers each segment that was
+//! in flight with one more RST, and such an echo has the same sequence number.
 //!
 //! The sent event of a passive reset comes first; that of an active reset comes after the received event, because the
 //! segment is delivered before the tracepoint fires. A received event therefore waits up to [`WAIT`] for the sent one.

@@ -81,8 +81,8 @@ impl MetricsRegistry {
         })
     }
 
-    /// Counts resets that the operator expects as benign. To be called before counts are absorbed: a key keeps the series
-    /// that it was first given.
+    /// Counts resets that the operator expects as benign. To be called before counts are absorbed: a key keeps the
+    /// series that it was first given.
     #[must_use]
     pub(crate) fn expecting(self, expectations: Expectations) -> Self {
         Self { expectations, ..self }

@@ -12,10 +12,11 @@ pub(crate) enum Wire {
 /// The numbers of a RST that this host sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SentWire {
-    /// Its sequence number: `snd_nxt` of the socket that sent it, or the acknowledgement of the segment that it answers.
+    /// Its sequence number: `snd_nxt` of the socket that sent it, or the acknowledgement of the segment that it
+    /// answers.
     pub(crate) seq: u32,
-    /// What it acknowledges: `rcv_nxt` of the socket that sent it, or the end of the segment that it answers. A RST that
-    /// answers a segment with ACK does not carry this number (`tcp_v4_send_reset`).
+    /// What it acknowledges: `rcv_nxt` of the socket that sent it, or the end of the segment that it answers. A RST
+    /// that answers a segment with ACK does not carry this number (`tcp_v4_send_reset`).
     pub(crate) ack: u32,
 }
 
@@ -24,8 +25,8 @@ pub(crate) struct SentWire {
 pub(crate) struct ReceivedWire {
     /// The next sequence number that was expected; 0 in `SYN_SENT`.
     pub(crate) rcv_nxt: u32,
-    /// Whether the peer's FIN had arrived: then a RST at `rcv_nxt - 1` is accepted, too, because it may answer a segment
-    /// that did not acknowledge the FIN (`tcp_reset_check`).
+    /// Whether the peer's FIN had arrived: then a RST at `rcv_nxt - 1` is accepted, too, because it may answer a
+    /// segment that did not acknowledge the FIN (`tcp_reset_check`).
     pub(crate) after_fin: bool,
     /// The right-most edge of what arrived behind a gap, where there is one.
     pub(crate) sack_edge: Option<u32>,

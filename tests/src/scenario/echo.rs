@@ -13,7 +13,7 @@ use anyhow::Result;
 /// How the server's end had ended before the client's next segment reached it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It aborted.
+    /// It set `SO_LINGER` of 0 seconds and closed.
     Abort,
     /// It closed with a request unread.
     Unread,
@@ -109,8 +109,8 @@ pub(crate) fn overtaken_payload(stage: &Stage) -> Result<Scene> {
     Ok(talk.ends(resets))
 }
 
-/// The client's connection ends without FIN or reset: it is cut off and `TCP_USER_TIMEOUT` passes. When the path is whole
-/// again the server writes.
+/// The client's connection ends without FIN or reset: it is cut off and `TCP_USER_TIMEOUT` passes. When the path is
+/// whole again the server writes.
 ///
 /// # Errors
 /// When a step fails.

@@ -73,8 +73,8 @@ pub(crate) fn port_scan(stage: &Stage) -> Result<Scene> {
     Ok(Scene::new(resets).grew(watch, &[("OutRsts", 4)]).keep(server))
 }
 
-/// A segment of the peer's whose address was not translated, as when the NAT between them takes it for invalid: the port
-/// has a living connection, but to another address.
+/// A segment of the peer's whose address was not translated, as when the NAT between them takes it for invalid: the
+/// port has a living connection, but to another address.
 ///
 /// # Errors
 /// When a step fails.
@@ -112,8 +112,8 @@ pub(crate) fn rejected_connect(stage: &Stage) -> Result<Scene> {
         .keep((server, client, rule)))
 }
 
-/// A server aborts a connection whose client knows it by another port: the two ends have no pair of addresses in common,
-/// only the numbers of the reset.
+/// A server aborts a connection whose client knows it by another port: the two ends have no pair of addresses in
+/// common, only the numbers of the reset.
 ///
 /// # Errors
 /// When a step fails.

@@ -13,8 +13,8 @@ use crate::{
 use anyhow::Result;
 use std::any::Any;
 
-/// The thresholds that the scenarios about verdicts are made for: [`QUIET_MS`] is idle for a keep-alive, [`SILENT_MS`] a
-/// long silence, [`STALE_MS`] later than a race.
+/// The thresholds that the scenarios about verdicts are made for: [`QUIET_MS`] is idle for a keep-alive, [`SILENT_MS`]
+/// a long silence, [`STALE_MS`] later than a race.
 pub const THRESHOLDS: &str = "[thresholds]
 idle_seconds = 1.4
 keepalive_idle_seconds = 0.8
