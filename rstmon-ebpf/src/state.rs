@@ -135,8 +135,8 @@ fn closed_at_last(sock: Sock, tcp: Tcp, now: u8) {
     // SAFETY: see `begin`.
     unsafe {
         let facts = EvidenceBits::at(&raw mut (*note).facts);
-        if evidence::means_of(facts.get()) != means::NONE || shut_down_just_now(note) {
-            // Both directions were shut down before, or one a moment ago: the conversation ended then.
+        if evidence::means_of(facts.get()) != means::NONE {
+            // Both directions were shut down: the conversation ended then.
             (*note).closed_ns = now_ns();
             facts.put(facts.get() & !(evidence::MEANS | evidence::GENTLE_EXIT));
             facts.add_means(KernelTask::current(), means::CLOSE);
@@ -203,7 +203,8 @@ fn closed_ns_of(note: *const SocketNote) -> u64 {
     unsafe { (&raw const (*note).closed_ns).read_volatile() }
 }
 
-/// Whether a `shutdown()` of one direction, which the caller knows to be the last close so far, is a moment ago.
+/// Whether a `shutdown()` of one direction, which the caller knows to be the last close so far, is a moment ago: then an
+/// abort now is one act with it.
 #[inline(always)]
 fn shut_down_just_now(note: *const SocketNote) -> bool {
     now_ns().wrapping_sub(closed_ns_of(note)) <= evidence::SAME_ACT_NS
