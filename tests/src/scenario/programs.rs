@@ -97,19 +97,19 @@ pub(crate) fn rejected_upload(stage: &Stage) -> Result<Scene> {
         .keep((client, nginx)))
 }
 
-/// nginx rejects a body by a 413, shuts its side down, reads on until its client has been silent for a second, and
-/// closes; then the client goes on with its body.
+/// nginx answers, shuts its side down, reads on until its client has been silent for a second (`lingering_close`), and
+/// closes; then the client writes.
 ///
 /// # Errors
 /// When a step fails.
 pub(crate) fn lingering_close(stage: &Stage) -> Result<Scene> {
-    let server_directives = "client_max_body_size 1k; lingering_timeout 1s;";
+    let server_directives = "lingering_close always; lingering_timeout 1s;";
     let nginx = start(stage, NginxSetup { server_directives, ..NginxSetup::default() })?;
     let watch = Watch::on(stage.server())?;
     let mut client = stage.client_actor("caller")?;
     let local = connection::dial(stage, &mut client, None, "c", nginx.address())?;
     let worker = worker_end(stage, &nginx, local)?;
-    client.ask("say c POST_/small_HTTP/1.1|Host:_test|Content-Length:_30000||")?;
+    client.ask("say c GET_/small_HTTP/1.1|Host:_test|Connection:_close||")?;
     await_closed(stage, &mut client, nginx.address(), local)?;
     client.ask(&format!("send c {LATE}"))?;
     Ok(Scene::new(vec![
