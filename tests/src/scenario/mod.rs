@@ -257,7 +257,7 @@ pub const VERDICTS: &[Scenario] = &[
     }),
     aborts("opener_aborts_silent_behind_fin", |stage| {
         let received = ("peer_reset_idle", "harmful");
-        phase::abort(stage, Side::Opener, Phase::SilentThenFin, ("linger_abort", "notice"), received)
+        phase::abort(stage, Side::Opener, Phase::SilentThenFin, ("idle_abort", "notice"), received)
     }),
     aborts("acceptor_aborts_fresh", |stage| {
         phase::abort(stage, Side::Acceptor, Phase::Fresh, ("linger_abort", "benign"), ("peer_reset", "benign"))
@@ -280,7 +280,7 @@ pub const VERDICTS: &[Scenario] = &[
     }),
     aborts("acceptor_aborts_silent_behind_fin", |stage| {
         let received = ("peer_reset_idle", "harmful");
-        phase::abort(stage, Side::Acceptor, Phase::SilentThenFin, ("linger_abort", "notice"), received)
+        phase::abort(stage, Side::Acceptor, Phase::SilentThenFin, ("idle_abort", "notice"), received)
     }),
     scenario("half_closed_request_aborted", Ground::Loopback, |stage| phase::half_closed(stage, false)),
     scenario("half_closed_after_the_answer", Ground::Loopback, |stage| phase::half_closed(stage, true)),
