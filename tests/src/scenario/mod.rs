@@ -316,7 +316,6 @@ pub const VERDICTS: &[Scenario] = &[
     scenario("port_reuse_at_fin_wait2", Ground::LoopbackV4, open::port_reuse_at_fin_wait2),
     scenario("port_scan", Ground::LoopbackV4, stray::port_scan),
     scenario("untranslated", Ground::LoopbackV4, stray::untranslated),
-    scenario("overflow_over", Ground::LoopbackV4, queue::overflow_over),
     scenario("listener_destroyed", Ground::LoopbackV4, queue::listener_destroyed),
     // Programs.
     with_nginx("nginx_race", |stage| {
@@ -324,7 +323,7 @@ pub const VERDICTS: &[Scenario] = &[
     }),
     with_nginx("nginx_header_timeout", |stage| programs::header_timeout(stage, false)),
     with_nginx("nginx_header_timeout_by_reset", |stage| programs::header_timeout(stage, true)),
-    with_nginx("nginx_rejects_an_upload", programs::rejected_upload),
+    with_nginx("nginx_lingering_close", programs::lingering_close),
     with_nginx("nginx_read_timeout", programs::read_timeout),
 ];
 

@@ -62,39 +62,33 @@ pub(crate) fn header_timeout(stage: &Stage, by_reset: bool) -> Result<Scene> {
     Ok(Scene::new(resets).grew(watch, &[("OutRsts", 1)]).keep((client, nginx)))
 }
 
-/// nginx rejects an upload by a 413, reads on for a second (`lingering_time`) and closes in the middle of it. Segments
-/// that are in flight then are answered by further resets: how many there are depends on the two CPUs.
+/// nginx answers, shuts its side down, reads on until its client has been silent for a second (`lingering_close`), and
+/// closes; then the client writes.
 ///
 /// # Errors
 /// When a step fails.
-pub(crate) fn rejected_upload(stage: &Stage) -> Result<Scene> {
-    /// More than fits through the loopback device until nginx closes.
-    const UPLOAD: u64 = 1 << 40;
-    let server_directives = "client_max_body_size 1k; lingering_time 1s;";
+pub(crate) fn lingering_close(stage: &Stage) -> Result<Scene> {
+    let server_directives = "lingering_close always; lingering_timeout 1s;";
     let nginx = start(stage, NginxSetup { server_directives, ..NginxSetup::default() })?;
     let watch = Watch::on(stage.server())?;
     let mut client = stage.client_actor("caller")?;
     let local = connection::dial(stage, &mut client, None, "c", nginx.address())?;
     let worker = worker_end(stage, &nginx, local)?;
-    client.ask(&format!("say c POST_/small_HTTP/1.1|Host:_test|Content-Length:_{UPLOAD}||"))?;
-    let errno = client.refused(&format!("send c {UPLOAD}"))?;
-    let echoes = watch.growth()?.get("OutRsts").saturating_sub(1);
-    let mut resets = vec![
-        Expected::sent(&worker, "tcp_abort_on_close", "established")
-            .judged("closed_with_unread_data", "harmful")
-            .given(&["role=accepted", "phase=request"])
-            .with("unread_bytes", ExpectedNumber::AtLeast(1)),
-        Expected::received(&End::of(&client, local, nginx.address()), "established")
-            .judged("request_reset", "harmful")
-            .given(&["role=opened", "phase=request"])
-            .saying("answer"),
-    ];
-    let echo = Expected::sent(&worker, "tcp_flags", "listen").judged("already_reset", "benign").perhaps_unowned();
-    resets.extend((0..echoes).map(|_| echo.clone()));
-    Ok(Scene::new(resets)
-        .grew(watch, &[("OutRsts", 1 + echoes), ("TCPAbortOnClose", 1)])
-        .saw(libc::ECONNRESET, errno)
-        .keep((client, nginx)))
+    client.ask("say c GET_/small_HTTP/1.1|Host:_test|Connection:_close||")?;
+    await_closed(stage, &mut client, nginx.address(), local)?;
+    client.ask(&format!("send c {LATE}"))?;
+    Ok(Scene::new(vec![
+        Expected::sent(&worker, "tcp_timewait_socket", "time_wait")
+            .judged("write_after_close", "notice")
+            .given(&["role=accepted", "phase=half_closed"])
+            // Since the last close, not since the shutdown.
+            .with("closed_ms_ago", ExpectedNumber::Between(0, 900)),
+        Expected::received(&End::of(&client, local, nginx.address()), "close_wait")
+            .judged("wrote_to_closed_peer", "harmful")
+            .given(&["role=opened"]),
+    ])
+    .grew(watch, &[("OutRsts", 1)])
+    .keep((client, nginx)))
 }
 
 /// nginx gives up on a backend (`proxy_read_timeout`), whose answer comes afterwards.

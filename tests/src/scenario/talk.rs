@@ -16,7 +16,7 @@ use std::any::Any;
 /// The thresholds that the scenarios about verdicts are made for: [`QUIET_MS`] is idle for a keep-alive, [`SILENT_MS`]
 /// a long silence, [`STALE_MS`] later than a race.
 pub const THRESHOLDS: &str = "[thresholds]
-idle_seconds = 1.4
+idle_seconds = 2.0
 keepalive_idle_seconds = 0.8
 race_window_seconds = 1.0
 ";
@@ -24,7 +24,7 @@ race_window_seconds = 1.0
 /// Length of a pause after which a connection is idle, but not silent for long, in milliseconds.
 pub(crate) const QUIET_MS: u64 = 900;
 /// Length of a long silence in milliseconds.
-pub(crate) const SILENT_MS: u64 = 1500;
+pub(crate) const SILENT_MS: u64 = 2100;
 /// Time after a close when the race window, and the second of a farewell, are over, in milliseconds.
 pub(crate) const STALE_MS: u64 = 1200;
 

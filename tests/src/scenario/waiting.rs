@@ -184,7 +184,7 @@ pub(crate) fn no_answer(stage: &Stage) -> Result<Scene> {
         talk.received(Side::Opener, "established")
             .judged("request_reset", "harmful")
             .given(&["role=opened", "phase=request"])
-            .saying("no answer for 1."),
+            .saying("no answer for 2."),
     ];
     let errno = talk.pair.client.refused("recv c 1")?;
     Ok(talk.ends(resets).saw(libc::ECONNRESET, errno))

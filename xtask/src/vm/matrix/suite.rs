@@ -21,22 +21,11 @@ pub(super) const EXCLUDED: [(&str, &str); 11] = [
 
 /// What CI runs: every hook and every fallback, each cause, each provenance of an owner, exact counts, and agreement
 /// with the kernel's counters. The rest runs with `--full`.
-const CORE: [&str; 10] = [
-    "refusal::",
-    "causes::",
-    "verdicts::",
-    "clock::",
-    "coverage::",
-    "joined::",
-    "owners::",
-    "holders::",
-    "types::",
-    "counting::each_scenario",
-];
+const CORE: [&str; 8] =
+    ["refusal::", "causes::", "clock::", "coverage::", "joined::", "owners::", "types::", "counting::each_scenario"];
 
 /// Tests whose result differs without trampolines.
-const BARE: [&str; 6] =
-    ["causes::", "verdicts::", "coverage::what", "owners::", "holders::", "counting::each_scenario"];
+const BARE: [&str; 4] = ["causes::", "coverage::what", "owners::", "counting::each_scenario"];
 
 /// The selection of tests.
 #[derive(Clone, Debug, Default)]
