@@ -203,8 +203,8 @@ fn closed_ns_of(note: *const SocketNote) -> u64 {
     unsafe { (&raw const (*note).closed_ns).read_volatile() }
 }
 
-/// Whether a `shutdown()` of one direction, which the caller knows to be the last close so far, is a moment ago: then an
-/// abort now is one act with it.
+/// Whether a `shutdown()` of one direction, which the caller knows to be the last close so far, is a moment ago: then
+/// an abort now is one act with it.
 #[inline(always)]
 fn shut_down_just_now(note: *const SocketNote) -> bool {
     now_ns().wrapping_sub(closed_ns_of(note)) <= evidence::SAME_ACT_NS
