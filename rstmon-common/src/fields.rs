@@ -49,9 +49,12 @@ macro_rules! kernel_fields {
             TCP_SRTT_US: u32 = "tcp_sock", "srtt_us";
             TCP_BYTES_RECEIVED: u64 = "tcp_sock", "bytes_received";
             TCP_BYTES_SENT: u64 = "tcp_sock", "bytes_sent";
+            TCP_DATA_SEGS_OUT: u32 = "tcp_sock", "data_segs_out";
             TCP_TOTAL_RETRANS: u32 = "tcp_sock", "total_retrans";
             TCP_LINGER2: i32 = "tcp_sock", "linger2";
             TCP_IS_MPTCP: u8 = "tcp_sock", "is_mptcp";
+            TCP_NUM_SACKS: u8 = "tcp_sock", "rx_opt.num_sacks";
+            TCP_SELECTIVE_ACKS: [u64; 4] = "tcp_sock", "selective_acks";
             SKB_HEAD: u64 = "sk_buff", "head";
             SKB_LEN: u32 = "sk_buff", "len";
             SKB_TRANSPORT_HEADER: u16 = "sk_buff", "transport_header";
@@ -71,6 +74,8 @@ macro_rules! kernel_fields {
             TASK_NSPROXY: u64 = "task_struct", "nsproxy";
             TASK_COMM: [u8; 16] = "task_struct", "comm";
             TASK_START_BOOTTIME: u64 = "task_struct", "start_boottime";
+            TASK_SIGNAL: u64 = "task_struct", "signal";
+            SIGNAL_LIVE: u32 = "signal_struct", "live.counter";
             TASK_EXIT_CODE: u32 = "task_struct", "exit_code";
             TASK_CGROUPS: u64 = "task_struct", "cgroups";
             CSS_SET_DFL_CGROUP: u64 = "css_set", "dfl_cgrp";

@@ -22,6 +22,9 @@ macro_rules! hooks {
             /// Tracepoint of reading from a socket: replaces [`ACCEPT`] where that is not attached.
             READ: tcp_rcv_space_adjust, Tracepoint, Owner, optional,
                 hides "the worker that serves an accepted connection: its listener's owner is named instead";
+            /// Tracepoint of a thread that exits.
+            EXIT: sched_process_exit, Tracepoint, Owner, optional,
+                hides "that the process that opened a listener has exited: it is named as long as the listener lives";
             /// Iterator over open files, run once at the start.
             BACKFILL: backfill, FileIterator, Backfill, optional,
                 hides "owners of sockets opened before rstmon started";

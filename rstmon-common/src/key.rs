@@ -14,7 +14,7 @@ pub struct CountKey {
     /// Comm of the owner's thread-group leader, NUL-padded; all zero = no owner known.
     pub comm: [u8; 16],
     /// Bits of [`crate::evidence`].
-    pub evidence: u32,
+    pub evidence: u64,
     /// Service port in host order; 0 = unknown.
     pub service_port: u16,
     /// One of [`direction`].
@@ -29,8 +29,6 @@ pub struct CountKey {
     pub socket: u8,
     /// One of [`provenance`].
     pub provenance: u8,
-    /// Always zero; keeps the record free of padding.
-    pub zero: [u8; 4],
 }
 
 /// One CPU's count for one key, with the token window of the event rate limit.

@@ -21,4 +21,4 @@ pub mod settings;
 pub use fields::EvidenceRecord;
 pub use key::{CountKey, CountSlot};
 pub use note::{OwnerRecord, SocketNote, Tombstone, Tuple};
-pub use record::{NetnsTask, Nudge, ResetRecord};
+pub use record::{NetnsTask, Nudge, ResetRecord, WireRecord};

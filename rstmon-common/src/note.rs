@@ -14,8 +14,8 @@ pub struct OwnerRecord {
     pub comm: [u8; 16],
     /// Thread-group id in the initial pid namespace; 0 = no owner known.
     pub tgid: u32,
-    /// Always zero; keeps the record free of padding.
-    pub zero: u32,
+    /// Not about the process: for the record that this one is in, which says what it is.
+    pub extra: u32,
 }
 
 /// The owner and the history of a socket, stored in its socket-local storage or in an [`OpenedNote`]. Children of a
@@ -23,13 +23,19 @@ pub struct OwnerRecord {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct SocketNote {
-    /// The process that owns the socket.
+    /// The process that owns the socket. [`OwnerRecord::extra`]: when the peer's FIN arrived, in jiffies; valid with
+    /// [`FIN_SEEN`].
     pub owner: OwnerRecord,
     /// When the handshake completed, `CLOCK_BOOTTIME` nanoseconds; 0 = not seen.
     pub established_ns: u64,
-    /// When a process here closed it or shut it down for sending, `CLOCK_BOOTTIME` nanoseconds; 0 = not seen.
+    /// When a process here closed it or, before that, shut it down for sending, `CLOCK_BOOTTIME` nanoseconds; 0 = not
+    /// seen.
     pub closed_ns: u64,
-    /// Time without a byte in either direction before that close, in milliseconds.
+    /// What was found at that close: evidence ([`crate::evidence::KEPT`]) and the signal that ended the process.
+    /// [`crate::evidence::MEANS`] is 0 where the connection was shut down for sending only.
+    pub facts: u64,
+    /// Time without a byte in either direction before that close, in milliseconds; a last word
+    /// ([`crate::evidence::LAST_WORD`]) does not count.
     pub idle_before_close_ms: u32,
     /// `write_seq` when the peer's FIN arrived; valid with [`FIN_SEEN`].
     pub fin_write_seq: u32,
@@ -39,14 +45,20 @@ pub struct SocketNote {
     pub role: u8,
     /// State before the last move to CLOSE; 0 = none.
     pub state: u8,
-    /// [`FIN_SEEN`] or 0.
+    /// [`FIN_SEEN`], [`RESET_RECEIVED`], [`RESET_SENT`], [`SHUT_SEND`].
     pub flags: u8,
-    /// Always zero; keeps the record free of padding.
-    pub zero: u32,
+    /// Number of the connection's tombstone; 0 = none yet.
+    pub tombstone: u32,
 }
 
 /// Bit of [`SocketNote::flags`]: the peer's FIN has arrived.
 pub const FIN_SEEN: u8 = 1;
+/// Bit of [`SocketNote::flags`]: a reset was received, or data after a close (see the kernel half's `pending`).
+pub const RESET_RECEIVED: u8 = 1 << 1;
+/// Bit of [`SocketNote::flags`]: a reset was sent before the socket was set to CLOSE.
+pub const RESET_SENT: u8 = 1 << 2;
+/// Bit of [`SocketNote::flags`]: a process here shut it down for sending first.
+pub const SHUT_SEND: u8 = 1 << 3;
 
 /// A slot for the note of a connection that was opened here.
 #[repr(C)]
@@ -85,24 +97,22 @@ pub struct Tuple {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Tombstone {
-    /// The process that owned it; the process that closed it, if a process here did.
+    /// The process that owned it; the process that closed it, if a process here did. [`OwnerRecord::extra`]: the
+    /// sequence number that was expected next from the peer (`rcv_nxt`).
     pub owner: OwnerRecord,
-    /// When it was closed here, or when it ended if it was not closed here; `CLOCK_BOOTTIME` nanoseconds.
+    /// When it was closed here for the last time; when it ended, if it was not closed here or did not end by FINs.
+    /// `CLOCK_BOOTTIME` nanoseconds.
     pub closed_ns: u64,
     /// When the handshake completed, `CLOCK_BOOTTIME` nanoseconds; 0 = not seen.
     pub established_ns: u64,
-    /// Payload bytes sent; [`crate::limits::ABSENT_U64`] = unknown.
+    /// Payload bytes sent; [`crate::limits::ABSENT_U64`] = unknown. Of a listener: the first half of its address.
     pub bytes_sent: u64,
-    /// Payload bytes received; [`crate::limits::ABSENT_U64`] = unknown.
+    /// Payload bytes received; [`crate::limits::ABSENT_U64`] = unknown. Of a listener: the second half of its address.
     pub bytes_received: u64,
     /// Time without a byte before the close, in milliseconds; [`crate::limits::ABSENT_U32`] = unknown.
     pub idle_before_close_ms: u32,
-    /// One of [`crate::key::role`].
-    pub role: u8,
-    /// The state it ended in: ESTABLISHED and `CLOSE_WAIT` mean a reset, LISTEN a listener.
-    pub state: u8,
-    /// Always zero; keeps the record free of padding.
-    pub zero: [u8; 2],
+    /// [`SocketNote::facts`], packed ([`crate::evidence::pack`]).
+    pub facts: u32,
 }
 
 /// A slot of the ring of tombstones: the connection and its tombstone, in two cache lines.

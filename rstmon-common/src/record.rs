@@ -29,6 +29,36 @@ pub struct ResetRecord {
     pub local_port: u16,
     /// Remote port in host order.
     pub remote_port: u16,
+    /// The sequence numbers.
+    pub wire: WireRecord,
+}
+
+/// The sequence numbers of a RST, by which its two ends are joined.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct WireRecord {
+    /// Sent: its sequence number. Received: the sequence number that its socket expected next.
+    pub seq: u32,
+    /// Sent: what it acknowledges. Received: the first byte of its socket that was not acknowledged.
+    pub ack: u32,
+    /// Received: the next byte that its socket would have sent.
+    pub ack_end: u32,
+    /// Received: the right-most edge of what arrived behind a gap; valid with [`BEHIND_GAP`](wire::BEHIND_GAP).
+    pub sack_edge: u32,
+    /// Bits of [`wire`].
+    pub flags: u32,
+    /// Always zero: it fills the record up to its alignment.
+    pub zero: u32,
+}
+
+/// Bits of [`WireRecord::flags`].
+pub mod wire {
+    /// The numbers could be read.
+    pub const KNOWN: u32 = 1;
+    /// Received: the peer's FIN had arrived.
+    pub const AFTER_FIN: u32 = 1 << 1;
+    /// Received: something had arrived behind a gap.
+    pub const BEHIND_GAP: u32 = 1 << 2;
 }
 
 impl ResetRecord {
@@ -45,7 +75,6 @@ impl ResetRecord {
             state: 0,
             socket: 0,
             provenance: 0,
-            zero: [0; 4],
         },
         time_ns: 0,
         owner_start_ns: 0,
@@ -57,6 +86,7 @@ impl ResetRecord {
         uid: crate::limits::ABSENT_U32,
         local_port: 0,
         remote_port: 0,
+        wire: WireRecord { seq: 0, ack: 0, ack_end: 0, sack_edge: 0, flags: 0, zero: 0 },
     };
 }
 

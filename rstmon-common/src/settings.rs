@@ -15,8 +15,8 @@ macro_rules! settings {
             JIFFY_NS: u32 = 4_000_000;
             /// Silence that counts as idle, in jiffies.
             IDLE_JIFFIES: u32 = u32::MAX;
-            /// Idle time before a close that makes a late segment a keep-alive race, in milliseconds.
-            KEEPALIVE_IDLE_MS: u32 = u32::MAX;
+            /// Time after an answer, in jiffies, from which on a connection is idle: `keepalive_idle_seconds`.
+            KEEPALIVE_IDLE_JIFFIES: u32 = u32::MAX;
             /// How long after a close a segment may have crossed it, in nanoseconds.
             RACE_WINDOW_NS: u64 = 0;
             /// Events that a key may offer in a second on each CPU; 0 = unlimited.

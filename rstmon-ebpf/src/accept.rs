@@ -18,10 +18,15 @@ pub fn inet_accept(ctx: FExitContext) -> i32 {
     let socket: *const u8 = ctx.arg(1);
     // SAFETY: the second argument of this very function, a `struct socket *`.
     let Some(sk) = (unsafe { field::<u64>(socket, &FILE_SOCKET_SK) }) else { return 0 };
+    let task = KernelTask::current();
+    // Servers inside the kernel accept connections, too: no process owns those.
+    if task.is_kernel_thread() {
+        return 0;
+    }
     let Some(note) = note::find_or_create(sk as *const u8) else { return 0 };
     // SAFETY: the note of a socket that was just accepted.
     unsafe {
-        KernelTask::current().describe_current(&raw mut (*note).owner);
+        task.describe_current(&raw mut (*note).owner);
         (*note).provenance = provenance::ACCEPTED;
         (*note).role = role::ACCEPTED;
     }

@@ -77,6 +77,7 @@ fn answer(sk: *const u8, skb: *const u8, is_local: impl FnOnce() -> bool) -> i32
         if reset.count() {
             event::offer(&reset);
         }
+        reset.mark_tombstone();
     });
     0
 }

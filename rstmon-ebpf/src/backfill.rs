@@ -4,9 +4,9 @@
 //! file that several processes share is the one with the lowest pid.
 
 use crate::{
-    layout::{FILE_SOCKET_SK, field},
-    listeners, note,
-    sock::Sock,
+    layout::{FILE_SOCKET_SK, SECOND_JIFFIES, field},
+    listeners, note, openers,
+    sock::{Sock, jiffies},
     task::KernelTask,
 };
 use aya_ebpf::helpers::generated::bpf_sock_from_file;
@@ -54,6 +54,7 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
         (*note).provenance = provenance::BACKFILLED;
         if sock.state == state::LISTEN {
             (*note).role = role::LISTENER;
+            openers::add(&(*note).owner);
             listeners::add(&note::listener_key(tcp.netns(), tcp.local_port()));
         } else if sock.state != state::CLOSE {
             // The connection's tombstone will need it.
@@ -62,6 +63,8 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
         if sock.state == state::CLOSE_WAIT {
             (*note).flags |= FIN_SEEN;
             (*note).fin_write_seq = tcp.write_seq();
+            // It is not known when: not a moment ago.
+            (*note).owner.extra = jiffies().wrapping_sub(SECOND_JIFFIES.load() + 1);
         }
     }
     0

@@ -10,8 +10,9 @@ use crate::{
     atomic, count,
     layout::{ICSK_PROBES_OUT, SK_UID, TCP_SRTT_US, TCP_TOTAL_RETRANS},
     maps::{EVENTS, UNTIL_WAKE, Work},
-    reset::{ResetBuilder, now_ns, outstanding},
+    reset::{ResetBuilder, now_ns},
     sock::{Tcp, jiffies_to_ms},
+    wire,
 };
 use aya_ebpf::helpers::generated::{bpf_ringbuf_reserve, bpf_ringbuf_submit};
 use rstmon_common::{
@@ -104,6 +105,7 @@ pub fn complete(reset: &ResetBuilder, record: *mut ResetRecord) {
         uid,
         local_port,
         remote_port,
+        wire: numbers,
     } = unsafe { &mut *record };
     let EvidenceRecord {
         established_ns,
@@ -168,6 +170,7 @@ pub fn complete(reset: &ResetBuilder, record: *mut ResetRecord) {
     *local_port = tuple.local_port;
     *remote_port = tuple.remote_port;
 
+    *numbers = wire::numbers(reset);
     let Some(tcp) = reset.tcp else { return };
     *uid = tcp.get(&SK_UID).unwrap_or(ABSENT_U32);
     if is_listener {
@@ -175,7 +178,7 @@ pub fn complete(reset: &ResetBuilder, record: *mut ResetRecord) {
         *backlog_limit = tcp.backlog_limit();
         return;
     }
-    let (unsent, unacked) = outstanding(tcp, key.state);
+    let (unsent, unacked) = tcp.outstanding(key.state);
     *bytes_sent = tcp.bytes_sent();
     *bytes_received = tcp.bytes_received();
     *unread_bytes = tcp.unread();
@@ -183,7 +186,7 @@ pub fn complete(reset: &ResetBuilder, record: *mut ResetRecord) {
     *unacked_bytes = unacked;
     *send_idle_ms = jiffies_to_ms(tcp.send_idle(reset.now));
     *receive_idle_ms = jiffies_to_ms(tcp.receive_idle(reset.now));
-    *silent_ms = jiffies_to_ms(tcp.silence(reset.now));
+    *silent_ms = jiffies_to_ms(tcp.silence(reset.now, unacked));
     *rtt_us = rtt(tcp);
     *retransmits = tcp.get(&TCP_TOTAL_RETRANS).unwrap_or(ABSENT_U32);
     *probes = tcp.get(&ICSK_PROBES_OUT).unwrap_or(0);

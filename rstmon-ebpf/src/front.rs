@@ -4,7 +4,7 @@ use crate::{atomic, maps::FRONT};
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use rstmon_common::{
     CountKey, CountSlot,
-    front::{BUSY, FrontTable, KeySlot, LAST, TAKEN, WORDS, slot_of, slot_of_namespace},
+    front::{BUSY, FrontTable, KeySlot, TAKEN, WORDS, slot_of, slot_of_namespace},
 };
 
 /// The table of this CPU.
@@ -30,10 +30,10 @@ pub fn count_of(key: &CountKey, generation: u32) -> Option<*mut CountSlot> {
 #[inline(always)]
 unsafe fn has_key(slot: *const KeySlot, key: &[u64; WORDS]) -> bool {
     // SAFETY: by the caller's promise. The mark is compared with the rest: a slot without it does not match.
-    let known = unsafe { &(*slot).key };
-    let mut difference = known[LAST] ^ (key[LAST] | TAKEN);
-    for word in 0..LAST {
-        difference |= known[word] ^ key[word];
+    let KeySlot { key: known, mark, .. } = unsafe { &*slot };
+    let mut difference = *mark ^ TAKEN;
+    for (known, word) in known.iter().zip(key) {
+        difference |= known ^ word;
     }
     difference == 0
 }
@@ -46,13 +46,13 @@ unsafe fn has_key(slot: *const KeySlot, key: &[u64; WORDS]) -> bool {
 unsafe fn take(slot: *mut KeySlot, key: &[u64; WORDS]) -> bool {
     // SAFETY: by the caller's promise; only the program that has marked a free slot writes to it. Its count is zero.
     unsafe {
-        let mark = &raw mut (*slot).key[LAST];
+        let mark = &raw mut (*slot).mark;
         if !atomic::claim(mark, BUSY) {
             return false;
         }
-        (&mut (*slot).key)[..LAST].copy_from_slice(&key[..LAST]);
+        (*slot).key = *key;
         // A full barrier: a reader that sees the mark sees the key.
-        atomic::swap(mark, key[LAST] | TAKEN);
+        atomic::swap(mark, TAKEN);
     }
     true
 }

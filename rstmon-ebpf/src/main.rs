@@ -5,10 +5,13 @@
 //! | `send`, `receive` | the two reset hooks: what to count and offer |
 //! | `answer` | sent resets for which `tcp_send_reset` does not fire on kernels before 6.10 |
 //! | `state`, `used`, `accept`, `backfill` | the hooks that learn owners |
+//! | `openers` | which openers of listeners have exited, and the hook that learns it |
 //! | `reset` | evidence and owner of one reset -> the key it is counted under |
+//! | `facts` | phase of a conversation, means of a close |
 //! | `count`, `front`, `event` | the counting path, the table in front of its hashes, the event path |
 //! | `pending` | received resets that wait until they are proved true or false |
 //! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
+//! | `branchless` | conditions that the verifier does not follow |
 //! | `note`, `opened` | notes of sockets, and of connections opened here |
 //! | `tombstones`, `listeners` | tombstones of connections, ports with a listener |
 //! | `maps` | the maps |
@@ -26,8 +29,10 @@ mod accept;
 mod answer;
 mod atomic;
 mod backfill;
+mod branchless;
 mod count;
 mod event;
+mod facts;
 mod front;
 mod layout;
 mod listeners;
@@ -35,6 +40,7 @@ mod maps;
 mod netns;
 mod note;
 mod opened;
+mod openers;
 mod pending;
 mod preempt;
 mod receive;
@@ -46,6 +52,7 @@ mod state;
 mod task;
 mod tombstones;
 mod used;
+mod wire;
 
 /// Licence of the kernel half as the kernel sees it: GPL-only helpers need a compatible one.
 #[unsafe(no_mangle)]

@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use rstmon_common::{
-    CountKey, CountSlot, ResetRecord, SocketNote, Tombstone, Tuple,
+    CountKey, CountSlot, OwnerRecord, ResetRecord, SocketNote, Tombstone, Tuple,
     front::FrontTable,
     key::direction,
     limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
@@ -61,6 +61,26 @@ pub static BURIED: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub static GONE_LISTENERS: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entries(4096, 0);
 
+/// A process that has opened a listener, in the slot of its thread-group id.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Opener {
+    /// [`OwnerRecord::start_ns`]: distinguishes a recycled pid from the original.
+    pub start_ns: u64,
+    /// Thread-group id; 0 = the slot is free.
+    pub tgid: u32,
+    /// 1 where the process has exited.
+    pub is_dead: u32,
+}
+/// Processes that have opened a listener, by the lowest bits of the thread-group id (see `openers`).
+#[map]
+pub static OPENERS: Array<Opener> = Array::with_max_entries(OPENER_SLOTS, 0);
+/// Slots of [`OPENERS`], a power of two.
+pub const OPENER_SLOTS: u32 = 4096;
+/// Processes that read from the connections of a listener whose opener is dead, by the key of its tombstone.
+#[map]
+pub static READERS: LruHashMap<Tuple, OwnerRecord> = LruHashMap::with_max_entries(1024, 0);
+
 /// Ports that have listeners (by the key of a listener's tombstone), with the number of listeners.
 #[map]
 pub static LISTENERS: HashMap<Tuple, u32> = HashMap::with_max_entries(4096, 0);
@@ -85,6 +105,8 @@ pub struct Work {
     pub tombstone: Tombstone,
     /// A word that only this CPU writes to.
     pub own: u64,
+    /// What was found when a process closed the connection before; 0 = none did.
+    pub closed_facts: u64,
     /// [`rstmon_common::OwnerRecord::start_ns`] of its owner.
     pub start_ns: u64,
     // The rest as in `ResetRecord` and its `EvidenceRecord`.
@@ -96,6 +118,14 @@ pub struct Work {
     pub idle_before_close_ms: u32,
     pub after_fin_bytes: u32,
     pub segment_bytes: u32,
+    /// Sequence number of the segment that is answered: valid where there is one.
+    pub sequence: u32,
+    /// What that segment acknowledges: valid where it carries ACK.
+    pub acknowledgement: u32,
+    /// Always zero; keeps the area free of padding.
+    pub zero: u32,
+    /// Number of the tombstone that was found; 0 = none.
+    pub number: u32,
     pub role: u32,
     pub exit_signal: u32,
 }

@@ -2,9 +2,10 @@
 //! of listeners.
 
 use crate::{
-    layout::{RACE_WINDOW_NS, TOMBSTONES_ON},
+    layout::TOMBSTONES_ON,
     maps::{GONE_LISTENERS, NOTES},
     opened,
+    skb::{from_words, is_unspecified, to_words},
     sock::Sock,
 };
 use aya_ebpf::helpers::generated::bpf_sk_storage_get;
@@ -18,15 +19,19 @@ pub fn find(sock: Sock) -> Option<*mut SocketNote> {
     opened::find(sock.as_ptr()).or_else(|| get(sock.as_ptr(), 0))
 }
 
-/// Copies the note of a socket. Returns whether the socket has one. `own` is any word that only this CPU writes to.
+/// Copies the note of a socket, and adds flags to the note itself. Returns whether the socket has one. `own` is any
+/// word that only this CPU writes to.
 #[inline(never)]
-pub fn copy(sock: &Sock, to: &mut SocketNote, own: *mut u64) -> bool {
-    if let Some(whole) = opened::copy(sock.as_ptr(), to, own) {
+pub fn copy(sock: &Sock, to: &mut SocketNote, own: *mut u64, flags: u8) -> bool {
+    if let Some(whole) = opened::copy(sock.as_ptr(), to, own, flags) {
         return whole;
     }
     let Some(note) = get(sock.as_ptr(), 0) else { return false };
     // SAFETY: socket-local storage lives as long as the socket, which the hook holds.
-    *to = unsafe { *note };
+    unsafe {
+        *to = *note;
+        (*note).flags |= flags;
+    }
     true
 }
 
@@ -87,6 +92,20 @@ pub fn gone_listener(key: &Tuple) -> Option<&'static Tombstone> {
     unsafe { GONE_LISTENERS.get(key) }
 }
 
+/// The address that the listener of a tombstone listened on, in the place of numbers that a listener has none of.
+#[inline(always)]
+pub fn set_listener_address(tombstone: &mut Tombstone, address: &[u8; 16]) {
+    let [first, second] = to_words(address);
+    (tombstone.bytes_sent, tombstone.bytes_received) = (first, second);
+}
+
+/// Whether the listener of a tombstone listened on an address, or on all addresses.
+#[inline(always)]
+pub fn listened_on(tombstone: &Tombstone, address: &[u8; 16]) -> bool {
+    let listened = from_words(tombstone.bytes_sent, tombstone.bytes_received);
+    is_unspecified(&listened) || to_words(&listened) == to_words(address)
+}
+
 /// Key of a listener and of its tombstone: the namespace and the port of the segments that it receives.
 #[inline(always)]
 pub fn listener_key(netns: u32, local_port: u16) -> Tuple {
@@ -98,10 +117,4 @@ pub fn listener_key(netns: u32, local_port: u16) -> Tuple {
 pub fn add_gone_listener(key: &Tuple, tombstone: &Tombstone) {
     // An LRU insert fails only when every entry is being evicted at once; all it costs is this tombstone.
     let _ = GONE_LISTENERS.insert(key, tombstone, 0);
-}
-
-/// Whether a segment that arrives now may have been under way at a close at `closed_ns`.
-#[inline(always)]
-pub fn is_recent(now_ns: u64, closed_ns: u64) -> bool {
-    now_ns.wrapping_sub(closed_ns) <= RACE_WINDOW_NS.load()
 }

@@ -62,16 +62,21 @@ pub fn find(sk: *const u8) -> Option<*mut SocketNote> {
 }
 
 /// Copies the note of a socket, if the table has it, and returns whether the copy is complete: another connection may
-/// take the slot of a closed one meanwhile. `own` is any word that only this CPU writes to.
+/// take the slot of a closed one meanwhile. Adds flags to the note itself if so. `own` is any word that only this CPU
+/// writes to.
 #[inline(always)]
-pub fn copy(sk: *const u8, to: &mut SocketNote, own: *mut u64) -> Option<bool> {
+pub fn copy(sk: *const u8, to: &mut SocketNote, own: *mut u64, flags: u8) -> Option<bool> {
     let (slot, word) = slot_of(cookie_of(sk))?;
     // SAFETY: live map values.
     unsafe {
         atomic::fence(own);
         *to = (*slot).note;
         atomic::fence(own);
-        Some((&raw const (*slot).word).read_volatile() == word)
+        let whole = (&raw const (*slot).word).read_volatile() == word;
+        if whole && flags != 0 {
+            (*slot).note.flags |= flags;
+        }
+        Some(whole)
     }
 }
 

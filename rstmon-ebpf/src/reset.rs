@@ -1,24 +1,29 @@
 //! One reset: its evidence, its owner, and the key that is made of both.
 //!
 //! The rules here decide which process is named as the owner. The task on the CPU is taken for the owner only where the
-//! owner itself made the call: closing or disconnecting, which sets the socket to CLOSE first, in process context.
+//! owner itself made the call: closing or disconnecting, which sets the socket to CLOSE first, with the socket's lock
+//! held by a process. A softirq that interrupts a task does not hold it. The children that were never accepted are the
+//! exception: closing their listener resets them without their lock (`inet_csk_listen_stop`), so there the closer of
+//! the listener must be on the CPU.
 
 use crate::{
     count,
-    layout::{IDLE_JIFFIES, KEEPALIVE_IDLE_MS, TOMBSTONES_ON},
+    facts::EvidenceBits,
+    layout::{IDLE_JIFFIES, RACE_WINDOW_NS, SECOND_JIFFIES, TOMBSTONES_ON},
     listeners,
     maps::{DEPTH, WORK, WORK_DEPTH, Work},
-    note,
+    note, openers,
     skb::{Header, Segment, family},
     sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies},
     task::KernelTask,
     tombstones,
 };
 use rstmon_common::{
-    CountKey, OwnerRecord, SocketNote, evidence,
-    key::{provenance, role, socket, state},
+    CountKey, OwnerRecord, SocketNote, Tombstone,
+    evidence::{self, FAREWELL_BYTES, SECOND_NS, SMALL_BYTES, ended, means, phase},
+    key::{direction, provenance, role, socket, state},
     limits::{ABSENT_U32, ABSENT_U64, REASON_UNSUPPORTED, REASONS},
-    note::FIN_SEEN,
+    note::{FIN_SEEN, RESET_RECEIVED, RESET_SENT},
 };
 
 /// A reset whose key is being built. What only the event needs is read later, when the event is offered.
@@ -66,6 +71,8 @@ impl ResetBuilder {
         work.idle_before_close_ms = ABSENT_U32;
         work.after_fin_bytes = ABSENT_U32;
         work.segment_bytes = ABSENT_U32;
+        work.closed_facts = 0;
+        work.number = 0;
         work.role = u32::from(role::UNKNOWN);
         work.exit_signal = 0;
         Self { work, sock, tcp, now: jiffies() }
@@ -79,22 +86,21 @@ impl ResetBuilder {
         self.work.key.reason = if reason < REASONS { known } else { REASON_UNSUPPORTED };
     }
 
-    /// Adds bits of evidence.
-    ///
-    /// Through memory, so that the verifier does not track them: it would follow every combination of bits separately,
-    /// and take a hundred times as long.
+    /// The bits of evidence.
     #[inline(always)]
-    fn add(&mut self, bits: u32) {
-        let evidence = &raw mut self.work.key.evidence;
-        // SAFETY: a live, aligned field of the work area.
-        unsafe { evidence.write_volatile(evidence.read_volatile() | bits) }
+    fn facts(&mut self) -> EvidenceBits {
+        // SAFETY: a field of the work area, which is a map value.
+        unsafe { EvidenceBits::at(&raw mut self.work.key.evidence) }
     }
 
     #[inline(always)]
-    fn set(&mut self, bit: u32, on: bool) {
-        if on {
-            self.add(bit);
-        }
+    fn add(&mut self, bits: u64) {
+        self.facts().add(bits);
+    }
+
+    #[inline(always)]
+    fn set(&mut self, bit: u64, on: bool) {
+        self.facts().set(bit, on);
     }
 
     /// State of the socket at the hook; through memory for the verifier's sake, as above.
@@ -142,7 +148,7 @@ impl ResetBuilder {
 
     /// Whether all these bits were added.
     #[inline(always)]
-    pub fn has(&self, bits: u32) -> bool {
+    pub fn has(&self, bits: u64) -> bool {
         // SAFETY: a live, aligned field of the work area.
         let evidence = unsafe { (&raw const self.work.key.evidence).read_volatile() };
         evidence & bits == bits
@@ -157,6 +163,8 @@ impl ResetBuilder {
         }
         self.add(header.evidence());
         self.work.segment_bytes = header.payload();
+        self.work.sequence = header.sequence();
+        self.work.acknowledgement = header.acknowledgement();
         if self.has_ends_of_segment() {
             let Work { headers, tuple, .. } = &mut *self.work;
             header.endpoints(headers, tuple);
@@ -169,7 +177,8 @@ impl ResetBuilder {
     pub fn add_socket(&mut self, tcp: Tcp) {
         let mut closed_ns = 0;
         let mut idle_before_close_ms = ABSENT_U32;
-        if note::copy(&self.sock, &mut self.work.note, &raw mut self.work.own) {
+        let flags = self.flags_of_note();
+        if note::copy(&self.sock, &mut self.work.note, &raw mut self.work.own, flags) {
             let note = self.work.note;
             closed_ns = note.closed_ns;
             idle_before_close_ms = note.idle_before_close_ms;
@@ -178,16 +187,18 @@ impl ResetBuilder {
             self.work.key.provenance = note.provenance;
             if self.state() == state::CLOSE {
                 self.work.key.state = note.state;
+                self.work.number = note.tombstone;
             }
             self.work.established_ns = note.established_ns;
+            self.work.closed_facts = if note.closed_ns == 0 { 0 } else { note.facts };
             if note.flags & FIN_SEEN != 0 {
-                self.work.after_fin_bytes = written_after_fin(&note, tcp);
-                self.set(evidence::WROTE_AFTER_FIN, self.work.after_fin_bytes > 0);
+                self.add_after_fin(&note, tcp);
             }
         } else if self.state() == state::CLOSE {
             self.work.key.state = 0;
         }
         self.guess_role(tcp);
+        self.replace_dead_opener(tcp);
 
         self.set(evidence::ATTACHED, tcp.is_attached());
         self.set(evidence::LOCKED, tcp.is_locked());
@@ -200,20 +211,101 @@ impl ResetBuilder {
         if self.state() == state::LISTEN {
             self.set(evidence::LISTENER_FULL, tcp.backlog() > tcp.backlog_limit());
         } else {
-            let (unsent, unacked) = outstanding(tcp, self.work.key.state);
+            let (unsent, unacked) = tcp.outstanding(self.state_before());
             self.set(evidence::UNREAD, is_some(tcp.unread()));
             self.set(evidence::UNSENT, is_some(unsent));
             self.set(evidence::UNACKED, is_some(unacked));
-            let silence = tcp.silence(self.now);
+            let undelivered = unsent.saturating_add(unacked);
+            self.set(evidence::UNDELIVERED_SMALL, undelivered > 0 && undelivered <= FAREWELL_BYTES);
+            let silence = tcp.silence(self.now, unacked);
             self.set(
                 evidence::SILENT,
                 silence != ABSENT_U32 && silence >= IDLE_JIFFIES.load() && tcp.retransmitting() == 0,
             );
             self.add_close(closed_ns, idle_before_close_ms);
+            self.add_conversation(tcp);
         }
         if self.work.key.cgroup == 0 {
             self.work.key.cgroup = tcp.cgroup();
         }
+    }
+
+    /// What the note of the socket must know of this reset, for the tombstone that is added when the socket is set to
+    /// CLOSE. A sent one that comes after that marks the tombstone itself.
+    #[inline(always)]
+    fn flags_of_note(&self) -> u8 {
+        // SAFETY: a live, aligned field of the work area.
+        let direction = unsafe { (&raw const self.work.key.direction).read_volatile() };
+        match direction {
+            direction::RECEIVED => RESET_RECEIVED,
+            _ if self.has(evidence::ACTIVE) && self.state() != state::CLOSE => RESET_SENT,
+            _ => 0,
+        }
+    }
+
+    /// Adds what was written after the peer's FIN.
+    #[inline(always)]
+    fn add_after_fin(&mut self, note: &SocketNote, tcp: Tcp) {
+        let written = written_after_fin(note, tcp);
+        self.work.after_fin_bytes = written;
+        if written > 0 {
+            self.add(evidence::WROTE_AFTER_FIN);
+            self.set(evidence::AFTER_FIN_SMALL, written <= SMALL_BYTES);
+            let taken = tcp.snd_una().wrapping_sub(note.fin_write_seq);
+            self.set(evidence::AFTER_FIN_TAKEN, taken.cast_signed() > 0);
+        }
+        let since = self.now.wrapping_sub(note.owner.extra);
+        self.set(evidence::FIN_WITHIN_SECOND, since <= SECOND_JIFFIES.load());
+    }
+
+    /// State before the reset; through memory for the verifier's sake.
+    #[inline(always)]
+    fn state_before(&self) -> u8 {
+        // SAFETY: a live, aligned field of the work area.
+        unsafe { (&raw const self.work.key.state).read_volatile() }
+    }
+
+    /// Adds role and phase, and what belongs to them: as they were at the last close here or, of a connection that no
+    /// process had closed, as they are.
+    #[inline(never)]
+    fn add_conversation(&mut self, tcp: Tcp) {
+        let role = self.role();
+        let facts = self.facts();
+        facts.add(evidence::with_role(0, role));
+        let before = self.state_before();
+        if matches!(before, state::SYN_SENT | state::SYN_RECV) {
+            return facts.phase(phase::HANDSHAKE);
+        }
+        // SAFETY: a live, aligned field of the work area.
+        let closed = unsafe { (&raw const self.work.closed_facts).read_volatile() };
+        // SAFETY: as above.
+        let closed_ns = unsafe { (&raw const self.work.closed_ns).read_volatile() };
+        let aborted = closed_ns != 0 && self.has(evidence::ACTIVE);
+        let same_act = aborted && now_ns().wrapping_sub(closed_ns) <= evidence::SAME_ACT_NS;
+        if evidence::means_of(closed) != means::NONE || same_act {
+            self.work.exit_signal = u32::from(evidence::signal_of(closed));
+            return self.add_closed(closed, before);
+        }
+        self.set(evidence::PEER_FIN, tcp.fin_received());
+        if matches!(before, state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK) {
+            // This end has sent its FIN. Where no close was seen, only a socket that a process holds is half-closed.
+            let phase = if self.has(evidence::ATTACHED) { phase::HALF_CLOSED } else { phase::CLOSING };
+            facts.phase(phase);
+            facts.add_answered(tcp);
+        } else if before != 0 {
+            facts.add_phase(tcp, before, 0);
+        }
+    }
+
+    /// Adds the facts of a connection that a process here had closed. `before` is the state in which it ended, or is.
+    #[inline(always)]
+    fn add_closed(&mut self, closed: u64, before: u8) {
+        let mut kept = closed & evidence::KEPT & !evidence::ENDED;
+        if before == state::FIN_WAIT2 {
+            // The peer acknowledged the FIN, and with it all that had been unsent.
+            kept &= !evidence::UNSENT_AT_CLOSE;
+        }
+        self.add(kept);
     }
 
     /// Sets the role of a child that has only its listener's note, and of sockets without a note.
@@ -232,6 +324,28 @@ impl ResetBuilder {
         }
     }
 
+    /// Where the owner is the process that called `listen()`, and that has exited since: takes the process that reads
+    /// from the listener's connections instead, or leaves out which process it is.
+    #[inline(never)]
+    fn replace_dead_opener(&mut self, tcp: Tcp) {
+        // SAFETY: a live, aligned field of the work area.
+        let provenance = unsafe { (&raw const self.work.key.provenance).read_volatile() };
+        let listener = self.role() == role::LISTENER && provenance == provenance::OPENED;
+        if !listener && provenance != provenance::INHERITED && provenance != provenance::BACKFILLED {
+            return;
+        }
+        if !openers::is_dead(&self.work.note.owner) {
+            return;
+        }
+        if let Some(reader) = openers::reader(&note::listener_key(tcp.netns(), tcp.local_port())) {
+            self.set_owner(reader);
+        } else {
+            self.work.start_ns = 0;
+            self.work.tgid = 0;
+        }
+        self.work.key.provenance = provenance::INHERITED;
+    }
+
     /// Adds the evidence of an earlier close by a process here.
     #[inline(always)]
     fn add_close(&mut self, closed_ns: u64, idle_before_close_ms: u32) {
@@ -239,11 +353,9 @@ impl ResetBuilder {
             self.work.closed_ns = closed_ns;
             self.work.idle_before_close_ms = idle_before_close_ms;
             self.add(evidence::CLOSED_HERE);
-            self.set(
-                evidence::CLOSED_IDLE,
-                idle_before_close_ms != ABSENT_U32 && idle_before_close_ms >= KEEPALIVE_IDLE_MS.load(),
-            );
-            self.set(evidence::CLOSED_RECENTLY, note::is_recent(now_ns(), closed_ns));
+            let ago_ns = now_ns().wrapping_sub(closed_ns);
+            self.set(evidence::CLOSED_RECENTLY, ago_ns <= RACE_WINDOW_NS.load());
+            self.set(evidence::WITHIN_SECOND, ago_ns <= SECOND_NS);
         }
     }
 
@@ -259,31 +371,50 @@ impl ResetBuilder {
             self.add(evidence::KERNEL_THREAD);
             return;
         }
-        let running = self.work.tgid != 0 && self.work.tgid == task.tgid();
         let set_to_close = self.state() == state::CLOSE;
         let attached = self.has(evidence::ATTACHED);
         let closed_before = self.has(evidence::CLOSED_HERE);
-        if set_to_close && attached {
+        if set_to_close && !attached && !closed_before && self.role() == role::ACCEPTED {
+            self.add(evidence::NEVER_ACCEPTED);
+            self.add_closer_of_listener(task);
+        }
+        let running = self.work.tgid != 0 && self.work.tgid == task.tgid();
+        let locked = self.has(evidence::LOCKED);
+        if set_to_close && attached && locked {
             let mut owner = OwnerRecord::default();
             task.describe_current(&raw mut owner);
             self.set_owner(&owner);
             self.work.key.provenance = provenance::CURRENT;
             self.add(evidence::OWNER_RUNNING);
-        } else if set_to_close && running {
+        } else if set_to_close && running && locked {
             // TCP_LINGER2, orphan limit: the rest of a close() that has already released the descriptor.
             if closed_before {
                 self.work.key.provenance = provenance::CURRENT;
             }
             self.add(evidence::OWNER_RUNNING);
-        } else if running && self.has(evidence::LOCKED) {
+        } else if running && locked {
             self.add(evidence::OWNER_RUNNING);
-        }
-        if set_to_close && !attached && !closed_before && self.role() == role::ACCEPTED {
-            self.add(evidence::NEVER_ACCEPTED);
         }
         if self.has(evidence::OWNER_RUNNING) && task.is_exiting() {
             self.add(evidence::OWNER_EXITING);
+            self.set(evidence::GENTLE_EXIT, task.exits_gently());
             self.work.exit_signal = u32::from(task.exit_signal());
+        }
+    }
+
+    /// Adds the owner of a child that was never accepted: the task that moved its listener from LISTEN to CLOSE, and is
+    /// resetting the children now. Without a tombstone of the listener the child keeps the owner that it inherited.
+    #[inline(always)]
+    fn add_closer_of_listener(&mut self, task: KernelTask) {
+        let Some(tcp) = self.tcp else { return };
+        let Some(gone) = note::gone_listener(&note::listener_key(tcp.netns(), tcp.local_port())) else { return };
+        let closed = evidence::unpack(gone.facts);
+        if evidence::means_of(closed) == means::DESTROYED {
+            self.add(evidence::with_means(0, means::DESTROYED));
+        } else if gone.owner.tgid == task.tgid() {
+            self.set_owner(&gone.owner);
+            self.work.key.provenance = provenance::CURRENT;
+            self.add(evidence::OWNER_RUNNING);
         }
     }
 
@@ -298,18 +429,25 @@ impl ResetBuilder {
     /// minisock, or the listener that the connection came from (which answers a segment that is no SYN).
     #[inline(never)]
     pub fn add_tombstone(&mut self) {
-        let syn = self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK);
+        // A SYN that meets a minisock is answered for the connection that the minisock is left of.
+        let refused =
+            self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK) && self.kind() == socket::NONE;
         let listener = note::listener_key(self.work.tuple.netns, self.work.tuple.local_port);
         let ever_listened = listeners::ever_listened(&listener);
-        if self.kind() == socket::NONE && (syn || ever_listened && listeners::has(&listener)) {
+        let listens = ever_listened && listeners::has(&listener);
+        if self.kind() == socket::NONE && (refused || listens) {
             self.set_role(role::ACCEPTED);
         }
-        if syn && !ever_listened {
-            return;
-        }
-        if syn {
+        if refused {
+            self.set(evidence::LISTENS_ELSEWHERE, listens);
+            if !ever_listened {
+                return;
+            }
             let Some(tombstone) = note::gone_listener(&listener) else { return };
             self.work.tombstone = *tombstone;
+            if !note::listened_on(&self.work.tombstone, &self.work.tuple.local) {
+                return;
+            }
         } else if !self.find_tombstone() {
             return;
         }
@@ -320,24 +458,73 @@ impl ResetBuilder {
         }
         self.add(evidence::TOMBSTONE);
         self.work.closed_ns = tombstone.closed_ns;
-        if !syn {
-            self.set_role(tombstone.role);
+        if !refused {
+            let facts = evidence::unpack(tombstone.facts);
+            self.set_role(evidence::role_of(facts));
             self.work.established_ns = tombstone.established_ns;
             self.work.bytes_sent = tombstone.bytes_sent;
             self.work.bytes_received = tombstone.bytes_received;
-            self.add_close(tombstone.closed_ns, tombstone.idle_before_close_ms);
-            self.set(
-                evidence::ENDED_BY_RESET,
-                tombstone.state == state::ESTABLISHED || tombstone.state == state::CLOSE_WAIT,
-            );
+            self.add_end(facts, &tombstone);
         }
     }
 
-    /// Copies the tombstone of a connection with the ends of the segment. Returns whether there is one.
+    /// Adds how a connection that is gone had been closed and had ended, in so far as a rule reads it.
+    #[inline(always)]
+    fn add_end(&mut self, facts: u64, tombstone: &Tombstone) {
+        if self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK) {
+            // A new handshake: nothing of the old connection decides.
+            self.add(evidence::CLOSED_HERE);
+            self.work.idle_before_close_ms = tombstone.idle_before_close_ms;
+            return;
+        }
+        let how = evidence::ended_of(facts);
+        if matches!(how, ended::RESET_SENT | ended::RESET_RECEIVED) {
+            self.add(evidence::CLOSED_HERE | facts & (evidence::ROLE | evidence::ENDED));
+            let continues = self.work.segment_bytes > 0
+                && self.work.sequence.wrapping_sub(tombstone.owner.extra).cast_signed() >= 0;
+            if how == ended::RESET_RECEIVED && continues {
+                let late = now_ns().wrapping_sub(tombstone.closed_ns) > SECOND_NS;
+                self.set(evidence::WRITTEN_AFTER_RESET, late);
+            }
+            return;
+        }
+        self.work.exit_signal = u32::from(evidence::signal_of(facts));
+        self.add(facts & evidence::KEPT);
+        self.add_close(tombstone.closed_ns, tombstone.idle_before_close_ms);
+    }
+
+    /// Copies the tombstone of the connection that the segment belongs to. Returns whether there is one.
+    ///
+    /// The ends alone do not identify the connection: the peer may use its port anew. So the segment's sequence number
+    /// must be near the one that the connection expected next; a minisock shows that it is, and a connection that never
+    /// completed its handshake expected none.
     #[inline(always)]
     fn find_tombstone(&mut self) -> bool {
+        if TOMBSTONES_ON.load() == 0 {
+            return false;
+        }
         let Work { tuple, tombstone, own, .. } = &mut *self.work;
-        TOMBSTONES_ON.load() != 0 && tombstones::find(tuple, tombstone, own)
+        let number = tombstones::find(tuple, tombstone, own);
+        if number == 0 {
+            return false;
+        }
+        let distance = self.work.sequence.wrapping_sub(self.work.tombstone.owner.extra).cast_signed();
+        let handshake = evidence::phase_of(evidence::unpack(self.work.tombstone.facts)) == phase::HANDSHAKE;
+        if self.kind() != socket::TIME_WAIT && !handshake && !(-WINDOW..WINDOW).contains(&distance) {
+            return false;
+        }
+        self.work.number = number;
+        true
+    }
+
+    /// Stores in the tombstone of the connection that this host has sent a reset for it: what follows is an echo.
+    #[inline(always)]
+    pub fn mark_tombstone(&self) {
+        // SAFETY: a live, aligned field of the work area.
+        let number = unsafe { (&raw const self.work.number).read_volatile() };
+        if number != 0 {
+            tombstones::mark_reset_sent(number);
+        }
     }
 
     /// Counts the reset. Returns whether its event may be offered.
@@ -354,6 +541,8 @@ impl ResetBuilder {
             _ => (family(&self.work.tuple.remote), self.work.tuple.local_port, self.work.tuple.remote_port),
         };
         self.work.key.family = family;
+        let role = self.role();
+        self.add(evidence::with_role(0, role));
         self.work.key.service_port = match self.role() {
             role::OPENED => remote_port,
             role::LISTENER | role::ACCEPTED => local_port,
@@ -362,8 +551,11 @@ impl ResetBuilder {
     }
 }
 
+/// How far the sequence number of a segment may be from the one that its connection expected next.
+const WINDOW: i32 = 1 << 23;
+
 #[inline(always)]
-fn is_some(number: u32) -> bool {
+pub fn is_some(number: u32) -> bool {
     number != 0 && number != ABSENT_U32
 }
 
@@ -372,20 +564,4 @@ fn is_some(number: u32) -> bool {
 pub fn written_after_fin(note: &SocketNote, tcp: Tcp) -> u32 {
     let written = tcp.write_seq().wrapping_sub(note.fin_write_seq);
     if note.closed_ns != 0 && written > 0 { written - 1 } else { written }
-}
-
-/// Unsent and unacknowledged bytes of payload: a SYN or FIN under way takes a sequence number and is none.
-#[inline(always)]
-pub fn outstanding(tcp: Tcp, before: u8) -> (u32, u32) {
-    let (unsent, unacked) = (tcp.unsent(), tcp.unacked());
-    match before {
-        state::SYN_SENT | state::SYN_RECV => (unsent, 0),
-        state::FIN_WAIT1 | state::CLOSING | state::LAST_ACK => match (unsent, unacked) {
-            (ABSENT_U32, _) | (_, ABSENT_U32) => (unsent, unacked),
-            (0, 0) => (0, 0),
-            (0, unacked) => (0, unacked - 1),
-            (unsent, unacked) => (unsent - 1, unacked),
-        },
-        _ => (unsent, unacked),
-    }
 }

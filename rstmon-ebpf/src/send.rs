@@ -51,6 +51,7 @@ fn handle(ctx: &BtfTracePointContext) -> i32 {
         if reset.count() {
             event::offer(&reset);
         }
+        reset.mark_tombstone();
     });
     0
 }

@@ -6,7 +6,10 @@ use crate::layout::{
     DEV_NET, NET_INUM, SKB_DEV, SKB_HEAD, SKB_LEN, SKB_NETWORK_HEADER, SKB_TRANSPORT_HEADER, WORDS_TYPE, cast, field,
     probe_into, probe_or_default,
 };
-use rstmon_common::{Tuple, evidence};
+use rstmon_common::{
+    Tuple,
+    evidence::{self, SMALL_BYTES},
+};
 
 /// The IP header and the first 16 bytes of the TCP header (ports, sequence, acknowledgement, offset and flags), in
 /// words, of either IP version without options or extensions. Memory behind a shorter segment can be read, too: every
@@ -32,6 +35,10 @@ pub struct Header {
     ports: u32,
     /// Data offset in the low byte, flags in the high one.
     offset_flags: u16,
+    /// Sequence number, in host order.
+    sequence: u32,
+    /// What it acknowledges, in host order.
+    acknowledgement: u32,
     /// Bytes from the TCP header on.
     length: u32,
 }
@@ -78,15 +85,17 @@ impl Segment {
             Some(words) => copy(words.cast(), headers),
             None => probe_into(headers, start),
         }
-        let (ports, offset_flags) = match transport.wrapping_sub(network) {
-            V4_BYTES => (high(headers[2]), headers[4].to_le_bytes()),
-            V6_BYTES => (low(headers[5]), rotated(headers[6])),
+        let (ports, sequence, acknowledgement, offset_flags) = match transport.wrapping_sub(network) {
+            V4_BYTES => (high(headers[2]), low(headers[3]), high(headers[3]), headers[4].to_le_bytes()),
+            V6_BYTES => (low(headers[5]), high(headers[5]), low(headers[6]), rotated(headers[6])),
             _ => {
                 let header = probe_or_default::<[u64; 2]>(head.wrapping_add(transport as usize));
-                (low(header[0]), rotated(header[1]))
+                (low(header[0]), high(header[0]), low(header[1]), rotated(header[1]))
             }
         };
-        Header { ports, offset_flags: u16::from_le_bytes([offset_flags[0], offset_flags[1]]), length }
+        let offset_flags = u16::from_le_bytes([offset_flags[0], offset_flags[1]]);
+        let (sequence, acknowledgement) = (u32::from_be(sequence), u32::from_be(acknowledgement));
+        Header { ports, offset_flags, sequence, acknowledgement, length }
     }
 
     /// The network namespace of the device that received the segment, a typed `struct net *`, NULL without a device.
@@ -135,6 +144,18 @@ impl Header {
         self.length.saturating_sub(u32::from(self.offset_flags >> 4 & 0xf) * 4)
     }
 
+    /// Sequence number of its first byte of payload, or of its SYN.
+    #[inline(always)]
+    pub fn sequence(self) -> u32 {
+        self.sequence
+    }
+
+    /// What it acknowledges: of meaning where it carries ACK.
+    #[inline(always)]
+    pub fn acknowledgement(self) -> u32 {
+        self.acknowledgement
+    }
+
     /// Whether it is a RST itself.
     #[inline(always)]
     pub fn is_reset(self) -> bool {
@@ -143,12 +164,15 @@ impl Header {
 
     /// `SEGMENT_*` bits of evidence.
     #[inline(always)]
-    pub fn evidence(self) -> u32 {
-        let flags = u32::from(self.offset_flags);
-        let syn = (flags >> 9 & 1) * evidence::SEGMENT_SYN;
-        let ack = (flags >> 12 & 1) * evidence::SEGMENT_ACK;
-        let data = u32::from(self.payload() > 0) * evidence::SEGMENT_DATA;
-        syn | ack | data
+    pub fn evidence(self) -> u64 {
+        let flags = u64::from(self.offset_flags);
+        let (fin, syn, ack) = (flags >> 8 & 1, flags >> 9 & 1, flags >> 12 & 1);
+        let stray = (syn | ack ^ 1) & (syn ^ 1 | fin);
+        let data = u64::from(self.payload() > 0) * evidence::SEGMENT_DATA;
+        let large = u64::from(self.payload() > SMALL_BYTES) * evidence::SEGMENT_LARGE;
+        let (fin, syn, ack) = (fin * evidence::SEGMENT_FIN, syn * evidence::SEGMENT_SYN, ack * evidence::SEGMENT_ACK);
+        let stray = stray * evidence::SEGMENT_STRAY;
+        fin | syn | ack | stray | data | large
     }
 }
 
@@ -185,6 +209,20 @@ pub fn from_words(first: u64, second: u64) -> [u8; 16] {
     unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>([first, second]) }
 }
 
+/// The words of an address as they lie in memory.
+#[inline(always)]
+pub fn to_words(address: &[u8; 16]) -> [u64; 2] {
+    // SAFETY: both are plain bytes.
+    unsafe { core::mem::transmute::<[u8; 16], [u64; 2]>(*address) }
+}
+
+/// Whether an address is the one of all addresses, `::` or `0.0.0.0`.
+#[inline(always)]
+pub fn is_unspecified(address: &[u8; 16]) -> bool {
+    let [first, second] = to_words(address);
+    first == 0 && (second == 0 || second == MAPPED)
+}
+
 /// Stores an IPv4 address (network order in memory) as `::ffff:a.b.c.d`.
 #[inline(always)]
 pub fn set_v4(to: &mut [u8; 16], address: u32) {
@@ -197,7 +235,6 @@ const MAPPED: u64 = 0xffff_0000;
 /// IP version of an address in [`Tuple`] form.
 #[inline(always)]
 pub fn family(address: &[u8; 16]) -> u8 {
-    // SAFETY: both are plain bytes.
-    let [first, second] = unsafe { core::mem::transmute::<[u8; 16], [u64; 2]>(*address) };
+    let [first, second] = to_words(address);
     if first == 0 && u64::from(low(second)) == MAPPED { 4 } else { 6 }
 }

@@ -3,12 +3,13 @@
 //! `TIME_WAIT` and `NEW_SYN_RECV` sockets have only `sock_common`; nothing past it is ever read from them.
 
 use crate::{
+    branchless::{opaque, positive, some},
     layout::{
         CGROUP_KN, ICSK_LRCVTIME, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM, SK_ACK_BACKLOG,
         SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN, SK_SOCKET, SKC_DADDR,
         SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
-        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT,
-        TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
+        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_DATA_SEGS_OUT, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME,
+        TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
     },
     skb::{family, from_words, set_v4},
 };
@@ -130,6 +131,12 @@ impl Tcp {
         backlog_limit: u32 = SK_MAX_ACK_BACKLOG or ABSENT_U32;
         /// `write_seq`: the next byte the application will write.
         write_seq: u32 = TCP_WRITE_SEQ or 0;
+        /// Segments with payload that were sent, retransmissions included.
+        payload_segments: u32 = TCP_DATA_SEGS_OUT or ABSENT_U32;
+        /// `rcv_nxt`: the sequence number expected next from the peer.
+        rcv_nxt: u32 = TCP_RCV_NXT or 0;
+        /// `snd_una`: the first sequence number that the peer has not acknowledged.
+        snd_una: u32 = TCP_SND_UNA or 0;
         /// Payload bytes sent, retransmissions included.
         bytes_sent: u64 = TCP_BYTES_SENT or ABSENT_U64;
         /// Retransmissions of what is in flight.
@@ -147,15 +154,29 @@ impl Tcp {
         self.flags() & SOCK_DONE != 0
     }
 
-    /// Payload bytes received in order; the kernel counts the FIN as one.
+    /// The same as a number.
+    #[inline(always)]
+    fn fin_bit(self) -> u64 {
+        self.flags() >> SOCK_DONE.ilog2() & 1
+    }
+
+    /// Payload bytes sent, retransmissions included; `None` when the kernel has no such field.
+    #[inline(always)]
+    pub fn payload_sent(self) -> Option<u64> {
+        self.get(&TCP_BYTES_SENT)
+    }
+
+    /// Payload bytes received in order; the kernel counts the FIN as one. `None` when the kernel has no such field.
+    #[inline(always)]
+    pub fn payload_received(self) -> Option<u64> {
+        let bytes = self.get::<u64>(&TCP_BYTES_RECEIVED)?;
+        Some(bytes.wrapping_sub(self.fin_bit() & some(bytes)))
+    }
+
+    /// The same; `ABSENT_U64` when the kernel has no such field.
     #[inline(always)]
     pub fn bytes_received(self) -> u64 {
-        // SAFETY: as in `get`.
-        match unsafe { field::<u64>(self.as_ptr(), &TCP_BYTES_RECEIVED) } {
-            None => ABSENT_U64,
-            Some(bytes) if bytes > 0 && self.fin_received() => bytes - 1,
-            Some(bytes) => bytes,
-        }
+        self.payload_received().unwrap_or(ABSENT_U64)
     }
 
     /// `sk->sk_socket` is set: a process has a descriptor (or is closing the last one).
@@ -278,36 +299,29 @@ impl Tcp {
     #[inline(always)]
     pub fn unread(self) -> u32 {
         match self.difference(&TCP_RCV_NXT, &TCP_COPIED_SEQ) {
-            ABSENT_U32 => ABSENT_U32,
-            unread if unread > 0 && self.fin_received() => unread - 1,
-            unread => unread,
+            None => ABSENT_U32,
+            Some(unread) => low(unread.wrapping_sub(self.fin_bit() & some(unread))),
         }
     }
 
-    /// Bytes written and not sent.
+    /// Unsent and unacknowledged bytes of payload of a socket that is, or was, in a state: a SYN or FIN under way takes
+    /// a sequence number and is none.
     #[inline(always)]
-    pub fn unsent(self) -> u32 {
-        self.difference(&TCP_WRITE_SEQ, &TCP_SND_NXT)
+    pub fn outstanding(self, state: u8) -> (u32, u32) {
+        let sequences = (self.difference(&TCP_WRITE_SEQ, &TCP_SND_NXT), self.difference(&TCP_SND_NXT, &TCP_SND_UNA));
+        let (Some(unsent), Some(unacked)) = sequences else { return (ABSENT_U32, ABSENT_U32) };
+        let (fin, syn) = (opaque(FIN_UNDER_WAY >> (state & 31) & 1), opaque(SYN_UNDER_WAY >> (state & 31) & 1));
+        let fin_unsent = fin & some(unsent);
+        let fin_unacked = fin & (some(unsent) ^ 1) & some(unacked);
+        (low(unsent.wrapping_sub(fin_unsent)), low(unacked.wrapping_sub(fin_unacked) & syn.wrapping_sub(1)))
     }
 
-    /// Bytes sent and not acknowledged.
+    /// Sequence distance; negative ones (a queue already purged) are 0. `None` when the kernel has no such field.
     #[inline(always)]
-    pub fn unacked(self) -> u32 {
-        self.difference(&TCP_SND_NXT, &TCP_SND_UNA)
-    }
-
-    /// Sequence distance; negative ones (a queue already purged) are 0.
-    #[inline(always)]
-    fn difference(self, high: &Global<u32>, low: &Global<u32>) -> u32 {
+    fn difference(self, high: &Global<u32>, low: &Global<u32>) -> Option<u64> {
         // SAFETY: as in `get`.
-        let pair = unsafe { (field::<u32>(self.as_ptr(), high), field::<u32>(self.as_ptr(), low)) };
-        match pair {
-            (Some(high), Some(low)) => {
-                let distance = high.wrapping_sub(low);
-                if distance > 0x7fff_ffff { 0 } else { distance }
-            }
-            _ => ABSENT_U32,
-        }
+        let (high, low) = unsafe { (field::<u32>(self.as_ptr(), high)?, field::<u32>(self.as_ptr(), low)?) };
+        Some(positive(high.wrapping_sub(low)))
     }
 
     /// Jiffies since the last data segment was sent; `ABSENT_U32` before the handshake, as below.
@@ -322,10 +336,25 @@ impl Tcp {
         self.since(&ICSK_LRCVTIME, now)
     }
 
-    /// Jiffies since anything was received from the peer, data or acknowledgement.
+    /// Jiffies since an acknowledgement was received from the peer, with payload or without.
     #[inline(always)]
-    pub fn silence(self, now: u32) -> u32 {
-        smaller(self.since(&TCP_RCV_TSTAMP, now), self.since(&ICSK_LRCVTIME, now))
+    pub fn heard_idle(self, now: u32) -> u32 {
+        self.since(&TCP_RCV_TSTAMP, now)
+    }
+
+    /// Jiffies of silence. With own payload unacknowledged, the time since anything but a FIN was received, data or
+    /// acknowledgement; else the time without payload in either direction: a peer that only receives is not silent.
+    #[inline(always)]
+    pub fn silence(self, now: u32, unacked: u32) -> u32 {
+        let received = self.since(&ICSK_LRCVTIME, now);
+        if unacked == 0 || unacked == ABSENT_U32 {
+            self.idle(now)
+        } else if self.fin_received() {
+            // The time of the last acknowledgement may be the FIN's.
+            received
+        } else {
+            smaller(self.since(&TCP_RCV_TSTAMP, now), received)
+        }
     }
 
     /// Jiffies without a byte in either direction.
@@ -339,12 +368,10 @@ impl Tcp {
     #[inline(always)]
     fn since(self, stamp: &Global<u32>, now: u32) -> u32 {
         // SAFETY: as in `get`.
-        match unsafe { field::<u32>(self.as_ptr(), stamp) }.unwrap_or(0) {
-            0 => ABSENT_U32,
-            // A stamp taken on another CPU may be one tick ahead.
-            stamp if now.wrapping_sub(stamp) > 0x7fff_ffff => 0,
-            stamp => now.wrapping_sub(stamp),
-        }
+        let stamp = unsafe { field::<u32>(self.as_ptr(), stamp) }.unwrap_or(0);
+        // A stamp taken on another CPU may be one tick ahead: none is in the future.
+        let absent = some(u64::from(stamp)).wrapping_sub(1);
+        low(positive(now.wrapping_sub(stamp)) | absent)
     }
 
     /// Cgroup that the socket was created in; 0 = unknown.
@@ -358,6 +385,16 @@ impl Tcp {
             field(kn as *const u8, &KERNFS_ID).unwrap_or(0)
         }
     }
+}
+
+/// States in which a FIN of this end, or a SYN, is unacknowledged.
+const FIN_UNDER_WAY: u64 = 1 << state::FIN_WAIT1 | 1 << state::CLOSING | 1 << state::LAST_ACK;
+const SYN_UNDER_WAY: u64 = 1 << state::SYN_SENT | 1 << state::SYN_RECV;
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "half a word")]
+fn low(word: u64) -> u32 {
+    word as u32
 }
 
 /// The smaller of two numbers; `ABSENT_U32`, the greatest, only where both are absent.

@@ -2,22 +2,28 @@
 //!
 //! Prototype: `(const struct sock *sk, const int oldstate, const int newstate)` since 4.16
 //! (`include/trace/events/sock.h`). CLOSE -> `SYN_SENT` and -> LISTEN run in the owner's task, as do the moves to
-//! `FIN_WAIT1` and `LAST_ACK` (`tcp_close_state`); `SYN_RECV` -> ESTABLISHED and the rest in softirq.
+//! `FIN_WAIT1` and `LAST_ACK` (`tcp_close_state`), with the socket's lock held by that task; `SYN_RECV` -> ESTABLISHED
+//! and the rest in softirq, also `SYN_RECV` -> `FIN_WAIT1` where a handshake completes after a close.
+//!
+//! `close()` after `shutdown()` fires with the same state twice (`tcp_close_state` of `FIN_WAIT1`, `FIN_WAIT2`, CLOSING
+//! or `LAST_ACK`): that is the last close.
 
 use crate::{
+    facts::EvidenceBits,
     layout::TOMBSTONES_ON,
-    listeners, note, opened,
-    reset::now_ns,
-    sock::{Sock, Tcp, jiffies, jiffies_to_ms},
+    listeners, note, opened, openers,
+    reset::{is_some, now_ns},
+    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies, jiffies_to_ms},
     task::KernelTask,
     tombstones,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use rstmon_common::{
-    SocketNote, Tombstone, Tuple,
+    OwnerRecord, SocketNote, Tombstone, Tuple,
+    evidence::{self, ended, means, phase},
     key::{provenance, role, state},
-    limits::{ABSENT_U32, ABSENT_U64},
-    note::FIN_SEEN,
+    limits::ABSENT_U32,
+    note::{FIN_SEEN, RESET_RECEIVED, RESET_SENT, SHUT_SEND},
 };
 
 /// Updates the socket's note.
@@ -26,8 +32,11 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "TCP states are from 1 to 13")]
     let (old, new) = (ctx.arg::<i32>(1) as u8, ctx.arg::<i32>(2) as u8);
+    let closes_again = old == new;
     // Changes to these states show nothing that is stored. Every connection passes `SYN_RECV` or `FIN_WAIT2`.
-    if matches!(new, state::SYN_RECV | state::FIN_WAIT2 | state::CLOSING | state::TIME_WAIT | state::NEW_SYN_RECV) {
+    if !closes_again
+        && matches!(new, state::SYN_RECV | state::FIN_WAIT2 | state::CLOSING | state::TIME_WAIT | state::NEW_SYN_RECV)
+    {
         return 0;
     }
     // SAFETY: the argument of this very tracepoint. It fires for DCCP, SCTP and MPTCP too; `tcp()` drops those.
@@ -36,13 +45,18 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     match new {
         state::SYN_SENT => note::create_for_opened(sk, |note| begin(note, role::OPENED)),
         state::LISTEN => {
-            note::create_for_listener(sk, |note| begin(note, role::LISTENER));
+            note::create_for_listener(sk, |note| {
+                begin(note, role::LISTENER);
+                // SAFETY: see `begin`.
+                openers::add(unsafe { &(*note).owner });
+            });
             listeners::add(&listener(tcp));
         }
         state::ESTABLISHED => established(sk),
         state::CLOSE_WAIT => fin_arrived(sock, tcp),
-        state::FIN_WAIT1 | state::LAST_ACK => closed_here(sock, tcp),
-        state::CLOSE => {
+        state::FIN_WAIT1 | state::LAST_ACK if !closes_again => closed_here(sock, tcp),
+        state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK => closed_at_last(sock, tcp, new),
+        state::CLOSE if !closes_again => {
             ended(sock, tcp, old);
             opened::close(sk);
         }
@@ -51,13 +65,18 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Fills in the note at `connect()` or `listen()`, by the executing task.
+/// Fills in the note at `connect()` or `listen()`, by the executing task. Kernel threads open connections for others
+/// (MPTCP joins), or for the kernel itself: no process owns those.
 #[inline(always)]
 fn begin(note: *mut SocketNote, role: u8) {
+    let task = KernelTask::current();
     // SAFETY: the note of a socket that the hook holds.
     unsafe {
-        *note = SocketNote { provenance: provenance::OPENED, role, ..SocketNote::default() };
-        KernelTask::current().describe_current(&raw mut (*note).owner);
+        *note = SocketNote { role, ..SocketNote::default() };
+        if !task.is_kernel_thread() {
+            (*note).provenance = provenance::OPENED;
+            task.describe_current(&raw mut (*note).owner);
+        }
     }
 }
 
@@ -84,6 +103,7 @@ fn fin_arrived(sock: Sock, tcp: Tcp) {
         unsafe {
             (*note).flags |= FIN_SEEN;
             (*note).fin_write_seq = tcp.write_seq();
+            (*note).owner.extra = jiffies();
         }
     }
 }
@@ -92,18 +112,102 @@ fn fin_arrived(sock: Sock, tcp: Tcp) {
 /// is the owner.
 #[inline(always)]
 fn closed_here(sock: Sock, tcp: Tcp) {
+    if !tcp.is_locked() {
+        return;
+    }
     let Some(note) = note::find(sock) else { return };
-    let task = KernelTask::current();
+    // The FIN takes its sequence number later: nothing of it is outstanding yet.
+    store_close(note, tcp, state::ESTABLISHED);
+    // `__tcp_close` shuts both directions down before it changes the state, `shutdown()` those that it is asked to.
+    if tcp.shutdown() & RCV_SHUTDOWN == 0 {
+        // SAFETY: see `begin`.
+        unsafe { (*note).flags |= SHUT_SEND };
+    }
+}
+
+/// Stores the `close()` of a connection that was shut down before.
+#[inline(always)]
+fn closed_at_last(sock: Sock, tcp: Tcp, now: u8) {
+    if !tcp.is_locked() {
+        return;
+    }
+    let Some(note) = note::find(sock) else { return };
     // SAFETY: see `begin`.
     unsafe {
-        (*note).closed_ns = now_ns();
-        (*note).idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
+        let facts = EvidenceBits::at(&raw mut (*note).facts);
+        if evidence::means_of(facts.get()) != means::NONE {
+            // Both directions were shut down: the conversation ended then.
+            (*note).closed_ns = now_ns();
+            facts.put(facts.get() & !(evidence::MEANS | evidence::GENTLE_EXIT));
+            facts.add_means(KernelTask::current(), means::CLOSE);
+            return;
+        }
+    }
+    store_close(note, tcp, now);
+}
+
+/// Stores who closes a connection, when and how. `now` is the state, as [`Tcp::outstanding`] needs it.
+#[inline(never)]
+fn store_close(note: *mut SocketNote, tcp: Tcp, now: u8) {
+    let task = KernelTask::current();
+    // SAFETY: see `begin`.
+    let facts = unsafe {
         let known = matches!((*note).provenance, provenance::OPENED | provenance::ACCEPTED | provenance::USED);
         if !(task.is_kernel_thread() || known && (*note).owner.tgid == task.tgid()) {
             task.describe_current(&raw mut (*note).owner);
             (*note).provenance = provenance::USED;
         }
+        (*note).closed_ns = now_ns();
+        (*note).idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
+        let role = (&raw const (*note).role).read_volatile();
+        let facts = EvidenceBits::at(&raw mut (*note).facts);
+        facts.put(evidence::with_role(0, if role == role::UNKNOWN { tcp.end() } else { role }));
+        facts
+    };
+    facts.set(evidence::PEER_FIN, tcp.fin_received());
+    if is_shut_down(tcp) {
+        facts.add_means(task, means::CLOSE);
+        let (unsent, _) = tcp.outstanding(now);
+        facts.set(evidence::UNSENT_AT_CLOSE, is_some(unsent));
     }
+    // The state shows a `shutdown()` that was called before rstmon started.
+    if now != state::ESTABLISHED || flags_of(note) & SHUT_SEND != 0 {
+        facts.phase(phase::HALF_CLOSED);
+        return facts.add_answered(tcp);
+    }
+    facts.add_phase(tcp, now, 1);
+    if facts.has(evidence::LAST_WORD) {
+        // SAFETY: see `begin`.
+        unsafe { (*note).idle_before_close_ms = jiffies_to_ms(tcp.receive_idle(jiffies())) };
+    }
+}
+
+/// Flags of a note; through memory, so that the verifier does not follow each value separately.
+#[inline(always)]
+fn flags_of(note: *const SocketNote) -> u8 {
+    // SAFETY: see `begin`.
+    unsafe { (&raw const (*note).flags).read_volatile() }
+}
+
+/// The state that a connection ended in; through memory, too.
+#[inline(always)]
+fn state_of(note: *const SocketNote) -> u8 {
+    // SAFETY: see `begin`.
+    unsafe { (&raw const (*note).state).read_volatile() }
+}
+
+/// When a process closed or shut down a connection; through memory, too.
+#[inline(always)]
+fn closed_ns_of(note: *const SocketNote) -> u64 {
+    // SAFETY: see `begin`.
+    unsafe { (&raw const (*note).closed_ns).read_volatile() }
+}
+
+/// Whether a `shutdown()` of one direction, which the caller knows to be the last close so far, is a moment ago: then
+/// an abort now is one act with it.
+#[inline(always)]
+fn shut_down_just_now(note: *const SocketNote) -> bool {
+    now_ns().wrapping_sub(closed_ns_of(note)) <= evidence::SAME_ACT_NS
 }
 
 /// Stores the last state of a socket that is set to CLOSE, and adds its tombstone.
@@ -114,47 +218,142 @@ fn ended(sock: Sock, tcp: Tcp, old: u8) {
     }
     let Some(note) = note::find(sock) else { return };
     // SAFETY: see `begin`.
-    let note = unsafe {
-        (*note).state = old;
-        &*note
-    };
-    if TOMBSTONES_ON.load() == 0 || matches!(old, state::SYN_SENT | state::SYN_RECV | state::CLOSE) {
+    unsafe { (*note).state = old };
+    if TOMBSTONES_ON.load() == 0 || matches!(old, state::SYN_RECV | state::CLOSE) {
         return;
     }
-    let (mut closed_ns, mut idle_before_close_ms) = (note.closed_ns, note.idle_before_close_ms);
-    if closed_ns == 0 {
-        closed_ns = now_ns();
-        idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
-    }
     if old == state::LISTEN {
-        let tombstone = Tombstone {
-            owner: note.owner,
-            closed_ns,
-            established_ns: note.established_ns,
-            bytes_sent: ABSENT_U64,
-            bytes_received: ABSENT_U64,
-            idle_before_close_ms: ABSENT_U32,
-            role: note.role,
-            state: old,
-            zero: [0; 2],
-        };
-        return note::add_gone_listener(&listener(tcp), &tombstone);
+        return listener_ended(note, tcp);
     }
+    connection_ended(note, tcp);
+}
+
+#[inline(never)]
+fn listener_ended(note: *mut SocketNote, tcp: Tcp) {
+    let task = KernelTask::current();
+    let mut tombstone = Tombstone { closed_ns: now_ns(), idle_before_close_ms: ABSENT_U32, ..Tombstone::default() };
     let mut tuple = Tuple::default();
     tcp.endpoints(&mut tuple);
-    tombstones::add(&tuple, |tombstone| {
+    note::set_listener_address(&mut tombstone, &tuple.local);
+    // SAFETY: see `begin`.
+    unsafe {
+        let facts = EvidenceBits::at(&raw mut (*note).facts);
+        facts.put(evidence::with_role(0, role::LISTENER));
+        let same = (*note).owner.tgid == task.tgid();
+        let by_close = is_shut_down(tcp);
+        facts.add_means(
+            task,
+            match (by_close, same) {
+                (true, _) => means::CLOSE,
+                (false, true) => means::DISCONNECT,
+                (false, false) => means::DESTROYED,
+            },
+        );
+        tombstone.facts = evidence::pack(facts.get());
+        // The closer held the last descriptor, which the process that called `listen()` may have left to it.
+        if by_close && !same && tcp.is_locked() && !task.is_kernel_thread() {
+            let mut owner = OwnerRecord::default();
+            task.describe_current(&raw mut owner);
+            tombstone.owner = owner;
+        } else {
+            tombstone.owner = (*note).owner;
+        }
+    }
+    note::add_gone_listener(&listener(tcp), &tombstone);
+}
+
+#[inline(never)]
+fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
+    // A refused connection leaves nothing behind: no segment can come.
+    if state_of(note) == state::SYN_SENT && flags_of(note) & RESET_RECEIVED != 0 {
+        return;
+    }
+    // SAFETY: see `begin`.
+    let facts = unsafe { EvidenceBits::at(&raw mut (*note).facts) };
+    if closed_ns_of(note) == 0 {
+        add_facts_unless_closed(facts, note, tcp);
+    } else if evidence::means_of(facts.get()) == means::NONE {
+        facts.set(evidence::PEER_FIN, tcp.fin_received());
+        if !shut_down_just_now(note) {
+            facts.put(facts.get() & !evidence::PHASE);
+            facts.phase(phase::HALF_CLOSED);
+        }
+        facts.add_answered(tcp);
+    }
+    add_end(facts, note);
+    let mut tuple = Tuple::default();
+    tcp.endpoints(&mut tuple);
+    let number = tombstones::add(&tuple, |tombstone| {
         // SAFETY: room in a map value to which nothing else has a reference now.
-        let tombstone = unsafe { &mut *tombstone };
-        tombstone.owner = note.owner;
-        tombstone.closed_ns = closed_ns;
-        tombstone.established_ns = note.established_ns;
+        let (from, tombstone) = unsafe { (&*note, &mut *tombstone) };
+        tombstone.owner = from.owner;
+        tombstone.owner.extra = tcp.rcv_nxt();
+        tombstone.closed_ns = from.closed_ns;
+        tombstone.established_ns = from.established_ns;
         tombstone.bytes_sent = tcp.bytes_sent();
         tombstone.bytes_received = tcp.bytes_received();
-        tombstone.idle_before_close_ms = idle_before_close_ms;
-        tombstone.role = note.role;
-        tombstone.state = old;
-        tombstone.zero = [0; 2];
+        tombstone.idle_before_close_ms = from.idle_before_close_ms;
+        tombstone.facts = evidence::pack(facts.get());
+        if closed_ns_of(note) == 0 {
+            tombstone.idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
+        }
+        if closed_ns_of(note) == 0 || evidence::ended_of(facts.get()) != ended::FINS {
+            tombstone.closed_ns = now_ns();
+        }
     });
+    // SAFETY: see `begin`.
+    unsafe { (*note).tombstone = number };
+}
+
+/// Adds how a connection ended.
+#[inline(always)]
+fn add_end(facts: EvidenceBits, note: *const SocketNote) {
+    let add = |how| facts.add(evidence::with_ended(0, how));
+    let flags = flags_of(note);
+    if flags & (RESET_RECEIVED | RESET_SENT) != 0 {
+        return add(if flags & RESET_RECEIVED != 0 { ended::RESET_RECEIVED } else { ended::RESET_SENT });
+    }
+    match state_of(note) {
+        state::FIN_WAIT2 => {
+            // The acknowledgement of the FIN covers all that had been unsent.
+            facts.put(facts.get() & !evidence::UNSENT_AT_CLOSE);
+            add(ended::FINS);
+        }
+        state::LAST_ACK | state::CLOSING | state::TIME_WAIT => add(ended::FINS),
+        _ => add(ended::SILENT),
+    }
+}
+
+/// Adds what is known of a connection that is set to CLOSE without a FIN of this end.
+#[inline(always)]
+fn add_facts_unless_closed(facts: EvidenceBits, note: *const SocketNote, tcp: Tcp) {
+    // SAFETY: see `begin`.
+    let role = unsafe { (&raw const (*note).role).read_volatile() };
+    facts.put(evidence::with_role(0, if role == role::UNKNOWN { tcp.end() } else { role }));
+    facts.set(evidence::PEER_FIN, tcp.fin_received());
+    if state_of(note) == state::SYN_SENT {
+        facts.phase(phase::HANDSHAKE);
+    }
+    // A process that works off a received reset from the socket's backlog holds the lock, too.
+    if !tcp.is_locked() || flags_of(note) & RESET_RECEIVED != 0 {
+        return;
+    }
+    let otherwise = if is_shut_down(tcp) {
+        if tcp.lingers_zero() { means::ABORT } else { means::CLOSE }
+    } else if flags_of(note) & RESET_SENT != 0 {
+        // `tcp_abort` sends its reset before it changes the state.
+        means::DESTROYED
+    } else {
+        means::DISCONNECT
+    };
+    facts.add_means(KernelTask::current(), otherwise);
+}
+
+/// `__tcp_close` shuts both directions down before anything else; `SOCK_DESTROY` (`tcp_abort`), `connect()` to
+/// `AF_UNSPEC` and `shutdown()` of a listener (`tcp_disconnect`) do not.
+#[inline(always)]
+fn is_shut_down(tcp: Tcp) -> bool {
+    tcp.shutdown() == RCV_SHUTDOWN | SEND_SHUTDOWN
 }
 
 #[inline(always)]

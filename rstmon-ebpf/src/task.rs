@@ -3,8 +3,8 @@
 use crate::{
     layout::{
         CGROUP_KN, CGROUP_LEVEL, CGROUP_V1_SUBSYS, CSS_CGROUP, CSS_SET_DFL_CGROUP, CSS_SET_SUBSYS, KERNFS_ID, Object,
-        TASK_CGROUPS, TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_PID, TASK_START_BOOTTIME,
-        TASK_TGID, TASK_TYPE, can_cast, field,
+        SIGNAL_LIVE, TASK_CGROUPS, TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_PID, TASK_SIGNAL,
+        TASK_START_BOOTTIME, TASK_TGID, TASK_TYPE, can_cast, field,
     },
     skb::from_words,
 };
@@ -17,6 +17,8 @@ use rstmon_common::{
 /// `PF_EXITING` and `PF_KTHREAD` of `task_struct.flags` (`include/linux/sched.h`; unchanged 5.10 to 7.3).
 const PF_EXITING: u32 = 0x4;
 const PF_KTHREAD: u32 = 0x0020_0000;
+/// SIGHUP, SIGINT, SIGPIPE and SIGTERM.
+const GENTLE_SIGNALS: u64 = 1 << 1 | 1 << 2 | 1 << 13 | 1 << 15;
 
 /// A typed `struct task_struct *`, never NULL.
 #[derive(Clone, Copy)]
@@ -62,6 +64,24 @@ impl KernelTask {
         (unsafe { field::<u32>(self.0, &TASK_EXIT_CODE) }.unwrap_or(0) & 0x7f) as u8
     }
 
+    /// Whether the task ends by exit code 0, or by a signal with which users and supervisors end programs. `exit_code`
+    /// has the signal in its low seven bits and the code in the next byte; `do_exit` sets it before it closes files
+    /// (`kernel/exit.c`).
+    #[inline(always)]
+    pub fn exits_gently(self) -> bool {
+        // SAFETY: as above.
+        let Some(code) = (unsafe { field::<u32>(self.0, &TASK_EXIT_CODE) }) else { return false };
+        let signal = code & 0x7f;
+        if signal == 0 { code & 0xff00 == 0 } else { GENTLE_SIGNALS >> (signal & 63) & 1 != 0 }
+    }
+
+    /// Whether threads of the task's process have not begun to exit; `true` where the kernel does not show it.
+    #[inline(always)]
+    pub fn has_living_threads(self) -> bool {
+        let signal = Object::at(self.0, &TASK_TYPE).follow(&TASK_SIGNAL);
+        signal.and_then(|signal| signal.get::<u32>(&SIGNAL_LIVE)).is_none_or(|live| live != 0)
+    }
+
     /// Thread-group id in the initial pid namespace.
     #[inline(always)]
     pub fn tgid(self) -> u32 {
@@ -69,7 +89,7 @@ impl KernelTask {
         unsafe { field(self.0, &TASK_TGID) }.unwrap_or(0)
     }
 
-    /// Writes the thread group of the current task into `owner`, every byte of it.
+    /// Writes the thread group of the current task into `owner`, all but [`OwnerRecord::extra`].
     #[inline(always)]
     pub fn describe_current(self, owner: *mut OwnerRecord) {
         if can_cast() {
@@ -80,7 +100,7 @@ impl KernelTask {
         self.describe_in(unified, owner);
     }
 
-    /// Writes a task's thread group into `owner`, every byte of it.
+    /// Writes a task's thread group into `owner`, all but [`OwnerRecord::extra`].
     #[inline(always)]
     pub fn describe(self, owner: *mut OwnerRecord) {
         let unified = self.cgroups().and_then(|set| set.follow(&CSS_SET_DFL_CGROUP)).map_or(0, kernfs_id);
@@ -111,7 +131,6 @@ impl KernelTask {
         // for the leader of another thread.
         unsafe {
             (*owner).tgid = tgid;
-            (*owner).zero = 0;
             if field::<u32>(self.0, &TASK_PID) == Some(tgid) {
                 (*owner).start_ns = field(self.0, &TASK_START_BOOTTIME).unwrap_or(0);
                 (*owner).comm = until_nul(field(self.0, &TASK_COMM).unwrap_or([0; 2]));

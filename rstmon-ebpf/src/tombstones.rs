@@ -11,7 +11,7 @@ use crate::{
     layout::TOMBSTONES_MASK,
     maps::{BURIED, NEWEST, TOMBSTONES},
 };
-use rstmon_common::{Tombstone, Tuple, note::TombstoneSlot};
+use rstmon_common::{Tombstone, Tuple, evidence, note::TombstoneSlot};
 
 /// Word of a slot that is being written to. No tombstone is given this number.
 const BUSY: u64 = u32::MAX as u64;
@@ -59,34 +59,52 @@ fn number_of(word: u64) -> u32 {
     word as u32
 }
 
-/// Adds the tombstone of a closed connection: `write` fills in every byte of it.
+/// Adds the tombstone of a closed connection: `write` fills in every byte of it. Returns its number; 0 = there is none.
 ///
 /// It is dropped where another CPU still writes to the slot, after as many closes as the ring has slots: that costs an
 /// owner, never a reset.
 #[inline(always)]
-pub fn add(tuple: &Tuple, write: impl FnOnce(*mut Tombstone)) {
-    let (Some(added), Some(newest)) = (BURIED.get_ptr_mut(0), newest(tuple)) else { return };
+pub fn add(tuple: &Tuple, write: impl FnOnce(*mut Tombstone)) -> u32 {
+    let (Some(added), Some(newest)) = (BURIED.get_ptr_mut(0), newest(tuple)) else { return 0 };
     // SAFETY: live map values; the word admits one writer at a time.
     unsafe {
         let number = number_of(atomic::add(added, 1) + 1);
-        let Some(slot) = slot(number) else { return };
+        let Some(slot) = slot(number) else { return 0 };
         let word = &raw mut (*slot).word;
         let before = word.read_volatile();
         if number == 0 || u64::from(number) == BUSY || before == BUSY || !atomic::replace(word, before, BUSY) {
-            return;
+            return 0;
         }
         (*slot).tuple = *tuple;
         write(&raw mut (*slot).tombstone);
         let older = atomic::swap(newest, number.into());
         // A full barrier: a reader that sees the word sees the tombstone.
         atomic::swap(word, u64::from(number) | older << 32);
+        number
     }
 }
 
-/// Copies the tombstone of a connection. Returns whether there is one. `own` is any word that only this CPU writes to.
+/// Stores in a tombstone that the connection ended by a reset that this host sent: the kernel sets a socket to CLOSE,
+/// which adds the tombstone, before it sends the reset. A tombstone that the ring has replaced meanwhile is left alone.
+#[inline(always)]
+pub fn mark_reset_sent(number: u32) {
+    const ENDED: u32 = evidence::pack(evidence::ENDED);
+    const RESET_SENT: u32 = evidence::pack(evidence::with_ended(0, evidence::ended::RESET_SENT));
+    let Some(slot) = slot(number) else { return };
+    // SAFETY: a live map value; one aligned word, so that no reader sees half of it.
+    unsafe {
+        if number != 0 && number_of((&raw const (*slot).word).read_volatile()) == number {
+            let facts = &raw mut (*slot).tombstone.facts;
+            facts.write_volatile(facts.read_volatile() & !ENDED | RESET_SENT);
+        }
+    }
+}
+
+/// Copies the tombstone of a connection. Returns its number; 0 = there is none. `own` is any word that only this CPU
+/// writes to.
 #[inline(never)]
-pub fn find(tuple: &Tuple, to: *mut Tombstone, own: *mut u64) -> bool {
-    let Some(newest) = newest(tuple) else { return false };
+pub fn find(tuple: &Tuple, to: *mut Tombstone, own: *mut u64) -> u32 {
+    let Some(newest) = newest(tuple) else { return 0 };
     // SAFETY: live map values.
     unsafe {
         let mut number = number_of(newest.read_volatile());
@@ -94,10 +112,10 @@ pub fn find(tuple: &Tuple, to: *mut Tombstone, own: *mut u64) -> bool {
             wait(&raw const (*slot).word);
         }
         for _ in 0..DEPTH {
-            let Some(slot) = slot(number) else { return false };
+            let Some(slot) = slot(number) else { return 0 };
             let word = (&raw const (*slot).word).read_volatile();
             if number == 0 || number_of(word) != number {
-                return false;
+                return 0;
             }
             if is_same(&(*slot).tuple, tuple) {
                 break;
@@ -105,7 +123,7 @@ pub fn find(tuple: &Tuple, to: *mut Tombstone, own: *mut u64) -> bool {
             number = number_of(word >> 32);
         }
         // Found, or deeper than `DEPTH`: then the ends are those of another connection, and `copy` returns false.
-        slot(number).is_some_and(|slot| copy(slot, number, tuple, to, own))
+        if slot(number).is_some_and(|slot| copy(slot, number, tuple, to, own)) { number } else { 0 }
     }
 }
 

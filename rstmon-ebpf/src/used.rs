@@ -5,7 +5,7 @@
 //! task after it copied data. Costs a look-up and two comparisons for each read, so user space attaches it only where
 //! the `accept` hook is refused.
 
-use crate::{note, sock::Sock, task::KernelTask};
+use crate::{note, openers, sock::Sock, task::KernelTask};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use rstmon_common::key::provenance;
 
@@ -22,8 +22,12 @@ pub fn tcp_rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
         if (known && (*note).owner.tgid == task.tgid()) || task.is_kernel_thread() {
             return 0;
         }
+        let orphaned = (*note).provenance == provenance::INHERITED && openers::is_dead(&(*note).owner);
         task.describe_current(&raw mut (*note).owner);
         (*note).provenance = provenance::USED;
+        if orphaned && let Some(tcp) = sock.tcp() {
+            openers::add_reader(&note::listener_key(tcp.netns(), tcp.local_port()), &(*note).owner);
+        }
     }
     0
 }

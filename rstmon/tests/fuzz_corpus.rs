@@ -81,7 +81,8 @@ fn write_record_seeds() {
 
     let mut late = record;
     (late.key.reason, late.key.state, late.key.socket, late.key.provenance) = (15, 6, 2, 7);
-    late.key.evidence = bit::SEGMENT_ACK | bit::SEGMENT_DATA | bit::TOMBSTONE | bit::CLOSED_HERE | bit::CLOSED_IDLE;
+    late.key.evidence =
+        bit::with_phase(bit::SEGMENT_ACK | bit::SEGMENT_DATA | bit::TOMBSTONE | bit::CLOSED_HERE, bit::phase::IDLE);
     (late.evidence.closed_ns, late.evidence.idle_before_close_ms, late.evidence.segment_bytes) =
         (4_900_000_000, 2000, 312);
 

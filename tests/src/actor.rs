@@ -1,16 +1,17 @@
 //! The parent's side of an actor: a child process that operates sockets on command (`src/bin/actor`).
 
 use crate::{
-    interruption,
+    child, interruption,
     netns::NetworkPlace,
     protocol::{Fields, Reply},
     wait::{self, LATER, SOON},
 };
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::Signal;
 use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
-    os::unix::process::CommandExt as _,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
@@ -159,6 +160,28 @@ impl Actor {
         self.child.kill().context("killing an actor")?;
         self.child.wait().context("reaping an actor")?;
         Ok(())
+    }
+
+    /// Ends the process by a signal and waits until it is gone.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent or the process does not end by it.
+    pub fn end_by(&mut self, signal: Signal) -> Result<()> {
+        let status = child::end(&mut self.child, signal, SOON)?;
+        ensure!(status.signal() == Some(signal.as_raw()), "{} ended with {status}", self.comm);
+        Ok(())
+    }
+
+    /// Lets a child go on in this process' place, named `comm`, and waits for this process to exit; returns the id of
+    /// the child, which executes all further commands. It ends when this is dropped.
+    ///
+    /// # Errors
+    /// When it cannot fork.
+    pub fn daemonize(&mut self, comm: &str) -> Result<u32> {
+        let pid = self.ask(&format!("daemonize {comm}"))?.get("pid")?;
+        self.child.wait().context("reaping an actor")?;
+        comm.clone_into(&mut self.comm);
+        Ok(pid)
     }
 
     /// Makes the process exit with `code` and waits until it is gone.

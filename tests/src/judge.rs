@@ -1,6 +1,6 @@
 //! Compares events of `rstmon tail --json` with what a scenario expects.
 
-use crate::scene::Expected;
+use crate::scene::{ANY, Expected};
 use serde_json::Value;
 use std::{fmt::Write as _, net::SocketAddr};
 
@@ -31,6 +31,7 @@ pub fn facts(reset: &Expected, event: &Value) -> String {
         hold("state", state.into(), &event["state"]);
     }
     match &reset.owner {
+        Some(_) if reset.may_be_unowned && event["owner"].is_null() => {}
         Some((comm, pid)) => {
             hold("owner.process", comm.as_str().into(), &event["owner"]["process"]);
             hold("owner.pid", (*pid).into(), &event["owner"]["pid"]);
@@ -50,10 +51,19 @@ pub fn facts(reset: &Expected, event: &Value) -> String {
 pub fn verdict(reset: &Expected, event: &Value) -> String {
     let (cause, confidence) = reset.verdict;
     let mut found = String::new();
-    for (what, expected) in [("cause", cause), ("confidence", confidence)] {
-        if event[what] != expected {
+    for (what, expected) in [("cause", cause), ("confidence", confidence), ("severity", reset.severity.unwrap_or(ANY))]
+    {
+        if expected != ANY && event[what] != expected {
             let _ = writeln!(found, "{what}: expected {expected:?}, found {}", event[what]);
         }
+    }
+    let taken = event["verdict"]["facts"].as_array().map_or(&[][..], Vec::as_slice);
+    for fact in reset.facts.iter().filter(|fact| !taken.iter().any(|one| one == **fact)) {
+        let _ = writeln!(found, "verdict.facts: expected {fact}, found {taken:?}");
+    }
+    let sentence = event["sentence"].as_str().unwrap_or_default();
+    for words in reset.says.iter().filter(|words| !sentence.contains(words.as_str())) {
+        let _ = writeln!(found, "sentence: expected {words:?}, found {sentence:?}");
     }
     found
 }
@@ -131,5 +141,25 @@ mod tests {
         assert_ne!(verdict(&reset(), &event), "");
         event["remote"]["port"] = json!(1);
         assert!(!is_of(&reset(), &event));
+    }
+
+    #[test]
+    fn a_verdict_has_a_severity_facts_and_words() {
+        let expected =
+            || reset().judged("closed_with_unread_data", "harmful").given(&["role=accepted"]).saying("9 bytes");
+        let mut right = event();
+        right["severity"] = json!("harmful");
+        right["verdict"] = json!({"rule": "unread", "facts": ["role=accepted", "phase=request"]});
+        right["sentence"] = json!("closed with 9 bytes unread");
+        right["confidence"] = json!("guess");
+        assert_eq!(verdict(&expected(), &right), "", "any confidence will do");
+        assert_ne!(verdict(&expected().surely("certain"), &right), "");
+        for (pointer, wrong) in
+            [("/severity", json!("notice")), ("/verdict/facts", json!(["role=opened"])), ("/sentence", json!("9"))]
+        {
+            let mut event = right.clone();
+            *event.pointer_mut(pointer).expect("exists") = wrong;
+            assert_ne!(verdict(&expected(), &event), "", "a difference in {pointer} was not found");
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     daemon::StderrLog,
     netns::NetworkPlace,
     scratch, skip, sockets,
+    tls::Issued,
     wait::{self, SOON},
 };
 use anyhow::{Context as _, Result, bail};
@@ -28,6 +29,8 @@ pub struct NginxSetup {
     pub keepalive_seconds: u32,
     /// The address that `/proxy/` is forwarded to.
     pub backend: Option<SocketAddr>,
+    /// Whether it speaks TLS, with a certificate for `localhost`.
+    pub tls: bool,
     /// More directives of the main context, each with its semicolon.
     pub main_directives: &'static str,
     /// More directives of the server, each with its semicolon or block.
@@ -36,7 +39,14 @@ pub struct NginxSetup {
 
 impl Default for NginxSetup {
     fn default() -> Self {
-        Self { workers: 2, keepalive_seconds: 75, backend: None, main_directives: "", server_directives: "" }
+        Self {
+            workers: 2,
+            keepalive_seconds: 75,
+            backend: None,
+            tls: false,
+            main_directives: "",
+            server_directives: "",
+        }
     }
 }
 
@@ -65,6 +75,11 @@ impl Nginx {
         fs::write(root.join("html/small"), "small\n")?;
         fs::File::create(root.join("html/big"))?.set_len(BIG_BYTES)?;
         fs::write(root.join("nginx.conf"), config(address, setup)?)?;
+        if setup.tls {
+            let Issued { certificate, key } = Issued::valid()?;
+            fs::write(root.join("certificate.pem"), certificate)?;
+            fs::write(root.join("key.pem"), key)?;
+        }
         let mut command = Command::new(&program);
         command
             .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
@@ -144,6 +159,8 @@ fn config(address: SocketAddr, setup: NginxSetup) -> Result<String> {
     if let Some(backend) = setup.backend {
         write!(proxy, "location /proxy/ {{ proxy_pass http://{backend}; proxy_request_buffering off; }}")?;
     }
+    let (kind, tls) =
+        if setup.tls { (" ssl", "ssl_certificate certificate.pem; ssl_certificate_key key.pem;") } else { ("", "") };
     Ok(format!(
         "daemon off;
 worker_processes {workers};
@@ -160,7 +177,8 @@ http {{
     scgi_temp_path scgi;
     keepalive_timeout {keepalive};
     server {{
-        listen {address};
+        listen {address}{kind};
+        {tls}
         root html;
         {proxy}
         {server_directives}

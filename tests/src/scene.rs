@@ -68,6 +68,9 @@ impl ExpectedNumber {
     }
 }
 
+/// A cause or confidence that is not fixed.
+pub const ANY: &str = "any";
+
 /// One reset that must be seen exactly once.
 #[derive(Clone, Debug)]
 pub struct Expected {
@@ -79,12 +82,20 @@ pub struct Expected {
     pub remote: SocketAddr,
     /// Comm and id of the process that owned the socket. `None`: there was no socket, so there is no owner.
     pub owner: Option<(String, u32)>,
+    /// Whether the owner may be missing: rstmon may say less, but no other owner.
+    pub may_be_unowned: bool,
     /// The kernel's reason in lower case, on kernels that have one (6.12 and later).
     pub reason: Option<&'static str>,
     /// The socket's state before the reset, if there was a socket.
     pub state: Option<&'static str>,
-    /// The expected cause and confidence.
+    /// The expected cause and confidence; [`ANY`] if it is not fixed.
     pub verdict: (&'static str, &'static str),
+    /// The expected severity; `None` if any will do.
+    pub severity: Option<&'static str>,
+    /// Facts of the verdict that must be among those of the event, as `phase=idle`.
+    pub facts: Vec<&'static str>,
+    /// Words that the sentence must have.
+    pub says: Vec<String>,
     /// The expected cause and confidence on kernels without reasons, if the cause differs.
     pub verdict_without_reason: Option<(&'static str, &'static str)>,
     /// Expected numbers of the evidence.
@@ -100,9 +111,13 @@ impl Expected {
             local: end.local,
             remote: end.remote,
             owner: Some((end.comm.clone(), end.pid)),
+            may_be_unowned: false,
             reason: Some(reason),
             state: Some(state),
             verdict: ("unexplained", "guess"),
+            severity: None,
+            facts: Vec::new(),
+            says: Vec::new(),
             verdict_without_reason: None,
             evidence: Vec::new(),
         }
@@ -126,6 +141,48 @@ impl Expected {
     pub fn because(mut self, cause: &'static str, confidence: &'static str) -> Self {
         self.verdict = (cause, confidence);
         self
+    }
+
+    /// Sets the expected cause and severity; the confidence is not fixed.
+    #[must_use]
+    pub fn judged(mut self, cause: &'static str, severity: &'static str) -> Self {
+        self.verdict = (cause, ANY);
+        self.severity = Some(severity);
+        self
+    }
+
+    /// Fixes the confidence.
+    #[must_use]
+    pub fn surely(mut self, confidence: &'static str) -> Self {
+        self.verdict.1 = confidence;
+        self
+    }
+
+    /// Lets the owner be missing.
+    #[must_use]
+    pub fn perhaps_unowned(mut self) -> Self {
+        self.may_be_unowned = true;
+        self
+    }
+
+    /// Adds facts of the verdict.
+    #[must_use]
+    pub fn given(mut self, facts: &[&'static str]) -> Self {
+        self.facts.extend(facts);
+        self
+    }
+
+    /// Adds words of the sentence.
+    #[must_use]
+    pub fn saying(mut self, words: &str) -> Self {
+        self.says.push(words.to_owned());
+        self
+    }
+
+    /// Whether `other` is of the same direction and connection.
+    #[must_use]
+    pub fn is_along(&self, other: &Self) -> bool {
+        (self.direction, self.local, self.remote) == (other.direction, other.local, other.remote)
     }
 
     /// Sets the expected cause and confidence on kernels without reasons.
@@ -172,6 +229,13 @@ impl Scene {
             errnos: Vec::new(),
             kept: Vec::new(),
         }
+    }
+
+    /// Each reset, and how many before it are of the same direction and connection: they cannot be distinguished by
+    /// their addresses, only by their order.
+    pub fn numbered(&self) -> impl Iterator<Item = (usize, &Expected)> {
+        let numbered = self.resets.iter().enumerate();
+        numbered.map(|(index, reset)| (self.resets[..index].iter().filter(|one| one.is_along(reset)).count(), reset))
     }
 
     /// Records resets that were sent for segments which crossed one of `resets`.

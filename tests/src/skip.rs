@@ -30,7 +30,7 @@ pub fn not_possible(name: &str, why: &str) {
 }
 
 /// Records that `part` of a test is left out because it is not possible on this kernel, because of `why`.
-pub(crate) fn left_out(part: &str, why: &str) {
+pub fn left_out(part: &str, why: &str) {
     log(&format!("{LEFT_OUT}{part}: {why}\n"));
 }
 

@@ -75,6 +75,19 @@ pub fn find(place: &NetworkPlace, local: SocketAddr, remote: SocketAddr) -> Resu
     Ok(table.lines().skip(1).find_map(|line| parse(line, local, remote)))
 }
 
+/// The local address of an established IPv4 connection to a service, if there is one.
+///
+/// # Errors
+/// When the table cannot be read.
+pub(crate) fn connected_to(place: &NetworkPlace, service: SocketAddr) -> Result<Option<SocketAddr>> {
+    let table = place.run(|| fs::read_to_string("/proc/thread-self/net/tcp"))?.context("reading the socket table")?;
+    Ok(table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let established = u8::from_str_radix(fields.get(3)?, 16).ok()? == TcpState::Established as u8;
+        (established && address(fields.get(2)?)? == service).then_some(address(fields.get(1)?)?)
+    }))
+}
+
 /// Whether a process has a descriptor of the socket with this inode number.
 #[must_use]
 pub fn has(pid: u32, inode: u64) -> bool {

@@ -140,6 +140,20 @@ impl Tail {
         self.wait_for(&format!("the event of {reset:?}"), SOON, |event| crate::judge::is_of(reset, event))
     }
 
+    /// Waits for the event of an expected reset after `earlier` others of the same direction and connection.
+    ///
+    /// # Errors
+    /// As [`Tail::wait_for`].
+    pub fn expect_after(&self, earlier: usize, reset: &Expected) -> Result<Value> {
+        let found = wait::until(&format!("event {earlier} of {reset:?}"), SOON, || {
+            Ok(self.events()?.into_iter().filter(|event| crate::judge::is_of(reset, event)).nth(earlier))
+        });
+        found.with_context(|| {
+            let along = self.events().unwrap_or_default().into_iter().filter(|event| crate::judge::is_of(reset, event));
+            format!("along this connection:\n{}", along.map(|event| event.to_string()).collect::<Vec<_>>().join("\n"))
+        })
+    }
+
     /// Waits until the events of everything before this call have been read: provokes a distinct reset, a refused
     /// connection, and waits for its events of both ends. Requires a tail without filters.
     ///

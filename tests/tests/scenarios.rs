@@ -4,44 +4,35 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use anyhow::{Context as _, Result, bail, ensure};
 use rstmon_tests::{
+    provoked,
     scenario::{self, Ground, Scenario},
-    scene::{Direction, Expected, Scene},
     skip,
     stage::{Family, Stage},
-    trace::{Hit, Trace},
-    wait::{self, SOON},
+    wait,
 };
-use std::collections::BTreeSet;
 
 #[test]
 fn every_scenario_provokes_what_it_claims() {
-    let mut failed = Vec::new();
-    let only = std::env::var("RSTMON_SCENARIO").ok();
-    for scenario in scenario::ALL.iter().filter(|scenario| only.as_deref().is_none_or(|only| only == scenario.name)) {
-        if !skip::unless_root(scenario.name)
-            || !skip::unless_installed(scenario.name, &[&["ip"], scenario.tools].concat())
-        {
-            continue;
-        }
-        let result = scenario.ground.stage().and_then(|stage| check(scenario, &stage));
-        failed.extend(result.err().map(|error| format!("{}: {error:#}", scenario.name)));
+    if !skip::unless_root("scenarios") {
+        return;
     }
+    let all = [scenario::chosen(scenario::ALL), scenario::chosen(scenario::VERDICTS)].concat();
+    let failed = scenario::failures(&all, |scenario| provoked::check(scenario, &scenario.ground.stage()?));
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }
 
 #[test]
 fn loopback_scenarios_play_in_ipv6_and_mapped_ipv4_alike() {
+    if !skip::unless_root("scenarios in IPv6") {
+        return;
+    }
+    let mut loopback = [scenario::chosen(scenario::ALL), scenario::chosen(scenario::VERDICTS)].concat();
+    loopback.retain(|scenario| scenario.ground == Ground::Loopback);
     let mut failed = Vec::new();
-    for scenario in scenario::ALL.iter().filter(|scenario| scenario.ground == Ground::Loopback) {
-        for family in [Family::V6, Family::Mapped] {
-            if !skip::unless_root(scenario.name) {
-                continue;
-            }
-            let result = Stage::loopback(family).and_then(|stage| check(scenario, &stage));
-            failed.extend(result.err().map(|error| format!("{} over {family:?}: {error:#}", scenario.name)));
-        }
+    for family in [Family::V6, Family::Mapped] {
+        let failures = scenario::failures(&loopback, |scenario| provoked::check(scenario, &Stage::loopback(family)?));
+        failed.extend(failures.into_iter().map(|failure| format!("{family:?}: {failure}")));
     }
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }
@@ -57,7 +48,7 @@ fn resets_cross_from_one_namespace_to_the_other() {
                 tools: &[],
                 play: scenario::close::with_unread_data,
             };
-            check(&scenario, &stage).unwrap();
+            provoked::check(&scenario, &stage).unwrap();
         }
     }
 }
@@ -72,64 +63,4 @@ fn every_connection_of_a_flood_is_refused() {
         let growth = watch.growth().unwrap();
         assert_eq!((growth.get("OutRsts"), growth.get("AttemptFails")), (2 * each, 2 * each));
     }
-}
-
-fn check(scenario: &Scenario, stage: &Stage) -> Result<()> {
-    let trace = Trace::start()?;
-    let scene = (scenario.play)(stage)?;
-    for (claimed, found) in &scene.errnos {
-        ensure!(claimed == found, "expected errno {claimed} in the application, found {found}");
-    }
-    let counted = check_counters(&scene);
-    let traced = trace.map_or(Ok(()), |trace| check_trace(&scene, &trace));
-    counted.and(traced)
-}
-
-/// The counters grow by what is claimed, and not further.
-fn check_counters(scene: &Scene) -> Result<()> {
-    for growth in &scene.growth {
-        let mut found = Vec::new();
-        let reached = wait::until_true("the counters", SOON, || {
-            found = growth.found()?;
-            Ok(found.iter().zip(&growth.counters).all(|((_, found), (_, claimed))| found >= claimed))
-        });
-        if reached.is_err() || found != growth.counters {
-            bail!("the counters grew by {found:?}, expected {:?}", growth.counters);
-        }
-    }
-    Ok(())
-}
-
-/// The ports in the tracepoint of a reset: that of a listener has no peer.
-fn traced_ports(reset: &Expected) -> (u16, u16) {
-    let remote = if reset.state == Some("listen") { 0 } else { reset.remote.port() };
-    (reset.local.port(), remote)
-}
-
-/// Each reset is traced once, with its reason, and there is no other between the same ports.
-fn check_trace(scene: &Scene, trace: &Trace) -> Result<()> {
-    let pairs: BTreeSet<(u16, u16)> = scene
-        .resets
-        .iter()
-        .flat_map(|reset| [traced_ports(reset), (reset.remote.port(), reset.local.port())])
-        .collect();
-    let hits = || -> Result<Vec<Hit>> {
-        let hits = trace.hits()?.into_iter();
-        Ok(hits.filter(|hit| pairs.contains(&(hit.local_port, hit.remote_port))).collect())
-    };
-    let claimed = scene.resets.len() + scene.false_receives;
-    wait::until_true("the trace", SOON, || Ok(hits()?.len() >= claimed))
-        .with_context(|| format!("traced were {:?}", hits()))?;
-    let hits = hits()?;
-    ensure!(hits.len() == claimed, "expected {claimed} hits, found {hits:#?}");
-    for reset in &scene.resets {
-        let hit = hits
-            .iter()
-            .find(|hit| hit.direction == reset.direction && (hit.local_port, hit.remote_port) == traced_ports(reset));
-        let hit = hit.with_context(|| format!("{reset:?} is not among {hits:?}"))?;
-        if let (Direction::Sent, Some(reason), Some(traced)) = (reset.direction, reset.reason, &hit.reason) {
-            ensure!(traced == reason, "expected the reason {reason}, found {traced}");
-        }
-    }
-    Ok(())
 }

@@ -234,7 +234,7 @@ fn once_is_what_the_metrics_say() {
     assert_eq!(document["exact"], true);
     // Also with labels that the metrics leave out.
     assert_eq!(total(&document, "web", "closed_with_unread_data"), 3);
-    assert_eq!(total(&document, "caller", "peer_reset"), 3, "{document:#}");
+    assert_eq!(total(&document, "caller", "request_reset"), 3, "{document:#}");
     let sent: f64 = daemon
         .scrape()
         .unwrap()

@@ -81,12 +81,12 @@ fn without_a_daemon_it_watches() {
     let said = StderrLog::collect(watching.stderr.take().unwrap());
     wait::until_true("why to watch", SOON, || Ok(said.text().contains("watching"))).unwrap();
     let stage = Stage::loopback(Family::V4).unwrap();
-    let _scene = scenario::abort::linger_zero(&stage).unwrap();
+    let _scene = scenario::close::with_unread_data(&stage).unwrap();
     // Ctrl-C ends the watch early, with a report.
     rustix::process::kill_process(Pid::from_child(&watching), Signal::INT).unwrap();
     let output = watching.wait_with_output().unwrap();
     assert!(output.status.success(), "{}: {}", output.status, said.text());
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let causes: Vec<_> = report["findings"].as_array().unwrap().iter().map(|finding| &finding["cause"]).collect();
-    assert!(causes.iter().any(|cause| **cause == "linger_abort"), "{report:#}");
+    assert!(causes.iter().any(|cause| **cause == "closed_with_unread_data"), "{report:#}");
 }

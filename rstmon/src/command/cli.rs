@@ -240,6 +240,9 @@ pub(crate) struct WhyArguments {
     /// Print one JSON document (schema: docs/events.md)
     #[arg(long)]
     pub(crate) json: bool,
+    /// Say which rule gave each verdict, and the facts that it took
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) explain: bool,
     /// Which resets to look at
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Vec<String>,

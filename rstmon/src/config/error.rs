@@ -23,6 +23,13 @@ pub(crate) enum ConfigError {
         value: String,
         rule: &'static str,
     },
+    /// An element of the list `[[expect]]` cannot be used.
+    #[error("[[expect]] number {number}: {reason}")]
+    Expectation {
+        /// Its place in the file, from 1.
+        number: usize,
+        reason: String,
+    },
     /// Parsing a value failed with an error of its own.
     #[error("{key}: {reason}")]
     Invalid {

@@ -7,6 +7,7 @@ pub(crate) mod reload;
 mod sections;
 
 use crate::{
+    event::expect::{Expectation, Expectations},
     metrics::{LabelSet, fold},
     model::text::safe,
     monitor::MonitorOptions,
@@ -14,8 +15,8 @@ use crate::{
 };
 pub(crate) use error::ConfigError;
 pub(crate) use sections::{
-    CountsSection, EventsSection, HistorySection, LogSection, MetricsSection, SecuritySection, SocketSection,
-    ThresholdsSection, TombstonesSection, WebSection,
+    CountsSection, EventsSection, ExpectSection, HistorySection, LogSection, MetricsSection, SecuritySection,
+    SocketSection, ThresholdsSection, TombstonesSection, WebSection,
 };
 use serde::Deserialize;
 use std::{
@@ -76,6 +77,7 @@ pub(crate) struct Config {
     pub(crate) history: HistorySection,
     pub(crate) log: LogSection,
     pub(crate) security: SecuritySection,
+    pub(crate) expect: Vec<ExpectSection>,
     /// Another BPF object; set by a flag only.
     #[cfg(feature = "test-switches")]
     #[serde(skip)]
@@ -193,6 +195,7 @@ impl Config {
         if !["text", "json"].contains(&self.log.format.as_str()) {
             return value("log.format", &self.log.format, "it must be text or json");
         }
+        self.expectations()?;
         self.labels().map(drop)
     }
 
@@ -201,8 +204,22 @@ impl Config {
             .map_err(|error| ConfigError::Invalid { key: "metrics.labels", reason: error.to_string() })
     }
 
+    /// The resets that the operator expects.
+    pub(crate) fn expectations(&self) -> Result<Expectations, ConfigError> {
+        let expectations = self.expect.iter().enumerate().map(|(index, ExpectSection { filter, reason })| {
+            Expectation::new(filter, reason)
+                .map_err(|error| ConfigError::Expectation { number: index + 1, reason: safe(&error.to_string()) })
+        });
+        Ok(Expectations::new(expectations.collect::<Result<_, _>>()?))
+    }
+
     pub(crate) fn monitor_options(&self) -> Result<MonitorOptions, ConfigError> {
-        Ok(MonitorOptions { probe: self.probe_options(), max_series: self.metrics.max_series, labels: self.labels()? })
+        Ok(MonitorOptions {
+            probe: self.probe_options(),
+            max_series: self.metrics.max_series,
+            labels: self.labels()?,
+            expectations: self.expectations()?,
+        })
     }
 
     #[must_use]

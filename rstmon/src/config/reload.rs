@@ -33,6 +33,7 @@ impl ReloadPlan {
             history,
             log,
             security,
+            expect,
             // A flag, which does not change while the process lives.
             #[cfg(feature = "test-switches")]
                 bpf_object: _,
@@ -78,6 +79,8 @@ impl ReloadPlan {
         plan.wait("thresholds.race_window_seconds", &before.race_window_seconds, race_window_seconds);
 
         // A process cannot leave its sandbox.
+        // A count keeps the series that it was first given, so that counters never shrink.
+        plan.wait("expect", &old.expect, expect);
         let SecuritySection { sandbox } = security;
         plan.wait("security.sandbox", &old.security.sandbox, sandbox);
         plan

@@ -88,6 +88,16 @@ section! {
         sandbox: bool = true,
     }
 }
+/// An element of the list `[[expect]]`: a class of resets that the operator expects.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectSection {
+    /// A line of the filter grammar.
+    pub(crate) filter: String,
+    /// Why they are expected, in the operator's words.
+    pub(crate) reason: String,
+}
+
 section! {
     LogSection {
         /// Least severe level that is logged: error, warn, info, debug or trace.

@@ -1,6 +1,6 @@
 //! The numbers behind a verdict in the event's JSON form.
 
-use crate::model::{Evidence, Reset};
+use crate::model::{Bits, Ended, Evidence, Reset};
 use rstmon_common::evidence as bit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -12,7 +12,7 @@ macro_rules! evidence {
         #[serde(default)]
         pub(crate) struct EventEvidence {
             $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$ty>,)*
-            /// Names of the [`FACTS`] that were true at the reset.
+            /// Names of the facts that were true at the reset and that no number expresses.
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub(crate) facts: Vec<String>,
         }
@@ -68,23 +68,26 @@ evidence! {
     exit_signal: u8;
 }
 
-/// Bits of the evidence that no number expresses, with their names in [`EventEvidence::facts`].
-const FACTS: &[(u32, &str)] = &[
-    (bit::ACTIVE, "active"),
-    (bit::SEGMENT_SYN, "syn"),
-    (bit::SEGMENT_ACK, "ack"),
-    (bit::LOCKED, "process_context"),
-    (bit::ATTACHED, "attached"),
-    (bit::OWNER_EXITING, "owner_exiting"),
-    (bit::LINGER_ZERO, "linger_zero"),
-    (bit::LINGER2_NEGATIVE, "linger2_negative"),
-    (bit::LISTENER_FULL, "listener_full"),
-    (bit::ENDED_BY_RESET, "ended_by_reset"),
-    (bit::MPTCP, "mptcp"),
-    (bit::NEVER_ACCEPTED, "never_accepted"),
-    (bit::SHUT_RECEIVE, "shut_receive"),
-    (bit::SHUT_SEND, "shut_send"),
-];
+/// Bits of the evidence that numbers express, or that only the rules need.
+const NO_FACTS: u64 = bit::SEGMENT_DATA
+    | bit::STATE_KEPT
+    | bit::UNREAD
+    | bit::UNSENT
+    | bit::UNACKED
+    | bit::WROTE_AFTER_FIN
+    | bit::SILENT
+    | bit::CLOSED_HERE
+    | bit::CLOSED_RECENTLY
+    | bit::TOMBSTONE
+    | bit::OWNER_RUNNING
+    | bit::KERNEL_THREAD;
+
+/// The facts of a reset that no number expresses, by name.
+fn facts(reset: &Reset) -> Vec<String> {
+    let ended_by_reset = matches!(reset.bits.ended(), Some(Ended::ResetSent | Ended::ResetReceived));
+    let names = Bits(reset.bits.0 & !NO_FACTS).names();
+    names.chain(ended_by_reset.then_some("ended_by_reset")).map(str::to_owned).collect()
+}
 
 /// The most informative numbers in the order in which they are shown; the others follow by name.
 const MOST_TELLING: [&str; 10] = [
@@ -155,7 +158,7 @@ impl EventEvidence {
             retransmits,
             probes: (probes > 0).then_some(probes),
             exit_signal,
-            facts: FACTS.iter().filter(|(bit, _)| reset.bits.has(*bit)).map(|(_, name)| (*name).to_owned()).collect(),
+            facts: facts(reset),
         }
     }
 }

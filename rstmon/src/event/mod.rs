@@ -3,6 +3,7 @@
 //! Under one schema number, fields are only added. A field whose value is not known is left out.
 
 mod evidence;
+pub(crate) mod expect;
 pub(crate) mod filter;
 pub(crate) mod join;
 pub(crate) mod line;
@@ -14,8 +15,8 @@ pub(crate) mod text;
 
 use crate::{
     attribute::Placement,
-    explain::{Cause, Confidence, Severity, Verdict},
-    model::{Direction, Family, Provenance, Reason, Reset, Role, SocketKind, State},
+    explain::{CauseId, Confidence, Severity, Verdict, catalogue::SymptomCondition, present::ResetsSeen},
+    model::{Direction, Family, Provenance, Reason, Reset, Role, SocketKind, State, Wire},
 };
 pub(crate) use evidence::EventEvidence;
 use jiff::Timestamp;
@@ -61,14 +62,32 @@ pub(crate) struct Event {
     /// `null` in JSON when nothing is known of the owner.
     pub(crate) owner: Option<EventOwner>,
     pub(crate) evidence: EventEvidence,
-    pub(crate) cause: Cause,
+    pub(crate) cause: CauseId,
     pub(crate) confidence: Confidence,
     pub(crate) severity: Severity,
     /// The evidence in a sentence, for people.
     pub(crate) sentence: String,
+    /// How the cause was found; absent in events of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) verdict: Option<EventVerdict>,
+    /// The operator's reason, where an `[[expect]]` of the configuration made the event benign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expected: Option<String>,
+    /// The numbers on the wire, by which both ends of one RST are joined.
+    #[serde(skip)]
+    pub(crate) wire: Option<Wire>,
     /// Present where the remote end is on this host too and its event was joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) peer: Option<EventPeer>,
+}
+
+/// The rule that decided, and the facts that the rules look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventVerdict {
+    /// Name of the rule. Names are for people and may change between versions.
+    pub(crate) rule: String,
+    /// Closed values as `name=value` (role, phase, means, ended), then the names of the other facts that held.
+    pub(crate) facts: Vec<String>,
 }
 
 /// An IPv4 address on an IPv6 socket is written as IPv4.
@@ -116,7 +135,10 @@ pub(crate) struct EventPeer {
     pub(crate) pid: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unit: Option<String>,
-    pub(crate) cause: Cause,
+    pub(crate) cause: CauseId,
+    /// Absent in events of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) severity: Option<Severity>,
     pub(crate) sentence: String,
 }
 
@@ -148,10 +170,13 @@ impl Event {
             uid: reset.uid,
             owner: known.then_some(owner),
             evidence: EventEvidence::new(reset),
-            cause: verdict.cause,
+            cause: verdict.cause.into(),
             confidence: verdict.confidence,
             severity: verdict.severity,
             sentence: verdict.sentence,
+            verdict: Some(EventVerdict { rule: verdict.rule.to_owned(), facts: verdict.facts }),
+            expected: None,
+            wire: reset.wire,
             peer: None,
         }
     }
@@ -180,7 +205,58 @@ impl Event {
             pid: self.owner.as_ref().and_then(|owner| owner.pid),
             unit: self.unit().map(str::to_owned),
             cause: self.cause,
+            severity: Some(self.severity),
             sentence: self.sentence.clone(),
         }
+    }
+
+    /// What a view of the event's cause needs to know.
+    #[must_use]
+    pub(crate) fn as_seen(&self) -> ResetsSeen {
+        let held =
+            |name: &str| self.verdict.as_ref().is_some_and(|verdict| verdict.facts.iter().any(|fact| fact == name));
+        let condition = match self.direction {
+            Direction::Received => (self.state == Some(State::CloseWait)).then_some(SymptomCondition::AfterFin),
+            Direction::Sent if held("unsent_at_close") => Some(SymptomCondition::UnsentAtClose),
+            // A close that nothing delayed had sent its FIN before the late segment came; an end in one of these states
+            // had sent its own before the active reset.
+            Direction::Sent => {
+                let late = !held("active") && held("closed_here");
+                let closing = matches!(self.state, Some(State::FinWait2 | State::Closing | State::LastAck));
+                (late || closing).then_some(SymptomCondition::AfterFin)
+            }
+        };
+        ResetsSeen {
+            direction: Some(self.direction),
+            role: self.role,
+            severity: Some(self.severity),
+            confidence: Some(self.confidence),
+            condition,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::event_with;
+    use crate::explain::catalogue::SymptomCondition::{self, AfterFin, UnsentAtClose};
+    use serde_json::{Value, json};
+
+    fn condition(changes: Value) -> Option<SymptomCondition> {
+        event_with(changes).as_seen().condition
+    }
+
+    #[test]
+    fn what_the_receiver_saw_follows_from_the_fins_before_the_reset() {
+        let received = |state: &str| condition(json!({"direction": "received", "state": state}));
+        assert_eq!((received("established"), received("close_wait")), (None, Some(AfterFin)));
+        let sent = |state: &str, facts: &[&str]| {
+            condition(json!({"state": state, "verdict": {"rule": "any", "facts": facts}}))
+        };
+        assert_eq!(sent("established", &["active"]), None);
+        assert_eq!(sent("last_ack", &["active"]), Some(AfterFin));
+        assert_eq!(sent("time_wait", &["closed_here"]), Some(AfterFin));
+        assert_eq!(sent("fin_wait1", &["closed_here", "unsent_at_close"]), Some(UnsentAtClose));
+        assert_eq!(condition(json!({})), None, "an event of version 0.1");
     }
 }

@@ -2,7 +2,7 @@
 //! docs/events.md documents the schema; under one schema number, fields are only added.
 
 use crate::{
-    explain::Cause,
+    explain::{CauseId, Severity},
     model::{Direction, Family},
 };
 use jiff::Timestamp;
@@ -91,7 +91,10 @@ pub(crate) struct SeriesCount {
     pub(crate) direction: Direction,
     /// Absent for counts by direction and reason only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) cause: Option<Cause>,
+    pub(crate) cause: Option<CauseId>,
+    /// Absent for counts by direction and reason only, and in documents of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) severity: Option<Severity>,
     /// The kernel's `enum sk_rst_reason` in lower case.
     pub(crate) reason: String,
     /// Comm of the owner; `_other` for folded series.

@@ -41,10 +41,18 @@ pub(crate) fn line(event: &Event, zone: &TimeZone, colour: bool) -> String {
         safe(event.unit().unwrap_or("-")),
         event.state.map_or("-", |state| state.as_str()),
         safe(event.reason.as_str()),
-        evidence(&event.evidence),
+        with_expectation(evidence(&event.evidence), event.expected.as_deref()),
     )
     .trim_end()
     .to_owned()
+}
+
+/// The evidence, and the operator's reason where the event is expected.
+fn with_expectation(evidence: String, expected: Option<&str>) -> String {
+    match expected {
+        Some(reason) => format!("{evidence} expected: {}", safe(reason)),
+        None => evidence,
+    }
 }
 
 /// The known numbers that are not zero, as `name=value`, and the facts.

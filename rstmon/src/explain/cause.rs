@@ -40,8 +40,24 @@ causes! {
     WriteAfterClose = "write_after_close",
     /// A pooled connection was reused just as its idle timeout fired here.
     KeepaliveRace = "keepalive_race",
-    /// The peer reset the connection while this host was sending.
+    /// A pooled connection was reused long after it had been closed here.
+    StaleConnection = "stale_connection",
+    /// A process here stopped waiting for an answer, which came afterwards.
+    GaveUpWaiting = "gave_up_waiting",
+    /// A process here stopped waiting for a request, which came afterwards.
+    RequestTimeout = "request_timeout",
+    /// The peer's last word met a close here.
+    LateGoodbye = "late_goodbye",
+    /// Another segment of a connection that a reset had ended.
+    AlreadyReset = "already_reset",
+    /// A new connection met the remains of an earlier one with the same ports.
+    PortReuse = "port_reuse",
+    /// A segment that no connection makes.
+    PortScan = "port_scan",
+    /// The peer gave up while this end, which had accepted the connection, was sending or owed an answer.
     PeerAborted = "peer_aborted",
+    /// The peer reset a connection that was opened here, while a request was under way or unanswered.
+    RequestReset = "request_reset",
     /// A process here wrote on after the peer had closed.
     WroteToClosedPeer = "wrote_to_closed_peer",
     /// The peer, or a middlebox, reset the connection after a long silence.
@@ -50,13 +66,17 @@ causes! {
     PeerReset = "peer_reset",
     /// A reset arrived while the connection was being closed here.
     ResetWhileClosing = "reset_while_closing",
+    /// The peer did not send the reset that ended the connection.
+    CutOnThePath = "cut_on_the_path",
     /// A segment for a connection that does not exist on this host.
     UnknownConnection = "unknown_connection",
     /// TCP keep-alive of this host gave up on a silent peer.
     IdleTimeout = "idle_timeout",
+    /// A process here ended an idle connection with an abort.
+    IdleAbort = "idle_abort",
     /// A deliberate abort: close with `SO_LINGER` 0, or a negative `TCP_LINGER2`.
     LingerAbort = "linger_abort",
-    /// A process died or was killed with data unread.
+    /// A process died or was killed, and work was left on its connections.
     ProcessExit = "process_exit",
     /// The accept queue was full.
     ListenerOverflow = "listener_overflow",
@@ -170,18 +190,28 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Written out, so that a released id can change only together with this list.
-    const RELEASED: [&str; 21] = [
+    const RELEASED: [&str; 31] = [
         "refused",
         "closed_with_unread_data",
         "write_after_close",
         "keepalive_race",
+        "stale_connection",
+        "gave_up_waiting",
+        "request_timeout",
+        "late_goodbye",
+        "already_reset",
+        "port_reuse",
+        "port_scan",
         "peer_aborted",
+        "request_reset",
         "wrote_to_closed_peer",
         "peer_reset_idle",
         "peer_reset",
         "reset_while_closing",
+        "cut_on_the_path",
         "unknown_connection",
         "idle_timeout",
+        "idle_abort",
         "linger_abort",
         "process_exit",
         "listener_overflow",

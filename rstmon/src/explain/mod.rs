@@ -3,6 +3,7 @@
 
 pub(crate) mod catalogue;
 pub(crate) mod cause;
+mod cause_id;
 pub(crate) mod facts;
 pub(crate) mod present;
 pub(crate) mod render;
@@ -12,6 +13,7 @@ pub(crate) mod severity;
 pub(crate) mod verdict;
 
 pub(crate) use cause::Cause;
+pub(crate) use cause_id::CauseId;
 pub(crate) use facts::Facts;
 pub(crate) use severity::{Confidence, Severity};
 pub(crate) use verdict::Verdict;

@@ -3,20 +3,32 @@
 use super::{Cause, Confidence, Facts, Severity, rules, sentence};
 use crate::model::Reset;
 
-/// Cause, confidence, severity, and the evidence in a sentence.
+/// Rule, cause, confidence, severity, the facts, and the evidence in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
+    /// Name of the rule that decided.
+    pub(crate) rule: &'static str,
     pub(crate) cause: Cause,
     pub(crate) confidence: Confidence,
     pub(crate) severity: Severity,
+    /// The facts that the rules look at, by name.
+    pub(crate) facts: Vec<String>,
     pub(crate) sentence: String,
 }
 
 impl Verdict {
     #[must_use]
     pub(crate) fn on(reset: &Reset) -> Self {
-        let (cause, confidence) = rules::judge(&Facts::from_reset(reset));
-        let severity = cause.entry().severity;
-        Self { cause, confidence, severity, sentence: sentence::evidence(reset, cause) }
+        let facts = Facts::from_reset(reset);
+        let judgement = rules::judge(&facts);
+        let rules::Judgement { rule, cause, confidence, severity } = judgement;
+        Self {
+            rule,
+            cause,
+            confidence,
+            severity,
+            facts: facts.names(),
+            sentence: sentence::evidence(reset, &judgement),
+        }
     }
 }

@@ -50,6 +50,7 @@ fn judge(error: &ConfigError, text: &str) {
         ConfigError::Value { key, .. } | ConfigError::Invalid { key, .. } => {
             assert!(key.contains('.'), "{key:?} names no section");
         }
+        ConfigError::Expectation { number, .. } => assert!(*number > 0, "{error}"),
         ConfigError::Read { .. } => panic!("nothing was read: {error}"),
     }
 }

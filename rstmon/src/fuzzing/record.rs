@@ -64,13 +64,13 @@ fn explain(record: &ResetRecord, reasons: &Reasons, clock: Clock) -> Event {
     let verdict = Verdict::on(&reset);
     let facts = Facts::from_key(&record.key, reasons);
     assert_eq!(facts, Facts::from_reset(&reset), "the event and the count have different facts");
+    let judgement = rules::judge(&facts);
     assert_eq!(
-        rules::judge(&facts),
-        (verdict.cause, verdict.confidence),
-        "the event and the count have different causes"
+        (judgement.rule, judgement.cause, judgement.confidence, judgement.severity),
+        (verdict.rule, verdict.cause, verdict.confidence, verdict.severity),
+        "the event and the count have different verdicts"
     );
     assert!(Cause::ALL.contains(&verdict.cause), "{verdict:?}");
-    assert_eq!(verdict.severity, verdict.cause.entry().severity);
     let event = Event::new(&reset, None, verdict);
     check_event(&event);
     event

@@ -1,8 +1,9 @@
 //! Everything that `/metrics` shows, as families of samples.
 
-use super::{Fold, Format, LabelSet, Series, histograms::Histograms};
+use super::{Fold, Format, LabelSet, Series, histograms::Histograms, snapshot_counts::series_count};
 use crate::{
-    explain::{Cause, Facts, rules},
+    event::{expect::Expectations, snapshot::Count},
+    explain::{Cause, Facts, Severity, rules},
     model::{Direction, Family, Reasons, Reset, text},
     probe::{Counts, HookOutcome, HookStatus, stats::ProgramStats},
 };
@@ -44,6 +45,7 @@ pub(crate) struct MetricsRegistry {
     reasons: Reasons,
     hooks: Vec<HookStatus>,
     lost: [u64; lost::COUNT as usize],
+    expectations: Expectations,
 }
 
 const NO_LABELS: [(&str, &str); 0] = [];
@@ -75,7 +77,15 @@ impl MetricsRegistry {
             reasons,
             hooks,
             lost: [0; lost::COUNT as usize],
+            expectations: Expectations::default(),
         })
+    }
+
+    /// Counts resets that the operator expects as benign. To be called before counts are absorbed: a key keeps the
+    /// series that it was first given.
+    #[must_use]
+    pub(crate) fn expecting(self, expectations: Expectations) -> Self {
+        Self { expectations, ..self }
     }
 
     /// Adds one event to the histograms.
@@ -85,10 +95,11 @@ impl MetricsRegistry {
 
     /// Adds a reading of the counts. `labels_of` resolves a cgroup id.
     pub(crate) fn absorb(&mut self, counts: &Counts, mut labels_of: impl FnMut(u64) -> CgroupLabels) {
-        let Self { fold, whole, labels, reasons, lost, .. } = self;
-        fold.absorb(counts, reasons, |key| labels.apply(series(key, reasons, &mut labels_of)));
+        let Self { fold, whole, labels, reasons, lost, expectations, .. } = self;
+        let mut series = |key: &CountKey| expected(series(key, reasons, &mut labels_of), expectations);
+        fold.absorb(counts, reasons, |key| labels.apply(series(key)));
         if let Some(whole) = whole {
-            whole.absorb(counts, reasons, |key| series(key, reasons, &mut labels_of));
+            whole.absorb(counts, reasons, series);
         }
         *lost = counts.lost;
     }
@@ -224,11 +235,12 @@ impl MetricsRegistry {
 
 /// The series of a key, with every label.
 fn series(key: &CountKey, reasons: &Reasons, labels_of: &mut impl FnMut(u64) -> CgroupLabels) -> Series {
-    let (cause, _) = rules::judge(&Facts::from_key(key, reasons));
+    let judgement = rules::judge(&Facts::from_key(key, reasons));
     let (unit, container) = labels_of(key.cgroup);
     Series {
         direction: Direction::from_record(key.direction).unwrap_or(Direction::Sent),
-        cause: cause.id(),
+        cause: judgement.cause.id().into(),
+        severity: judgement.severity.word(),
         reason: reasons.get(key.reason).as_str().into(),
         process: text::comm(&key.comm).unwrap_or_default().into(),
         unit,
@@ -238,11 +250,21 @@ fn series(key: &CountKey, reasons: &Reasons, labels_of: &mut impl FnMut(u64) -> 
     }
 }
 
+/// The series, benign where the operator expects its resets.
+fn expected(series: Series, expectations: &Expectations) -> Series {
+    if expectations.expects_count(&series_count(&series, Count::default())) {
+        Series { severity: Severity::Benign.word(), ..series }
+    } else {
+        series
+    }
+}
+
 fn labels_of(series: &Series) -> Vec<(&'static str, String)> {
-    let Series { direction, cause, reason, process, unit, container, port, family } = series;
+    let Series { direction, cause, severity, reason, process, unit, container, port, family } = series;
     let labels = [
         ("direction", direction.as_str().to_owned()),
-        ("cause", (*cause).to_owned()),
+        ("cause", cause.to_string()),
+        ("severity", (*severity).to_owned()),
         ("reason", reason.to_string()),
         ("process", process.to_string()),
         ("unit", unit.to_string()),

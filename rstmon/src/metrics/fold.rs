@@ -8,7 +8,7 @@ use crate::{
 use rstmon_common::CountKey;
 use std::collections::{BTreeMap, HashMap};
 
-/// Series reserved for folded series: combinations of direction, cause and reason.
+/// Series reserved for folded series: combinations of direction, cause, severity and reason.
 const FOLDED_RESERVE: usize = 128;
 /// The smallest useful `max_series`.
 pub(crate) const MIN_SERIES: usize = 2 * FOLDED_RESERVE;
@@ -125,7 +125,8 @@ mod tests {
     fn label(process: &'static str) -> impl FnMut(&CountKey) -> Series {
         move |key| Series {
             direction: Direction::Sent,
-            cause: "refused",
+            cause: "refused".into(),
+            severity: "notice",
             reason: "no_socket".into(),
             process: process.into(),
             unit: "".into(),

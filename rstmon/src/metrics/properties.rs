@@ -112,7 +112,8 @@ fn label(key: &CountKey, dead: &BTreeSet<u8>) -> Series {
     let name = if key.comm[0] == 0 { String::new() } else { format!("p{process}") };
     Series {
         direction: Direction::from_record(key.direction).expect("a direction"),
-        cause: CAUSES[usize::from(key.reason) % CAUSES.len()],
+        cause: CAUSES[usize::from(key.reason) % CAUSES.len()].into(),
+        severity: "notice",
         reason: reasons().get(key.reason).as_str().into(),
         process: name.as_str().into(),
         unit: if known { format!("p{process}.service").as_str().into() } else { "".into() },

@@ -11,7 +11,9 @@ pub(crate) const OTHER: &str = "_other";
 pub(crate) struct Series {
     pub(crate) direction: Direction,
     /// Cause id, or [`OTHER`] for counts that kept only direction and reason.
-    pub(crate) cause: &'static str,
+    pub(crate) cause: Arc<str>,
+    /// Word of the severity, or [`OTHER`] likewise.
+    pub(crate) severity: &'static str,
     pub(crate) reason: Arc<str>,
     /// Comm of the owner.
     pub(crate) process: Arc<str>,
@@ -24,23 +26,25 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// The series that replaces it when there are too many: only direction, cause and reason are kept.
+    /// The series that replaces it when there are too many: only direction, cause, severity and
+    /// reason are kept.
     #[must_use]
     pub(crate) fn folded(&self) -> Self {
-        Self::other(self.direction, self.cause, Arc::clone(&self.reason))
+        Self::other(self.direction, Arc::clone(&self.cause), self.severity, Arc::clone(&self.reason))
     }
 
     /// The series of a count that kept only its direction and reason.
     #[must_use]
     pub(crate) fn overflow(direction: Direction, reason: Arc<str>) -> Self {
-        Self::other(direction, OTHER, reason)
+        Self::other(direction, OTHER.into(), OTHER, reason)
     }
 
-    fn other(direction: Direction, cause: &'static str, reason: Arc<str>) -> Self {
+    fn other(direction: Direction, cause: Arc<str>, severity: &'static str, reason: Arc<str>) -> Self {
         let none = Arc::<str>::from("");
         Self {
             direction,
             cause,
+            severity,
             reason,
             process: OTHER.into(),
             unit: Arc::clone(&none),
@@ -62,6 +66,7 @@ impl Series {
 #[expect(clippy::struct_excessive_bools, reason = "a set of independent switches, one a label")]
 pub(crate) struct LabelSet {
     cause: bool,
+    severity: bool,
     reason: bool,
     process: bool,
     unit: bool,
@@ -80,12 +85,13 @@ pub(crate) struct UnknownLabel {
 impl LabelSet {
     /// Every label, in the order of a series.
     pub(crate) const NAMES: &'static [&'static str] =
-        &["direction", "cause", "reason", "process", "unit", "container", "port", "family"];
+        &["direction", "cause", "severity", "reason", "process", "unit", "container", "port", "family"];
 
     /// The labels with these names; `direction` is always included.
     pub(crate) fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownLabel> {
         let mut set = Self {
             cause: false,
+            severity: false,
             reason: false,
             process: false,
             unit: false,
@@ -97,6 +103,7 @@ impl LabelSet {
             match name {
                 "direction" => {}
                 "cause" => set.cause = true,
+                "severity" => set.severity = true,
                 "reason" => set.reason = true,
                 "process" => set.process = true,
                 "unit" => set.unit = true,
@@ -112,10 +119,11 @@ impl LabelSet {
     /// Empties the labels that are not in the set.
     #[must_use]
     pub(crate) fn apply(self, mut series: Series) -> Series {
-        if !self.cause {
-            series.cause = "";
+        if !self.severity {
+            series.severity = "";
         }
         let texts = [
+            (self.cause, &mut series.cause),
             (self.reason, &mut series.reason),
             (self.process, &mut series.process),
             (self.unit, &mut series.unit),
@@ -138,7 +146,16 @@ impl LabelSet {
 
 impl Default for LabelSet {
     fn default() -> Self {
-        Self { cause: true, reason: true, process: true, unit: true, container: true, port: true, family: true }
+        Self {
+            cause: true,
+            severity: true,
+            reason: true,
+            process: true,
+            unit: true,
+            container: true,
+            port: true,
+            family: true,
+        }
     }
 }
 
@@ -150,7 +167,8 @@ mod tests {
     fn series() -> Series {
         Series {
             direction: Direction::Sent,
-            cause: "refused",
+            cause: "refused".into(),
+            severity: "notice",
             reason: "no_socket".into(),
             process: "java".into(),
             unit: "tomcat.service".into(),
@@ -164,8 +182,8 @@ mod tests {
     fn labels_can_be_left_out() {
         let set = LabelSet::from_names(["direction", "cause", "port"]).expect("known labels");
         let left = set.apply(series());
-        assert_eq!((&*left.process, &*left.unit, &*left.reason), ("", "", ""));
-        assert_eq!((left.cause, left.port, left.family), ("refused", Some(8080), None));
+        assert_eq!((&*left.process, &*left.unit, &*left.reason, left.severity), ("", "", "", ""));
+        assert_eq!((&*left.cause, left.port, left.family), ("refused", Some(8080), None));
     }
 
     #[test]
@@ -173,7 +191,7 @@ mod tests {
         let error = LabelSet::from_names(["proces"]).expect_err("a typo");
         assert_eq!(
             error.to_string(),
-            "unknown label \"proces\"; the labels are direction, cause, reason, process, unit, container, port, family"
+            "unknown label \"proces\"; the labels are direction, cause, severity, reason, process, unit, container, port, family"
         );
     }
 }

@@ -1,8 +1,9 @@
 //! The counts of a snapshot.
 
-use super::{Series, trend::Trend};
+use super::{Series, series::OTHER, trend::Trend};
 use crate::{
     event::snapshot::{Count, SeriesCount},
+    explain::CauseId,
     model::Direction,
 };
 use std::time::Duration;
@@ -29,12 +30,13 @@ impl SnapshotCounts {
     }
 }
 
-fn series_count(series: &Series, count: Count) -> SeriesCount {
-    let Series { direction, cause, reason, process, unit, container, port, family } = series;
+pub(super) fn series_count(series: &Series, count: Count) -> SeriesCount {
+    let Series { direction, cause, severity, reason, process, unit, container, port, family } = series;
     let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     SeriesCount {
         direction: *direction,
-        cause: cause.parse().ok(),
+        cause: (**cause != *OTHER).then(|| CauseId::try_from(cause.to_string()).ok()).flatten(),
+        severity: severity.parse().ok(),
         reason: reason.to_string(),
         process: known(process),
         unit: known(unit),

@@ -1,8 +1,8 @@
 //! Record -> [`Reset`]. A sentinel in the record becomes `None`.
 
 use super::{
-    Bits, Direction, Evidence, Family, Owner, Provenance, Reasons, Reset, Role, SocketKind, State, evidence::known,
-    text,
+    Bits, Direction, Evidence, Family, Owner, Provenance, Reasons, Reset, Role, SocketKind, State, Wire,
+    evidence::known, text,
 };
 use rstmon_common::ResetRecord;
 use std::{
@@ -54,6 +54,7 @@ impl Reset {
             uid,
             local_port,
             remote_port,
+            wire,
         } = *record;
 
         let boot_time = Duration::from_nanos(time_ns);
@@ -79,6 +80,7 @@ impl Reset {
             cgroup: key.cgroup,
             bits: Bits(key.evidence),
             evidence: Evidence::decode(&evidence, time_ns),
+            wire: Wire::decode(wire, key.direction),
             boot_time,
         }
     }

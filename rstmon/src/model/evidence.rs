@@ -1,5 +1,6 @@
 //! Facts that the kernel half read from the socket at the reset.
 
+use super::closed::{Ended, Means, Phase, Role};
 use rstmon_common::{
     EvidenceRecord, evidence as bit,
     limits::{ABSENT_U32, ABSENT_U64},
@@ -8,18 +9,18 @@ use std::time::Duration;
 
 /// The facts that decide a cause: bits of `rstmon_common::evidence`, part of the count key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Bits(pub(crate) u32);
+pub(crate) struct Bits(pub(crate) u64);
 
 impl Bits {
     /// Whether all of `bits` are set.
     #[must_use]
-    pub(crate) fn has(self, bits: u32) -> bool {
+    pub(crate) fn has(self, bits: u64) -> bool {
         self.0 & bits == bits
     }
 
     /// Whether at least one of `bits` is set.
     #[must_use]
-    pub(crate) fn any(self, bits: u32) -> bool {
+    pub(crate) fn any(self, bits: u64) -> bool {
         self.0 & bits != 0
     }
 
@@ -28,7 +29,84 @@ impl Bits {
     pub(crate) fn is_connect(self) -> bool {
         self.has(bit::SEGMENT_SYN) && !self.has(bit::SEGMENT_ACK)
     }
+
+    /// The end of the connection that this host is.
+    #[must_use]
+    pub(crate) fn role(self) -> Option<Role> {
+        Role::from_record(bit::role_of(self.0))
+    }
+
+    #[must_use]
+    pub(crate) fn phase(self) -> Option<Phase> {
+        Phase::from_record(bit::phase_of(self.0))
+    }
+
+    /// How a process here had closed the connection; `None` where none had.
+    #[must_use]
+    pub(crate) fn means(self) -> Option<Means> {
+        Means::from_record(bit::means_of(self.0))
+    }
+
+    /// How the connection of the tombstone ended; `None` without a tombstone.
+    #[must_use]
+    pub(crate) fn ended(self) -> Option<Ended> {
+        Ended::from_record(bit::ended_of(self.0))
+    }
+
+    /// The names of the bits that are set, without the closed values.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        BIT_NAMES.iter().filter(move |(bit, _)| self.has(*bit)).map(|(_, name)| *name)
+    }
 }
+
+/// The bits of evidence with the names that texts and JSON have for them.
+pub(crate) const BIT_NAMES: &[(u64, &str)] = &[
+    (bit::ACTIVE, "active"),
+    (bit::SEGMENT_SYN, "syn"),
+    (bit::SEGMENT_ACK, "ack"),
+    (bit::SEGMENT_FIN, "fin"),
+    (bit::SEGMENT_DATA, "data"),
+    (bit::SEGMENT_LARGE, "large"),
+    (bit::SEGMENT_STRAY, "stray"),
+    (bit::LOCKED, "process_context"),
+    (bit::ATTACHED, "attached"),
+    (bit::STATE_KEPT, "state_kept"),
+    (bit::OWNER_EXITING, "owner_exiting"),
+    (bit::GENTLE_EXIT, "gentle_exit"),
+    (bit::UNREAD, "unread"),
+    (bit::UNSENT, "unsent"),
+    (bit::UNACKED, "unacked"),
+    (bit::UNDELIVERED_SMALL, "undelivered_small"),
+    (bit::PEER_FIN, "peer_fin"),
+    (bit::FIN_WITHIN_SECOND, "fin_within_second"),
+    (bit::WROTE_AFTER_FIN, "wrote_after_fin"),
+    (bit::AFTER_FIN_SMALL, "after_fin_small"),
+    (bit::AFTER_FIN_TAKEN, "after_fin_taken"),
+    (bit::LINGER_ZERO, "linger_zero"),
+    (bit::LINGER2_NEGATIVE, "linger2_negative"),
+    (bit::LISTENER_FULL, "listener_full"),
+    (bit::LISTENS_ELSEWHERE, "listens_elsewhere"),
+    (bit::LISTENER_LIVES, "listener_lives"),
+    (bit::SILENT, "silent"),
+    (bit::ANSWERED, "answered"),
+    (bit::WAITED, "waited"),
+    (bit::STREAM, "stream"),
+    (bit::REQUEST_UNACKED, "request_unacked"),
+    (bit::EARLY_ANSWER, "early_answer"),
+    (bit::CLOSED_HERE, "closed_here"),
+    (bit::CLOSED_RECENTLY, "closed_recently"),
+    (bit::WITHIN_SECOND, "within_second"),
+    (bit::LAST_WORD, "last_word"),
+    (bit::UNSENT_AT_CLOSE, "unsent_at_close"),
+    (bit::TOMBSTONE, "tombstone"),
+    (bit::WRITTEN_AFTER_RESET, "written_after_reset"),
+    (bit::MPTCP, "mptcp"),
+    (bit::OWNER_RUNNING, "owner_running"),
+    (bit::NEVER_ACCEPTED, "never_accepted"),
+    (bit::SHUT_RECEIVE, "shut_receive"),
+    (bit::SHUT_SEND, "shut_send"),
+    (bit::KERNEL_THREAD, "kernel_thread"),
+];
 
 /// The numbers behind the bits. `None`: not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

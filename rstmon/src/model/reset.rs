@@ -1,114 +1,13 @@
 //! One reset, decoded.
 
-use super::{Bits, Evidence, Owner, Reason};
-use rstmon_common::key::{direction, role, socket, state};
-use serde::{Deserialize, Serialize};
+use super::{
+    Bits, Evidence, Owner, Reason, Wire,
+    closed::{Direction, Family, Role, SocketKind, State},
+};
 use std::{
-    fmt,
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
-
-/// Declares an enum whose variants have a number in the records and a word in texts.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident from $($(#[$variant_doc:meta])* $variant:ident = $number:expr, $word:literal;)*) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub(crate) enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)*
-        }
-
-        impl $name {
-            #[allow(dead_code, reason = "the variants of some enums are never listed")]
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The variant with a number of the records; `None` for an unknown number.
-            #[must_use]
-            pub(crate) fn from_record(number: u8) -> Option<Self> {
-                $(if number == $number { return Some(Self::$variant); })*
-                None
-            }
-
-            #[must_use]
-            pub(crate) fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
-}
-
-words! {
-    /// Direction of the RST, as seen from this host.
-    Direction from
-    /// The kernel sent it.
-    Sent = direction::SENT, "sent";
-    /// The kernel accepted it.
-    Received = direction::RECEIVED, "received";
-}
-
-words! {
-    /// IP version on the wire; IPv4 on an IPv6 socket is IPv4.
-    Family from
-    Ipv4 = 4, "ipv4";
-    Ipv6 = 6, "ipv6";
-}
-
-words! {
-    /// TCP state before the reset.
-    State from
-    /// `TCP_ESTABLISHED`
-    Established = state::ESTABLISHED, "established";
-    /// `TCP_SYN_SENT`
-    SynSent = state::SYN_SENT, "syn_sent";
-    /// `TCP_SYN_RECV`
-    SynRecv = state::SYN_RECV, "syn_recv";
-    /// `TCP_FIN_WAIT1`
-    FinWait1 = state::FIN_WAIT1, "fin_wait1";
-    /// `TCP_FIN_WAIT2`
-    FinWait2 = state::FIN_WAIT2, "fin_wait2";
-    /// `TCP_TIME_WAIT`
-    TimeWait = state::TIME_WAIT, "time_wait";
-    /// `TCP_CLOSE`
-    Close = state::CLOSE, "close";
-    /// `TCP_CLOSE_WAIT`
-    CloseWait = state::CLOSE_WAIT, "close_wait";
-    /// `TCP_LAST_ACK`
-    LastAck = state::LAST_ACK, "last_ack";
-    /// `TCP_LISTEN`
-    Listen = state::LISTEN, "listen";
-    /// `TCP_CLOSING`
-    Closing = state::CLOSING, "closing";
-    /// `TCP_NEW_SYN_RECV`
-    NewSynRecv = state::NEW_SYN_RECV, "new_syn_recv";
-}
-
-words! {
-    /// The socket that the kernel passed to the hook.
-    SocketKind from
-    None = socket::NONE, "none";
-    /// A full socket.
-    Full = socket::FULL, "full";
-    /// A `TIME_WAIT` minisock.
-    TimeWait = socket::TIME_WAIT, "time_wait";
-    /// A request minisock.
-    Request = socket::REQUEST, "request";
-}
-
-words! {
-    /// How this host's socket came to be.
-    Role from
-    /// `connect()` was called on it.
-    Opened = role::OPENED, "opened";
-    Listener = role::LISTENER, "listener";
-    /// It was created by a listener.
-    Accepted = role::ACCEPTED, "accepted";
-}
 
 /// One RST that the kernel sent or accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +39,8 @@ pub(crate) struct Reset {
     pub(crate) bits: Bits,
     /// The numbers behind the facts.
     pub(crate) evidence: Evidence,
+    /// The numbers on the wire; `None` where the kernel half could not read them.
+    pub(crate) wire: Option<Wire>,
     /// Time since boot of the reset; unlike `time`, it never steps and so orders resets exactly.
     pub(crate) boot_time: Duration,
 }

@@ -14,6 +14,7 @@ use crate::{
     attribute::{Controller, Placement, ProcessRef, Procfs, Resolver, ResolverLimits},
     event::{
         Event,
+        expect::Expectations,
         snapshot::{Degraded, EventsLost, SNAPSHOT_SCHEMA, Snapshot},
     },
     explain::Verdict,
@@ -45,6 +46,8 @@ pub(crate) struct MonitorOptions {
     pub(crate) max_series: usize,
     /// Labels of `rstmon_resets_total`.
     pub(crate) labels: LabelSet,
+    /// Resets that are benign because the operator expects them.
+    pub(crate) expectations: Expectations,
 }
 
 /// The attached probe and the sums of its counts. Shared between threads.
@@ -63,6 +66,7 @@ pub(crate) struct Monitor {
     listen_drops: Mutex<listeners::Drops>,
     netns_tasks: NetnsTasks,
     missing_fields: Vec<String>,
+    expectations: Expectations,
 }
 
 impl Monitor {
@@ -74,7 +78,8 @@ impl Monitor {
             tracing::warn!(%error, "metrics.probe_runtime needs CAP_SYS_ADMIN at the start, or sysctl kernel.bpf_stats_enabled=1");
         }
         let namespaces = Mutex::new(Namespaces::new(counts.cpus() as u64));
-        let exporter = MetricsRegistry::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?;
+        let exporter = MetricsRegistry::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?
+            .expecting(options.expectations.clone());
         let monitor = Self {
             hooks,
             aspects,
@@ -88,6 +93,7 @@ impl Monitor {
             namespaces,
             listen_drops: Mutex::default(),
             netns_tasks,
+            expectations: options.expectations.clone(),
             missing_fields: missing_fields
                 .iter()
                 .map(|field| format!("{}.{}", field.aggregate, field.member))
@@ -109,7 +115,9 @@ impl Monitor {
         let placement = lock(&self.resolver).resolve(reset.cgroup, owner, now);
         let verdict = Verdict::on(&reset);
         lock(&self.exporter).observe(&reset, verdict.cause);
-        Event::new(&reset, placement.as_deref(), verdict)
+        let mut event = Event::new(&reset, placement.as_deref(), verdict);
+        self.expectations.apply(&mut event);
+        event
     }
 
     /// Reads the counts of the kernel half and returns their sum, all resets so far. Called at each scrape, and at

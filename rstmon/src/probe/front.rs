@@ -4,7 +4,7 @@ use super::sys::SharedPages;
 use aya::maps::MapData;
 use rstmon_common::{
     CountKey, CountSlot,
-    front::{BUSY, FrontTable, KEYS, KeySlot, LAST, NAMESPACES, NetnsSlot, TAKEN, WORDS},
+    front::{BUSY, FrontTable, KEYS, KeySlot, NAMESPACES, NetnsSlot, TAKEN, WORDS},
 };
 use std::{
     collections::HashMap,
@@ -35,13 +35,11 @@ impl FrontReader {
     pub(super) fn read(&self, generation: usize, mut found: impl FnMut(CountKey, u64)) {
         for slot in self.slots(generation) {
             // Pairs with the barrier of the program that set the mark: a reader that sees the mark sees the key.
-            let last = self.word(slot + offset_of!(KeySlot, key) + LAST * 8).load(Ordering::Acquire);
-            if last & TAKEN != 0 {
+            if self.mark(slot).load(Ordering::Acquire) == TAKEN {
                 let mut key = [0; WORDS];
                 for (index, word) in key.iter_mut().enumerate() {
                     *word = self.word(slot + offset_of!(KeySlot, key) + index * 8).load(Ordering::Relaxed);
                 }
-                key[LAST] = last & !TAKEN;
                 found(zerocopy::transmute!(key), self.hits(slot).load(Ordering::Relaxed));
             }
         }
@@ -56,7 +54,7 @@ impl FrontReader {
                 unsafe { self.pages.at::<AtomicU32>(slot + offset_of!(KeySlot, count) + window) }
                     .store(0, Ordering::Relaxed);
             }
-            self.word(slot + offset_of!(KeySlot, key) + LAST * 8).store(0, Ordering::Release);
+            self.mark(slot).store(0, Ordering::Release);
         }
     }
 
@@ -112,6 +110,10 @@ impl FrontReader {
         (0..self.cpus).map(|cpu| cpu * size_of::<FrontTable>())
     }
 
+    fn mark(&self, slot: usize) -> &AtomicU64 {
+        self.word(slot + offset_of!(KeySlot, mark))
+    }
+
     fn hits(&self, slot: usize) -> &AtomicU64 {
         self.word(slot + offset_of!(KeySlot, count) + offset_of!(CountSlot, hits))
     }
@@ -147,7 +149,7 @@ mod tests {
     }
 
     fn key(port: u16) -> CountKey {
-        CountKey { service_port: port, reason: 200, provenance: 3, ..CountKey::default() }
+        CountKey { service_port: port, reason: 200, provenance: 3, evidence: u64::MAX, ..CountKey::default() }
     }
 
     /// Counts a key like the kernel half, with any mark.
@@ -157,9 +159,9 @@ mod tests {
             + offset_of!(FrontTable, keys)
             + (generation * KEYS + slot_of(&words)) * size_of::<KeySlot>();
         for (index, word) in words.into_iter().enumerate() {
-            let marked = if index == LAST { word | mark } else { word };
-            front.word(slot + offset_of!(KeySlot, key) + index * 8).store(marked, Ordering::Relaxed);
+            front.word(slot + offset_of!(KeySlot, key) + index * 8).store(word, Ordering::Relaxed);
         }
+        front.mark(slot).store(mark, Ordering::Relaxed);
         front.hits(slot).store(hits, Ordering::Relaxed);
     }
 

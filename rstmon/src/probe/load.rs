@@ -165,13 +165,16 @@ fn settings(options: &Options, layout: &KernelLayout, types: CastTypes) -> Setti
     // The coarse clock ticks once a jiffy.
     let jiffy_ns = u32::try_from(jiffy.tv_nsec).unwrap_or(4_000_000).max(1);
     let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX - 1);
-    let idle_jiffies = u64::from(millis(options.idle)) * 1_000_000 / u64::from(jiffy_ns);
+    let jiffies = |duration| {
+        let jiffies = u64::from(millis(duration)) * 1_000_000 / u64::from(jiffy_ns);
+        u32::try_from(jiffies).unwrap_or(u32::MAX - 1)
+    };
     Settings {
         SEND_HAS_REASON: u32::from(layout.send_has_reason),
         SECOND_JIFFIES: (1_000_000_000 / jiffy_ns).max(1),
         JIFFY_NS: jiffy_ns,
-        IDLE_JIFFIES: u32::try_from(idle_jiffies).unwrap_or(u32::MAX),
-        KEEPALIVE_IDLE_MS: millis(options.keepalive_idle),
+        IDLE_JIFFIES: jiffies(options.idle),
+        KEEPALIVE_IDLE_JIFFIES: jiffies(options.keepalive_idle),
         RACE_WINDOW_NS: u64::try_from(options.race_window.as_nanos()).unwrap_or(u64::MAX),
         RATE_PER_SECOND: options.events_per_second,
         TOMBSTONES_ON: u32::from(options.tombstones > 0),

@@ -42,9 +42,9 @@ pub(crate) fn linger_zero_with_unread_data(stage: &Stage) -> Result<Scene> {
     pair.server.ask("close c")?;
     Ok(Scene::new(vec![
         Expected::sent(&pair.server_end(), "tcp_abort_on_close", "established")
-            .because("closed_with_unread_data", "certain")
+            .because("linger_abort", "certain")
             .with("unread_bytes", ExpectedNumber::Exactly(UNREAD)),
-        Expected::received(&pair.client_end(), "established").because("peer_reset", "likely"),
+        Expected::received(&pair.client_end(), "established").because("request_reset", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("TCPAbortOnData", 0), ("EstabResets", 2)])
     .saw(libc::ECONNRESET, pair.client.refused("recv c 1")?)

@@ -24,7 +24,7 @@ pub fn with_unread_data(stage: &Stage) -> Result<Scene> {
             .with("unread_bytes", ExpectedNumber::Exactly(UNREAD))
             .with("received_bytes", ExpectedNumber::Exactly(UNREAD)),
         Expected::received(&pair.client_end(), "established")
-            .because("peer_reset", "likely")
+            .because("request_reset", "likely")
             .with("sent_bytes", ExpectedNumber::Exactly(UNREAD)),
     ]);
     let errno = pair.client.refused("recv c 1")?;
@@ -48,7 +48,7 @@ pub(crate) fn with_unread_data_while_peer_writes(stage: &Stage) -> Result<Scene>
             .because("closed_with_unread_data", "certain")
             .with("unread_bytes", ExpectedNumber::AtLeast(1)),
         Expected::received(&pair.client_end(), "established")
-            .because("peer_aborted", "likely")
+            .because("request_reset", "likely")
             .with("unsent_bytes", ExpectedNumber::AtLeast(1)),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("EstabResets", 2)])

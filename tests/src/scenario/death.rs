@@ -34,7 +34,7 @@ fn ended(stage: &Stage, end: fn(&mut Connection) -> Result<()>) -> Result<Scene>
         Expected::sent(&dying, "tcp_abort_on_close", "established")
             .because("process_exit", "certain")
             .with("unread_bytes", ExpectedNumber::Exactly(UNREAD)),
-        Expected::received(&pair.client_end(), "established").because("peer_reset", "likely"),
+        Expected::received(&pair.client_end(), "established").because("request_reset", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("EstabResets", 2)])
     .saw(libc::ECONNRESET, pair.client.refused("recv c 1")?)

@@ -71,7 +71,7 @@ pub(crate) fn reset_after_idle(stage: &Stage) -> Result<Scene> {
     let [server, client] = watches;
     Ok(Scene::new(vec![
         forgotten
-            .because("write_after_close", "likely")
+            .because("unknown_connection", "certain")
             .with("closed_ms_ago", ExpectedNumber::AtLeast(least_silence_ms())),
         Expected::received(&pair.client_end(), "established")
             .because("peer_reset_idle", "likely")

@@ -31,7 +31,7 @@ pub(crate) fn in_fin_wait1(stage: &Stage) -> Result<Scene> {
     pair.client.ask(&format!("send c {LATE}"))?;
     Ok(Scene::new(vec![
         Expected::sent(&pair.server_end(), "tcp_abort_on_data", "fin_wait1").because("write_after_close", "certain"),
-        Expected::received(&pair.client_end(), "established").because("peer_aborted", "likely"),
+        Expected::received(&pair.client_end(), "established").because("request_reset", "likely"),
     ])
     .with_false_receive()
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnData", 1), ("EstabResets", 1)])
@@ -50,7 +50,7 @@ pub(crate) fn in_fin_wait2(stage: &Stage) -> Result<Scene> {
     close_and_be_noticed(stage, &mut pair, Orphan::Full(TcpState::FinWait2 as u8))?;
     pair.client.ask(&format!("send c {LATE}"))?;
     Ok(Scene::new(vec![
-        Expected::sent(&pair.server_end(), "tcp_abort_on_data", "fin_wait2").because("write_after_close", "certain"),
+        Expected::sent(&pair.server_end(), "tcp_abort_on_data", "fin_wait2").because("request_timeout", "likely"),
         wrote_to_closed_peer(&pair),
     ])
     .with_false_receive()
@@ -119,7 +119,7 @@ fn forgotten(stage: &Stage, meanwhile: fn(&mut Actor) -> Result<()>, answer: fn(
     meanwhile(&mut pair.server)?;
     close_and_be_noticed(stage, &mut pair, Orphan::Gone)?;
     pair.client.ask(&format!("send c {LATE}"))?;
-    let reset = answer(&pair.server_end()).because("write_after_close", "certain");
+    let reset = answer(&pair.server_end()).because("request_timeout", "likely");
     Ok(Scene::new(vec![reset, wrote_to_closed_peer(&pair)])
         .grew(watch, &[("OutRsts", 1), ("TCPTimeWaitOverflow", 1), ("EstabResets", 1)])
         .saw(libc::EPIPE, pair.client.refused("send c 1")?)
@@ -147,7 +147,7 @@ pub(crate) fn await_orphan(stage: &Stage, local: SocketAddr, remote: SocketAddr,
 
 fn answered_by_mini_socket(pair: &Connection) -> Expected {
     let reset = Expected::sent(&pair.server_end(), "tcp_timewait_socket", "time_wait");
-    reset.because("write_after_close", "certain").with("closed_ms_ago", ExpectedNumber::Between(0, 10_000))
+    reset.because("request_timeout", "likely").with("closed_ms_ago", ExpectedNumber::Between(0, 10_000))
 }
 
 fn wrote_to_closed_peer(pair: &Connection) -> Expected {

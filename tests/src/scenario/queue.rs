@@ -14,7 +14,7 @@ use anyhow::Result;
 /// # Errors
 /// When a step fails.
 pub fn listener_closed(stage: &Stage) -> Result<Scene> {
-    unaccepted(stage, |pair| pair.server.ask("close l").map(drop))
+    unaccepted(stage, "listener_closed", |pair| pair.server.ask("close l").map(drop))
 }
 
 /// The same, because the server is killed.
@@ -22,15 +22,15 @@ pub fn listener_closed(stage: &Stage) -> Result<Scene> {
 /// # Errors
 /// When a step fails.
 pub(crate) fn listener_died(stage: &Stage) -> Result<Scene> {
-    unaccepted(stage, |pair| pair.server.kill())
+    unaccepted(stage, "process_exit", |pair| pair.server.kill())
 }
 
-fn unaccepted(stage: &Stage, end: fn(&mut Connection) -> Result<()>) -> Result<Scene> {
+fn unaccepted(stage: &Stage, cause: &'static str, end: fn(&mut Connection) -> Result<()>) -> Result<Scene> {
     let watch = Watch::on(stage.server())?;
     let mut pair = Connection::make(stage, Recipe { accept: false, ..Recipe::default() })?;
     end(&mut pair)?;
     Ok(Scene::new(vec![
-        Expected::sent(&pair.server_end(), "tcp_state", "established").because("listener_closed", "certain"),
+        Expected::sent(&pair.server_end(), "tcp_state", "established").because(cause, "certain"),
         Expected::received(&pair.client_end(), "established").because("peer_reset", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnData", 0), ("EstabResets", 2)])
@@ -54,7 +54,7 @@ pub(crate) fn overflow_with_abort(stage: &Stage) -> Result<Scene> {
             .because("listener_overflow", "certain")
             .with("backlog", ExpectedNumber::Exactly(2))
             .with("backlog_limit", ExpectedNumber::Exactly(1)),
-        Expected::received(&full.client_end(), "established").because("peer_aborted", "likely"),
+        Expected::received(&full.client_end(), "established").because("request_reset", "likely"),
     ])
     .grew(
         watch,
@@ -82,11 +82,28 @@ pub(crate) fn overflow_without_abort(stage: &Stage) -> Result<Scene> {
             .because("listener_overflow", "likely")
             .with("backlog", ExpectedNumber::Exactly(2))
             .with("backlog_limit", ExpectedNumber::Exactly(1)),
-        Expected::received(&full.client_end(), "established").because("peer_aborted", "likely"),
+        Expected::received(&full.client_end(), "established").because("request_reset", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("EmbryonicRsts", 0), ("EstabResets", 1)])
     .saw(libc::ECONNRESET, full.pair.client.refused("recv late 1")?)
     .keep((full.pair, retries)))
+}
+
+/// A privileged process destroys a listener with a connection in its accept queue.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn listener_destroyed(stage: &Stage) -> Result<Scene> {
+    let watch = Watch::on(stage.server())?;
+    let mut pair = Connection::make(stage, Recipe { accept: false, ..Recipe::default() })?;
+    stage.server().tool(&format!("ss -K -tl sport = :{}", pair.server_address.port()))?;
+    Ok(Scene::new(vec![
+        Expected::sent(&pair.server_end(), "tcp_state", "established").judged("killed", "notice"),
+        Expected::received(&pair.client_end(), "established").judged("peer_reset", "benign"),
+    ])
+    .grew(watch, &[("OutRsts", 1), ("EstabResets", 2)])
+    .saw(libc::ECONNRESET, pair.client.refused("recv c 1")?)
+    .keep(pair))
 }
 
 /// A listener whose queue is full, and one more client whose handshake is complete on the client's side only, because

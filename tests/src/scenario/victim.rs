@@ -76,8 +76,8 @@ pub fn fin_wait1(stage: &Stage) -> Result<Scene> {
         &Meeting {
             state: "fin_wait1",
             sent: ("tcp_abort_on_close", "established"),
-            sent_because: "closed_with_unread_data",
-            received_because: ("reset_while_closing", "certain"),
+            sent_because: "linger_abort",
+            received_because: ("peer_aborted", "likely"),
             established_resets: 1,
         },
     )
@@ -123,8 +123,8 @@ pub(crate) fn closing(stage: &Stage) -> Result<Scene> {
         &Meeting {
             state: "closing",
             sent: ("tcp_abort_on_close", "fin_wait2"),
-            sent_because: "closed_with_unread_data",
-            received_because: ("reset_while_closing", "certain"),
+            sent_because: "linger_abort",
+            received_because: ("peer_aborted", "likely"),
             established_resets: 0,
         },
     )
@@ -148,8 +148,8 @@ pub(crate) fn last_ack(stage: &Stage) -> Result<Scene> {
         &Meeting {
             state: "last_ack",
             sent: ("tcp_abort_on_close", "fin_wait2"),
-            sent_because: "closed_with_unread_data",
-            received_because: ("reset_while_closing", "certain"),
+            sent_because: "linger_abort",
+            received_because: ("peer_aborted", "likely"),
             established_resets: 0,
         },
     )

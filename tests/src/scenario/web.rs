@@ -86,13 +86,17 @@ pub fn backend_aborts_behind_proxy(stage: &Stage) -> Result<Scene> {
     Ok(Scene::new(vec![
         Expected::sent(&End::of(&backend, service, upstream), "tcp_abort_on_close", "established")
             .because("closed_with_unread_data", "certain"),
-        Expected::received(&proxy, "established").because("peer_reset", "likely"),
+        Expected::received(&proxy, "established").because("request_reset", "likely"),
     ])
     .grew(watch, &[("OutRsts", 1), ("TCPAbortOnClose", 1), ("EstabResets", 2)])
     .keep((browser, backend, nginx)))
 }
 
-fn start(stage: &Stage, setup: NginxSetup) -> Result<Nginx> {
+/// Starts nginx at a port of the server's.
+///
+/// # Errors
+/// When it does not start.
+pub(crate) fn start(stage: &Stage, setup: NginxSetup) -> Result<Nginx> {
     Nginx::start(stage.server(), stage.server_address(stage.closed_port()?), setup)
 }
 

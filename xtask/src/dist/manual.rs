@@ -70,7 +70,9 @@ fn parse(reference: &str) -> Result<Vec<ManualSection>, Malformed> {
     let mut comment: Vec<&str> = Vec::new();
     for (line, text) in (1..).zip(reference.lines()) {
         let malformed = |what| Malformed { line, what };
-        if let Some(name) = text.strip_prefix('[') {
+        // A list of tables has no default: its header is in a comment, too.
+        let header = if text.starts_with("# [[") { &text[2..] } else { text };
+        if let Some(name) = header.strip_prefix('[') {
             let name = name.strip_suffix(']').ok_or_else(|| malformed("a table's name without its end"))?;
             sections.push(ManualSection { name: name.to_owned(), keys: Vec::new() });
             comment.clear();
@@ -136,6 +138,13 @@ mod tests {
         };
         let keys = vec![key("port", Some("1"), "Where to listen."), key("path", None, "Unset: none.")];
         assert_eq!(sections, Ok(vec![ManualSection { name: "web".into(), keys }]));
+    }
+
+    #[test]
+    fn a_list_of_tables_is_a_section_though_it_is_a_comment() {
+        let sections = parse("# [[expect]]\n# Which.\n# filter = \"a\"\n");
+        let key = Key { name: "filter".into(), default: None, text: "Which.".into() };
+        assert_eq!(sections, Ok(vec![ManualSection { name: "[expect]".into(), keys: vec![key] }]));
     }
 
     #[test]

@@ -10,17 +10,20 @@ pub(super) struct DebianPackage {
     pub(super) why: &'static str,
 }
 
-const BASE: [(&str, &str); 16] = [
+const BASE: [(&str, &str); 19] = [
     ("rustc-web", "compiles the kernel half"),
     ("cargo-web", "compiles the kernel half"),
     ("libstd-rust-web-dev-bpf", "core for the kernel half"),
     ("gcc", "Rust's linker"),
     ("g++", "links bpf-linker"),
     ("bpftool", "end-to-end tests: what the kernel has loaded"),
+    ("curl", "end-to-end tests: a real client"),
+    ("haproxy", "end-to-end tests: a real proxy, its timeouts and checks"),
     ("iproute2", "end-to-end tests: network namespaces, ss"),
     ("iptables", "end-to-end tests: a firewall that drops or resets"),
     ("libcap2-bin", "end-to-end tests: running with few capabilities"),
     ("nginx-light", "end-to-end tests: a real server"),
+    ("openssl", "end-to-end tests: a real TLS client"),
     ("prometheus", "end-to-end tests: a real Prometheus, promtool"),
     ("python3", "end-to-end tests: a real client"),
     ("tmux", "end-to-end tests: a terminal for rstmon top"),

@@ -24,7 +24,8 @@ pub(super) fn snapshot<'a>(second: u32, series: impl IntoIterator<Item = (&'a st
         .into_iter()
         .map(|(process, port, total)| SeriesCount {
             direction: Direction::Sent,
-            cause: Some(Cause::ClosedWithUnreadData),
+            cause: Some(Cause::ClosedWithUnreadData.into()),
+            severity: None,
             reason: "tcp_abort_on_close".to_owned(),
             process: Some(process.to_owned()),
             unit: Some("tomcat.service".to_owned()),

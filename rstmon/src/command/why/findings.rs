@@ -3,8 +3,8 @@
 use super::joined::{JoinedReset, ResetOwner};
 use crate::{
     event::Event,
-    explain::{Cause, Confidence, Severity},
-    model::Direction,
+    explain::{CauseId, Confidence, Severity, present::ResetsSeen},
+    model::{Direction, Role},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,7 +21,7 @@ const REMOTES: usize = 3;
 /// The resets of one cause, direction and owner.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ResetFinding {
-    pub(super) cause: Cause,
+    pub(super) cause: CauseId,
     pub(super) title: &'static str,
     pub(super) severity: Severity,
     /// The lowest of the verdicts.
@@ -38,13 +38,16 @@ pub(super) struct ResetFinding {
     pub(super) distinct_remotes: usize,
     /// Processes of this host at the other end, `name[pid]`, the most frequent first.
     pub(super) local_peers: Vec<String>,
+    /// The role of this host's end; absent where it differs or is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role: Option<Role>,
     /// The event with the highest confidence; among equals the one with the most evidence, then the latest.
     pub(super) example: Arc<Event>,
 }
 
 /// Groups resets into findings, the most harmful first, then the most frequent, then the latest.
 pub(super) fn findings<'a>(resets: impl IntoIterator<Item = &'a JoinedReset>) -> Vec<ResetFinding> {
-    let mut groups: BTreeMap<(Cause, Direction, &ResetOwner), Vec<&JoinedReset>> = BTreeMap::new();
+    let mut groups: BTreeMap<(CauseId, Direction, &ResetOwner), Vec<&JoinedReset>> = BTreeMap::new();
     for reset in resets {
         groups.entry((reset.cause, reset.direction, &reset.owner)).or_default().push(reset);
     }
@@ -60,13 +63,15 @@ pub(super) fn findings<'a>(resets: impl IntoIterator<Item = &'a JoinedReset>) ->
 
 impl ResetFinding {
     /// `None` without resets.
-    fn of(cause: Cause, direction: Direction, owner: &ResetOwner, resets: &[&JoinedReset]) -> Option<Self> {
+    fn of(cause: CauseId, direction: Direction, owner: &ResetOwner, resets: &[&JoinedReset]) -> Option<Self> {
         let remotes = by_frequency(resets.iter().map(|reset| reset.remote));
         let example = resets
             .iter()
             .max_by_key(|reset| (reset.event.confidence, richness(&reset.event), reset.time))
             .map(|reset| Arc::clone(&reset.event))?;
+        let role = resets.first()?.event.role.filter(|role| resets.iter().all(|reset| reset.event.role == Some(*role)));
         Some(Self {
+            role,
             cause,
             title: cause.entry().title,
             severity: resets.iter().map(|reset| reset.severity).max()?,
@@ -82,6 +87,19 @@ impl ResetFinding {
             local_peers: by_frequency(resets.iter().filter_map(|reset| reset.local_peer.clone())),
             example,
         })
+    }
+}
+
+impl ResetFinding {
+    /// What a view of the finding's cause needs to know; the symptoms are those of the example.
+    pub(super) fn as_seen(&self) -> ResetsSeen {
+        ResetsSeen {
+            direction: Some(self.direction),
+            role: self.role,
+            severity: Some(self.severity),
+            confidence: Some(self.confidence),
+            condition: self.example.as_seen().condition,
+        }
     }
 }
 

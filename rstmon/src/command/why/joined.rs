@@ -7,7 +7,7 @@
 use crate::{
     event::{Endpoint, Event, filter::Filter},
     explain::{
-        Cause, Confidence, Severity,
+        Cause, CauseId, Confidence, Severity,
         present::{ProcessName, UNKNOWN_PROCESS},
     },
     model::Direction,
@@ -24,7 +24,7 @@ use std::{
 const JOINED_WITHIN_MS: i64 = 1000;
 
 /// The owner of the end that a reset is reported at.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(super) struct ResetOwner {
     /// Comm of the thread-group leader.
     pub(super) process: Option<String>,
@@ -37,7 +37,7 @@ pub(super) struct ResetOwner {
 /// A RST with what is known of both its ends.
 #[derive(Clone, Debug)]
 pub(super) struct JoinedReset {
-    pub(super) cause: Cause,
+    pub(super) cause: CauseId,
     pub(super) severity: Severity,
     pub(super) confidence: Confidence,
     /// Sent, where it is reported at its sender.
@@ -124,7 +124,7 @@ impl JoinedReset {
         // the sender stands in for it.
         Self {
             cause: sender.cause,
-            severity: sender.cause.entry().severity,
+            severity: sender.severity.unwrap_or(sender.cause.entry().severity).max(event.severity),
             direction: Direction::Sent,
             owner: ResetOwner {
                 process: sender.process.clone(),
@@ -143,7 +143,9 @@ impl JoinedReset {
         if is_unowned_refusal(sent.cause, sent.process()) {
             return Self::of(received);
         }
-        Self { local_peer: Some(owner_name(received)), ..Self::of(sent) }
+        // The pair has the sender's cause and the higher severity.
+        let severity = sent.severity.max(received.severity);
+        Self { severity, local_peer: Some(owner_name(received)), ..Self::of(sent) }
     }
 
     fn of(event: &Arc<Event>) -> Self {
@@ -173,7 +175,7 @@ impl JoinedReset {
 }
 
 /// A closed port has no owner. Only a process that listened there shortly before is known now and then.
-fn is_unowned_refusal(cause: Cause, process: Option<&str>) -> bool {
+fn is_unowned_refusal(cause: CauseId, process: Option<&str>) -> bool {
     cause == Cause::Refused && process.is_none()
 }
 
@@ -231,6 +233,16 @@ mod tests {
         let (found, _) = joined(&[received_from(&sent, Some("curl"), "peer_reset", 1)], &[]);
         assert_eq!(essence(&found[0]), ("closed_with_unread_data", "sent", Some("web"), Some("curl[7]")));
         assert_eq!(found[0].severity.word(), "harmful");
+    }
+
+    #[test]
+    fn a_pair_has_the_causes_of_the_sender_and_the_higher_severity() {
+        let sent = event(Some("curl"), "linger_abort", "sent", 1, &json!({"severity": "benign"}));
+        let received = received_from(&sent, Some("web"), "peer_aborted", 1);
+        for events in [vec![sent, received.clone()], vec![received]] {
+            let (found, _) = joined(&events, &[]);
+            assert_eq!((found[0].cause.id(), found[0].severity.word()), ("linger_abort", "notice"));
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::{
     query::duration,
 };
 use jiff::tz::TimeZone;
+use page::PageLayout;
 
 /// Prints the diagnosis.
 pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
@@ -41,7 +42,8 @@ pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
     let text = if arguments.json {
         serde_json::to_string_pretty(&report).map_err(Failure::json)?
     } else {
-        page::page(&report, &TimeZone::system(), terminal::colour(), terminal::width())
+        let (colour, width, explain) = (terminal::colour(), terminal::width(), arguments.explain);
+        page::page(&report, PageLayout { zone: &TimeZone::system(), colour, width, explain })
     };
     Ok(terminal::print(&text)?)
 }

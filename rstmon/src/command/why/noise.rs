@@ -1,8 +1,8 @@
-//! Resets that need no action: benign causes, probes of closed ports, health checks. Pure.
+//! Resets that need no action: benign ones, probes of closed ports, health checks. Pure.
 
-use super::joined::JoinedReset;
+use super::joined::{JoinedReset, ResetOwner};
 use crate::{
-    explain::{Cause, Severity},
+    explain::{Cause, CauseId, Severity},
     model::Role,
 };
 use serde::Serialize;
@@ -15,6 +15,8 @@ use std::{
 const SCANNED_PORTS: usize = 5;
 /// An address that was refused at one port this often, and does not scan, wants a service that is not there.
 const INSISTENT: u64 = 3;
+/// An owner that this often ends its connections to one address benignly, after an answer, checks its health.
+const CHECKS: u64 = 3;
 /// Ports that a summary names.
 const PORTS: usize = 8;
 
@@ -22,11 +24,13 @@ const PORTS: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum NoiseKind {
-    /// The catalogue's severity of the cause is benign.
+    /// The configuration says that the operator expects it.
+    Expected,
+    /// The severity of the reset is benign.
     Benign,
     /// A scan, or a stray attempt, of ports that no process of this host is known to have served.
     Probe,
-    /// Opened and reset without a byte either way.
+    /// Opened and reset without a byte either way; or reset after an answer, again and again.
     HealthCheck,
 }
 
@@ -34,9 +38,10 @@ impl NoiseKind {
     /// The words that continue a summary's title, in parentheses.
     pub(super) const fn phrase(self) -> &'static str {
         match self {
+            Self::Expected => "expected by the configuration",
             Self::Benign => "benign",
             Self::Probe => "port scans and stray attempts",
-            Self::HealthCheck => "health checks: reset before a byte was exchanged",
+            Self::HealthCheck => "health checks: reset without a request, or with its answer received",
         }
     }
 }
@@ -44,7 +49,7 @@ impl NoiseKind {
 /// The resets of one cause that need no action for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct NoiseSummary {
-    pub(super) cause: Cause,
+    pub(super) cause: CauseId,
     pub(super) title: &'static str,
     pub(super) noise: NoiseKind,
     pub(super) count: u64,
@@ -59,12 +64,18 @@ pub(super) struct NoiseSummary {
 pub(super) struct NoiseFilter {
     scanners: HashSet<IpAddr>,
     insistent: HashSet<(IpAddr, u16)>,
+    /// How often each end with a check's resets met each address.
+    checks: HashMap<(ResetOwner, IpAddr), u64>,
 }
 
 impl NoiseFilter {
     pub(super) fn new(resets: &[JoinedReset]) -> Self {
         let mut attempts: HashMap<(IpAddr, u16), u64> = HashMap::new();
         let mut ports: HashMap<IpAddr, usize> = HashMap::new();
+        let mut checks: HashMap<(ResetOwner, IpAddr), u64> = HashMap::new();
+        for reset in resets.iter().filter(|reset| may_be_a_check(reset)) {
+            *checks.entry((reset.owner.clone(), reset.remote)).or_default() += 1;
+        }
         for reset in resets.iter().filter(|reset| reset.is_unowned_refusal()) {
             let count = attempts.entry(target(reset)).or_default();
             *count += 1;
@@ -83,11 +94,18 @@ impl NoiseFilter {
                 .filter(|(_, count)| *count >= INSISTENT)
                 .map(|(target, _)| target)
                 .collect(),
+            checks,
         }
     }
 
     /// Why a reset needs no action; `None` where it needs one.
     pub(super) fn classify(&self, reset: &JoinedReset) -> Option<NoiseKind> {
+        if reset.event.expected.is_some() {
+            return Some(NoiseKind::Expected);
+        }
+        if self.is_health_check(reset) {
+            return Some(NoiseKind::HealthCheck);
+        }
         if reset.severity == Severity::Benign {
             return Some(NoiseKind::Benign);
         }
@@ -95,7 +113,18 @@ impl NoiseFilter {
             let wanted = self.insistent.contains(&target(reset)) && !self.scanners.contains(&reset.remote);
             return (!wanted).then_some(NoiseKind::Probe);
         }
-        is_health_check(reset).then_some(NoiseKind::HealthCheck)
+        None
+    }
+
+    fn is_health_check(&self, reset: &JoinedReset) -> bool {
+        if !may_be_a_check(reset) {
+            return false;
+        }
+        let evidence = &reset.event.evidence;
+        let repeated = || self.checks.get(&(reset.owner.clone(), reset.remote)).is_some_and(|count| *count >= CHECKS);
+        // Without a request one is enough; an answered one is a check where it repeats.
+        (evidence.sent_bytes == Some(0) && evidence.received_bytes == Some(0))
+            || (reset.severity == Severity::Benign && repeated())
     }
 }
 
@@ -103,24 +132,22 @@ fn target(reset: &JoinedReset) -> (IpAddr, u16) {
     (reset.remote, reset.event.local.port)
 }
 
-/// Whether the event is of a health check, at the checker's end or at the checked one. A server that aborts a
+/// Whether the event can be of a health check, at the checker's end or at the checked one. A server that aborts a
 /// connection that it accepted is no health check.
-fn is_health_check(reset: &JoinedReset) -> bool {
-    let evidence = &reset.event.evidence;
-    let checks = matches!(
-        (reset.event.cause, reset.event.role),
-        (Cause::LingerAbort, Some(Role::Opened)) | (Cause::PeerReset, Some(Role::Accepted))
-    );
-    checks && evidence.sent_bytes == Some(0) && evidence.received_bytes == Some(0)
+fn may_be_a_check(reset: &JoinedReset) -> bool {
+    matches!(
+        (reset.event.cause.known(), reset.event.role),
+        (Some(Cause::LingerAbort), Some(Role::Opened)) | (Some(Cause::PeerReset), Some(Role::Accepted))
+    )
 }
 
 /// One summary for each cause and kind of noise.
 pub(super) fn summaries(noise: &[(NoiseKind, &JoinedReset)]) -> Vec<NoiseSummary> {
-    let mut groups: BTreeMap<(Cause, NoiseKind), Vec<&JoinedReset>> = BTreeMap::new();
+    let mut groups: BTreeMap<(CauseId, NoiseKind), Vec<&JoinedReset>> = BTreeMap::new();
     for &(noise, reset) in noise {
         groups.entry((reset.cause, noise)).or_default().push(reset);
     }
-    let summary = |((cause, noise), resets): ((Cause, NoiseKind), Vec<&JoinedReset>)| {
+    let summary = |((cause, noise), resets): ((CauseId, NoiseKind), Vec<&JoinedReset>)| {
         let ports: BTreeSet<u16> = resets.iter().filter_map(|reset| reset.owner.port).collect();
         let remotes: HashSet<IpAddr> = resets.iter().map(|reset| reset.remote).collect();
         NoiseSummary {
@@ -195,6 +222,34 @@ mod tests {
             event(Some("haproxy"), "linger_abort", "sent", 1, &json!({"role": "opened"})),
         ];
         assert_eq!(classified(&events), [Some(NoiseKind::HealthCheck), Some(NoiseKind::HealthCheck), None, None, None]);
+    }
+
+    #[test]
+    fn expected_resets_are_noise() {
+        let expected = json!({"expected": "health checks of the load balancer", "severity": "benign"});
+        assert_eq!(
+            classified(&[event(Some("lb"), "closed_with_unread_data", "sent", 1, &expected)]),
+            [Some(NoiseKind::Expected)]
+        );
+    }
+
+    #[test]
+    fn an_answered_check_is_one_where_it_repeats() {
+        let check = |second| {
+            let more = json!({
+                "role": "opened", "severity": "benign", "evidence": {"sent_bytes": 40, "received_bytes": 120},
+            });
+            event(Some("haproxy"), "linger_abort", "sent", second, &more)
+        };
+        assert_eq!(classified(&[check(1), check(2)]), [Some(NoiseKind::Benign); 2]);
+        assert_eq!(classified(&[check(1), check(2), check(3)]), [Some(NoiseKind::HealthCheck); 3]);
+    }
+
+    #[test]
+    fn the_severity_is_that_of_the_event() {
+        let of =
+            |severity: &str| event(Some("curl"), "closed_with_unread_data", "sent", 1, &json!({"severity": severity}));
+        assert_eq!(classified(&[of("benign"), of("notice")]), [Some(NoiseKind::Benign), None]);
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(super) struct AdvisedFinding {
     #[serde(flatten)]
     pub(super) finding: ResetFinding,
     pub(super) sees: &'static ObservedSymptoms,
-    pub(super) remedies: &'static [Remedy],
+    /// Those for the role of this host's end.
+    pub(super) remedies: Vec<&'static Remedy>,
 }
 
 /// Everything that `rstmon why` shows. A RST of which both ends were seen is one reset in it.
@@ -104,7 +105,9 @@ impl WhyReport {
 impl From<ResetFinding> for AdvisedFinding {
     fn from(finding: ResetFinding) -> Self {
         let entry = finding.cause.entry();
-        Self { sees: &entry.sees, remedies: entry.remedies, finding }
+        let role = finding.role.or(entry.role);
+        let remedies = entry.remedies.iter().filter(|remedy| remedy.is_for(role)).collect();
+        Self { sees: &entry.sees, remedies, finding }
     }
 }
 

@@ -41,6 +41,12 @@ impl Filter {
         self.words.is_empty()
     }
 
+    /// Whether the filter tests the severity.
+    #[must_use]
+    pub(crate) fn is_about_severity(&self) -> bool {
+        self.words.iter().any(FilterWord::is_about_severity)
+    }
+
     /// Whether the filter tests addresses, which only events have.
     #[must_use]
     pub(crate) fn is_about_addresses(&self) -> bool {

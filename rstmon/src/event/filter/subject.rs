@@ -2,7 +2,7 @@
 
 use crate::{
     event::{Event, snapshot::SeriesCount},
-    explain::{Cause, Severity},
+    explain::{CauseId, Severity},
     model::{Direction, Family},
 };
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ pub(crate) trait FilterSubject {
     fn container(&self) -> Option<&str>;
     /// The port that names the service.
     fn port(&self) -> Option<u16>;
-    fn cause(&self) -> Option<Cause>;
+    fn cause(&self) -> Option<CauseId>;
     fn reason(&self) -> &str;
     fn direction(&self) -> Direction;
     fn family(&self) -> Option<Family>;
@@ -42,7 +42,7 @@ impl FilterSubject for Event {
         self.service_port
     }
 
-    fn cause(&self) -> Option<Cause> {
+    fn cause(&self) -> Option<CauseId> {
         Some(self.cause)
     }
 
@@ -89,7 +89,7 @@ impl FilterSubject for SeriesCount {
         self.port
     }
 
-    fn cause(&self) -> Option<Cause> {
+    fn cause(&self) -> Option<CauseId> {
         self.cause
     }
 
@@ -114,6 +114,6 @@ impl FilterSubject for SeriesCount {
     }
 
     fn severity(&self) -> Option<Severity> {
-        self.cause.map(|cause| cause.entry().severity)
+        self.severity.or_else(|| self.cause.map(|cause| cause.entry().severity))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{FilterError, FilterSubject, same_container};
 use crate::{
-    explain::{Cause, Severity},
+    explain::{Cause, CauseId, Severity},
     model::{Direction, Family},
 };
 use ipnet::IpNet;
@@ -34,6 +34,10 @@ enum FieldTest {
 impl FilterWord {
     pub(super) fn matches(&self, subject: &impl FilterSubject) -> bool {
         self.test.matches(subject) != self.negated
+    }
+
+    pub(super) fn is_about_severity(&self) -> bool {
+        matches!(self.test, FieldTest::Severity(_))
     }
 
     pub(super) fn is_about_addresses(&self) -> bool {
@@ -139,7 +143,9 @@ impl FieldTest {
                 subject.container().is_some_and(|id| values.iter().any(|value| same_container(id, value)))
             }
             Self::Port(values) => subject.port().is_some_and(|port| values.contains(&port)),
-            Self::Cause(values) => subject.cause().is_some_and(|cause| values.contains(&cause)),
+            Self::Cause(values) => {
+                subject.cause().and_then(CauseId::known).is_some_and(|cause| values.contains(&cause))
+            }
             Self::Reason(values) => text(values, Some(subject.reason())),
             Self::Direction(values) => values.contains(&subject.direction()),
             Self::Family(values) => subject.family().is_some_and(|family| values.contains(&family)),

@@ -1,24 +1,82 @@
 //! Causes in which a process of this host ended the connection on purpose.
 
-use super::{CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom};
-use crate::explain::{
-    cause::Cause,
-    severity::{Confidence, Severity},
+use super::{
+    AFTER_FIN, CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
+    settings::{CLIENT_IDLE, SESSION_IDLE},
+};
+use crate::{
+    explain::{
+        cause::Cause,
+        severity::{Confidence, Severity},
+    },
+    model::Role,
+};
+
+pub(super) static IDLE_ABORT: CauseEntry = CauseEntry {
+    cause: Cause::IdleAbort,
+    title: "An idle connection was ended with an abort",
+    directions: Directions::Sent,
+    role: None,
+    // The peer may find out only when it uses the connection again.
+    severity: Severity::Notice,
+    what_happened: "A connection had been idle when a process on this host ended it with an abort: with `SO_LINGER` set to \
+                    zero seconds, or a negative `TCP_LINGER2`. Databases and proxies do this at their idle timeouts. \
+                    The last request had been answered, so nothing was lost; a pool at the other end may still count on the \
+                    connection.",
+    how_known: HowKnown {
+        evidence: "As for `linger_abort`, and the last payload was an answer of the accepting end, at least the keep-alive \
+                   threshold before the abort.",
+        levels: &[
+            Level {
+                confidence: Confidence::Certain,
+                when: "the reason is `tcp_abort_on_linger`, or the socket was being closed with `SO_LINGER` set to 0",
+            },
+            Level { confidence: Confidence::Likely, when: "`TCP_LINGER2` is negative and the kernel gives no reason" },
+        ],
+        older_kernels: Some("The socket's linger setting can be read on every kernel and decides."),
+    },
+    sees: ObservedSymptoms {
+        sender: &[Symptom::Nothing],
+        receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
+        cases: &[AFTER_FIN],
+        note: Some("A pool that does not watch its idle connections meets the reset with its next request."),
+    },
+    remedies: &[
+        Remedy::set(
+            "Compare the idle time in the evidence with the idle timeouts of the program that aborted: a round number is \
+             the one that fired. Raise it, or leave it if the peer copes.",
+            &SESSION_IDLE,
+        ),
+        Remedy::set("Let the client's pool give up idle connections before the server's timeout.", &CLIENT_IDLE)
+            .at(Role::Accepted),
+        Remedy::act("Let the pool on this host close its idle connections normally, so that the server sees a FIN.")
+            .at(Role::Opened),
+    ],
+    classic: Some(ClassicRemedies {
+        retry: "Good for idempotent requests: a request that meets the abort was not read.",
+        heartbeat: "Good: a ping of the protocol below the idle timeout keeps the connection. TCP keep-alive probes do not \
+                    count as use.",
+        short: "Good where traffic is rare: no connection is idle for long.",
+    }),
+    see_also: &[Cause::LingerAbort, Cause::KeepaliveRace, Cause::PeerResetIdle],
 };
 
 pub(super) static LINGER_ABORT: CauseEntry = CauseEntry {
     cause: Cause::LingerAbort,
     title: "A deliberate abort with SO_LINGER 0",
     directions: Directions::Sent,
-    // The program asked for it, so not harmful; but undelivered data is thrown away, so not benign either.
+    role: None,
+    // The program asked for it, so not harmful; but undelivered data is thrown away, so not benign in general.
     severity: Severity::Notice,
     what_happened: "A process on this host asked the kernel to abort instead of closing: it set `SO_LINGER` to zero seconds \
                     before `close`, or a negative `TCP_LINGER2`. The connection ended with a reset, and anything not yet \
-                    delivered was thrown away. Programs do this to avoid TIME_WAIT or to get rid of a stuck peer.",
+                    delivered or read was thrown away. Programs do this to avoid TIME_WAIT or to get rid of a stuck peer. \
+                    A connection without a request, and a client that has its answer, lose nothing: health checks end like \
+                    this.",
     how_known: HowKnown {
         evidence: "A process closed a socket that has lingering enabled with a linger time of zero, or the kernel gives the \
                    reason `tcp_abort_on_linger`. That reason stands for `TCP_LINGER2`; `SO_LINGER` 0 shows as \
-                   `tcp_state`.",
+                   `tcp_state`, or as `tcp_abort_on_close` where data was unread.",
         levels: &[
             Level {
                 confidence: Confidence::Certain,
@@ -26,7 +84,7 @@ pub(super) static LINGER_ABORT: CauseEntry = CauseEntry {
             },
             Level {
                 confidence: Confidence::Likely,
-                when: "`TCP_LINGER2` is negative and the kernel gives no reason, or data arrived at the same moment",
+                when: "`TCP_LINGER2` is negative and the kernel gives no reason",
             },
         ],
         older_kernels: Some(
@@ -37,13 +95,16 @@ pub(super) static LINGER_ABORT: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        cases: &[AFTER_FIN],
         note: Some("A peer that has sent everything and is about to close itself may not notice."),
     },
     remedies: &[
+        Remedy::act("Leave it alone where it is meant: health checks (HAProxy, other load balancers), load generators.")
+            .at(Role::Opened),
         Remedy::act(
-            "Leave it alone where it is meant: health checks (HAProxy, other load balancers), load generators, and servers \
-             that cut off a stuck client (nginx `reset_timedout_connection on`).",
-        ),
+            "Leave it alone where it is meant: servers that cut off a stuck client (nginx `reset_timedout_connection on`).",
+        )
+        .at(Role::Accepted),
         Remedy::act(
             "Otherwise remove the linger setting and close normally. Search the program for Java `setSoLinger(true, 0)`, \
              Go `SetLinger(0)`, Node `resetAndDestroy()`, Python or C `SO_LINGER`, HAProxy `option nolinger`.",
@@ -54,13 +115,14 @@ pub(super) static LINGER_ABORT: CauseEntry = CauseEntry {
         ),
     ],
     classic: None,
-    see_also: &[Cause::ClosedWithUnreadData, Cause::PeerReset, Cause::Disconnect],
+    see_also: &[Cause::IdleAbort, Cause::GaveUpWaiting, Cause::ClosedWithUnreadData, Cause::PeerReset, Cause::Disconnect],
 };
 
 pub(super) static DISCONNECT: CauseEntry = CauseEntry {
     cause: Cause::Disconnect,
     title: "The program disconnected its socket",
     directions: Directions::Sent,
+    role: None,
     // An explicit and rare choice of the program.
     severity: Severity::Notice,
     what_happened: "A process on this host dissolved the connection but kept the socket, with `connect` to `AF_UNSPEC`. \
@@ -86,6 +148,7 @@ pub(super) static DISCONNECT: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        cases: &[AFTER_FIN],
         note: None,
     },
     remedies: &[
@@ -102,6 +165,7 @@ pub(super) static KILLED: CauseEntry = CauseEntry {
     cause: Cause::Killed,
     title: "Another process destroyed the socket",
     directions: Directions::Sent,
+    role: None,
     // An administrative act: an administrator or an agent wanted it, but the owner did not.
     severity: Severity::Notice,
     what_happened: "A process that is not the owner destroyed this connection through the kernel's socket diagnostics, as \
@@ -109,7 +173,7 @@ pub(super) static KILLED: CauseEntry = CauseEntry {
                     connection that a new policy forbids.",
     how_known: HowKnown {
         evidence: "The kernel sent the reset in the context of a process, the socket was still in use and had not been \
-                   closed.",
+                   closed; or its listener was destroyed before the connection was accepted.",
         levels: &[
             Level {
                 confidence: Confidence::Certain,
@@ -125,6 +189,7 @@ pub(super) static KILLED: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Aborted],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        cases: &[AFTER_FIN],
         note: Some(
             "`ECONNABORTED` on a connected socket is rare on Linux otherwise: it is a strong hint at this cause.",
         ),

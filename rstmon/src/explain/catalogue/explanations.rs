@@ -14,11 +14,11 @@ pub(crate) struct UsualExplanation {
 pub(crate) static USUAL_EXPLANATIONS: [UsualExplanation; 5] = [
     UsualExplanation {
         explanation: "One side quit without closing properly",
-        causes: &[Cause::ProcessExit, Cause::ClosedWithUnreadData],
+        causes: &[Cause::ProcessExit, Cause::ClosedWithUnreadData, Cause::WriteAfterClose],
     },
     UsualExplanation {
         explanation: "The user pressed stop or reloaded while the response was being written",
-        causes: &[Cause::PeerAborted],
+        causes: &[Cause::PeerAborted, Cause::WroteToClosedPeer, Cause::GaveUpWaiting],
     },
     UsualExplanation { explanation: "The server was past its capacity", causes: &[Cause::ListenerOverflow] },
     UsualExplanation {
@@ -27,6 +27,6 @@ pub(crate) static USUAL_EXPLANATIONS: [UsualExplanation; 5] = [
     },
     UsualExplanation {
         explanation: "A firewall dropped the idle connection",
-        causes: &[Cause::PeerResetIdle, Cause::IdleTimeout, Cause::UnknownConnection],
+        causes: &[Cause::PeerResetIdle, Cause::RequestReset, Cause::IdleTimeout, Cause::UnknownConnection],
     },
 ];

@@ -13,6 +13,7 @@ pub(super) static REFUSED: CauseEntry = CauseEntry {
     cause: Cause::Refused,
     title: "Nothing listens on the port",
     directions: Directions::Both,
+    role: None,
     // Nothing that existed was lost. Probes and port scans cause many; a service that should be there is the exception.
     severity: Severity::Notice,
     what_happened: "A connection attempt reached a host where nothing listens on that port and address. The kernel answers \
@@ -33,14 +34,19 @@ pub(super) static REFUSED: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::Refused],
+        cases: &[],
         note: Some(
             "A firewall that rejects with `tcp-reset` looks the same to the caller, but then the target's rstmon shows \
-             nothing.",
+             nothing. Where the target is on this host and its listener lives, the sentence says so.",
         ),
     },
     remedies: &[
         Remedy::act(
             "Start the service, or find out why it stopped: `ss -ltnp` shows what listens, and on which address.",
+        ),
+        Remedy::act(
+            "If the service is there and listens, look for a firewall rule that rejects: `nft list ruleset`, `iptables-save`, \
+             a ban list, a network policy.",
         ),
         Remedy::act(
             "Check the target's port and address. A service bound to 127.0.0.1 or ::1 refuses callers from outside; \
@@ -65,6 +71,7 @@ pub(super) static LISTENER_OVERFLOW: CauseEntry = CauseEntry {
     cause: Cause::ListenerOverflow,
     title: "The accept queue was full",
     directions: Directions::Sent,
+    role: None,
     // Clients that the service should have served were turned away.
     severity: Severity::Harmful,
     what_happened: "Connections arrived faster than the process accepted them, until its accept queue was full. The \
@@ -83,7 +90,7 @@ pub(super) static LISTENER_OVERFLOW: CauseEntry = CauseEntry {
             },
             Level {
                 confidence: Confidence::Likely,
-                when: "an ACK reached the listener without a handshake while its queue was full, or the queue had room again",
+                when: "an ACK reached the listener without a handshake while its queue was full, or had been a moment before",
             },
         ],
         older_kernels: Some(
@@ -94,6 +101,7 @@ pub(super) static LISTENER_OVERFLOW: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        cases: &[],
         note: Some(
             "The client has finished its handshake, so its `connect` succeeded: it gets `Connection reset`, not \
              `Connection refused`. The server's application never learns of it. Without a reset the client waits until \
@@ -129,6 +137,7 @@ pub(super) static LISTENER_CLOSED: CauseEntry = CauseEntry {
     cause: Cause::ListenerClosed,
     title: "A listener closed with clients waiting",
     directions: Directions::Sent,
+    role: None,
     // These clients were connected and may have sent their requests, and none of that was served.
     severity: Severity::Harmful,
     what_happened: "A listening socket was closed, or its process ended, while connections were still waiting to be \
@@ -155,6 +164,7 @@ pub(super) static LISTENER_CLOSED: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        cases: &[],
         note: Some(
             "The clients' requests were never read. The next clients get `Connection refused` until a process listens again.",
         ),

@@ -12,8 +12,10 @@ mod abort;
 mod close;
 pub(crate) mod explanations;
 mod host;
+mod late;
 mod listener;
 mod network;
+mod newer;
 mod peer;
 mod protocol;
 pub(crate) mod settings;
@@ -24,6 +26,7 @@ use super::{
     cause::Cause,
     severity::{Confidence, Severity},
 };
+use crate::model::Role;
 use serde::Serialize;
 
 /// Everything that is known about one cause.
@@ -35,7 +38,10 @@ pub(crate) struct CauseEntry {
     /// One short line without a full stop: the heading, and the text next to the id in a list.
     pub(crate) title: &'static str,
     pub(crate) directions: Directions,
-    /// The severity unless the evidence of one reset says otherwise.
+    /// The only role of this host's end that the cause has; absent where both ends can have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<Role>,
+    /// The usual severity. That of one reset follows from its facts.
     pub(crate) severity: Severity,
     /// For a reader who was just woken up and knows nothing of the case.
     pub(crate) what_happened: &'static str,
@@ -118,8 +124,50 @@ pub(crate) struct ObservedSymptoms {
     pub(crate) sender: &'static [Symptom],
     /// At the end whose kernel received the reset.
     pub(crate) receiver: &'static [Symptom],
+    /// What the receiving end sees instead in a special case; the first case that holds counts.
+    pub(crate) cases: &'static [SymptomCase],
     /// What is peculiar to this cause; absent where the symptoms are all there is.
     pub(crate) note: Option<&'static str>,
+}
+
+impl ObservedSymptoms {
+    /// Whether the end that received the reset may see the symptom.
+    pub(crate) fn may_show_at_receiver(&self, symptom: Symptom) -> bool {
+        self.receiver.contains(&symptom) || self.cases.iter().any(|case| case.receiver.contains(&symptom))
+    }
+}
+
+/// What the end that received the reset sees in a special case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct SymptomCase {
+    pub(crate) when: SymptomCondition,
+    pub(crate) receiver: &'static [Symptom],
+}
+
+/// A read reports the end of the stream and a write fails, once the other end's FIN has arrived.
+const AFTER_FIN: SymptomCase =
+    SymptomCase { when: SymptomCondition::AfterFin, receiver: &[Symptom::EndOfStream, Symptom::BrokenPipe] };
+
+/// A condition that changes what the end that received the reset sees. The first error of a socket follows from its
+/// state at the reset (`tcp_reset()` in `net/ipv4/tcp_input.c`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SymptomCondition {
+    /// The receiving end had the other end's FIN already (`CLOSE_WAIT`).
+    AfterFin,
+    /// Payload was unsent behind the close, so the other end's FIN was not sent either.
+    UnsentAtClose,
+}
+
+impl SymptomCondition {
+    /// The clause that continues "what it sees".
+    #[must_use]
+    pub(crate) const fn phrase(self) -> &'static str {
+        match self {
+            Self::AfterFin => "where the end of the stream had arrived before the reset",
+            Self::UnsentAtClose => "where payload was unsent at the close",
+        }
+    }
 }
 
 /// One thing to do about a cause.
@@ -129,17 +177,36 @@ pub(crate) struct Remedy {
     pub(crate) action: &'static str,
     /// The settings by product that carry it out, where it is a matter of settings.
     pub(crate) settings: Option<&'static SettingGroup>,
+    /// The role of this host's end that it is meant for; absent where it is meant for both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<Role>,
 }
 
 impl Remedy {
     /// An action that no setting carries out.
     const fn act(action: &'static str) -> Self {
-        Self { action, settings: None }
+        Self { action, settings: None, role: None }
     }
 
     /// An action that is carried out by `settings`.
     const fn set(action: &'static str, settings: &'static SettingGroup) -> Self {
-        Self { action, settings: Some(settings) }
+        Self { action, settings: Some(settings), role: None }
+    }
+
+    /// The same action where this host's end has that role only.
+    const fn at(self, role: Role) -> Self {
+        Self { role: Some(role), ..self }
+    }
+
+    /// Whether it is meant for an end of that role; every remedy is where the role is not known.
+    #[must_use]
+    pub(crate) fn is_for(&self, role: Option<Role>) -> bool {
+        match (self.role, role) {
+            // A listener is the accepting end, too.
+            (Some(Role::Accepted | Role::Listener), Some(role)) => role != Role::Opened,
+            (Some(Role::Opened), Some(role)) => role == Role::Opened,
+            (None, _) | (_, None) => true,
+        }
     }
 }
 
@@ -175,13 +242,23 @@ impl Cause {
             Self::ClosedWithUnreadData => &close::CLOSED_WITH_UNREAD_DATA,
             Self::WriteAfterClose => &close::WRITE_AFTER_CLOSE,
             Self::KeepaliveRace => &close::KEEPALIVE_RACE,
+            Self::StaleConnection => &close::STALE_CONNECTION,
+            Self::GaveUpWaiting => &late::GAVE_UP_WAITING,
+            Self::RequestTimeout => &late::REQUEST_TIMED_OUT,
+            Self::LateGoodbye => &late::LATE_GOODBYE,
+            Self::AlreadyReset => &late::ALREADY_RESET,
+            Self::PortReuse => &protocol::PORT_REUSE,
+            Self::PortScan => &protocol::PORT_SCAN,
             Self::PeerAborted => &peer::PEER_ABORTED,
+            Self::RequestReset => &peer::REQUEST_RESET,
             Self::WroteToClosedPeer => &peer::WROTE_TO_CLOSED_PEER,
             Self::PeerResetIdle => &network::PEER_RESET_IDLE,
             Self::PeerReset => &peer::PEER_RESET,
             Self::ResetWhileClosing => &peer::RESET_WHILE_CLOSING,
+            Self::CutOnThePath => &network::CUT_ON_THE_PATH,
             Self::UnknownConnection => &network::UNKNOWN_CONNECTION,
             Self::IdleTimeout => &network::IDLE_TIMEOUT,
+            Self::IdleAbort => &abort::IDLE_ABORT,
             Self::LingerAbort => &abort::LINGER_ABORT,
             Self::ProcessExit => &host::PROCESS_EXIT,
             Self::ListenerOverflow => &listener::LISTENER_OVERFLOW,

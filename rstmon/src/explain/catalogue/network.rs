@@ -1,26 +1,31 @@
 //! Causes in which the path between the ends, or one of the ends, lost the state of the connection.
 
 use super::{
-    CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
-    settings::{HEARTBEAT, PATH_IDLE},
+    AFTER_FIN, CauseEntry, ClassicRemedies, Directions, HowKnown, Level, ObservedSymptoms, Remedy, Symptom,
+    settings::{CONNECTION_TRACKING, HEARTBEAT, PATH_IDLE, SESSION_IDLE},
 };
-use crate::explain::{
-    cause::Cause,
-    severity::{Confidence, Severity},
+use crate::{
+    explain::{
+        cause::Cause,
+        severity::{Confidence, Severity},
+    },
+    model::Role,
 };
 
 pub(super) static PEER_RESET_IDLE: CauseEntry = CauseEntry {
     cause: Cause::PeerResetIdle,
     title: "A reset after a long silence",
     directions: Directions::Received,
+    role: None,
     // The first request after the pause fails, and it fails again after every pause until something is changed.
     severity: Severity::Harmful,
     what_happened: "A connection was silent for a long time and then turned out to be gone: the first segment after the \
                     pause was answered with a reset, or the reset came out of the silence by itself. The peer, or a \
                     firewall, NAT or load balancer in between, had forgotten the connection.",
     how_known: HowKnown {
-        evidence: "The reset ended a silence longer than the idle threshold, and nothing was in flight before our last \
-                   segment. Idle times that cluster at a round number (60 s, 240 s, 350 s, 600 s, 3600 s) are a \
+        evidence: "The reset ended a silence longer than the idle threshold: since the peer was last heard where own payload \
+                   is unacknowledged, else since payload went either way. No answer that the peer still owed explains the \
+                   silence. Idle times that cluster at a round number (60 s, 240 s, 350 s, 600 s, 900 s, 3600 s) are a \
                    configured limit.",
         levels: &[Level {
             confidence: Confidence::Likely,
@@ -31,6 +36,7 @@ pub(super) static PEER_RESET_IDLE: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        cases: &[AFTER_FIN],
         note: Some(
             "When a middlebox sent the reset, the peer's application may get one too, or may keep a connection that no \
              longer works until its own keep-alive gives up.",
@@ -43,7 +49,11 @@ pub(super) static PEER_RESET_IDLE: CauseEntry = CauseEntry {
             &HEARTBEAT,
         ),
         Remedy::set("Find the shortest idle limit on the path and, where possible, raise it.", &PATH_IDLE),
-        Remedy::act("Retire pooled connections before that limit, or validate them before use."),
+        Remedy::set(
+            "If the peer's own program ends idle sessions, compare the silence with its timeout.",
+            &SESSION_IDLE,
+        ),
+        Remedy::act("Retire pooled connections before that limit, or validate them before use.").at(Role::Opened),
     ],
     classic: Some(ClassicRemedies {
         retry: "Good for idempotent requests: the forgotten connection delivered nothing, but the client cannot be sure of \
@@ -51,13 +61,14 @@ pub(super) static PEER_RESET_IDLE: CauseEntry = CauseEntry {
         heartbeat: "The best answer: a heartbeat below the idle limit keeps the path's memory fresh.",
         short: "Good where traffic is rare: a connection that is opened for each request never grows old.",
     }),
-    see_also: &[Cause::IdleTimeout, Cause::UnknownConnection, Cause::KeepaliveRace],
+    see_also: &[Cause::IdleTimeout, Cause::IdleAbort, Cause::RequestReset, Cause::UnknownConnection],
 };
 
 pub(super) static UNKNOWN_CONNECTION: CauseEntry = CauseEntry {
     cause: Cause::UnknownConnection,
     title: "A segment for a connection unknown here",
     directions: Directions::Sent,
+    role: None,
     // Single ones are stragglers and port scans. A burst means a failover or a reboot, and it passes.
     severity: Severity::Notice,
     what_happened: "A segment arrived that belongs to no connection this host knows, and it was not an attempt to open \
@@ -65,11 +76,15 @@ pub(super) static UNKNOWN_CONNECTION: CauseEntry = CauseEntry {
                     address moved it here, or a firewall lost its state. The kernel can only answer with a reset.",
     how_known: HowKnown {
         evidence: "The kernel gives the reason `no_socket` for a segment that is not a SYN. No tombstone matches, so no \
-                   process here has closed such a connection lately. The port has or had a listener.",
-        levels: &[Level {
-            confidence: Confidence::Likely,
-            when: "no tombstone matches; one may have been evicted, or the close came before rstmon started",
-        }],
+                   process here has closed such a connection lately; or the tombstone says that this host gave the \
+                   connection up without a word, after a timeout.",
+        levels: &[
+            Level { confidence: Confidence::Certain, when: "this host gave the connection up, without FIN or reset" },
+            Level {
+                confidence: Confidence::Likely,
+                when: "no tombstone matches; one may have been evicted, or the close came before rstmon started",
+            },
+        ],
         older_kernels: Some(
             "Before 6.10, and where trampolines are not allowed, no hook sees a segment without a socket: this cause is not seen.",
         ),
@@ -77,6 +92,7 @@ pub(super) static UNKNOWN_CONNECTION: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        cases: &[],
         note: None,
     },
     remedies: &[
@@ -88,9 +104,11 @@ pub(super) static UNKNOWN_CONNECTION: CauseEntry = CauseEntry {
             "If it goes on, look at the load balancer: segments of one connection must reach one backend. Check its \
              stickiness, its draining time and, in Kubernetes, stale conntrack entries after pods were replaced.",
         ),
-        Remedy::act(
+        Remedy::set(
             "Check conntrack on this host and on the path: a full table (`nf_conntrack: table full, dropping packet` in \
-             the kernel log), or segments judged invalid and so passed on without address translation.",
+             the kernel log), or segments judged invalid and so passed on without address translation, which \
+             `net.netfilter.nf_conntrack_tcp_be_liberal=1` prevents.",
+            &CONNECTION_TRACKING,
         ),
         Remedy::set("Keep idle connections known to the path, or end them before it forgets them.", &PATH_IDLE),
     ],
@@ -100,13 +118,62 @@ pub(super) static UNKNOWN_CONNECTION: CauseEntry = CauseEntry {
                     against failover.",
         short: "Good: fewer open connections means fewer to lose at a failover.",
     }),
-    see_also: &[Cause::PeerResetIdle, Cause::WriteAfterClose, Cause::Refused],
+    see_also: &[Cause::PeerResetIdle, Cause::PortScan, Cause::WriteAfterClose, Cause::Refused],
+};
+
+pub(super) static CUT_ON_THE_PATH: CauseEntry = CauseEntry {
+    cause: Cause::CutOnThePath,
+    title: "The peer did not send its reset",
+    directions: Directions::Both,
+    role: None,
+    // A working connection was cut by a third party, and neither program can know it.
+    severity: Severity::Harmful,
+    what_happened: "A reset had ended the connection here, in the peer's name, but the peer did not send it: it wrote on \
+                    afterwards, as if nothing had happened. Something between the ends cut the connection: a firewall, an \
+                    intrusion prevention system, a load balancer, a censor, or an attacker who knew the sequence numbers. \
+                    The peer's payload then met no connection and was answered with a reset of this host.",
+    how_known: HowKnown {
+        evidence: "The tombstone records that a received reset ended the connection. Payload at or after the sequence number \
+                   of that reset arrived more than a second later: a socket that had sent the reset retransmits nothing.",
+        levels: &[Level {
+            confidence: Confidence::Certain,
+            when: "the peer wrote payload after the reset that it seemed to send",
+        }],
+        older_kernels: Some(
+            "Before 6.10, and where trampolines are not allowed, no hook sees a segment without a socket: this cause is not \
+             seen.",
+        ),
+    },
+    sees: ObservedSymptoms {
+        sender: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        cases: &[],
+        note: Some("Both programs see a reset by the other one, and neither of them sent it."),
+    },
+    remedies: &[
+        Remedy::act(
+            "Look for what inspects or limits traffic between the two hosts: firewalls, intrusion prevention, VPN gateways, \
+             load balancers, DDoS protection. Their logs have the connection at this second.",
+        ),
+        Remedy::act(
+            "Capture at both ends: `tcpdump -ni any 'tcp[tcpflags] & tcp-rst != 0'`. A reset that arrives and was not sent, \
+             with another TTL than the peer's segments, comes from in between.",
+        ),
+        Remedy::act("Where the path cannot be trusted, use a VPN, or QUIC, which cannot be reset by a third party."),
+    ],
+    classic: Some(ClassicRemedies {
+        retry: "Good for idempotent requests, if the box does not cut each of them.",
+        heartbeat: "Good where the box cuts idle connections; no help where it cuts what it does not like.",
+        short: "Little help: a short connection can be cut as well.",
+    }),
+    see_also: &[Cause::AlreadyReset, Cause::PeerReset, Cause::RequestReset],
 };
 
 pub(super) static IDLE_TIMEOUT: CauseEntry = CauseEntry {
     cause: Cause::IdleTimeout,
     title: "Our keep-alive gave up on a silent peer",
     directions: Directions::Sent,
+    role: None,
     // Keep-alive found a dead connection, as it should. The loss happened earlier and elsewhere.
     severity: Severity::Notice,
     what_happened: "TCP keep-alive probes from this host went unanswered until the kernel gave the connection up. The \
@@ -130,6 +197,7 @@ pub(super) static IDLE_TIMEOUT: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::TimedOut],
         receiver: &[Symptom::Nothing, Symptom::ResetOnRead],
+        cases: &[],
         note: Some("The peer usually never sees the reset, since it saw none of the probes either."),
     },
     remedies: &[

@@ -10,6 +10,7 @@ pub(super) static PROTOCOL_VIOLATION: CauseEntry = CauseEntry {
     cause: Cause::ProtocolViolation,
     title: "A segment broke the rules of TCP",
     directions: Directions::Sent,
+    role: None,
     // Nearly always scanners or a confused middlebox; rarely a connection that is missed.
     severity: Severity::Notice,
     what_happened: "A segment arrived that does not fit the connection or the listener it is addressed to: an \
@@ -32,6 +33,7 @@ pub(super) static PROTOCOL_VIOLATION: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite],
+        cases: &[],
         note: Some("A connection that this host is opening at that moment goes on and may still succeed."),
     },
     remedies: &[
@@ -49,18 +51,84 @@ pub(super) static PROTOCOL_VIOLATION: CauseEntry = CauseEntry {
         ),
     ],
     classic: None,
-    see_also: &[Cause::UnknownConnection, Cause::ListenerOverflow, Cause::Unexplained],
+    see_also: &[Cause::PortReuse, Cause::PortScan, Cause::UnknownConnection, Cause::Unexplained],
+};
+
+pub(super) static PORT_REUSE: CauseEntry = CauseEntry {
+    cause: Cause::PortReuse,
+    title: "A new connection met the remains of an old one",
+    directions: Directions::Sent,
+    role: None,
+    // The old connection is cleared away by the reset, and the next attempt succeeds.
+    severity: Severity::Benign,
+    what_happened: "Two connections with the same addresses and ports followed each other quickly. A connection attempt of \
+                    this host was answered with an acknowledgement of the old connection, which the peer still had; the \
+                    reset clears it away, and the next SYN succeeds. Or a SYN of the peer met an old connection that was \
+                    still closing here and had not timed out; that attempt is refused, and so are the next ones until it has.",
+    how_known: HowKnown {
+        evidence: "A segment without SYN met a connection attempt (SYN_SENT), with an acknowledgement or a timestamp of another \
+                   connection; or a SYN met a socket in TIME_WAIT or FIN_WAIT2.",
+        levels: &[
+            Level { confidence: Confidence::Certain, when: "the kernel names the rule, or the segment is a SYN" },
+            Level { confidence: Confidence::Likely, when: "the kernel gives no reason" },
+        ],
+        older_kernels: Some("Before 6.10 a SYN that meets a TIME_WAIT socket is not seen."),
+    },
+    sees: ObservedSymptoms {
+        sender: &[Symptom::Nothing],
+        receiver: &[Symptom::Nothing, Symptom::Refused],
+        cases: &[],
+        note: Some("The connection attempt takes a second longer, or fails with `Connection refused`."),
+    },
+    remedies: &[
+        Remedy::act(
+            "None for single ones. If they are frequent, a client, or NAT in between, uses too few ports: widen \
+             `net.ipv4.ip_local_port_range`, add addresses, or keep connections.",
+        ),
+        Remedy::act(
+            "Leave `net.ipv4.tcp_timestamps` at 1 at both ends: they let a new connection take over an old port.",
+        ),
+    ],
+    classic: None,
+    see_also: &[Cause::ProtocolViolation, Cause::Refused],
+};
+
+pub(super) static PORT_SCAN: CauseEntry = CauseEntry {
+    cause: Cause::PortScan,
+    title: "A segment that no connection makes",
+    directions: Directions::Sent,
+    role: None,
+    // The scanner learns that the port is closed, and no connection was touched.
+    severity: Severity::Benign,
+    what_happened: "A segment arrived with flags that no connection ever sends: none at all (NULL scan), FIN without ACK (FIN \
+                    scan), FIN, PSH and URG (Xmas scan), or SYN together with FIN. Port scanners send such segments because \
+                    some firewalls let them pass. The kernel answered as for any closed port.",
+    how_known: HowKnown {
+        evidence: "The segment's flags, and that it met no socket.",
+        levels: &[Level { confidence: Confidence::Certain, when: "no connection makes such a segment" }],
+        older_kernels: Some(
+            "Before 6.10, and where trampolines are not allowed, no hook sees a segment without a socket: scans are not seen.",
+        ),
+    },
+    sees: ObservedSymptoms { sender: &[Symptom::Nothing], receiver: &[Symptom::Nothing], cases: &[], note: None },
+    remedies: &[Remedy::act(
+        "None needed on an open network. From an address of your own, find out what scans, and whether it is allowed to.",
+    )],
+    classic: None,
+    see_also: &[Cause::Refused, Cause::UnknownConnection, Cause::ProtocolViolation],
 };
 
 pub(super) static MPTCP: CauseEntry = CauseEntry {
     cause: Cause::Mptcp,
     title: "A Multipath TCP subflow was reset",
     directions: Directions::Both,
+    role: None,
     // One path of several: the connection usually survives on the others.
     severity: Severity::Notice,
     what_happened: "One path (subflow) of a Multipath TCP connection was reset, because it failed, was not allowed, or \
                     passed through a middlebox that spoils MPTCP. The connection goes on over its other subflows, if it \
-                    has any.",
+                    has any. The resets of a whole connection that a process here closes, aborts or leaves behind at its exit \
+                    have that cause instead.",
     how_known: HowKnown {
         evidence: "The kernel gives one of the reasons that begin with `mptcp_rst_`; it says which: `mptcp_rst_emiddlebox`, \
                    `mptcp_rst_eprohibit`, `mptcp_rst_eresource`, `mptcp_rst_ebadperf` and so on.",
@@ -71,14 +139,12 @@ pub(super) static MPTCP: CauseEntry = CauseEntry {
             },
             Level { confidence: Confidence::Likely, when: "a subflow was reset for another reason, or without one" },
         ],
-        older_kernels: Some(
-            "Without reasons, and when a whole MPTCP connection is closed in a hurry on any kernel, these resets look like \
-             those of plain TCP.",
-        ),
+        older_kernels: Some("Without reasons, these resets look like those of plain TCP."),
     },
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::Nothing, Symptom::ResetOnRead],
+        cases: &[],
         note: Some("An application sees an error only when the last subflow is gone."),
     },
     remedies: &[
@@ -98,6 +164,7 @@ pub(super) static UNEXPLAINED: CauseEntry = CauseEntry {
     cause: Cause::Unexplained,
     title: "No rule explains this reset",
     directions: Directions::Both,
+    role: None,
     // A reset that is not understood must not count as benign.
     severity: Severity::Notice,
     what_happened: "None of the rules fits what the kernel showed of this reset. rstmon does not guess further: it shows \
@@ -113,6 +180,7 @@ pub(super) static UNEXPLAINED: CauseEntry = CauseEntry {
     sees: ObservedSymptoms {
         sender: &[Symptom::Nothing],
         receiver: &[Symptom::ResetOnRead, Symptom::ResetOnWrite, Symptom::BrokenPipe],
+        cases: &[],
         note: None,
     },
     remedies: &[

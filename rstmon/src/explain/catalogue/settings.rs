@@ -28,8 +28,23 @@ const fn set(product: &'static str, how: &'static str) -> Setting {
 }
 
 /// Every group, in the order of the documentation.
-pub(crate) static GROUPS: &[&SettingGroup] =
-    &[&SERVER_IDLE, &CLIENT_IDLE, &PATH_IDLE, &HEARTBEAT, &RETRY, &UNREAD_BODY, &DRAIN, &BACKLOG, &KERNEL_MEMORY];
+pub(crate) static GROUPS: &[&SettingGroup] = &[
+    &SERVER_IDLE,
+    &CLIENT_IDLE,
+    &SESSION_IDLE,
+    &PATH_IDLE,
+    &HEARTBEAT,
+    &RETRY,
+    &REQUEST_TIMEOUT,
+    &ANSWER_TIMEOUT,
+    &WORKER_TIMEOUT,
+    &SERVER_LIMITS,
+    &UNREAD_BODY,
+    &DRAIN,
+    &BACKLOG,
+    &CONNECTION_TRACKING,
+    &KERNEL_MEMORY,
+];
 
 pub(crate) static SERVER_IDLE: SettingGroup = SettingGroup {
     id: "server-idle",
@@ -44,6 +59,8 @@ pub(crate) static SERVER_IDLE: SettingGroup = SettingGroup {
         set("uvicorn", "`--timeout-keep-alive`"),
         set("HAProxy", "`timeout http-keep-alive` and `timeout client` of the frontend"),
         set("MySQL", "`wait_timeout`"),
+        set("PgBouncer", "`client_idle_timeout`"),
+        set("Redis", "`timeout`, 0 (no limit) by default"),
     ],
 };
 
@@ -63,12 +80,29 @@ pub(crate) static CLIENT_IDLE: SettingGroup = SettingGroup {
         set("Go", "`http.Transport.IdleConnTimeout`; a `Transport` made by hand has no limit unless it is set"),
         set("Node", "`keepAliveTimeout` of undici's `Agent`; `freeSocketTimeout` of agentkeepalive"),
         set("Python", "httpx `Limits(keepalive_expiry=...)`; aiohttp `TCPConnector(keepalive_timeout=...)`"),
+        set("Ruby", "`Net::HTTP#keep_alive_timeout`, 2 s by default; `idle_timeout` of net-http-persistent"),
+        set("Rust", "`pool_idle_timeout` of reqwest and hyper, 90 s by default"),
+        set("PgBouncer", "`server_idle_timeout` and `server_lifetime`, both below the database's own limit"),
         set("HikariCP", "`maxLifetime` and `keepaliveTime`, both below the database's own limit"),
         set("AWS ALB", "`idle_timeout.timeout_seconds`, 60 by default: targets must keep connections longer"),
         set(
             "Google Cloud ALB",
             "keeps connections to backends for 600 s and cannot be configured otherwise: backends must keep them longer",
         ),
+    ],
+};
+
+pub(crate) static SESSION_IDLE: SettingGroup = SettingGroup {
+    id: "session-idle",
+    title: "How long databases and proxies keep an idle session",
+    settings: &[
+        set("PostgreSQL", "`idle_session_timeout`, `idle_in_transaction_session_timeout`; both off by default"),
+        set("PgBouncer", "`client_idle_timeout`, `idle_transaction_timeout`, `server_idle_timeout`, `server_lifetime`"),
+        set("MySQL", "`wait_timeout` and `interactive_timeout`, 28800 s by default"),
+        set("MariaDB", "`wait_timeout`, `idle_transaction_timeout`"),
+        set("Redis", "`timeout`"),
+        set("HAProxy", "`timeout client`, `timeout server`, and `timeout tunnel` for TCP and WebSocket"),
+        set("nginx as a proxy", "`proxy_timeout` of the stream module, 10 minutes by default"),
     ],
 };
 
@@ -86,7 +120,11 @@ pub(crate) static PATH_IDLE: SettingGroup = SettingGroup {
         set("Envoy, Istio", "`idle_timeout` of the TCP proxy, 1 h by default"),
         set("HAProxy in TCP mode", "`timeout client`, `timeout server`, `timeout tunnel`"),
         set("Linux conntrack", "`net.netfilter.nf_conntrack_tcp_timeout_established`, 5 days by default"),
-        set("kube-proxy", "`--conntrack-tcp-timeout-established`, 24 h by default"),
+        set("IPVS", "`ipvsadm --set TCP TCPFIN UDP`, 900 s for TCP by default"),
+        set(
+            "kube-proxy",
+            "`--conntrack-tcp-timeout-established`, 24 h by default; in IPVS mode `--ipvs-tcp-timeout`, 900 s by default",
+        ),
     ],
 };
 
@@ -128,6 +166,91 @@ pub(crate) static RETRY: SettingGroup = SettingGroup {
         ),
         set("Apache HttpClient", "`HttpRequestRetryStrategy` (version 4: `HttpRequestRetryHandler`)"),
         set("gRPC", "`retryPolicy` in the service config"),
+    ],
+};
+
+pub(crate) static REQUEST_TIMEOUT: SettingGroup = SettingGroup {
+    id: "request-timeout",
+    title: "How long a server waits for a request",
+    settings: &[
+        set("nginx", "`client_header_timeout`, `client_body_timeout`, 60 s each by default"),
+        set("Apache httpd", "`RequestReadTimeout` of mod_reqtimeout"),
+        set("Tomcat", "`connectionTimeout` of the connector, 20 s by default"),
+        set("Go", "`http.Server.ReadHeaderTimeout`, `ReadTimeout`"),
+        set("Node", "`server.headersTimeout` (60 s by default), `server.requestTimeout` (300 s by default)"),
+        set("HAProxy", "`timeout http-request`, `timeout client`"),
+        set("uvicorn", "`--timeout-keep-alive`"),
+        set("MySQL", "`connect_timeout` (10 s by default), `net_read_timeout`"),
+        set("PostgreSQL", "`authentication_timeout`, 60 s by default"),
+        set("PgBouncer", "`client_login_timeout`"),
+    ],
+};
+
+pub(crate) static ANSWER_TIMEOUT: SettingGroup = SettingGroup {
+    id: "answer-timeout",
+    title: "How long a client or a proxy waits for an answer",
+    settings: &[
+        set(
+            "nginx as a proxy",
+            "`proxy_read_timeout`, `fastcgi_read_timeout`, `uwsgi_read_timeout`, 60 s each by default",
+        ),
+        set("Apache httpd", "`ProxyTimeout`; `timeout=` of `ProxyPass`"),
+        set("HAProxy", "`timeout server`, `timeout tunnel`, `timeout connect`"),
+        set("Varnish", "`first_byte_timeout`, `between_bytes_timeout`"),
+        set("Envoy, Istio", "`timeout` of the route, 15 s by default; `per_try_timeout`"),
+        set("Java", "`setReadTimeout` of `HttpURLConnection`; `HttpRequest.Builder.timeout`"),
+        set("Apache HttpClient", "`setResponseTimeout` (version 4: `setSocketTimeout`)"),
+        set("OkHttp", "`readTimeout`, `callTimeout`, `connectTimeout`"),
+        set("Go", "`http.Client.Timeout`, `http.Transport.ResponseHeaderTimeout`, the request's context"),
+        set(
+            "Node",
+            "`AbortSignal.timeout()`; `headersTimeout` and `bodyTimeout` of undici's `Agent`, 300 s by default",
+        ),
+        set(
+            "Python",
+            "`timeout=` of `http.client` and requests; httpx `Timeout(read=...)`, 5 s by default; aiohttp `ClientTimeout`",
+        ),
+        set("Ruby", "`Net::HTTP#read_timeout`, 60 s by default"),
+        set("PHP", "`CURLOPT_TIMEOUT`; `default_socket_timeout` of streams, 60 s by default"),
+        set("Rust", "`timeout` and `read_timeout` of reqwest"),
+        set("curl", "`--max-time`, `--connect-timeout`"),
+        set("PgBouncer", "`query_timeout`, `server_connect_timeout`"),
+        set("JDBC", "`socketTimeout` of the driver"),
+    ],
+};
+
+pub(crate) static WORKER_TIMEOUT: SettingGroup = SettingGroup {
+    id: "worker-timeout",
+    title: "How long a worker may take, or grow, before its supervisor ends it",
+    settings: &[
+        set(
+            "gunicorn",
+            "`--timeout`, 30 s by default: the worker gets `SIGABRT`, then `SIGKILL`; also `--max-requests`",
+        ),
+        set("PHP-FPM", "`request_terminate_timeout` of the pool, `pm.max_requests`; `max_execution_time` of PHP"),
+        set("uWSGI", "`harakiri`, `max-requests`, `reload-on-rss`"),
+        set("Puma", "`worker_timeout`"),
+        set("Unicorn", "`timeout`, 60 s by default: the worker gets `SIGKILL`"),
+        set("systemd", "`MemoryMax=`, `WatchdogSec=`, `RuntimeMaxSec=` of the unit"),
+        set("Kubernetes", "`resources.limits.memory`; `livenessProbe` with `timeoutSeconds` and `failureThreshold`"),
+        set("Java", "`-Xmx` well below the container's limit; `-XX:+ExitOnOutOfMemoryError` ends the JVM on purpose"),
+    ],
+};
+
+pub(crate) static SERVER_LIMITS: SettingGroup = SettingGroup {
+    id: "server-limits",
+    title: "Limits at which a server ends a connection",
+    settings: &[
+        set("Redis", "`client-output-buffer-limit`, `maxclients`"),
+        set(
+            "MySQL",
+            "`max_allowed_packet`, `max_connections`; `max_connect_errors` blocks a host that connects and leaves",
+        ),
+        set("PostgreSQL", "`max_connections`, `statement_timeout`, `idle_in_transaction_session_timeout`"),
+        set("PgBouncer", "`max_client_conn`, `query_wait_timeout`"),
+        set("nginx", "`client_max_body_size`, `large_client_header_buffers`, `limit_conn`"),
+        set("Go", "`http.Server.MaxHeaderBytes`, `http.MaxBytesReader`"),
+        set("Node", "`--max-http-header-size`, `server.maxRequestsPerSocket`"),
     ],
 };
 
@@ -184,6 +307,25 @@ pub(crate) static BACKLOG: SettingGroup = SettingGroup {
         set("Go", "follows `net.core.somaxconn`; there is no setting"),
         set("PHP-FPM", "`listen.backlog`"),
         set("Redis", "`tcp-backlog`"),
+    ],
+};
+
+pub(crate) static CONNECTION_TRACKING: SettingGroup = SettingGroup {
+    id: "connection-tracking",
+    title: "Address translation that loses or refuses a connection",
+    settings: &[
+        set(
+            "Linux conntrack",
+            "`net.netfilter.nf_conntrack_tcp_be_liberal=1`: segments outside the window are translated, not passed on as \
+             they are",
+        ),
+        set("Linux conntrack", "`net.netfilter.nf_conntrack_max`; `nf_conntrack: table full` in the kernel log"),
+        set(
+            "nftables, iptables",
+            "a rule that drops `ct state invalid` before segments reach a local socket untranslated",
+        ),
+        set("kube-proxy", "`--conntrack-tcp-be-liberal`, `--conntrack-max-per-core`"),
+        set("IPVS", "`net.ipv4.vs.expire_nodest_conn`, `net.ipv4.vs.conn_reuse_mode`; 900 s for an idle connection"),
     ],
 };
 

@@ -22,6 +22,8 @@ pub(crate) enum Symptom {
     Refused,
     /// ETIMEDOUT, after the kernel gave the connection up.
     TimedOut,
+    /// A time limit of the application itself.
+    OwnTimeout,
     /// ECONNABORTED, after another process destroyed the socket.
     Aborted,
     /// No error at all.
@@ -73,6 +75,7 @@ impl Symptom {
         Self::EndOfStream,
         Self::Refused,
         Self::TimedOut,
+        Self::OwnTimeout,
         Self::Aborted,
         Self::Nothing,
     ];
@@ -86,6 +89,7 @@ impl Symptom {
             Self::EndOfStream => &END_OF_STREAM,
             Self::Refused => &REFUSED,
             Self::TimedOut => &TIMED_OUT,
+            Self::OwnTimeout => &OWN_TIMEOUT,
             Self::Aborted => &ABORTED,
             Self::Nothing => &NOTHING,
         }
@@ -107,6 +111,17 @@ static RESET_ON_READ: SymptomForm = SymptomForm {
         says("Node", "Error: read ECONNRESET"),
         says("nginx", "recv() failed (104: Connection reset by peer) while reading response header from upstream"),
         says("curl", "curl: (56) Recv failure: Connection reset by peer"),
+        says("Node fetch", "TypeError: fetch failed, cause: Error: read ECONNRESET"),
+        says("Python aiohttp", "aiohttp.client_exceptions.ClientOSError: [Errno 104] Connection reset by peer"),
+        says("Python httpx", "httpx.ReadError: [Errno 104] Connection reset by peer"),
+        says(
+            "Python requests",
+            "ConnectionError: ('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))",
+        ),
+        says("Ruby", "Errno::ECONNRESET: Connection reset by peer"),
+        says("PHP", "cURL error 56: Recv failure: Connection reset by peer"),
+        says("Rust", "Connection reset by peer (os error 104)"),
+        says("PostgreSQL", "could not receive data from client: Connection reset by peer"),
     ],
 };
 
@@ -123,6 +138,9 @@ static RESET_ON_WRITE: SymptomForm = SymptomForm {
         says("Python", "ConnectionResetError: [Errno 104] Connection reset by peer"),
         says("Node", "Error: write ECONNRESET"),
         says("nginx", "writev() failed (104: Connection reset by peer) while sending request to upstream"),
+        says("Ruby", "Errno::ECONNRESET: Connection reset by peer"),
+        says("PHP", "fwrite(): Send of 8192 bytes failed with errno=104 Connection reset by peer"),
+        says("Rust", "Connection reset by peer (os error 104)"),
     ],
 };
 
@@ -142,6 +160,10 @@ static BROKEN_PIPE: SymptomForm = SymptomForm {
         says("Python", "BrokenPipeError: [Errno 32] Broken pipe"),
         says("Node", "Error: write EPIPE"),
         says("nginx", "writev() failed (32: Broken pipe) while sending request to upstream"),
+        says("Ruby", "Errno::EPIPE: Broken pipe"),
+        says("PHP", "fwrite(): Send of 8192 bytes failed with errno=32 Broken pipe"),
+        says("Rust", "Broken pipe (os error 32)"),
+        says("PostgreSQL", "could not send data to client: Broken pipe"),
     ],
 };
 
@@ -153,10 +175,27 @@ static END_OF_STREAM: SymptomForm = SymptomForm {
               turn that into an error of their own when a response was due.",
     words: &[
         says("Java, Apache HttpClient", "org.apache.http.NoHttpResponseException: 10.0.0.2:8080 failed to respond"),
+        says("Java HttpURLConnection", "java.net.SocketException: Unexpected end of file from server"),
+        says("Java HttpClient", "java.io.IOException: HTTP/1.1 header parser received no bytes"),
+        says("Java HttpClient, in a body", "java.io.IOException: fixed content-length: 4096, bytes received: 1024"),
         says("Go", "EOF"),
         says("Go net/http", "http: server closed idle connection"),
         says("Python", "http.client.RemoteDisconnected: Remote end closed connection without response"),
+        says("Go, in a body", "unexpected EOF"),
         says("Node", "Error: socket hang up"),
+        says("Node fetch", "TypeError: fetch failed, cause: SocketError: other side closed"),
+        says("Node fetch, in a body", "TypeError: terminated, cause: SocketError: other side closed"),
+        says("Python aiohttp", "aiohttp.client_exceptions.ServerDisconnectedError: Server disconnected"),
+        says("Python httpx", "httpx.RemoteProtocolError: Server disconnected without sending a response."),
+        says(
+            "Python requests",
+            "ConnectionError: ('Connection aborted.', RemoteDisconnected('Remote end closed connection without response'))",
+        ),
+        says("Ruby", "EOFError: end of file reached"),
+        says("PHP", "cURL error 52: Empty reply from server"),
+        says("PHP and MySQL", "MySQL server has gone away"),
+        says("Rust hyper", "connection closed before message completed"),
+        says("psql", "server closed the connection unexpectedly"),
         says("nginx", "upstream prematurely closed connection while reading response header from upstream"),
         says("curl", "curl: (52) Empty reply from server"),
     ],
@@ -189,6 +228,35 @@ static TIMED_OUT: SymptomForm = SymptomForm {
         says("Python", "TimeoutError: [Errno 110] Connection timed out"),
         says("Node", "Error: read ETIMEDOUT"),
         says("nginx", "recv() failed (110: Connection timed out) while reading response header from upstream"),
+    ],
+};
+
+static OWN_TIMEOUT: SymptomForm = SymptomForm {
+    symptom: Symptom::OwnTimeout,
+    title: "The program's own time limit",
+    errno: None,
+    meaning: "No call of the kernel failed: the program stopped waiting by itself and then closed or aborted the \
+              connection. The message names a limit that can be configured.",
+    words: &[
+        says("Java", "java.net.SocketTimeoutException: Read timed out"),
+        says("Java HttpClient", "java.net.http.HttpTimeoutException: request timed out"),
+        says("Go", "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"),
+        says("Go server", "http: Handler timeout"),
+        says("Python", "TimeoutError: timed out"),
+        says("Python requests", "requests.exceptions.ReadTimeout: Read timed out. (read timeout=5)"),
+        says("Python httpx", "httpx.ReadTimeout"),
+        says("Node", "TimeoutError: The operation was aborted due to timeout"),
+        says("Node fetch", "TypeError: fetch failed, cause: HeadersTimeoutError: Headers Timeout Error"),
+        says("nginx", "upstream timed out (110: Connection timed out) while reading response header from upstream"),
+        says("nginx as a server", "client timed out (110: Connection timed out) while reading client request headers"),
+        says(
+            "Apache httpd",
+            "(70007)The timeout specified has expired: AH01102: error reading status line from remote server",
+        ),
+        says("Ruby", "Net::ReadTimeout"),
+        says("PHP", "cURL error 28: Operation timed out after 5001 milliseconds with 0 bytes received"),
+        says("curl", "curl: (28) Operation timed out after 5001 milliseconds with 0 bytes received"),
+        says("Rust reqwest", "operation timed out"),
     ],
 };
 

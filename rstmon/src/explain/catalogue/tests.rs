@@ -4,21 +4,32 @@ use super::{
     Cause, CauseEntry, Confidence, Directions, Symptom, document, entries, explanations::USUAL_EXPLANATIONS,
     settings::GROUPS,
 };
+use crate::model::Role;
 use std::collections::BTreeSet;
 
 /// The directions that are documented, written out.
-const DIRECTIONS: [(Cause, Directions); 21] = [
+const DIRECTIONS: [(Cause, Directions); 31] = [
     (Cause::Refused, Directions::Both),
     (Cause::ClosedWithUnreadData, Directions::Sent),
     (Cause::WriteAfterClose, Directions::Sent),
     (Cause::KeepaliveRace, Directions::Sent),
+    (Cause::StaleConnection, Directions::Sent),
+    (Cause::GaveUpWaiting, Directions::Sent),
+    (Cause::RequestTimeout, Directions::Sent),
+    (Cause::LateGoodbye, Directions::Sent),
+    (Cause::AlreadyReset, Directions::Sent),
+    (Cause::PortReuse, Directions::Sent),
+    (Cause::PortScan, Directions::Sent),
     (Cause::PeerAborted, Directions::Received),
+    (Cause::RequestReset, Directions::Received),
     (Cause::WroteToClosedPeer, Directions::Received),
     (Cause::PeerResetIdle, Directions::Received),
     (Cause::PeerReset, Directions::Received),
     (Cause::ResetWhileClosing, Directions::Received),
+    (Cause::CutOnThePath, Directions::Both),
     (Cause::UnknownConnection, Directions::Sent),
     (Cause::IdleTimeout, Directions::Sent),
+    (Cause::IdleAbort, Directions::Sent),
     (Cause::LingerAbort, Directions::Sent),
     (Cause::ProcessExit, Directions::Sent),
     (Cause::ListenerOverflow, Directions::Sent),
@@ -32,7 +43,11 @@ const DIRECTIONS: [(Cause, Directions); 21] = [
 ];
 
 /// Causes for which there is no classic remedy to weigh: they are benign, deliberate, or not understood.
-const WITHOUT_CLASSIC: [Cause; 6] = [
+const WITHOUT_CLASSIC: [Cause; 10] = [
+    Cause::LateGoodbye,
+    Cause::AlreadyReset,
+    Cause::PortReuse,
+    Cause::PortScan,
     Cause::ResetWhileClosing,
     Cause::LingerAbort,
     Cause::Disconnect,
@@ -167,6 +182,19 @@ fn confidence_descends_without_repetition() {
     }
 }
 
+/// A cause of one role has remedies for that role only, and each role of any other cause has one.
+#[test]
+fn every_role_of_a_cause_has_a_remedy() {
+    for entry in entries() {
+        for role in [Role::Opened, Role::Accepted] {
+            let has = entry.remedies.iter().any(|remedy| remedy.is_for(Some(role)));
+            let can = entry.role.is_none_or(|only| only == role);
+            let neutral = entry.remedies.iter().any(|remedy| remedy.role.is_none());
+            assert!(has == can || neutral, "{}: remedies for {role}", entry.cause);
+        }
+    }
+}
+
 #[test]
 fn related_causes_are_others_and_named_once() {
     for entry in entries() {
@@ -207,8 +235,8 @@ fn causes_that_are_named_in_prose_exist() {
         for code in code_spans(text) {
             let shaped_like_an_id =
                 code.contains('_') && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-            let of_another_kind =
-                REASONS.contains(&code) || ["tcp_mem", "mptcp_rst_", "proxy_ignore_client_abort"].contains(&code);
+            let of_another_kind = REASONS.contains(&code)
+                || ["tcp_mem", "mptcp_rst_", "proxy_ignore_client_abort", "max_connect_errors"].contains(&code);
             if shaped_like_an_id && !of_another_kind {
                 assert!(code.parse::<Cause>().is_ok(), "{code} is neither: {text}");
             }

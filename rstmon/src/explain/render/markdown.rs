@@ -81,10 +81,12 @@ fn causes_showing(symptom: Symptom) -> (Vec<Cause>, Vec<Cause>) {
         explained.filter(|entry| holds(entry, symptom)).map(|entry| entry.cause).collect()
     };
     let here = causes(|CauseEntry { directions, sees, .. }, symptom| {
-        directions.received() && sees.receiver.contains(&symptom) || directions.sent() && sees.sender.contains(&symptom)
+        directions.received() && sees.may_show_at_receiver(symptom)
+            || directions.sent() && sees.sender.contains(&symptom)
     });
     let there = causes(|CauseEntry { directions, sees, .. }, symptom| {
-        directions.sent() && sees.receiver.contains(&symptom) || directions.received() && sees.sender.contains(&symptom)
+        directions.sent() && sees.may_show_at_receiver(symptom)
+            || directions.received() && sees.sender.contains(&symptom)
     });
     (here, there)
 }
@@ -109,8 +111,8 @@ fn index_by_id(out: &mut String) {
     }
     put!(
         out,
-        "\n\"Sent\" is a reset that this host sent, \"received\" one that it received. The severity is the usual one: \
-         *benign* needs no action, *notice* is worth a look when it grows, *harmful* means that wanted work was lost.\n"
+        "\n\"Sent\" is a reset that this host sent, \"received\" one that it received. The severity is the usual one, \
+         and the facts of a reset can make it another: *benign* needs no action, *notice* is worth a look when it grows, *harmful* means that wanted work was lost.\n"
     );
 }
 
@@ -137,10 +139,12 @@ fn section(out: &mut String, view: &CauseView) {
     );
 
     put!(out, "\n### What the applications see\n\n");
-    for EndView { heading, symptoms } in ends {
-        let symptoms: Vec<String> =
-            symptoms.iter().map(|symptom| format!("[{}](#{})", symptom.title, slug(&symptom.title))).collect();
-        put!(out, "- {heading}: {}.\n", symptoms.join("; or "));
+    for EndView { heading, symptoms, cases } in ends {
+        put!(out, "- {heading}: {}", symptom_links(symptoms));
+        for (condition, symptoms) in cases {
+            put!(out, "; {condition}: {}", symptom_links(symptoms));
+        }
+        out.push_str(".\n");
     }
     if let Some(note) = note {
         put!(out, "\n{note}\n");
@@ -156,7 +160,7 @@ fn section(out: &mut String, view: &CauseView) {
 
     put!(out, "\n### What to do\n\n");
     for remedy in remedies {
-        put!(out, "{}. {}", remedy.number, remedy.action);
+        put!(out, "{}. {}", remedy.number, remedy.text());
         if let Some(SettingGroup { title, .. }) = remedy.group {
             put!(out, " Settings: [{}](#{}).", title, slug(title));
         }
@@ -169,6 +173,11 @@ fn section(out: &mut String, view: &CauseView) {
         }
     }
     put!(out, "\nSee also: {}.\n", links(see_also));
+}
+
+fn symptom_links(symptoms: &[SymptomView]) -> String {
+    let links = symptoms.iter().map(|symptom| format!("[{}](#{})", symptom.title, slug(&symptom.title)));
+    links.collect::<Vec<_>>().join("; or ")
 }
 
 fn words(out: &mut String) {
@@ -265,7 +274,8 @@ mod tests {
         let (here, there) = causes_showing(Symptom::TimedOut);
         assert_eq!((here.as_slice(), there.as_slice()), ([Cause::IdleTimeout].as_slice(), [].as_slice()));
         let (here, there) = causes_showing(Symptom::Refused);
-        assert_eq!((here.as_slice(), there.as_slice()), ([Cause::Refused].as_slice(), [Cause::Refused].as_slice()));
+        let refusing = [Cause::Refused, Cause::PortReuse];
+        assert_eq!((here.as_slice(), there.as_slice()), ([Cause::Refused].as_slice(), refusing.as_slice()));
         let (here, there) = causes_showing(Symptom::BrokenPipe);
         assert!(here.contains(&Cause::WroteToClosedPeer) && there.contains(&Cause::WriteAfterClose));
     }

@@ -116,10 +116,15 @@ impl CausePage {
 
     fn sees(&mut self, view: &CauseView) {
         self.heading("What the applications see");
-        for EndView { heading, symptoms } in &view.ends {
+        for EndView { heading, symptoms, cases } in &view.ends {
             self.text(heading);
             for symptom in symptoms {
                 self.symptom(symptom);
+            }
+            for (condition, symptoms) in cases {
+                let titles: Vec<&str> = symptoms.iter().map(|symptom| symptom.numbered_title.as_str()).collect();
+                let text = format!("{condition}: {}", titles.join("; or "));
+                self.write(Paragraph::labelled(4, "-", TextRole::Plain, 6, &text));
             }
         }
         if let Some(note) = view.note {
@@ -154,7 +159,7 @@ impl CausePage {
         self.heading("What to do");
         for remedy in remedies {
             let number = format!("{}.", remedy.number);
-            self.write(Paragraph::labelled(BODY, &number, TextRole::Label, 5, remedy.action));
+            self.write(Paragraph::labelled(BODY, &number, TextRole::Label, 5, &remedy.text()));
             self.settings(remedy.settings());
         }
     }
@@ -274,7 +279,8 @@ mod tests {
             expected.extend(entry.how_known.levels.iter().map(|level| level.when));
             expected.extend(entry.how_known.older_kernels);
             expected.extend(entry.sees.note);
-            expected.extend(entry.remedies.iter().map(|remedy| remedy.action));
+            // The first letter follows a heading where the remedy is meant for one role.
+            expected.extend(entry.remedies.iter().map(|remedy| &remedy.action[1..]));
             expected.extend(entry.see_also.iter().map(|related| related.id()));
             for text in expected {
                 assert!(page.contains(&flat(text)), "{cause}: {text} is missing in {page}");

@@ -70,6 +70,18 @@ pub(crate) fn identity() -> Fields {
     Fields::default().with("pid", getpid())
 }
 
+/// Forks a child that goes on with this process' commands and sockets, and exits, as a daemon's starter does.
+pub(crate) fn daemonize(comm: &str) -> Result<Fields> {
+    // SAFETY: this process has one thread (`thread` joins its own), so the child inherits no locked mutex.
+    let pid = unsafe { libc::fork() };
+    check(pid).during("fork")?;
+    if pid > 0 {
+        std::process::exit(0);
+    }
+    set_comm(comm)?;
+    Ok(identity())
+}
+
 impl ActorState {
     /// Forks a child with the same slots, which executes the commands of `child NAME COMMAND`.
     pub(crate) fn fork(&mut self, name: &str) -> Result<Fields> {

@@ -32,9 +32,9 @@ pub(crate) fn segment(
     Ok(Fields::default())
 }
 
-/// The TCP header's flag byte from letters: F S R P A.
+/// The TCP header's flag byte from letters: F S R P A U; a dash is no flag.
 fn bits(flags: &str) -> Result<u8> {
-    flags.chars().try_fold(0, |bits, letter| {
+    flags.trim_matches('-').chars().try_fold(0, |bits, letter| {
         Ok(bits
             | match letter {
                 'F' => 0x01,
@@ -42,6 +42,7 @@ fn bits(flags: &str) -> Result<u8> {
                 'R' => 0x04,
                 'P' => 0x08,
                 'A' => 0x10,
+                'U' => 0x20,
                 _ => bail!("flag {letter:?}"),
             })
     })
@@ -106,6 +107,8 @@ mod tests {
     #[test]
     fn letters_become_bits() {
         assert_eq!(bits("SA").expect("known"), 0x12);
+        assert_eq!(bits("FPU").expect("known"), 0x29);
+        assert_eq!(bits("-").expect("no flag"), 0);
         assert!(bits("X").is_err());
     }
 }

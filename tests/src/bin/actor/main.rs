@@ -77,6 +77,7 @@ impl ActorState {
             ["abort-held"] => socket::abort_held(&mut self.unnamed),
             ["thread", name, ..] => self.on_thread(name, rest(line, 2)),
             ["fork", name] => self.fork(name),
+            ["daemonize", comm] => family::daemonize(comm),
             ["child", name, ..] => self.relay(name, rest(line, 2)),
             ["reexec", comm] => self.reexec(comm),
             ["inbox", path] => self.inbox(path),
@@ -145,6 +146,9 @@ fn arguments() -> Result<ActorState> {
 }
 
 fn main() -> Result<()> {
+    // The handler of Rust's runtime, for stack overflows, ignores the first SIGSEGV that a process sends.
+    // SAFETY: no handler of this program is replaced, and the default action runs none of its code.
+    unsafe { libc::signal(libc::SIGSEGV, libc::SIG_DFL) };
     let mut actor = arguments()?;
     say(&Reply::Done(family::identity()))?;
     let mut line = String::new();

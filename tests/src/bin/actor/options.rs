@@ -12,6 +12,16 @@ use std::{
 /// `TCP_REPAIR` of linux/tcp.h: a socket closed in repair mode is forgotten without a segment.
 const TCP_REPAIR: c_int = 19;
 
+/// `TCP_REPAIR_QUEUE` of linux/tcp.h: the queue that [`TCP_QUEUE_SEQ`] is about.
+const TCP_REPAIR_QUEUE: c_int = 20;
+/// `TCP_QUEUE_SEQ` of linux/tcp.h: the next sequence number of a queue.
+const TCP_QUEUE_SEQ: c_int = 21;
+/// Values of [`TCP_REPAIR_QUEUE`].
+const TCP_RECV_QUEUE: c_int = 1;
+const TCP_SEND_QUEUE: c_int = 2;
+/// Value of [`TCP_REPAIR`] that leaves repair mode without a window probe.
+const TCP_REPAIR_OFF_NO_WP: c_int = -1;
+
 /// Sets one option from its words: `linger 0`, `linger2 -1`, `keepalive 1 1 1`.
 pub(crate) fn set(fd: &OwnedFd, words: &[&str]) -> Result<()> {
     let number = |word: &str| word.parse::<c_int>().with_context(|| format!("number {word:?}"));
@@ -28,6 +38,9 @@ pub(crate) fn set(fd: &OwnedFd, words: &[&str]) -> Result<()> {
                 "linger2" => (libc::IPPROTO_TCP, libc::TCP_LINGER2),
                 "repair" => (libc::IPPROTO_TCP, TCP_REPAIR),
                 "nodelay" => (libc::IPPROTO_TCP, libc::TCP_NODELAY),
+                "quickack" => (libc::IPPROTO_TCP, libc::TCP_QUICKACK),
+                // Milliseconds after which unacknowledged data ends the connection.
+                "user-timeout" => (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
                 "defer-accept" => (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT),
                 "reuseport" => (libc::SOL_SOCKET, libc::SO_REUSEPORT),
                 "reuseaddr" => (libc::SOL_SOCKET, libc::SO_REUSEADDR),
@@ -74,6 +87,39 @@ pub(crate) fn tcp_info(fd: &OwnedFd) -> Result<libc::tcp_info, Failed> {
     };
     check(result).during("getsockopt")?;
     Ok(info)
+}
+
+/// The next sequence numbers that a connection sends and expects. Repair mode, which shows them, takes `CAP_NET_ADMIN`.
+pub(crate) fn sequences(fd: &OwnedFd) -> Result<(u32, u32), Failed> {
+    in_repair(fd, || {
+        let mut found = [0u32; 2];
+        for (queue, sequence) in [TCP_SEND_QUEUE, TCP_RECV_QUEUE].into_iter().zip(&mut found) {
+            integer(fd, libc::IPPROTO_TCP, TCP_REPAIR_QUEUE, queue)?;
+            let mut length = socklen::<u32>();
+            let value: *mut u32 = sequence;
+            // SAFETY: `value` has `length` writable bytes; the kernel writes at most as many.
+            let result = unsafe {
+                libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, TCP_QUEUE_SEQ, value.cast(), &raw mut length)
+            };
+            check(result).during("getsockopt")?;
+        }
+        Ok((found[0], found[1]))
+    })
+}
+
+/// Sets the initial sequence number of the connection that this socket will open.
+pub(crate) fn initial_sequence(fd: &OwnedFd, sequence: u32) -> Result<(), Failed> {
+    in_repair(fd, || {
+        integer(fd, libc::IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE)?;
+        set_raw(fd, libc::IPPROTO_TCP, TCP_QUEUE_SEQ, &sequence)
+    })
+}
+
+fn in_repair<T>(fd: &OwnedFd, work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
+    integer(fd, libc::IPPROTO_TCP, TCP_REPAIR, 1)?;
+    let done = work();
+    integer(fd, libc::IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP)?;
+    done
 }
 
 fn linger(fd: &OwnedFd, seconds: c_int) -> Result<(), Failed> {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use rstmon_tests::protocol::Fields;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
+    io::{Errno, ioctl_fionbio},
     net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, ipproto},
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
@@ -47,6 +47,14 @@ impl ActorState {
                 net::connect(self.slot(slot)?, &address.parse::<SocketAddr>()?).during("connect")?;
                 ends(self.slot(slot)?)
             }
+            ["dial", slot, address] => dial(self.slot(slot)?, address.parse()?),
+            ["sequences", slot] => {
+                let (sent, received) = options::sequences(self.slot(slot)?)?;
+                Ok(done.with("sent", sent).with("received", received))
+            }
+            ["start-at", slot, sequence] => {
+                Ok(options::initial_sequence(self.slot(slot)?, sequence.parse()?).map(|()| done)?)
+            }
             ["disconnect", slot] => Ok(net::connect_unspec(self.slot(slot)?).during("connect").map(|()| done)?),
             ["accept", listener, slot] => {
                 let accepted = net::accept_with(self.slot(listener)?, SocketFlags::CLOEXEC).during("accept")?;
@@ -55,11 +63,29 @@ impl ActorState {
                 Ok(found)
             }
             ["get", slot, path] => {
-                let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+                // With a header as clients have it: more than the 64 bytes of a farewell.
+                let agent = "User-Agent: actor (a client of end-to-end tests)";
+                let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{agent}\r\n\r\n");
                 net::send(self.slot(slot)?, request.as_bytes(), SendFlags::NOSIGNAL).during("send")?;
                 Ok(done)
             }
+            // Text without blanks: an underscore stands for a blank, a bar for the end of a line.
+            ["say", slot, text] => say(self.slot(slot)?, text, 0),
+            // The same, with so many bytes behind it in one system call.
+            ["say", slot, text, bytes] => say(self.slot(slot)?, text, bytes.parse()?),
+            // HAProxy does so at its timeouts.
+            ["shutdown-and-abort", slot] => {
+                let fd = self.slots.remove(slot).with_context(|| format!("slot {slot} is empty"))?;
+                net::shutdown(&fd, Shutdown::Write).during("shutdown")?;
+                options::set(&fd, &["linger", "0"]).map(|()| done)
+            }
             ["send", slot, bytes] => send(self.slot(slot)?, bytes.parse()?),
+            ["burst", slot, bytes] => burst(self.slot(slot)?, bytes.parse()?),
+            // At once, so that the peer cannot have acknowledged the data before the close.
+            ["send-and-close", slot, bytes] => {
+                let fd = self.slots.remove(slot).with_context(|| format!("slot {slot} is empty"))?;
+                send(&fd, bytes.parse()?)
+            }
             ["fill", slot] => fill(self.slot(slot)?),
             ["recv", slot, bytes] => receive(self.slot(slot)?, bytes.parse()?),
             ["shutdown", slot] => {
@@ -103,6 +129,29 @@ fn send(fd: &OwnedFd, bytes: usize) -> Result<Fields> {
         sent += net::send(fd, chunk, SendFlags::NOSIGNAL).during("send")?;
     }
     Ok(Fields::default().with("sent", sent))
+}
+
+/// Writes with one system call. The process owns the socket meanwhile, so that the kernel sends every segment before it
+/// looks at what the first one was answered with.
+fn burst(fd: &OwnedFd, bytes: usize) -> Result<Fields> {
+    let sent = net::send(fd, &vec![b'x'; bytes], SendFlags::NOSIGNAL).during("send")?;
+    Ok(Fields::default().with("sent", sent))
+}
+
+fn say(fd: &OwnedFd, text: &str, bytes: usize) -> Result<Fields> {
+    let mut said = text.replace('_', " ").replace('|', "\r\n").into_bytes();
+    said.resize(said.len() + bytes, b'x');
+    let sent = net::send(fd, &said, SendFlags::NOSIGNAL).during("send")?;
+    Ok(Fields::default().with("sent", sent))
+}
+
+/// Begins to connect without waiting for the end of the handshake.
+fn dial(fd: &OwnedFd, address: SocketAddr) -> Result<Fields> {
+    ioctl_fionbio(fd, true).during("ioctl")?;
+    match net::connect(fd, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => ends(fd),
+        Err(errno) => Err(Failed("connect", errno).into()),
+    }
 }
 
 /// Writes until the peer's window and the send buffer are full.

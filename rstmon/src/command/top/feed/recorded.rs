@@ -86,7 +86,8 @@ fn series(event: &Event) -> Series {
     let text = |text: Option<&str>| Arc::from(text.unwrap_or(""));
     Series {
         direction: event.direction,
-        cause: event.cause.id(),
+        cause: event.cause.id().into(),
+        severity: event.severity.word(),
         reason: event.reason.as_str().into(),
         process: text(event.process()),
         unit: text(event.unit()),

@@ -14,7 +14,7 @@ use crate::{
         Event,
         snapshot::{Degraded, EventsLost, Snapshot},
     },
-    explain::{Cause, Severity},
+    explain::{CauseId, Severity},
     model::Direction,
     query::Origin,
 };
@@ -69,7 +69,7 @@ struct RowDocument<'a> {
     unit: Values<'a, String>,
     port: Values<'a, u16>,
     direction: Values<'a, Direction>,
-    cause: Values<'a, Cause>,
+    cause: Values<'a, CauseId>,
     severity: Option<Severity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<String>,

@@ -3,7 +3,7 @@
 pub(crate) use crate::command::cli::Group;
 use crate::{
     event::{filter::FilterSubject, snapshot::SeriesCount},
-    explain::Cause,
+    explain::CauseId,
     model::{Direction, Family},
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -51,7 +51,7 @@ pub(crate) struct RowKey {
     /// The port that names the service.
     pub(crate) port: Option<u16>,
     pub(crate) direction: Option<Direction>,
-    pub(crate) cause: Option<Cause>,
+    pub(crate) cause: Option<CauseId>,
     /// Network of the peer, /24 or /64.
     pub(crate) network: Option<IpNet>,
 }

@@ -3,7 +3,7 @@
 use super::group::{RowKey, place};
 use crate::{
     event::{Event, filter::FilterSubject},
-    explain::{Cause, Severity},
+    explain::{CauseId, Severity},
     model::Direction,
 };
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
@@ -37,7 +37,7 @@ pub(crate) struct Row {
     pub(crate) place: Facet<String>,
     pub(crate) port: Facet<u16>,
     pub(crate) direction: Facet<Direction>,
-    pub(crate) cause: Facet<Cause>,
+    pub(crate) cause: Facet<CauseId>,
     /// The worst severity of the causes.
     pub(crate) severity: Option<Severity>,
     /// Current resets per second; `None` if it is not known yet.

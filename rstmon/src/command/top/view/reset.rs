@@ -2,7 +2,7 @@
 
 use super::{look::Look, prose::Prose, verdict};
 use crate::{
-    event::{Event, EventOwner, EventPeer},
+    event::{Event, EventOwner, EventPeer, EventVerdict},
     explain::present::{CauseView, ProcessName},
 };
 use ratatui::text::Line;
@@ -11,7 +11,7 @@ use ratatui::text::Line;
 #[must_use]
 pub(crate) fn page(event: &Event, width: u16, look: &Look) -> Vec<Line<'static>> {
     let mut prose = Prose::new(width, look);
-    let view = CauseView::of_resets(event.cause, Some(event.direction), Some(event.severity), Some(event.confidence));
+    let view = CauseView::of_resets(event.cause, event.as_seen());
     verdict::title(&mut prose, &view, look);
     verdict::evidence(&mut prose, "evidence", event);
     prose.gap();
@@ -48,11 +48,18 @@ fn facts(prose: &mut Prose<'_>, event: &Event, look: &Look) {
         confidence: _,
         severity: _,
         sentence: _,
+        expected,
+        wire: _,
+        verdict,
         peer,
     } = event;
     let zoned = time.to_zoned(look.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.6f %Z").to_string();
     prose.labelled("time", &zoned);
     prose.labelled("reset", &format!("{direction}, cause {cause}, kernel reason {}", reason.as_str()));
+    if let Some(EventVerdict { rule, facts }) = verdict {
+        prose.labelled("rule", rule);
+        prose.more(&facts.join(", "));
+    }
     prose.labelled("local", &local.to_string());
     prose.labelled("remote", &remote.to_string());
     let socket = [
@@ -69,8 +76,11 @@ fn facts(prose: &mut Prose<'_>, event: &Event, look: &Look) {
         Some(owner) => owned(prose, owner),
         None => prose.labelled("owner", "not known"),
     }
+    if let Some(reason) = expected {
+        prose.labelled("expected", reason);
+    }
     if let Some(peer) = peer {
-        let EventPeer { process, pid, unit, cause, sentence } = peer;
+        let EventPeer { process, pid, unit, cause, severity: _, sentence } = peer;
         let name = name(process.as_deref(), *pid);
         let unit = unit.as_ref().map(|unit| format!(" in {unit}")).unwrap_or_default();
         prose.labelled("peer", &format!("{name}{unit}, on this host: {cause}: {sentence}"));

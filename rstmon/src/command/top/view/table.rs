@@ -13,7 +13,7 @@ use crate::{
         row::{Facet, Row},
         sort::Column,
     },
-    explain::Cause,
+    explain::CauseId,
     metrics::trend::STEP,
     model::Direction,
 };
@@ -152,7 +152,7 @@ fn cell(row: &Row, column: Column, size: usize, group: Group, look: &Look) -> (S
         Column::Port => (facet(&row.port, "", ToString::to_string), plain),
         Column::Direction => (direction(&row.direction, size), plain),
         Column::Cause => {
-            (facet(&row.cause, "causes", |cause: &Cause| cause.id().to_owned()), look.severity(row.severity))
+            (facet(&row.cause, "causes", |cause: &CauseId| cause.id().to_owned()), look.severity(row.severity))
         }
         Column::Rate => {
             let quiet = row.rate.is_none_or(|rate| rate == 0.0);

@@ -36,8 +36,8 @@ fn state() -> ViewState {
         let named = [("java", 8080, count(120)), ("nginx", 443, count(7)), ("curl", 80, count(0))];
         let hostile = HOSTILE.iter().zip(9000..).map(|(name, port)| (*name, port, u64::from(port)));
         let mut snapshot = snapshot(second, named.into_iter().chain(hostile));
-        snapshot.series[1].cause = Some(Cause::KeepaliveRace);
-        snapshot.series[2].cause = Some(Cause::ResetWhileClosing);
+        snapshot.series[1].cause = Some(Cause::KeepaliveRace.into());
+        snapshot.series[2].cause = Some(Cause::ResetWhileClosing.into());
         let folded = snapshot.series.last_mut().expect("a series");
         (folded.process, folded.unit, folded.port, folded.cause) = (Some("_other".to_owned()), None, None, None);
         state.absorb(Update::Snapshot(Box::new(snapshot)));
@@ -45,7 +45,7 @@ fn state() -> ViewState {
     for number in 0..30 {
         state.absorb(Update::Event(Arc::new(event(number, "java", 8080, &format!("192.0.2.{}", number % 7)))));
     }
-    let race = Event { cause: Cause::KeepaliveRace, ..event(30, "nginx", 443, "2001:db8:85a3::8a2e:370:7334") };
+    let race = Event { cause: Cause::KeepaliveRace.into(), ..event(30, "nginx", 443, "2001:db8:85a3::8a2e:370:7334") };
     state.absorb(Update::Event(Arc::new(race)));
     state.refresh();
     state

@@ -8,8 +8,8 @@ use crate::{
     command::top::state::row::{Facet, Row},
     event::Event,
     explain::{
-        Cause,
-        present::{CauseView, RemedyView},
+        CauseId,
+        present::{CauseView, RemedyView, ResetsSeen},
     },
 };
 
@@ -37,7 +37,7 @@ pub(crate) fn of_row(prose: &mut Prose<'_>, row: &Row, detail: Detail, look: &Lo
                 .more("These counts kept their direction and reason only (see counts.entries and metrics.max_series).");
         }
         (Facet::Several(causes), last) => {
-            let names: Vec<&str> = causes.iter().map(|cause| cause.map_or("_other", Cause::id)).collect();
+            let names: Vec<&str> = causes.iter().map(|cause| cause.as_ref().map_or("_other", CauseId::id)).collect();
             prose.styled("causes", &names.join(", "), look.severity(row.severity));
             if let Some(event) = last {
                 evidence(prose, "last", event);
@@ -47,12 +47,13 @@ pub(crate) fn of_row(prose: &mut Prose<'_>, row: &Row, detail: Detail, look: &Lo
     }
 }
 
-fn of_cause(prose: &mut Prose<'_>, cause: Cause, row: &Row, last: Option<&Event>, detail: Detail, look: &Look) {
+fn of_cause(prose: &mut Prose<'_>, cause: CauseId, row: &Row, last: Option<&Event>, detail: Detail, look: &Look) {
     let direction = match &row.direction {
         Facet::One(direction) => *direction,
         Facet::Several(_) => None,
     };
-    let view = CauseView::of_resets(cause, direction, row.severity, last.map(|event| event.confidence));
+    let seen = last.map(Event::as_seen).unwrap_or_default();
+    let view = CauseView::of_resets(cause, ResetsSeen { direction, severity: row.severity, ..seen });
     title(prose, &view, look);
     match last {
         Some(event) => evidence(prose, "evidence", event),
@@ -61,7 +62,7 @@ fn of_cause(prose: &mut Prose<'_>, cause: Cause, row: &Row, last: Option<&Event>
     match detail {
         Detail::Short => {
             if let Some(first) = view.remedies.first() {
-                prose.labelled("to do", first.action);
+                prose.labelled("to do", &first.text());
             }
             sees(prose, &view);
         }
@@ -97,7 +98,8 @@ pub(crate) fn remedies(prose: &mut Prose<'_>, view: &CauseView) {
     if view.remedies.is_empty() {
         prose.labelled("to do", "nothing");
     }
-    for remedy @ RemedyView { number, action, .. } in &view.remedies {
+    for remedy @ RemedyView { number, .. } in &view.remedies {
+        let action = remedy.text();
         let label = if *number == 1 { "to do" } else { "" };
         prose.labelled(label, &format!("{number}. {action}"));
         for setting in remedy.settings() {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     command::why::findings::ResetFinding,
+    event::{Event, EventVerdict},
     explain::{
         catalogue::settings::Setting,
         present::{CauseView, ProcessName, RemedyView, SymptomView, UNKNOWN_PROCESS},
@@ -36,8 +37,7 @@ pub(super) struct EarlierFindings {
 
 impl WhyPage<'_> {
     pub(super) fn finding(&mut self, number: usize, finding: &ResetFinding, earlier: &EarlierFindings) {
-        let (severity, confidence) = (Some(finding.severity), Some(finding.confidence));
-        let view = CauseView::of_resets(finding.cause, Some(finding.direction), severity, confidence);
+        let view = CauseView::of_resets(finding.cause, finding.as_seen());
         let heading = format!("{number}. {}", view.title);
         self.out.push_str(&self.style.paint(TextRole::Heading, &heading));
         self.out.push('\n');
@@ -48,6 +48,9 @@ impl WhyPage<'_> {
         self.labelled("with", &safe(&with(finding)));
         self.labelled("evidence", &safe(&finding.example.sentence));
         self.write(Paragraph::at(HANG, &safe(&self.circumstances(finding))));
+        if self.explain {
+            self.verdict(&finding.example);
+        }
         if earlier.symptoms.is_none() {
             for (label, end) in ENDS.into_iter().zip(&view.ends) {
                 self.symptoms(number, label, &end.symptoms);
@@ -57,6 +60,15 @@ impl WhyPage<'_> {
             Some(number) => self.labelled("do", &format!("as in {number}")),
             None => self.remedies(finding, &view.remedies),
         }
+    }
+
+    /// The rule that decided about the example, and the facts that it took.
+    fn verdict(&mut self, event: &Event) {
+        let Some(EventVerdict { rule, facts }) = &event.verdict else {
+            return self.labelled("rule", "not recorded: the event is of version 0.1");
+        };
+        self.labelled("rule", &safe(rule));
+        self.labelled("facts", &safe(&facts.join(", ")));
     }
 
     fn labelled(&mut self, label: &str, text: &str) {
@@ -114,7 +126,11 @@ impl WhyPage<'_> {
     }
 
     fn remedies(&mut self, finding: &ResetFinding, remedies: &[RemedyView]) {
-        for remedy @ RemedyView { number, action, .. } in remedies.iter().take(REMEDIES) {
+        // Settings of the programs at both ends, where the other one is on this host.
+        let peers = finding.local_peers.iter().filter_map(|peer| peer.rsplit_once('[')).map(|(process, _)| process);
+        let processes: Vec<&str> = finding.owner.process.as_deref().into_iter().chain(peers).collect();
+        for remedy @ RemedyView { number, .. } in remedies.iter().take(REMEDIES) {
+            let action = &remedy.text();
             let numeral = format!("{number}.");
             if *number == 1 {
                 let label = format!("{:<1$}{numeral}", "do", HANG - INDENT);
@@ -122,7 +138,7 @@ impl WhyPage<'_> {
             } else {
                 self.write(Paragraph::labelled(HANG, &numeral, TextRole::Label, HANG + 3, action));
             }
-            for Setting { product, how } in remedy.settings_for(finding.owner.process.as_deref()) {
+            for Setting { product, how } in remedy.settings_for(&processes) {
                 let label = format!("{product}:");
                 self.write(Paragraph::labelled(HANG + 3, &label, TextRole::Label, HANG + 4 + label.len(), how));
             }

@@ -45,22 +45,38 @@ struct WhyPage<'a> {
     until: Timestamp,
     /// Number of the finding that has shown what programs log for a symptom.
     worded: BTreeMap<Symptom, usize>,
+    explain: bool,
 }
 
-/// The report as text, wrapped to `width` columns, with times in `zone`.
-pub(super) fn page(report: &WhyReport, zone: &TimeZone, colour: bool, width: usize) -> String {
+/// How a report is laid out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PageLayout<'a> {
+    /// Zone of the times.
+    pub(super) zone: &'a TimeZone,
+    pub(super) colour: bool,
+    /// Columns of the page.
+    pub(super) width: usize,
+    /// Whether each finding has the rule that decided about its example, and the facts that it took.
+    pub(super) explain: bool,
+}
+
+/// The report as text.
+pub(super) fn page(report: &WhyReport, layout: PageLayout<'_>) -> String {
+    let PageLayout { zone, colour, width, explain } = layout;
     let style = AnsiStyle { colour };
-    let mut page = WhyPage { out: String::new(), width, style, zone, until: report.until, worded: BTreeMap::new() };
+    let (out, until, worded) = (String::new(), report.until, BTreeMap::new());
+    let mut page = WhyPage { out, width, style, zone, until, worded, explain };
     page.summary(report);
     for (index, advised) in report.findings.iter().take(FULL).enumerate() {
         page.out.push('\n');
         let earlier = |same: &dyn Fn(&ResetFinding) -> bool| {
             report.findings[..index].iter().position(|earlier| same(&earlier.finding)).map(|position| position + 1)
         };
-        let (cause, direction) = (advised.finding.cause, advised.finding.direction);
+        let same = |finding: &ResetFinding| (finding.cause, finding.role);
+        let shown = |finding: &ResetFinding| (finding.cause, finding.direction, finding.as_seen().condition);
         let earlier = EarlierFindings {
-            remedies: earlier(&|finding| finding.cause == cause),
-            symptoms: earlier(&|finding| (finding.cause, finding.direction) == (cause, direction)),
+            remedies: earlier(&|finding| same(finding) == same(&advised.finding)),
+            symptoms: earlier(&|finding| shown(finding) == shown(&advised.finding)),
         };
         page.finding(index + 1, &advised.finding, &earlier);
     }

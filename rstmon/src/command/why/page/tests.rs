@@ -1,4 +1,4 @@
-use super::page;
+use super::{PageLayout, page};
 use crate::{
     command::why::{
         report::{
@@ -17,8 +17,14 @@ use serde_json::json;
 use std::sync::Arc;
 use unicode_width::UnicodeWidthStr as _;
 
+const UTC: &TimeZone = &TimeZone::UTC;
+
+fn layout(colour: bool, width: usize) -> PageLayout<'static> {
+    PageLayout { zone: UTC, colour, width, explain: false }
+}
+
 fn laid_out(report: &WhyReport) -> String {
-    page(report, &TimeZone::UTC, false, 80)
+    page(report, layout(false, 80))
 }
 
 fn of(events: Vec<Arc<Event>>) -> String {
@@ -62,7 +68,7 @@ fn a_filter_that_leaves_nothing_says_how_much_it_left_out() {
 
 #[test]
 fn a_finding_has_owner_count_evidence_and_remedies() {
-    let state = json!({"state": "established"});
+    let state = json!({"state": "established", "role": "accepted"});
     let events = (1..=3).map(|s| event(Some("java"), "closed_with_unread_data", "sent", s, &state)).collect();
     let text = of(events);
     let expected = "\
@@ -93,6 +99,25 @@ From 02:51:00 to 03:01:00 (2026-11-21, UTC+00:00); seen by the daemon at
             "rstmon_resets_total in /metrics counts exactly",
         ],
     );
+}
+
+#[test]
+fn the_rule_and_its_facts_are_explained_on_request() {
+    let verdict = json!({"verdict": {"rule": "closed_with_unread_data", "facts": ["role=accepted", "unread"]}});
+    let explained = |more| {
+        let report = report(vec![event(Some("java"), "closed_with_unread_data", "sent", 1, more)], &[]);
+        page(&report, PageLayout { explain: true, ..layout(false, 80) })
+    };
+    assert_says(&explained(&verdict), &["rule closed_with_unread_data", "facts role=accepted, unread"]);
+    assert_says(&explained(&json!({})), &["rule not recorded"]);
+    assert!(!of(vec![event(Some("java"), "refused", "sent", 1, &verdict)]).contains("facts"));
+}
+
+#[test]
+fn a_cause_of_a_newer_version_is_shown_as_it_is() {
+    let newer = json!({"cause": "eaten_by_a_grue", "sentence": "web[7] was eaten"});
+    let text = of(vec![event(Some("web"), "refused", "received", 1, &newer)]);
+    assert_says(&text, &["cause eaten_by_a_grue (notice", "evidence web[7] was eaten"]);
 }
 
 #[test]
@@ -190,8 +215,8 @@ fn no_line_is_wider_than_the_terminal_or_ends_in_white_space() {
         for width in [60, 80, 140] {
             for cause in Cause::ALL {
                 let report = report(vec![event(Some("nginx"), cause.id(), direction, 1, &json!({}))], &[]);
-                let text = page(&report, &TimeZone::UTC, false, width);
-                assert_eq!(strip(&page(&report, &TimeZone::UTC, true, width)), text, "colour changes only the colour");
+                let text = page(&report, layout(false, width));
+                assert_eq!(strip(&page(&report, layout(true, width))), text, "colour changes only the colour");
                 for line in text.lines() {
                     let one_word = line.trim().split(' ').count() == 1;
                     assert!(line.width() <= width || one_word, "{width}: {line:?}");
@@ -216,7 +241,7 @@ fn wide_names_stay_within_the_width() {
     seen.hidden = vec![wide.clone()];
     let report = WhyReport::new(seen, &Filter::default());
     for width in [60, 61, 80, 100, 140] {
-        let text = page(&report, &TimeZone::UTC, false, width);
+        let text = page(&report, layout(false, width));
         for line in text.lines() {
             let one_narrow_word = line.is_ascii() && line.trim().split(' ').count() == 1;
             assert!(line.width() <= width || one_narrow_word, "{} columns at {width}: {line}", line.width());
