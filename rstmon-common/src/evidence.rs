@@ -80,8 +80,6 @@ pub const WITHIN_SECOND: u64 = 1 << 46;
 pub const WRITTEN_AFTER_RESET: u64 = 1 << 47;
 /// A socket of the network namespace listens on the port of the refused SYN, on another address.
 pub const LISTENS_ELSEWHERE: u64 = 1 << 48;
-/// A received refusal by an address of this host, on which a socket listens.
-pub const LISTENER_LIVES: u64 = 1 << 49;
 /// With [`phase::REQUEST`]: more than [`STREAM_BYTES`] had come from the end that opened the connection, and the end
 /// that accepted it had answered nothing.
 pub const STREAM: u64 = 1 << 50;

@@ -195,12 +195,13 @@ impl Facts {
     /// Whether it answers a segment of a connection that had ended here, or that a process here had closed.
     pub(super) fn is_late(&self) -> bool {
         let full = self.is("tcp_abort_on_data")
-            || (self.socket == SocketKind::Full && self.is_unnamed() && self.is_in_a_closing_state());
+            || (self.socket == SocketKind::Full && self.is_unnamed() && self.is_while_closing());
         let remembered = self.socket == SocketKind::TimeWait || self.has(bit::TOMBSTONE) || self.has(bit::CLOSED_HERE);
         !self.is_active() && !self.has(bit::SEGMENT_SYN) && (full || remembered)
     }
 
-    pub(super) fn is_in_a_closing_state(&self) -> bool {
+    /// Whether a process here had closed the connection, or shut it down for sending.
+    pub(super) fn is_while_closing(&self) -> bool {
         matches!(
             self.state,
             Some(State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait)
@@ -289,11 +290,6 @@ impl Facts {
 
 /// The kind of reset that was received.
 impl Facts {
-    /// Whether a process here had closed the connection, or shut it down for sending.
-    pub(super) fn is_while_closing(&self) -> bool {
-        self.is_in_a_closing_state()
-    }
-
     pub(super) fn is_live(&self) -> bool {
         matches!(self.state, Some(State::Established | State::CloseWait))
     }

@@ -86,7 +86,6 @@ pub(crate) const BIT_NAMES: &[(u64, &str)] = &[
     (bit::LINGER2_NEGATIVE, "linger2_negative"),
     (bit::LISTENER_FULL, "listener_full"),
     (bit::LISTENS_ELSEWHERE, "listens_elsewhere"),
-    (bit::LISTENER_LIVES, "listener_lives"),
     (bit::SILENT, "silent"),
     (bit::ANSWERED, "answered"),
     (bit::WAITED, "waited"),

@@ -18,7 +18,7 @@ pub(super) const RULES: &[Rule] = rules! { f =>
     "mptcp_reason":            f.has_mptcp_reason()                            => Mptcp, Certain, Notice;
     "scan":                    f.answers_a_scan()                              => PortScan, Certain, Benign;
     "syn_without_listener":    f.met_no_socket() && f.is_connect()             => Refused, Certain, Notice;
-    "syn_to_an_old_connection": f.is_connect() && f.is_in_a_closing_state()    => PortReuse, Certain, Notice;
+    "syn_to_an_old_connection": f.is_connect() && f.is_while_closing()         => PortReuse, Certain, Notice;
     "syn_ack_of_an_abandoned_connect": f.answers_an_abandoned_connect()        => GaveUpWaiting, Likely, Notice;
 
     // Late segments: the connection had ended here, or a process here had closed it. In this order.

@@ -15,10 +15,6 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
     let e = &reset.evidence;
     let (who, peer) = (owner_name(reset), reset.remote);
     match cause {
-        Cause::Refused if reset.bits.has(bit::LISTENER_LIVES) => format!(
-            "{who} tried to connect to {peer} on this host, where a process listens: no process sent this reset, a firewall \
-             rule rejected the attempt"
-        ),
         Cause::Refused => {
             format!("{who} tried to connect to {peer}, which refused: nothing listens there, or a firewall rejects")
         }
