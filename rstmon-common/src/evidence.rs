@@ -39,6 +39,8 @@ pub const LISTENER_FULL: u64 = 1 << 14;
 pub const SILENT: u64 = 1 << 15;
 /// A process here had closed the connection before.
 pub const CLOSED_HERE: u64 = 1 << 16;
+/// The listener's accept queue was over its limit at most [`crate::limits::OVERFLOW_MEMORY_NS`] ago, and is not now.
+pub const LISTENER_WAS_FULL: u64 = 1 << 17;
 /// The close is at most the race window ago.
 pub const CLOSED_RECENTLY: u64 = 1 << 18;
 /// A tombstone of the connection (of the listener, for a SYN) was found.
@@ -75,8 +77,8 @@ pub const LAST_WORD: u64 = 1 << 44;
 pub const UNSENT_AT_CLOSE: u64 = 1 << 45;
 /// The segment came at most one second after the last close here.
 pub const WITHIN_SECOND: u64 = 1 << 46;
-/// Payload that continues a connection after a reset that this host had received, more than a second after that reset:
-/// the peer did not send the reset.
+/// Payload that continues a connection after a reset that this host had received, and that was written after it, by its
+/// timestamp or because it came more than a second later: the peer did not send the reset.
 pub const WRITTEN_AFTER_RESET: u64 = 1 << 47;
 /// A socket of the network namespace listens on the port of the refused SYN, on another address.
 pub const LISTENS_ELSEWHERE: u64 = 1 << 48;

@@ -53,6 +53,9 @@ macro_rules! kernel_fields {
             TCP_TOTAL_RETRANS: u32 = "tcp_sock", "total_retrans";
             TCP_LINGER2: i32 = "tcp_sock", "linger2";
             TCP_IS_MPTCP: u8 = "tcp_sock", "is_mptcp";
+            TCP_TS_RECENT: u32 = "tcp_sock", "rx_opt.ts_recent";
+            TCP_TS_RECENT_STAMP: u32 = "tcp_sock", "rx_opt.ts_recent_stamp";
+            TCP_RCV_TSVAL: u32 = "tcp_sock", "rx_opt.rcv_tsval";
             TCP_NUM_SACKS: u8 = "tcp_sock", "rx_opt.num_sacks";
             TCP_SELECTIVE_ACKS: [u64; 4] = "tcp_sock", "selective_acks";
             SKB_HEAD: u64 = "sk_buff", "head";
@@ -118,7 +121,8 @@ evidence_record! {
     send_idle_ms: u32 = ABSENT_U32;
     /// Milliseconds since the last data segment was received.
     receive_idle_ms: u32 = ABSENT_U32;
-    /// Milliseconds since anything (data or ACK) was received from the peer.
+    /// Milliseconds since anything (data or ACK) was received from the peer. Of a listener: since its accept queue was
+    /// last seen to be full.
     silent_ms: u32 = ABSENT_U32;
     /// Milliseconds without a byte in either direction before the connection was closed here.
     idle_before_close_ms: u32 = ABSENT_U32;

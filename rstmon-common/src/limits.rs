@@ -36,3 +36,8 @@ pub const NETNS_ENTRIES: u32 = 1024;
 pub const PENDING_SLOTS: u32 = 2;
 /// How old an undecided received reset must be before user space may settle it, in nanoseconds.
 pub const PENDING_SETTLE_NS: u64 = 10_000_000;
+
+/// For how long a full accept queue explains segments that meet its listener, in nanoseconds: the client of a handshake
+/// that was dropped learns of it when it sends on, after the listener has given the handshake up
+/// (`tcp_synack_retries`, 63 s by default).
+pub const OVERFLOW_MEMORY_NS: u64 = 300_000_000_000;

@@ -32,7 +32,8 @@ pub struct SocketNote {
     /// seen.
     pub closed_ns: u64,
     /// What was found at that close: evidence ([`crate::evidence::KEPT`]) and the signal that ended the process.
-    /// [`crate::evidence::MEANS`] is 0 where the connection was shut down for sending only.
+    /// [`crate::evidence::MEANS`] is 0 where the connection was shut down for sending only. Of a listener, and of its
+    /// children until their handshake is complete: the address of the listener's socket.
     pub facts: u64,
     /// Time without a byte in either direction before that close, in milliseconds; a last word
     /// ([`crate::evidence::LAST_WORD`]) does not count.
@@ -109,7 +110,8 @@ pub struct Tombstone {
     pub bytes_sent: u64,
     /// Payload bytes received; [`crate::limits::ABSENT_U64`] = unknown. Of a listener: the second half of its address.
     pub bytes_received: u64,
-    /// Time without a byte before the close, in milliseconds; [`crate::limits::ABSENT_U32`] = unknown.
+    /// Time without a byte before the close, in milliseconds. Where the connection ended by a received reset: the latest
+    /// value of the timestamps option that the peer can have sent until then. [`crate::limits::ABSENT_U32`] = unknown.
     pub idle_before_close_ms: u32,
     /// [`SocketNote::facts`], packed ([`crate::evidence::pack`]).
     pub facts: u32,

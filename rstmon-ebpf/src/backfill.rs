@@ -54,6 +54,7 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
         (*note).provenance = provenance::BACKFILLED;
         if sock.state == state::LISTEN {
             (*note).role = role::LISTENER;
+            (*note).facts = sock.address();
             openers::add(&(*note).owner);
             listeners::add(&note::listener_key(tcp.netns(), tcp.local_port()));
         } else if sock.state != state::CLOSE {

@@ -8,7 +8,7 @@ use crate::{
     task::KernelTask,
 };
 use rstmon_common::{
-    evidence::{self, FAREWELL_BYTES, STREAM_BYTES, means, phase},
+    evidence::{self, FAREWELL_BYTES, SAME_ACT_NS, STREAM_BYTES, means, phase},
     key::role,
     limits::{ABSENT_U32, ABSENT_U64},
 };
@@ -153,6 +153,13 @@ impl EvidenceBits {
         let means = if signal == 0 { means::EXIT } else { means::SIGNAL };
         self.add(evidence::with_signal(evidence::with_means(0, means), signal));
     }
+}
+
+/// Whether an abort at `now_ns` is one act with a `shutdown()` of one direction, which the caller knows to be the last
+/// close so far.
+#[inline(always)]
+pub fn is_same_act(shut_down_ns: u64, now_ns: u64) -> bool {
+    now_ns.wrapping_sub(shut_down_ns) <= SAME_ACT_NS
 }
 
 /// The phase of a conversation, each as a condition: one of them holds.

@@ -1,6 +1,10 @@
-//! Which ports have listeners: decides which end of a connection without a socket is the service.
+//! Which ports have listeners: decides which end of a connection without a socket is the service. And when their accept
+//! queues were last seen to be full: the kernel drops the handshakes that complete meanwhile without a trace.
 
-use crate::maps::{LISTENED, LISTENERS};
+use crate::{
+    layout::{Object, SK_ACK_BACKLOG, SK_MAX_ACK_BACKLOG, TCP_TYPE},
+    maps::{LISTENED, LISTENERS, PortListeners},
+};
 use rstmon_common::Tuple;
 
 /// Adds a listener.
@@ -10,24 +14,24 @@ pub fn add(key: &Tuple) {
         // SAFETY: a live map value with an entry for each port.
         unsafe { (*ports)[port_index(key)] = 1 };
     }
-    if let Some(count) = LISTENERS.get_ptr_mut(key) {
+    if let Some(port) = LISTENERS.get_ptr_mut(key) {
         // SAFETY: a live, aligned map value.
-        unsafe { *count += 1 };
+        unsafe { (*port).count += 1 };
     } else {
         // A full map drops this listener: an unknown connection to its port then has no service port.
-        let _ = LISTENERS.insert(key, 1, 0);
+        let _ = LISTENERS.insert(key, PortListeners { full_ns: 0, count: 1 }, 0);
     }
 }
 
 /// Removes a listener; its port is removed with the last one (`SO_REUSEPORT` allows several).
 #[inline(always)]
 pub fn remove(key: &Tuple) {
-    if let Some(count) = LISTENERS.get_ptr_mut(key) {
+    if let Some(port) = LISTENERS.get_ptr_mut(key) {
         // SAFETY: a live, aligned map value. Two CPUs that add or remove listeners of one port at the same instant may
         // miscount, which costs a service port in an unknown connection's event, never a reset.
         let last = unsafe {
-            *count = (*count).saturating_sub(1);
-            *count == 0
+            (*port).count = (*port).count.saturating_sub(1);
+            (*port).count == 0
         };
         if last {
             let _ = LISTENERS.remove(key);
@@ -55,4 +59,30 @@ fn port_index(key: &Tuple) -> usize {
 #[inline(always)]
 pub fn has(key: &Tuple) -> bool {
     LISTENERS.get_ptr(key).is_some()
+}
+
+/// When an accept queue of the port of `key` was last seen to be full, `CLOCK_BOOTTIME` nanoseconds; 0 = never.
+#[inline(always)]
+pub fn full_ns(key: &Tuple) -> u64 {
+    // SAFETY: a live, aligned map value.
+    LISTENERS.get_ptr(key).map_or(0, |port| unsafe { (*port).full_ns })
+}
+
+/// Stores that the accept queue of a listener is full.
+#[inline(always)]
+pub fn set_full(key: &Tuple, now_ns: u64) {
+    if let Some(port) = LISTENERS.get_ptr_mut(key) {
+        // SAFETY: a live, aligned map value.
+        unsafe { (*port).full_ns = now_ns };
+    }
+}
+
+/// Called for each connection that enters an accept queue; `listener` is the address of its listener, which the kernel
+/// holds at that moment. From `sk_ack_backlog` above `sk_max_ack_backlog` on, the kernel drops what completes its
+/// handshake (`sk_acceptq_is_full`, `tcp_v4_syn_recv_sock`).
+#[inline(always)]
+pub fn has_filled_queue(listener: u64) -> bool {
+    let listener = Object::at(listener as *const u8, &TCP_TYPE);
+    let (length, limit) = (listener.get::<u32>(&SK_ACK_BACKLOG), listener.get::<u32>(&SK_MAX_ACK_BACKLOG));
+    length.unwrap_or(0) > limit.unwrap_or(u32::MAX)
 }

@@ -7,6 +7,7 @@
 //! | `state`, `used`, `accept`, `backfill` | the hooks that learn owners |
 //! | `openers` | which openers of listeners have exited, and the hook that learns it |
 //! | `reset` | evidence and owner of one reset -> the key it is counted under |
+//! | `conversation`, `late` | what is known of it on a full socket, and of one whose socket is gone |
 //! | `facts` | phase of a conversation, means of a close |
 //! | `count`, `front`, `event` | the counting path, the table in front of its hashes, the event path |
 //! | `pending` | received resets that wait until they are proved true or false |
@@ -30,10 +31,12 @@ mod answer;
 mod atomic;
 mod backfill;
 mod branchless;
+mod conversation;
 mod count;
 mod event;
 mod facts;
 mod front;
+mod late;
 mod layout;
 mod listeners;
 mod maps;

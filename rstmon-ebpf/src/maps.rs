@@ -81,9 +81,17 @@ pub const OPENER_SLOTS: u32 = 4096;
 #[map]
 pub static READERS: LruHashMap<Tuple, OwnerRecord> = LruHashMap::with_max_entries(1024, 0);
 
-/// Ports that have listeners (by the key of a listener's tombstone), with the number of listeners.
+/// The listeners of a port.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PortListeners {
+    /// When an accept queue of theirs was last seen to be full, `CLOCK_BOOTTIME` nanoseconds; 0 = never.
+    pub full_ns: u64,
+    pub count: u64,
+}
+/// Ports that have listeners, by the key of a listener's tombstone.
 #[map]
-pub static LISTENERS: HashMap<Tuple, u32> = HashMap::with_max_entries(4096, 0);
+pub static LISTENERS: HashMap<Tuple, PortListeners> = HashMap::with_max_entries(4096, 0);
 /// 1 for each port that a socket has listened on, in any namespace: a port with 0 needs no look-up.
 #[map]
 pub static LISTENED: Array<[u8; 1 << 16]> = Array::with_max_entries(1, 0);
@@ -107,8 +115,12 @@ pub struct Work {
     pub own: u64,
     /// What was found when a process closed the connection before; 0 = none did.
     pub closed_facts: u64,
+    /// Address of the options of the segment that is answered; 0 where they have no room for timestamps.
+    pub options: u64,
     /// [`rstmon_common::OwnerRecord::start_ns`] of its owner.
     pub start_ns: u64,
+    /// When it happened; 0 = the clock has not been read yet.
+    pub time_ns: u64,
     // The rest as in `ResetRecord` and its `EvidenceRecord`.
     pub established_ns: u64,
     pub closed_ns: u64,
@@ -122,8 +134,8 @@ pub struct Work {
     pub sequence: u32,
     /// What that segment acknowledges: valid where it carries ACK.
     pub acknowledgement: u32,
-    /// Always zero; keeps the area free of padding.
-    pub zero: u32,
+    /// Milliseconds since the listener's accept queue was last seen to be full.
+    pub full_ms: u32,
     /// Number of the tombstone that was found; 0 = none.
     pub number: u32,
     pub role: u32,

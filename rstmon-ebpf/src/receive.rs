@@ -27,7 +27,7 @@ fn handle(ctx: &BtfTracePointContext) -> i32 {
         let mut reset = ResetBuilder::new(work, sock, tcp, direction::RECEIVED);
         reset.set_reason(u32::from(REASON_UNSUPPORTED));
         if let Some(tcp) = tcp {
-            reset.add_socket(tcp);
+            reset.add_socket::<true>(tcp);
         }
         reset.finish();
         if pending::is_doubtful(&reset) {

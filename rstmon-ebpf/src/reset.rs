@@ -9,19 +9,17 @@
 use crate::{
     count,
     facts::EvidenceBits,
-    layout::{IDLE_JIFFIES, RACE_WINDOW_NS, SECOND_JIFFIES, TOMBSTONES_ON},
-    listeners,
+    layout::IDLE_JIFFIES,
     maps::{DEPTH, WORK, WORK_DEPTH, Work},
     note, openers,
     skb::{Header, Segment, family},
     sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies},
     task::KernelTask,
-    tombstones,
 };
 use rstmon_common::{
-    CountKey, OwnerRecord, SocketNote, Tombstone,
-    evidence::{self, FAREWELL_BYTES, SECOND_NS, SMALL_BYTES, ended, means, phase},
-    key::{direction, provenance, role, socket, state},
+    CountKey, OwnerRecord,
+    evidence::{self, FAREWELL_BYTES, means},
+    key::{provenance, role, socket, state},
     limits::{ABSENT_U32, ABSENT_U64, REASON_UNSUPPORTED, REASONS},
     note::{FIN_SEEN, RESET_RECEIVED, RESET_SENT},
 };
@@ -75,7 +73,18 @@ impl ResetBuilder {
         work.number = 0;
         work.role = u32::from(role::UNKNOWN);
         work.exit_signal = 0;
+        work.full_ms = ABSENT_U32;
+        work.options = 0;
+        work.time_ns = 0;
         Self { work, sock, tcp, now: jiffies() }
+    }
+
+    /// Reads the clock. The event is given the same time.
+    #[inline(always)]
+    pub fn read_clock(&mut self) -> u64 {
+        let now_ns = now_ns();
+        self.work.time_ns = now_ns;
+        now_ns
     }
 
     /// Sets the reason; one out of range becomes [`REASON_UNSUPPORTED`].
@@ -88,18 +97,18 @@ impl ResetBuilder {
 
     /// The bits of evidence.
     #[inline(always)]
-    fn facts(&mut self) -> EvidenceBits {
+    pub fn facts(&mut self) -> EvidenceBits {
         // SAFETY: a field of the work area, which is a map value.
         unsafe { EvidenceBits::at(&raw mut self.work.key.evidence) }
     }
 
     #[inline(always)]
-    fn add(&mut self, bits: u64) {
+    pub fn add(&mut self, bits: u64) {
         self.facts().add(bits);
     }
 
     #[inline(always)]
-    fn set(&mut self, bit: u64, on: bool) {
+    pub fn set(&mut self, bit: u64, on: bool) {
         self.facts().set(bit, on);
     }
 
@@ -113,21 +122,21 @@ impl ResetBuilder {
 
     /// Kind of the socket at the hook; through memory, too.
     #[inline(always)]
-    fn kind(&self) -> u8 {
+    pub fn kind(&self) -> u8 {
         // SAFETY: as above.
         unsafe { (&raw const self.work.key.socket).read_volatile() }
     }
 
     /// Which end of the connection the socket is; through memory, too.
     #[inline(always)]
-    fn role(&self) -> u8 {
+    pub fn role(&self) -> u8 {
         // SAFETY: as above.
         let role = unsafe { (&raw const self.work.role).read_volatile() };
         role.to_le_bytes()[0]
     }
 
     #[inline(always)]
-    fn set_role(&mut self, role: u8) {
+    pub fn set_role(&mut self, role: u8) {
         self.work.role = u32::from(role);
     }
 
@@ -139,7 +148,7 @@ impl ResetBuilder {
     }
 
     #[inline(always)]
-    fn set_owner(&mut self, owner: &OwnerRecord) {
+    pub fn set_owner(&mut self, owner: &OwnerRecord) {
         self.work.key.cgroup = owner.cgroup;
         self.work.key.comm = owner.comm;
         self.work.start_ns = owner.start_ns;
@@ -165,6 +174,7 @@ impl ResetBuilder {
         self.work.segment_bytes = header.payload();
         self.work.sequence = header.sequence();
         self.work.acknowledgement = header.acknowledgement();
+        self.work.options = header.options();
         if self.has_ends_of_segment() {
             let Work { headers, tuple, .. } = &mut *self.work;
             header.endpoints(headers, tuple);
@@ -172,12 +182,12 @@ impl ResetBuilder {
         }
     }
 
-    /// Adds the evidence and the owner of a full socket.
+    /// Adds the evidence and the owner of a full socket, in so far as a rule reads it for a reset of that direction.
     #[inline(never)]
-    pub fn add_socket(&mut self, tcp: Tcp) {
+    pub fn add_socket<const RECEIVED: bool>(&mut self, tcp: Tcp) {
         let mut closed_ns = 0;
         let mut idle_before_close_ms = ABSENT_U32;
-        let flags = self.flags_of_note();
+        let flags = self.flags_of_note::<RECEIVED>();
         if note::copy(&self.sock, &mut self.work.note, &raw mut self.work.own, flags) {
             let note = self.work.note;
             closed_ns = note.closed_ns;
@@ -202,13 +212,16 @@ impl ResetBuilder {
 
         self.set(evidence::ATTACHED, tcp.is_attached());
         self.set(evidence::LOCKED, tcp.is_locked());
-        self.set(evidence::STATE_KEPT, self.state() != state::CLOSE);
         self.set(evidence::MPTCP, tcp.is_mptcp());
-        self.set(evidence::LINGER_ZERO, tcp.lingers_zero());
-        self.set(evidence::LINGER2_NEGATIVE, tcp.linger2_negative());
         self.set(evidence::SHUT_RECEIVE, tcp.shutdown() & RCV_SHUTDOWN != 0);
-        self.set(evidence::SHUT_SEND, tcp.shutdown() & SEND_SHUTDOWN != 0);
-        if self.state() == state::LISTEN {
+        if !RECEIVED {
+            self.set(evidence::STATE_KEPT, self.state() != state::CLOSE);
+            self.set(evidence::LINGER_ZERO, tcp.lingers_zero());
+            self.set(evidence::LINGER2_NEGATIVE, tcp.linger2_negative());
+            self.set(evidence::SHUT_SEND, tcp.shutdown() & SEND_SHUTDOWN != 0);
+        }
+        // A RST to a listener is dropped without a hook.
+        if !RECEIVED && self.state() == state::LISTEN {
             self.set(evidence::LISTENER_FULL, tcp.backlog() > tcp.backlog_limit());
         } else {
             let (unsent, unacked) = tcp.outstanding(self.state_before());
@@ -217,11 +230,13 @@ impl ResetBuilder {
             self.set(evidence::UNACKED, is_some(unacked));
             let undelivered = unsent.saturating_add(unacked);
             self.set(evidence::UNDELIVERED_SMALL, undelivered > 0 && undelivered <= FAREWELL_BYTES);
-            let silence = tcp.silence(self.now, unacked);
-            self.set(
-                evidence::SILENT,
-                silence != ABSENT_U32 && silence >= IDLE_JIFFIES.load() && tcp.retransmitting() == 0,
-            );
+            if RECEIVED {
+                let silence = tcp.silence(self.now, unacked);
+                self.set(
+                    evidence::SILENT,
+                    silence != ABSENT_U32 && silence >= IDLE_JIFFIES.load() && tcp.retransmitting() == 0,
+                );
+            }
             self.add_close(closed_ns, idle_before_close_ms);
             self.add_conversation(tcp);
         }
@@ -233,79 +248,21 @@ impl ResetBuilder {
     /// What the note of the socket must know of this reset, for the tombstone that is added when the socket is set to
     /// CLOSE. A sent one that comes after that marks the tombstone itself.
     #[inline(always)]
-    fn flags_of_note(&self) -> u8 {
-        // SAFETY: a live, aligned field of the work area.
-        let direction = unsafe { (&raw const self.work.key.direction).read_volatile() };
-        match direction {
-            direction::RECEIVED => RESET_RECEIVED,
-            _ if self.has(evidence::ACTIVE) && self.state() != state::CLOSE => RESET_SENT,
-            _ => 0,
+    fn flags_of_note<const RECEIVED: bool>(&self) -> u8 {
+        if RECEIVED {
+            RESET_RECEIVED
+        } else if self.has(evidence::ACTIVE) && self.state() != state::CLOSE {
+            RESET_SENT
+        } else {
+            0
         }
-    }
-
-    /// Adds what was written after the peer's FIN.
-    #[inline(always)]
-    fn add_after_fin(&mut self, note: &SocketNote, tcp: Tcp) {
-        let written = written_after_fin(note, tcp);
-        self.work.after_fin_bytes = written;
-        if written > 0 {
-            self.add(evidence::WROTE_AFTER_FIN);
-            self.set(evidence::AFTER_FIN_SMALL, written <= SMALL_BYTES);
-            let taken = tcp.snd_una().wrapping_sub(note.fin_write_seq);
-            self.set(evidence::AFTER_FIN_TAKEN, taken.cast_signed() > 0);
-        }
-        let since = self.now.wrapping_sub(note.owner.extra);
-        self.set(evidence::FIN_WITHIN_SECOND, since <= SECOND_JIFFIES.load());
     }
 
     /// State before the reset; through memory for the verifier's sake.
     #[inline(always)]
-    fn state_before(&self) -> u8 {
+    pub fn state_before(&self) -> u8 {
         // SAFETY: a live, aligned field of the work area.
         unsafe { (&raw const self.work.key.state).read_volatile() }
-    }
-
-    /// Adds role and phase, and what belongs to them: as they were at the last close here or, of a connection that no
-    /// process had closed, as they are.
-    #[inline(never)]
-    fn add_conversation(&mut self, tcp: Tcp) {
-        let role = self.role();
-        let facts = self.facts();
-        facts.add(evidence::with_role(0, role));
-        let before = self.state_before();
-        if matches!(before, state::SYN_SENT | state::SYN_RECV) {
-            return facts.phase(phase::HANDSHAKE);
-        }
-        // SAFETY: a live, aligned field of the work area.
-        let closed = unsafe { (&raw const self.work.closed_facts).read_volatile() };
-        // SAFETY: as above.
-        let closed_ns = unsafe { (&raw const self.work.closed_ns).read_volatile() };
-        let aborted = closed_ns != 0 && self.has(evidence::ACTIVE);
-        let same_act = aborted && now_ns().wrapping_sub(closed_ns) <= evidence::SAME_ACT_NS;
-        if evidence::means_of(closed) != means::NONE || same_act {
-            self.work.exit_signal = u32::from(evidence::signal_of(closed));
-            return self.add_closed(closed, before);
-        }
-        self.set(evidence::PEER_FIN, tcp.fin_received());
-        if matches!(before, state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK) {
-            // This end has sent its FIN. Where no close was seen, only a socket that a process holds is half-closed.
-            let phase = if self.has(evidence::ATTACHED) { phase::HALF_CLOSED } else { phase::CLOSING };
-            facts.phase(phase);
-            facts.add_answered(tcp);
-        } else if before != 0 {
-            facts.add_phase(tcp, before, 0);
-        }
-    }
-
-    /// Adds the facts of a connection that a process here had closed. `before` is the state in which it ended, or is.
-    #[inline(always)]
-    fn add_closed(&mut self, closed: u64, before: u8) {
-        let mut kept = closed & evidence::KEPT & !evidence::ENDED;
-        if before == state::FIN_WAIT2 {
-            // The peer acknowledged the FIN, and with it all that had been unsent.
-            kept &= !evidence::UNSENT_AT_CLOSE;
-        }
-        self.add(kept);
     }
 
     /// Sets the role of a child that has only its listener's note, and of sockets without a note.
@@ -344,19 +301,6 @@ impl ResetBuilder {
             self.work.tgid = 0;
         }
         self.work.key.provenance = provenance::INHERITED;
-    }
-
-    /// Adds the evidence of an earlier close by a process here.
-    #[inline(always)]
-    fn add_close(&mut self, closed_ns: u64, idle_before_close_ms: u32) {
-        if closed_ns != 0 {
-            self.work.closed_ns = closed_ns;
-            self.work.idle_before_close_ms = idle_before_close_ms;
-            self.add(evidence::CLOSED_HERE);
-            let ago_ns = now_ns().wrapping_sub(closed_ns);
-            self.set(evidence::CLOSED_RECENTLY, ago_ns <= RACE_WINDOW_NS.load());
-            self.set(evidence::WITHIN_SECOND, ago_ns <= SECOND_NS);
-        }
     }
 
     /// Adds the executing process where it made the call that resets: see the module's header.
@@ -418,115 +362,6 @@ impl ResetBuilder {
         }
     }
 
-    /// Whether the segment may belong to a connection whose socket is gone.
-    #[inline(always)]
-    pub fn may_have_tombstone(&self) -> bool {
-        let stray = !self.has(evidence::SEGMENT_SYN);
-        self.kind() == socket::NONE || self.kind() == socket::TIME_WAIT || (self.state() == state::LISTEN && stray)
-    }
-
-    /// Adds the evidence and the owner of a connection whose socket is gone: the segment met no socket, a `TIME_WAIT`
-    /// minisock, or the listener that the connection came from (which answers a segment that is no SYN).
-    #[inline(never)]
-    pub fn add_tombstone(&mut self) {
-        // A SYN that meets a minisock is answered for the connection that the minisock is left of.
-        let refused =
-            self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK) && self.kind() == socket::NONE;
-        let listener = note::listener_key(self.work.tuple.netns, self.work.tuple.local_port);
-        let ever_listened = listeners::ever_listened(&listener);
-        let listens = ever_listened && listeners::has(&listener);
-        if self.kind() == socket::NONE && (refused || listens) {
-            self.set_role(role::ACCEPTED);
-        }
-        if refused {
-            self.set(evidence::LISTENS_ELSEWHERE, listens);
-            if !ever_listened {
-                return;
-            }
-            let Some(tombstone) = note::gone_listener(&listener) else { return };
-            self.work.tombstone = *tombstone;
-            if !note::listened_on(&self.work.tombstone, &self.work.tuple.local) {
-                return;
-            }
-        } else if !self.find_tombstone() {
-            return;
-        }
-        let tombstone = self.work.tombstone;
-        self.set_owner(&tombstone.owner);
-        if tombstone.owner.tgid != 0 {
-            self.work.key.provenance = provenance::TOMBSTONE;
-        }
-        self.add(evidence::TOMBSTONE);
-        self.work.closed_ns = tombstone.closed_ns;
-        if !refused {
-            let facts = evidence::unpack(tombstone.facts);
-            self.set_role(evidence::role_of(facts));
-            self.work.established_ns = tombstone.established_ns;
-            self.work.bytes_sent = tombstone.bytes_sent;
-            self.work.bytes_received = tombstone.bytes_received;
-            self.add_end(facts, &tombstone);
-        }
-    }
-
-    /// Adds how a connection that is gone had been closed and had ended, in so far as a rule reads it.
-    #[inline(always)]
-    fn add_end(&mut self, facts: u64, tombstone: &Tombstone) {
-        if self.has(evidence::SEGMENT_SYN) && !self.has(evidence::SEGMENT_ACK) {
-            // A new handshake: nothing of the old connection decides.
-            self.add(evidence::CLOSED_HERE);
-            self.work.idle_before_close_ms = tombstone.idle_before_close_ms;
-            return;
-        }
-        let how = evidence::ended_of(facts);
-        if matches!(how, ended::RESET_SENT | ended::RESET_RECEIVED) {
-            self.add(evidence::CLOSED_HERE | facts & (evidence::ROLE | evidence::ENDED));
-            let continues = self.work.segment_bytes > 0
-                && self.work.sequence.wrapping_sub(tombstone.owner.extra).cast_signed() >= 0;
-            if how == ended::RESET_RECEIVED && continues {
-                let late = now_ns().wrapping_sub(tombstone.closed_ns) > SECOND_NS;
-                self.set(evidence::WRITTEN_AFTER_RESET, late);
-            }
-            return;
-        }
-        self.work.exit_signal = u32::from(evidence::signal_of(facts));
-        self.add(facts & evidence::KEPT);
-        self.add_close(tombstone.closed_ns, tombstone.idle_before_close_ms);
-    }
-
-    /// Copies the tombstone of the connection that the segment belongs to. Returns whether there is one.
-    ///
-    /// The ends alone do not identify the connection: the peer may use its port anew. So the segment's sequence number
-    /// must be near the one that the connection expected next; a minisock shows that it is, and a connection that never
-    /// completed its handshake expected none.
-    #[inline(always)]
-    fn find_tombstone(&mut self) -> bool {
-        if TOMBSTONES_ON.load() == 0 {
-            return false;
-        }
-        let Work { tuple, tombstone, own, .. } = &mut *self.work;
-        let number = tombstones::find(tuple, tombstone, own);
-        if number == 0 {
-            return false;
-        }
-        let distance = self.work.sequence.wrapping_sub(self.work.tombstone.owner.extra).cast_signed();
-        let handshake = evidence::phase_of(evidence::unpack(self.work.tombstone.facts)) == phase::HANDSHAKE;
-        if self.kind() != socket::TIME_WAIT && !handshake && !(-WINDOW..WINDOW).contains(&distance) {
-            return false;
-        }
-        self.work.number = number;
-        true
-    }
-
-    /// Stores in the tombstone of the connection that this host has sent a reset for it: what follows is an echo.
-    #[inline(always)]
-    pub fn mark_tombstone(&self) {
-        // SAFETY: a live, aligned field of the work area.
-        let number = unsafe { (&raw const self.work.number).read_volatile() };
-        if number != 0 {
-            tombstones::mark_reset_sent(number);
-        }
-    }
-
     /// Counts the reset. Returns whether its event may be offered.
     #[inline(always)]
     pub fn count(&self) -> bool {
@@ -551,17 +386,7 @@ impl ResetBuilder {
     }
 }
 
-/// How far the sequence number of a segment may be from the one that its connection expected next.
-const WINDOW: i32 = 1 << 23;
-
 #[inline(always)]
 pub fn is_some(number: u32) -> bool {
     number != 0 && number != ABSENT_U32
-}
-
-/// Bytes written since the peer's FIN; our own FIN takes one sequence number.
-#[inline(always)]
-pub fn written_after_fin(note: &SocketNote, tcp: Tcp) -> u32 {
-    let written = tcp.write_seq().wrapping_sub(note.fin_write_seq);
-    if note.closed_ns != 0 && written > 0 { written - 1 } else { written }
 }

@@ -41,7 +41,7 @@ fn handle(ctx: &BtfTracePointContext) -> i32 {
         reset.set_reason(reason);
         reset.add_segment(segment, header);
         if let Some(tcp) = tcp {
-            reset.add_socket(tcp);
+            reset.add_socket::<false>(tcp);
             reset.add_current();
         }
         if reset.may_have_tombstone() {

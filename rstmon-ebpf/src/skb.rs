@@ -20,6 +20,11 @@ const V4_BYTES: u16 = 20;
 /// Length of an IPv6 header without extensions.
 const V6_BYTES: u16 = 40;
 
+/// Length of a TCP header without options.
+const HEADER_BYTES: u16 = 20;
+/// Length of one with timestamps and no other option, in words of 32 bits.
+const WORDS_WITH_TIMESTAMPS: u16 = 8;
+
 /// The segment that is answered; absent for an active reset.
 #[derive(Clone, Copy)]
 pub struct Segment {
@@ -41,6 +46,8 @@ pub struct Header {
     acknowledgement: u32,
     /// Bytes from the TCP header on.
     length: u32,
+    /// Address of the options.
+    options: u64,
 }
 
 impl Segment {
@@ -95,7 +102,8 @@ impl Segment {
         };
         let offset_flags = u16::from_le_bytes([offset_flags[0], offset_flags[1]]);
         let (sequence, acknowledgement) = (u32::from_be(sequence), u32::from_be(acknowledgement));
-        Header { ports, offset_flags, sequence, acknowledgement, length }
+        let options = self.head.wrapping_add(u64::from(transport) + u64::from(HEADER_BYTES));
+        Header { ports, offset_flags, sequence, acknowledgement, length, options }
     }
 
     /// The network namespace of the device that received the segment, a typed `struct net *`, NULL without a device.
@@ -138,10 +146,22 @@ impl Header {
         }
     }
 
+    /// Length of the TCP header, in words of 32 bits.
+    #[inline(always)]
+    fn words(self) -> u16 {
+        self.offset_flags >> 4 & 0xf
+    }
+
     /// Number of payload bytes.
     #[inline(always)]
     pub fn payload(self) -> u32 {
-        self.length.saturating_sub(u32::from(self.offset_flags >> 4 & 0xf) * 4)
+        self.length.saturating_sub(u32::from(self.words()) * 4)
+    }
+
+    /// Address of the options; 0 where they have no room for timestamps.
+    #[inline(always)]
+    pub fn options(self) -> u64 {
+        if self.words() >= WORDS_WITH_TIMESTAMPS { self.options } else { 0 }
     }
 
     /// Sequence number of its first byte of payload, or of its SYN.

@@ -9,7 +9,8 @@ use crate::{
         SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN, SK_SOCKET, SKC_DADDR,
         SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
         TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_DATA_SEGS_OUT, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME,
-        TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_SND_NXT, TCP_SND_UNA, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
+        TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_RCV_TSVAL, TCP_SND_NXT, TCP_SND_UNA, TCP_SRTT_US, TCP_TS_RECENT,
+        TCP_TS_RECENT_STAMP, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
     },
     skb::{family, from_words, set_v4},
 };
@@ -342,6 +343,26 @@ impl Tcp {
         self.since(&TCP_RCV_TSTAMP, now)
     }
 
+    /// The latest value of the timestamps option that the peer can have sent until now, if its clock counts
+    /// milliseconds; `ABSENT_U32` without timestamps: what it sent last, and the time since then, with a margin for a
+    /// path whose delay varies by half a round trip and for clocks that differ by a thousandth.
+    ///
+    /// `rx_opt.rcv_tsval` is the value of the last segment, also of a RST, `rx_opt.ts_recent` the last that passed the
+    /// checks (`tcp_parse_aligned_timestamp`, `tcp_store_ts_recent`).
+    #[inline(always)]
+    pub fn peer_clock(self, now: u32) -> u32 {
+        let since_ms = jiffies_to_ms(self.heard_idle(now));
+        let (recent, last) = (self.get::<u32>(&TCP_TS_RECENT), self.get::<u32>(&TCP_RCV_TSVAL));
+        let (Some(recent), Some(last)) = (recent, last) else { return ABSENT_U32 };
+        if since_ms == ABSENT_U32 || self.get::<u32>(&TCP_TS_RECENT_STAMP).unwrap_or(0) == 0 {
+            return ABSENT_U32;
+        }
+        let latest = recent.wrapping_add(low(positive(last.wrapping_sub(recent))));
+        // `srtt_us` is eight times the round trip.
+        let margin_ms = self.get::<u32>(&TCP_SRTT_US).unwrap_or(0) / (8 * 2 * 1000) + since_ms / 1024;
+        latest.wrapping_add(since_ms).wrapping_add(margin_ms).wrapping_add(2 * jiffies_to_ms(1))
+    }
+
     /// Jiffies of silence. With own payload unacknowledged, the time since anything but a FIN was received, data or
     /// acknowledgement; else the time without payload in either direction: a peer that only receives is not silent.
     #[inline(always)]
@@ -419,4 +440,10 @@ pub fn jiffies_to_ms(jiffies: u32) -> u32 {
         return ABSENT_U32;
     }
     (u64::from(jiffies) * u64::from(JIFFY_NS.load()) / 1_000_000) as u32
+}
+
+/// Nanoseconds in milliseconds; the greatest number that is known where there are more.
+#[inline(always)]
+pub fn ns_to_ms(ns: u64) -> u32 {
+    low((ns / 1_000_000).min(u64::from(ABSENT_U32 - 1)))
 }

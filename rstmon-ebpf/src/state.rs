@@ -9,7 +9,7 @@
 //! or `LAST_ACK`): that is the last close.
 
 use crate::{
-    facts::EvidenceBits,
+    facts::{EvidenceBits, is_same_act},
     layout::TOMBSTONES_ON,
     listeners, note, opened, openers,
     reset::{is_some, now_ns},
@@ -48,11 +48,14 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
             note::create_for_listener(sk, |note| {
                 begin(note, role::LISTENER);
                 // SAFETY: see `begin`.
-                openers::add(unsafe { &(*note).owner });
+                unsafe {
+                    (*note).facts = sock.address();
+                    openers::add(&(*note).owner);
+                }
             });
             listeners::add(&listener(tcp));
         }
-        state::ESTABLISHED => established(sk),
+        state::ESTABLISHED => established(sk, tcp),
         state::CLOSE_WAIT => fin_arrived(sock, tcp),
         state::FIN_WAIT1 | state::LAST_ACK if !closes_again => closed_here(sock, tcp),
         state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK => closed_at_last(sock, tcp, new),
@@ -82,14 +85,19 @@ fn begin(note: *mut SocketNote, role: u8) {
 
 /// Stores the time at which the handshake completed. A child starts with a copy of its listener's note.
 #[inline(always)]
-fn established(sk: *const u8) {
+fn established(sk: *const u8, tcp: Tcp) {
     if let Some(note) = note::find_or_create(sk) {
+        let now_ns = now_ns();
         // SAFETY: see `begin`.
         unsafe {
-            (*note).established_ns = now_ns();
+            (*note).established_ns = now_ns;
             if (*note).role == role::LISTENER {
                 (*note).role = role::ACCEPTED;
                 (*note).provenance = provenance::INHERITED;
+                if listeners::has_filled_queue((*note).facts) {
+                    listeners::set_full(&listener(tcp), now_ns);
+                }
+                (*note).facts = 0;
             }
         }
     }
@@ -135,7 +143,7 @@ fn closed_at_last(sock: Sock, tcp: Tcp, now: u8) {
     // SAFETY: see `begin`.
     unsafe {
         let facts = EvidenceBits::at(&raw mut (*note).facts);
-        if evidence::means_of(facts.get()) != means::NONE {
+        if (*note).closed_ns != 0 && evidence::means_of(facts.get()) != means::NONE {
             // Both directions were shut down: the conversation ended then.
             (*note).closed_ns = now_ns();
             facts.put(facts.get() & !(evidence::MEANS | evidence::GENTLE_EXIT));
@@ -203,13 +211,6 @@ fn closed_ns_of(note: *const SocketNote) -> u64 {
     unsafe { (&raw const (*note).closed_ns).read_volatile() }
 }
 
-/// Whether a `shutdown()` of one direction, which the caller knows to be the last close so far, is a moment ago: then
-/// an abort now is one act with it.
-#[inline(always)]
-fn shut_down_just_now(note: *const SocketNote) -> bool {
-    now_ns().wrapping_sub(closed_ns_of(note)) <= evidence::SAME_ACT_NS
-}
-
 /// Stores the last state of a socket that is set to CLOSE, and adds its tombstone.
 #[inline(always)]
 fn ended(sock: Sock, tcp: Tcp, old: u8) {
@@ -274,7 +275,7 @@ fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
         add_facts_unless_closed(facts, note, tcp);
     } else if evidence::means_of(facts.get()) == means::NONE {
         facts.set(evidence::PEER_FIN, tcp.fin_received());
-        if !shut_down_just_now(note) {
+        if !is_same_act(closed_ns_of(note), now_ns()) {
             facts.put(facts.get() & !evidence::PHASE);
             facts.phase(phase::HALF_CLOSED);
         }
@@ -294,7 +295,9 @@ fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
         tombstone.bytes_received = tcp.bytes_received();
         tombstone.idle_before_close_ms = from.idle_before_close_ms;
         tombstone.facts = evidence::pack(facts.get());
-        if closed_ns_of(note) == 0 {
+        if evidence::ended_of(facts.get()) == ended::RESET_RECEIVED {
+            tombstone.idle_before_close_ms = tcp.peer_clock(jiffies());
+        } else if closed_ns_of(note) == 0 {
             tombstone.idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
         }
         if closed_ns_of(note) == 0 || evidence::ended_of(facts.get()) != ended::FINS {

@@ -58,6 +58,8 @@ evidence! {
     backlog: u32;
     /// Limit of the accept queue.
     backlog_limit: u32;
+    /// Milliseconds since the accept queue was last seen to be full.
+    queue_full_ms_ago: u64;
     /// Smoothed round-trip time in microseconds.
     rtt_us: u64;
     /// Segments retransmitted over the connection's life.
@@ -132,6 +134,7 @@ impl EventEvidence {
             received_bytes,
             backlog,
             backlog_limit,
+            queue_full_ago,
             rtt,
             retransmits,
             probes,
@@ -154,6 +157,7 @@ impl EventEvidence {
             received_bytes,
             backlog,
             backlog_limit,
+            queue_full_ms_ago: whole(queue_full_ago),
             rtt_us: rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
             retransmits,
             probes: (probes > 0).then_some(probes),

@@ -79,7 +79,7 @@ impl Reset {
             }),
             cgroup: key.cgroup,
             bits: Bits(key.evidence),
-            evidence: Evidence::decode(&evidence, time_ns),
+            evidence: Evidence::decode(&evidence, State::from_record(key.state), time_ns),
             wire: Wire::decode(wire, key.direction),
             boot_time,
         }

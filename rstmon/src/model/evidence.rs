@@ -1,6 +1,6 @@
 //! Facts that the kernel half read from the socket at the reset.
 
-use super::closed::{Ended, Means, Phase, Role};
+use super::closed::{Ended, Means, Phase, Role, State};
 use rstmon_common::{
     EvidenceRecord, evidence as bit,
     limits::{ABSENT_U32, ABSENT_U64},
@@ -85,6 +85,7 @@ pub(crate) const BIT_NAMES: &[(u64, &str)] = &[
     (bit::LINGER_ZERO, "linger_zero"),
     (bit::LINGER2_NEGATIVE, "linger2_negative"),
     (bit::LISTENER_FULL, "listener_full"),
+    (bit::LISTENER_WAS_FULL, "listener_was_full"),
     (bit::LISTENS_ELSEWHERE, "listens_elsewhere"),
     (bit::SILENT, "silent"),
     (bit::ANSWERED, "answered"),
@@ -140,6 +141,8 @@ pub(crate) struct Evidence {
     pub(crate) backlog: Option<u32>,
     /// Limit of the accept queue.
     pub(crate) backlog_limit: Option<u32>,
+    /// Time since the accept queue was last seen to be full.
+    pub(crate) queue_full_ago: Option<Duration>,
     /// Smoothed round-trip time.
     pub(crate) rtt: Option<Duration>,
     /// Segments retransmitted over the connection's life.
@@ -152,7 +155,7 @@ pub(crate) struct Evidence {
 
 impl Evidence {
     /// Decodes the numbers of a record of a reset at `time_ns`.
-    pub(super) fn decode(record: &EvidenceRecord, time_ns: u64) -> Self {
+    pub(super) fn decode(record: &EvidenceRecord, state: Option<State>, time_ns: u64) -> Self {
         // Exhaustive, so that a new number must be decided about here.
         let EvidenceRecord {
             established_ns,
@@ -179,11 +182,12 @@ impl Evidence {
         } = *record;
         let since = |past_ns: u64| (past_ns != 0).then(|| Duration::from_nanos(time_ns.saturating_sub(past_ns)));
         let millis = |number| known(number).map(|number| Duration::from_millis(u64::from(number)));
+        let listens = state == Some(State::Listen);
         Self {
             age: since(established_ns),
             send_idle: millis(send_idle_ms),
             receive_idle: millis(receive_idle_ms),
-            silent: millis(silent_ms),
+            silent: millis(silent_ms).filter(|_| !listens),
             closed_ago: since(closed_ns),
             idle_before_close: millis(idle_before_close_ms),
             unread_bytes: known(unread_bytes),
@@ -195,6 +199,7 @@ impl Evidence {
             received_bytes: (bytes_received != ABSENT_U64).then_some(bytes_received),
             backlog: known(backlog),
             backlog_limit: known(backlog_limit),
+            queue_full_ago: millis(silent_ms).filter(|_| listens),
             rtt: known(rtt_us).map(|us| Duration::from_micros(u64::from(us))),
             retransmits: known(retransmits),
             probes,

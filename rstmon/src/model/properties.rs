@@ -68,7 +68,7 @@ fn encode(reset: &Reset, like: &ResetRecord) -> ResetRecord {
     record.evidence.closed_ns = before(evidence.closed_ago, like.evidence.closed_ns);
     record.evidence.send_idle_ms = millis(evidence.send_idle);
     record.evidence.receive_idle_ms = millis(evidence.receive_idle);
-    record.evidence.silent_ms = millis(evidence.silent);
+    record.evidence.silent_ms = millis(evidence.silent.or(evidence.queue_full_ago));
     record.evidence.idle_before_close_ms = millis(evidence.idle_before_close);
     record.evidence.unread_bytes = number(evidence.unread_bytes);
     record.evidence.unsent_bytes = number(evidence.unsent_bytes);

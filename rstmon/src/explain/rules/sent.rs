@@ -49,6 +49,8 @@ pub(super) const RULES: &[Rule] = rules! { f =>
     // the listener (tcp_flags).
     "listener_full":           f.met_a_listener() && f.has(bit::LISTENER_FULL) => ListenerOverflow, sure_if(f.is("invalid_syn")), Harmful;
     "listener_was_full":       f.met_a_listener() && f.is("invalid_syn")       => ListenerOverflow, Likely, Harmful;
+    "listener_had_been_full":  f.met_a_listener() && f.has(bit::LISTENER_WAS_FULL) && (f.is("tcp_flags") || f.is_unnamed())
+                                                                               => ListenerOverflow, Likely, Harmful;
     "segment_without_socket":  f.met_no_socket()                               => UnknownConnection, Likely, Notice;
     "segment_at_a_listener":   f.met_a_listener() && (f.is("tcp_flags") || f.is_unnamed())
                                                                                => UnknownConnection, Likely, Notice;

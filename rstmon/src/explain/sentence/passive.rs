@@ -29,6 +29,11 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
         Cause::GaveUpWaiting => {
             format!("{who} had given up its attempt to connect to {peer}{}; then the answer came", before(e.closed_ago))
         }
+        Cause::ListenerOverflow if reset.bits.has(bit::LISTENER_WAS_FULL) => format!(
+            "the accept queue of {who} on port {port} was full{}; {peer} sent {} for a connection that was dropped then",
+            before(e.queue_full_ago),
+            segment(reset)
+        ),
         Cause::ListenerOverflow => {
             let queue = match (e.backlog, e.backlog_limit) {
                 (Some(length), Some(limit)) => format!(" ({length} waiting, limit {limit})"),
