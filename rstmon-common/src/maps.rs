@@ -30,6 +30,8 @@ macro_rules! shared_maps {
             NEWEST
             /// Listeners that have closed.
             GONE_LISTENERS
+            /// Ports that have listeners.
+            LISTENERS
         }
     };
 }

@@ -94,6 +94,18 @@ pub struct Tuple {
     pub remote_port: u16,
 }
 
+/// The listeners of a port in a network namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct PortListeners {
+    /// When the first of them began to listen, `CLOCK_BOOTTIME` nanoseconds; 0 = before rstmon started.
+    pub since_ns: u64,
+    /// When an accept queue of theirs was last seen to be full, `CLOCK_BOOTTIME` nanoseconds; 0 = never.
+    pub full_ns: u64,
+    /// How many there are.
+    pub count: u64,
+}
+
 /// What is stored of a connection (or listener) after its socket closed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]

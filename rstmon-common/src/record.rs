@@ -109,6 +109,6 @@ pub struct NetnsTask {
     pub cookie: u64,
     /// The task's id, thread or process, in the initial pid namespace.
     pub pid: u32,
-    /// Always zero; keeps the record free of padding.
-    pub zero: u32,
+    /// Inode of the namespace, as [`ResetRecord::netns`].
+    pub inode: u32,
 }

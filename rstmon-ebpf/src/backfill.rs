@@ -56,7 +56,7 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
             (*note).role = role::LISTENER;
             (*note).facts = sock.address();
             openers::add(&(*note).owner);
-            listeners::add(&note::listener_key(tcp.netns(), tcp.local_port()));
+            listeners::add(&note::listener_key(tcp.netns(), tcp.local_port()), 0);
         } else if sock.state != state::CLOSE {
             // The connection's tombstone will need it.
             (*note).role = tcp.end();

@@ -3,13 +3,13 @@
 
 use crate::{
     layout::{Object, SK_ACK_BACKLOG, SK_MAX_ACK_BACKLOG, TCP_TYPE},
-    maps::{LISTENED, LISTENERS, PortListeners},
+    maps::{LISTENED, LISTENERS},
 };
-use rstmon_common::Tuple;
+use rstmon_common::{PortListeners, Tuple};
 
-/// Adds a listener.
+/// Adds a listener, since when it listens: `CLOCK_BOOTTIME` nanoseconds, or 0.
 #[inline(always)]
-pub fn add(key: &Tuple) {
+pub fn add(key: &Tuple, since_ns: u64) {
     if let Some(ports) = LISTENED.get_ptr_mut(0) {
         // SAFETY: a live map value with an entry for each port.
         unsafe { (*ports)[port_index(key)] = 1 };
@@ -19,7 +19,7 @@ pub fn add(key: &Tuple) {
         unsafe { (*port).count += 1 };
     } else {
         // A full map drops this listener: an unknown connection to its port then has no service port.
-        let _ = LISTENERS.insert(key, PortListeners { full_ns: 0, count: 1 }, 0);
+        let _ = LISTENERS.insert(key, PortListeners { since_ns, full_ns: 0, count: 1 }, 0);
     }
 }
 

@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use rstmon_common::{
-    CountKey, CountSlot, OwnerRecord, ResetRecord, SocketNote, Tombstone, Tuple,
+    CountKey, CountSlot, OwnerRecord, PortListeners, ResetRecord, SocketNote, Tombstone, Tuple,
     front::FrontTable,
     key::direction,
     limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
@@ -81,14 +81,6 @@ pub const OPENER_SLOTS: u32 = 4096;
 #[map]
 pub static READERS: LruHashMap<Tuple, OwnerRecord> = LruHashMap::with_max_entries(1024, 0);
 
-/// The listeners of a port.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct PortListeners {
-    /// When an accept queue of theirs was last seen to be full, `CLOCK_BOOTTIME` nanoseconds; 0 = never.
-    pub full_ns: u64,
-    pub count: u64,
-}
 /// Ports that have listeners, by the key of a listener's tombstone.
 #[map]
 pub static LISTENERS: HashMap<Tuple, PortListeners> = HashMap::with_max_entries(4096, 0);

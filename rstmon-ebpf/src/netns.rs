@@ -6,7 +6,7 @@
 
 use crate::{
     atomic, count, front,
-    layout::{HOST_NETNS_COOKIE, NET_COOKIE, NSPROXY_NET, Object, TASK_NSPROXY, TASK_PID, TASK_TYPE, field},
+    layout::{HOST_NETNS_COOKIE, NET_COOKIE, NET_INUM, NSPROXY_NET, Object, TASK_NSPROXY, TASK_PID, TASK_TYPE, field},
     maps::NETNS_SENT,
     skb::Segment,
     sock::Tcp,
@@ -80,7 +80,8 @@ pub extern "C" fn namespaces(ctx: *mut c_void) -> i32 {
     }
     // SAFETY: typed pointers: the task, and the context's `struct bpf_iter_meta`, which begins with the file.
     let (pid, file) = unsafe { (field::<u32>(task, &TASK_PID).unwrap_or(0), core::ptr::read_volatile(meta)) };
-    let mut row = NetnsTask { cookie, pid, zero: 0 };
+    let inode = net.and_then(|net| net.get::<u32>(&NET_INUM)).unwrap_or(0);
+    let mut row = NetnsTask { cookie, pid, inode };
     // SAFETY: the file is the iterator's own, the row a local of the size given. For a row that does not fit, the
     // kernel calls the program again.
     unsafe { bpf_seq_write(file.cast(), (&raw mut row).cast(), ROW_BYTES) };

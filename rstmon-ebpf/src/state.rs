@@ -53,7 +53,7 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
                     openers::add(&(*note).owner);
                 }
             });
-            listeners::add(&listener(tcp));
+            listeners::add(&listener(tcp), now_ns());
         }
         state::ESTABLISHED => established(sk, tcp),
         state::CLOSE_WAIT => fin_arrived(sock, tcp),

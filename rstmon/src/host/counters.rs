@@ -38,7 +38,7 @@ pub(crate) enum ProcNet {
 }
 
 impl ProcNet {
-    fn file(self, name: &str) -> String {
+    pub(super) fn file(self, name: &str) -> String {
         match self {
             // `thread-self`, not `self`: the namespace is a thread's.
             Self::Own => format!("/proc/thread-self/net/{name}"),

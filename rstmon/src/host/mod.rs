@@ -2,4 +2,5 @@
 
 pub(crate) mod counters;
 pub(crate) mod listeners;
+pub(crate) mod sockets;
 pub(crate) mod terminal;

@@ -5,6 +5,7 @@
 pub(crate) mod alone;
 pub(crate) mod doctor;
 mod error;
+mod findings;
 pub(crate) mod liveness;
 mod pipeline;
 mod reconciliation;
@@ -24,11 +25,15 @@ use crate::{
         trend::{self, Trend},
     },
     model::{Clock, Reasons, Reset},
-    probe::{self, AttachedPrograms, CountReader, EventSource, HookStatus, Probe, aspect::Aspect, netns::NetnsTasks},
+    probe::{
+        self, AttachedPrograms, CountReader, EventSource, HookStatus, Probe, aspect::Aspect, listeners::ListenerTimes,
+        netns::NetnsTasks,
+    },
     sink::{SinkLosses, Sinks},
     sync::lock,
 };
 pub(crate) use error::MonitorError;
+use findings::{Findings, HostTables};
 use jiff::Timestamp;
 pub(crate) use pipeline::EventPath;
 use reconciliation::HostReadings;
@@ -65,6 +70,8 @@ pub(crate) struct Monitor {
     namespaces: Mutex<Namespaces>,
     listen_drops: Mutex<listeners::Drops>,
     netns_tasks: NetnsTasks,
+    listener_times: ListenerTimes,
+    findings: Mutex<Findings>,
     missing_fields: Vec<String>,
     expectations: Expectations,
 }
@@ -72,8 +79,19 @@ pub(crate) struct Monitor {
 impl Monitor {
     /// Attaches the probe. Starts no thread, so that the caller can still give up privileges.
     pub(crate) fn attach(options: &MonitorOptions) -> Result<(Self, EventSource), MonitorError> {
-        let Probe { hooks, reasons, aspects, missing_fields, cgroup_v1, counts, netns_tasks, events, programs, .. } =
-            Probe::attach(&options.probe)?;
+        let Probe {
+            hooks,
+            reasons,
+            aspects,
+            missing_fields,
+            cgroup_v1,
+            counts,
+            netns_tasks,
+            listener_times,
+            events,
+            programs,
+            ..
+        } = Probe::attach(&options.probe)?;
         if let Some(error) = programs.run_time_refused() {
             tracing::warn!(%error, "metrics.probe_runtime needs CAP_SYS_ADMIN at the start, or sysctl kernel.bpf_stats_enabled=1");
         }
@@ -93,6 +111,8 @@ impl Monitor {
             namespaces,
             listen_drops: Mutex::default(),
             netns_tasks,
+            listener_times,
+            findings: Mutex::default(),
             expectations: options.expectations.clone(),
             missing_fields: missing_fields
                 .iter()
@@ -110,7 +130,9 @@ impl Monitor {
     }
 
     fn explain(&self, record: &ResetRecord, clock: Clock, now: Instant) -> Event {
-        let reset = Reset::decode(record, &self.reasons, clock);
+        let mut reset = Reset::decode(record, &self.reasons, clock);
+        let tables = HostTables { tasks: &self.netns_tasks, times: &self.listener_times };
+        reset.found = lock(&self.findings).about(&reset, &tables, now);
         let owner = reset.owner.as_ref().map(|owner| ProcessRef { pid: owner.pid, start_ns: owner.start_ns });
         let placement = lock(&self.resolver).resolve(reset.cgroup, owner, now);
         let verdict = Verdict::on(&reset);

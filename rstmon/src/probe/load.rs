@@ -8,6 +8,7 @@ use super::{
     front::FrontReader,
     kfuncs,
     layout::KernelLayout,
+    listeners::ListenerTimes,
     netns::{self, NetnsTasks},
     object,
     plan::{HOOKS, Hook, HookKind, HookOutcome, HookStatus, NAMESPACES, exists, is_needed},
@@ -15,7 +16,7 @@ use super::{
 };
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    maps::{Array, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, FEntry, FExit, Iter, Program, ProgramError, RawTracePoint},
 };
 use aya_obj::btf::BtfKind;
@@ -24,8 +25,8 @@ use rstmon_common::{
     kfunc::{KFUNCS, RDONLY_CAST},
     limits::ABSENT_OFFSET,
     maps::{
-        COUNTS_0, COUNTS_1, EVENTS, FRONT, GENERATION, GONE_LISTENERS, LOST, NETNS_SENT, NEWEST, OVERFLOW, TOMBSTONES,
-        UNTIL_WAKE,
+        COUNTS_0, COUNTS_1, EVENTS, FRONT, GENERATION, GONE_LISTENERS, LISTENERS, LOST, NETNS_SENT, NEWEST, OVERFLOW,
+        TOMBSTONES, UNTIL_WAKE,
     },
 };
 use std::{
@@ -42,6 +43,7 @@ pub(super) struct Loaded {
     pub(super) until_wake: MapData,
     pub(super) settle: OwnedFd,
     pub(super) netns_tasks: NetnsTasks,
+    pub(super) listener_times: ListenerTimes,
 }
 
 /// Loads and attaches everything that this kernel allows.
@@ -68,7 +70,8 @@ pub(super) fn load(options: &Options, layout: &KernelLayout, btf: &Btf<'_>, data
     drop(kernel_types);
     let netns_tasks = task_iterator(&mut ebpf, &mut hooks)?;
     let (counts, ring, until_wake) = open_maps(&mut ebpf, options)?;
-    Ok(Loaded { ebpf, hooks, counts, ring, until_wake, settle, netns_tasks })
+    let listener_times = listener_times(&mut ebpf)?;
+    Ok(Loaded { ebpf, hooks, counts, ring, until_wake, settle, netns_tasks, listener_times })
 }
 
 /// Shows the log lines of a kernel half built with its `debug` feature (`cargo xtask bpf --debug`).
@@ -385,6 +388,12 @@ fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<SharedMaps, ProbeErro
         return Err(ProbeError::Object { reason: format!("{UNTIL_WAKE} is no array") });
     };
     Ok((counts, ring, until_wake))
+}
+
+fn listener_times(ebpf: &mut Ebpf) -> Result<ListenerTimes, ProbeError> {
+    let map =
+        ebpf.take_map(LISTENERS).ok_or_else(|| ProbeError::Object { reason: format!("it has no map {LISTENERS}") })?;
+    HashMap::try_from(map).map(ListenerTimes).map_err(ProbeError::map(LISTENERS))
 }
 
 /// An error with its sources, in one line.

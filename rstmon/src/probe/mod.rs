@@ -9,6 +9,7 @@ pub(crate) mod error;
 mod front;
 mod kfuncs;
 pub(crate) mod layout;
+pub(crate) mod listeners;
 mod load;
 pub(crate) mod netns;
 mod object;
@@ -95,6 +96,8 @@ pub(crate) struct Probe {
     pub(crate) counts: CountReader,
     /// Lists the network namespaces and the tasks in them.
     pub(crate) netns_tasks: netns::NetnsTasks,
+    /// Since when ports have listeners.
+    pub(crate) listener_times: listeners::ListenerTimes,
     /// The event path, not started yet.
     pub(crate) events: EventSource,
     /// The attached programs, which are detached when it is dropped.
@@ -168,6 +171,7 @@ impl Probe {
             reasons: layout.reasons,
             counts: loaded.counts,
             netns_tasks: loaded.netns_tasks,
+            listener_times: loaded.listener_times,
             events: EventSource {
                 ring: loaded.ring,
                 until_wake: loaded.until_wake,

@@ -1,11 +1,12 @@
 //! Segments of a connection that had ended here: how and when it ended, and what came then.
 
-use super::words::{before, bytes, duration, exit, owner_name, peer_word, sent_then, totals};
+use super::words::{QUIET, before, bytes, duration, exit, owner_name, peer_word, sent_then, totals};
 use crate::{
     explain::Cause,
-    model::{Ended, Means, Phase, Reset, Role},
+    model::{Ended, Means, Phase, Reset, Role, State},
 };
 use rstmon_common::evidence as bit;
+use std::time::Duration;
 
 pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
     let e = &reset.evidence;
@@ -20,12 +21,14 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
             format!("a reset of {sender} had ended the connection of {who}{ago}; after that {peer} {then}")
         }
         Cause::CutOnThePath => format!(
-            "a reset in the name of {peer} had ended the connection of {who}{ago}, but {peer} did not send it: it {then} \
+            "a reset in the name of {peer} had ended the connection of {who}{ago}, but its other end did not send it: that {then} \
              after that"
         ),
         Cause::UnknownConnection => {
+            let quiet = e.idle_before_close.filter(|idle| *idle >= QUIET);
+            let quiet = quiet.map_or_else(String::new, |idle| format!(", quiet for {} by then", duration(idle)));
             format!(
-                "the connection of {who} was given up{ago} without FIN or reset, after a timeout; then {peer} {then}"
+                "the connection of {who} was given up{ago} without FIN or reset, after a timeout{quiet}; then {peer} {then}"
             )
         }
         Cause::ProcessExit => {
@@ -67,7 +70,23 @@ fn closed(reset: &Reset, who: &str, then: &str) -> String {
         text.push_str(" still unsent");
     }
     text.push_str(&idle_clause(reset));
-    format!("{text}; the {} then {then}{}", peer_word(reset), totals(reset))
+    format!("{text}; the {} then {then}{}{}", peer_word(reset), totals(reset), without_time_wait(reset))
+}
+
+/// How long an end that closed first stays in `FIN_WAIT2` and in `TIME_WAIT`, by default (`TCP_TIMEWAIT_LEN`,
+/// `include/net/tcp.h`).
+const TIME_WAIT: Duration = Duration::from_mins(1);
+
+/// Says why the peer's FIN met no `TIME_WAIT`, where one should have taken it: the end that closed first keeps it.
+fn without_time_wait(reset: &Reset) -> &'static str {
+    let closed_first = reset.bits.ended() == Some(Ended::Fins) && !reset.bits.has(bit::PEER_FIN);
+    let lost = matches!(reset.state, None | Some(State::Listen))
+        && reset.evidence.closed_ago.is_some_and(|ago| ago < TIME_WAIT);
+    if reset.bits.has(bit::SEGMENT_FIN) && closed_first && lost {
+        "; TIME_WAIT no longer knew the connection: its table may be full (tcp_max_tw_buckets, TCPTimeWaitOverflow)"
+    } else {
+        ""
+    }
 }
 
 /// How long the connection had been idle after its last answer.

@@ -1,20 +1,31 @@
 //! Resets that this host received: what was under way when they came.
 
-use super::words::{before, bytes, duration, owner_name, totals};
+use super::words::{QUIET, before, bytes, duration, owner_name, totals};
 use crate::{
     explain::Cause,
-    model::{Phase, Reset, State},
+    model::{Found, Phase, Reset, State},
 };
 use rstmon_common::evidence as bit;
-use std::{fmt::Write as _, time::Duration};
-
-/// A pause before a request that is worth naming.
-const QUIET: Duration = Duration::from_secs(1);
+use std::fmt::Write as _;
 
 pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
+    let text = what_was_under_way(reset, cause);
+    if reset.found == Some(Found::TargetLives) && cause != Cause::Refused {
+        return format!("{text}; the other end is on this host and lives: no process sent the reset, {REJECTED}");
+    }
+    text
+}
+
+/// What is left where no process sent a reset.
+const REJECTED: &str = "a firewall rule did (REJECT with tcp-reset)";
+
+fn what_was_under_way(reset: &Reset, cause: Cause) -> String {
     let e = &reset.evidence;
     let (who, peer) = (owner_name(reset), reset.remote);
     match cause {
+        Cause::Refused if reset.found == Some(Found::TargetLives) => format!(
+            "{who} tried to connect to {peer}, where a process of this host listens: no process refused it, {REJECTED}"
+        ),
         Cause::Refused => {
             format!("{who} tried to connect to {peer}, which refused: nothing listens there, or a firewall rejects")
         }

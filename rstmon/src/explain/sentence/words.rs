@@ -7,6 +7,9 @@ use crate::{
 use rstmon_common::evidence as bit;
 use std::time::Duration;
 
+/// A pause that is worth naming.
+pub(super) const QUIET: Duration = Duration::from_secs(1);
+
 pub(super) fn owner_name(reset: &Reset) -> String {
     match &reset.owner {
         Some(owner) => ProcessName::new(&owner.process, owner.pid).to_string(),
