@@ -182,12 +182,16 @@ impl ResetBuilder {
         true
     }
 
-    /// Stores in the tombstone of the connection that this host has sent a reset for it: what follows is an echo.
+    /// Stores in the tombstone of the connection that this host has sent a reset for it: what follows is an echo. Not
+    /// where a received reset had ended it, as long as nothing shows that the peer did not send that: what follows may.
     #[inline(always)]
     pub fn mark_tombstone(&self) {
-        // SAFETY: a live, aligned field of the work area.
-        let number = unsafe { (&raw const self.work.number).read_volatile() };
-        if number != 0 {
+        // SAFETY: live, aligned fields of the work area.
+        let (number, bits) = unsafe {
+            ((&raw const self.work.number).read_volatile(), (&raw const self.work.key.evidence).read_volatile())
+        };
+        let open = evidence::ended_of(bits) == ended::RESET_RECEIVED && bits & evidence::WRITTEN_AFTER_RESET == 0;
+        if number != 0 && !open {
             tombstones::mark_reset_sent(number);
         }
     }

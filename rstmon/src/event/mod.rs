@@ -5,6 +5,7 @@
 mod evidence;
 pub(crate) mod expect;
 pub(crate) mod filter;
+pub(crate) mod found;
 pub(crate) mod join;
 pub(crate) mod line;
 pub(crate) mod recording;
@@ -100,6 +101,12 @@ pub(crate) struct Endpoint {
 impl From<SocketAddr> for Endpoint {
     fn from(address: SocketAddr) -> Self {
         Self { address: address.ip(), port: address.port() }
+    }
+}
+
+impl From<Endpoint> for SocketAddr {
+    fn from(end: Endpoint) -> Self {
+        Self::new(end.address, end.port)
     }
 }
 

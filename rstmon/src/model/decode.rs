@@ -81,7 +81,6 @@ impl Reset {
             bits: Bits(key.evidence),
             evidence: Evidence::decode(&evidence, State::from_record(key.state), time_ns),
             wire: Wire::decode(wire, key.direction),
-            found: None,
             boot_time,
         }
     }

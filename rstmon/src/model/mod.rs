@@ -3,7 +3,6 @@
 mod closed;
 mod decode;
 mod evidence;
-mod found;
 mod owner;
 #[cfg(test)]
 mod properties;
@@ -17,7 +16,6 @@ pub(crate) use decode::Clock;
 #[cfg(test)]
 pub(crate) use evidence::BIT_NAMES;
 pub(crate) use evidence::{Bits, Evidence};
-pub(crate) use found::Found;
 pub(crate) use owner::{Owner, Provenance};
 pub(crate) use reason::{Reason, Reasons};
 pub(crate) use reset::Reset;

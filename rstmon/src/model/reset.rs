@@ -1,7 +1,7 @@
 //! One reset, decoded.
 
 use super::{
-    Bits, Evidence, Found, Owner, Reason, Wire,
+    Bits, Evidence, Owner, Reason, Wire,
     closed::{Direction, Family, Role, SocketKind, State},
 };
 use std::{
@@ -41,8 +41,6 @@ pub(crate) struct Reset {
     pub(crate) evidence: Evidence,
     /// The numbers on the wire; `None` where the kernel half could not read them.
     pub(crate) wire: Option<Wire>,
-    /// What else was found on this host; `None` where nothing was, or it was not looked for.
-    pub(crate) found: Option<Found>,
     /// Time since boot of the reset; unlike `time`, it never steps and so orders resets exactly.
     pub(crate) boot_time: Duration,
 }

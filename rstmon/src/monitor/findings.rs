@@ -1,23 +1,25 @@
-//! What this host's tables of sockets say of a reset whose own socket does not explain it: the other end of a reset that
-//! no process sent, and the connection that a stray segment was meant for.
+//! Looks for what a reset leaves open in this host's tables of sockets: the other end of a reset that no process sent, and
+//! the connection that a stray segment was meant for.
 //!
-//! The tables are read on the thread of the events, so a budget bounds how often; a reset beyond it has its verdict
-//! without a finding.
+//! The tables are read on the thread of the events, so a budget bounds how often; an event beyond it goes without.
 
 use crate::{
+    event::{
+        Event,
+        found::{Found, Question},
+    },
     host::{
         counters::ProcNet,
         sockets::{self, TcpSocket},
     },
-    model::{Direction, Found, Reset, SocketKind, State},
+    model::{Clock, State},
     probe::{listeners::ListenerTimes, netns::NetnsTasks},
 };
-use rstmon_common::evidence as bit;
 use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
     os::unix::fs::MetadataExt as _,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Searches in a second, at most.
@@ -44,8 +46,8 @@ pub(super) trait Tables {
 
     fn find(&self, net: ProcNet, wanted: impl Fn(&TcpSocket) -> bool) -> Option<TcpSocket>;
 
-    /// Time since boot when the present listeners of a port began to listen.
-    fn listening_since(&self, netns: u32, port: u16) -> Option<Duration>;
+    /// When the present listeners of a port began to listen.
+    fn listening_since(&self, netns: u32, port: u16) -> Option<SystemTime>;
 }
 
 /// `/proc`, and what the kernel half knows.
@@ -76,34 +78,8 @@ impl Tables for HostTables<'_> {
         sockets::find(net, wanted)
     }
 
-    fn listening_since(&self, netns: u32, port: u16) -> Option<Duration> {
-        self.times.since(netns, port)
-    }
-}
-
-/// What is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
-    /// A connection that a segment may have been meant for that no connection here matches.
-    OtherConnection,
-    /// The listener that a refused attempt to connect was made to.
-    Listener,
-    /// The other end of a connection whose reset was received.
-    OtherEnd,
-}
-
-impl Question {
-    fn about(reset: &Reset) -> Option<Self> {
-        match (reset.direction, reset.state) {
-            (Direction::Sent, _) => {
-                let connected = bit::ACTIVE | bit::SEGMENT_SYN | bit::SEGMENT_STRAY | bit::TOMBSTONE;
-                let stray = reset.socket == SocketKind::None && reset.role.is_none() && !reset.bits.any(connected);
-                stray.then_some(Self::OtherConnection)
-            }
-            (Direction::Received, Some(State::SynSent)) => Some(Self::Listener),
-            (Direction::Received, Some(State::Established | State::CloseWait)) => Some(Self::OtherEnd),
-            (Direction::Received, _) => None,
-        }
+    fn listening_since(&self, netns: u32, port: u16) -> Option<SystemTime> {
+        self.times.since(netns, port).map(|since| Clock::now().at(since))
     }
 }
 
@@ -116,40 +92,41 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// What the tables say about a reset that came a moment ago.
-    pub(super) fn about(&mut self, reset: &Reset, tables: &impl Tables, now: Instant) -> Option<Found> {
-        let question = Question::about(reset)?;
+    /// What the tables say about an event that came a moment ago.
+    pub(super) fn about(&mut self, event: &Event, tables: &impl Tables, now: Instant) -> Option<Found> {
+        let question = event.question()?;
         if self.listed.is_none_or(|listed| now.duration_since(listed) >= PLACES_LAST) {
             self.places = tables.places();
             self.listed = Some(now);
         }
-        let here = |place: &&Place| Some(place.netns) == reset.netns;
-        if question == Question::OtherConnection {
-            let place = self.places.iter().find(here)?.net;
-            let meant =
-                |socket: &TcpSocket| is_living(socket) && socket.local == reset.local && socket.remote != reset.remote;
-            self.spend(now)?;
-            return tables.find(place, meant).map(|socket| Found::OtherConnection(socket.remote));
-        }
-        let target = reset.remote.ip();
-        let holds = |place: &&Place| if target.is_loopback() { here(place) } else { place.addresses.contains(&target) };
+        let (local, remote) = (SocketAddr::from(event.local), SocketAddr::from(event.remote));
+        let here = |place: &&Place| Some(place.netns) == event.netns;
+        let holds = |place: &&Place| match question {
+            Question::OtherConnection => here(place),
+            _ if remote.ip().is_loopback() => here(place),
+            _ => place.addresses.contains(&remote.ip()),
+        };
         let places: Vec<_> =
             self.places.iter().filter(holds).take(SEARCHED).map(|place| (place.netns, place.net)).collect();
         if places.is_empty() {
             return None;
         }
         self.spend(now)?;
-        let lives = places.into_iter().any(|(netns, net)| {
-            if question == Question::OtherEnd {
-                let ends = (reset.remote, reset.local);
-                return tables.find(net, |socket| is_living(socket) && (socket.local, socket.remote) == ends).is_some();
+        places.into_iter().find_map(|(netns, net)| match question {
+            Question::OtherConnection => {
+                let meant = |socket: &TcpSocket| is_living(socket) && socket.local == local && socket.remote != remote;
+                tables.find(net, meant).map(|socket| Found::OtherConnection(socket.remote.into()))
             }
-            // One that began to listen after the reset did not live then.
-            let lived = |since| since < reset.boot_time;
-            tables.listening_since(netns, reset.remote.port()).is_some_and(lived)
-                && tables.find(net, |socket| listens(socket, reset.remote)).is_some()
-        });
-        lives.then_some(Found::TargetLives)
+            Question::OtherEnd => {
+                let other = |socket: &TcpSocket| is_living(socket) && (socket.local, socket.remote) == (remote, local);
+                tables.find(net, other).map(|_| Found::OtherEnd)
+            }
+            Question::Listener => {
+                // One that began to listen after the reset did not live then.
+                let lived = tables.listening_since(netns, remote.port())? < SystemTime::from(event.time);
+                tables.find(net, |socket| lived && listens(socket, remote)).map(|_| Found::Listener)
+            }
+        })
     }
 
     /// Takes one search from the budget; `None` where it is used up.
@@ -180,14 +157,15 @@ fn listens(socket: &TcpSocket, target: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Clock, Reasons};
-    use rstmon_common::{ResetRecord, key};
-    use std::time::SystemTime;
+    use crate::{
+        event::{EventVerdict, testing},
+        model::{Direction, SocketKind},
+    };
 
     struct Made {
         places: Vec<Place>,
         sockets: Vec<(ProcNet, TcpSocket)>,
-        since: Duration,
+        since: SystemTime,
     }
 
     impl Tables for Made {
@@ -199,7 +177,7 @@ mod tests {
             self.sockets.iter().find(|(of, socket)| *of == net && wanted(socket)).map(|(_, socket)| *socket)
         }
 
-        fn listening_since(&self, _: u32, _: u16) -> Option<Duration> {
+        fn listening_since(&self, _: u32, _: u16) -> Option<SystemTime> {
             Some(self.since)
         }
     }
@@ -214,6 +192,7 @@ mod tests {
         (POD, TcpSocket { local: address(local), remote: address(remote), state: Some(state) })
     }
 
+    /// A host at 10.0.0.1 with a pod at 10.0.0.2, in which there is this socket.
     fn host(socket: (ProcNet, TcpSocket)) -> Made {
         let place = |netns, net, ip: &str| Place {
             netns,
@@ -223,77 +202,89 @@ mod tests {
         Made {
             places: vec![place(1, ProcNet::Own, "10.0.0.1"), place(2, POD, "10.0.0.2")],
             sockets: vec![socket],
-            since: Duration::ZERO,
+            since: SystemTime::UNIX_EPOCH,
         }
     }
 
-    /// A reset of 10.0.0.1:4000 with 10.0.0.2:80, five seconds after boot.
-    fn reset(direction: u8, state: u8, netns: u32) -> Reset {
-        let mut record = ResetRecord { netns, time_ns: 5_000_000_000, ..ResetRecord::BLANK };
-        (record.key.direction, record.key.state, record.key.socket) = (direction, state, key::socket::FULL);
-        let clock = Clock::new(SystemTime::UNIX_EPOCH, Duration::ZERO);
-        let mut reset = Reset::decode(&record, &Reasons::from_variants([]), clock);
-        (reset.local, reset.remote) = (address("10.0.0.1:4000"), address("10.0.0.2:80"));
-        reset
+    /// A reset of 10.0.0.1:4000 by 10.0.0.2:80.
+    fn received(state: State) -> Event {
+        Event {
+            direction: Direction::Received,
+            state: Some(state),
+            local: address("10.0.0.1:4000").into(),
+            remote: address("10.0.0.2:80").into(),
+            netns: Some(1),
+            peer: None,
+            ..testing::event()
+        }
     }
 
-    fn found(reset: &Reset, tables: &Made) -> Option<Found> {
-        Findings::default().about(reset, tables, Instant::now())
+    fn found(event: &Event, tables: &Made) -> Option<Found> {
+        Findings::default().about(event, tables, Instant::now())
     }
 
     #[test]
     fn a_refused_attempt_is_no_process_where_its_listener_lived_before() {
-        let refused = reset(key::direction::RECEIVED, key::state::SYN_SENT, 1);
+        let refused = received(State::SynSent);
         for (local, expected) in [
-            ("0.0.0.0:80", Some(Found::TargetLives)),
-            ("[::]:80", Some(Found::TargetLives)),
-            ("10.0.0.2:80", Some(Found::TargetLives)),
+            ("0.0.0.0:80", Some(Found::Listener)),
+            ("[::]:80", Some(Found::Listener)),
+            ("10.0.0.2:80", Some(Found::Listener)),
             ("10.0.0.3:80", None),
             ("0.0.0.0:81", None),
         ] {
             let mut tables = host(socket(local, "0.0.0.0:0", State::Listen));
             assert_eq!(found(&refused, &tables), expected, "{local}");
-            tables.since = Duration::from_secs(6);
+            tables.since = SystemTime::from(refused.time) + Duration::from_secs(1);
             assert_eq!(found(&refused, &tables), None, "{local} began to listen later");
         }
-        let mut elsewhere = refused;
-        elsewhere.remote = address("10.0.0.9:80");
-        assert_eq!(found(&elsewhere, &host(socket("0.0.0.0:80", "0.0.0.0:0", State::Listen))), None, "another host");
+        let listener = host(socket("0.0.0.0:80", "0.0.0.0:0", State::Listen));
+        let elsewhere = Event { remote: address("10.0.0.9:80").into(), ..received(State::SynSent) };
+        assert_eq!(found(&elsewhere, &listener), None, "another host");
+        let joined = Event { peer: Some(refused.as_peer()), ..refused };
+        assert_eq!(found(&joined, &listener), None, "a process of this host sent it");
     }
 
     #[test]
     fn a_reset_of_a_connection_is_no_process_where_its_other_end_lives() {
-        let received = reset(key::direction::RECEIVED, key::state::ESTABLISHED, 1);
-        let lives = |state| found(&received, &host(socket("10.0.0.2:80", "10.0.0.1:4000", state)));
-        assert_eq!(lives(State::Established), Some(Found::TargetLives));
+        let reset = received(State::Established);
+        let lives = |state| found(&reset, &host(socket("10.0.0.2:80", "10.0.0.1:4000", state)));
+        assert_eq!(lives(State::Established), Some(Found::OtherEnd));
         assert_eq!(lives(State::TimeWait), None);
         let other = socket("10.0.0.2:80", "10.0.0.1:4001", State::Established);
-        assert_eq!(found(&received, &host(other)), None);
-        let closing = reset(key::direction::RECEIVED, key::state::FIN_WAIT1, 1);
-        assert_eq!(Question::about(&closing), None);
+        assert_eq!(found(&reset, &host(other)), None);
+        assert_eq!(received(State::FinWait1).question(), None);
     }
 
     #[test]
     fn a_stray_segment_may_belong_to_a_connection_with_another_remote_end() {
-        let mut stray = reset(key::direction::SENT, 0, 2);
-        stray.socket = SocketKind::None;
-        (stray.local, stray.remote) = (address("10.0.0.2:80"), address("10.0.0.9:4000"));
+        let mut stray = Event {
+            direction: Direction::Sent,
+            state: None,
+            socket: SocketKind::None,
+            role: None,
+            local: address("10.0.0.2:80").into(),
+            remote: address("10.0.0.9:4000").into(),
+            netns: Some(2),
+            verdict: Some(EventVerdict { rule: "a_rule".to_owned(), facts: vec!["ack".to_owned()] }),
+            ..testing::event()
+        };
         let tables = host(socket("10.0.0.2:80", "10.0.0.1:4000", State::Established));
-        assert_eq!(found(&stray, &tables), Some(Found::OtherConnection(address("10.0.0.1:4000"))));
+        assert_eq!(found(&stray, &tables), Some(Found::OtherConnection(address("10.0.0.1:4000").into())));
         let closed = host(socket("10.0.0.2:80", "10.0.0.1:4000", State::TimeWait));
         assert_eq!(found(&stray, &closed), None);
         stray.netns = Some(1);
         assert_eq!(found(&stray, &tables), None, "of another namespace");
-        stray.socket = SocketKind::TimeWait;
-        assert_eq!(Question::about(&stray), None);
+        stray.verdict.as_mut().expect("a verdict").facts.push("tombstone".into());
+        assert_eq!(stray.question(), None, "of a connection that is remembered");
     }
 
     #[test]
     fn a_storm_uses_the_budget_of_a_second_and_no_more() {
-        let received = reset(key::direction::RECEIVED, key::state::ESTABLISHED, 1);
+        let reset = received(State::Established);
         let tables = host(socket("10.0.0.2:80", "10.0.0.1:4000", State::Established));
         let (mut findings, start) = (Findings::default(), Instant::now());
-        let mut count = |now| (0..100).filter(|_| findings.about(&received, &tables, now).is_some()).count();
+        let mut count = |now| (0..100).filter(|_| findings.about(&reset, &tables, now).is_some()).count();
         let most = SEARCHES_PER_SECOND as usize;
         assert_eq!(count(start), most);
         assert_eq!(count(start + Duration::from_millis(900)), 0);

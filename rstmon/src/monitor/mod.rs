@@ -130,9 +130,7 @@ impl Monitor {
     }
 
     fn explain(&self, record: &ResetRecord, clock: Clock, now: Instant) -> Event {
-        let mut reset = Reset::decode(record, &self.reasons, clock);
-        let tables = HostTables { tasks: &self.netns_tasks, times: &self.listener_times };
-        reset.found = lock(&self.findings).about(&reset, &tables, now);
+        let reset = Reset::decode(record, &self.reasons, clock);
         let owner = reset.owner.as_ref().map(|owner| ProcessRef { pid: owner.pid, start_ns: owner.start_ns });
         let placement = lock(&self.resolver).resolve(reset.cgroup, owner, now);
         let verdict = Verdict::on(&reset);
@@ -140,6 +138,14 @@ impl Monitor {
         let mut event = Event::new(&reset, placement.as_deref(), verdict);
         self.expectations.apply(&mut event);
         event
+    }
+
+    /// Adds what this host's tables of sockets say of an event that is complete otherwise.
+    fn add_finding(&self, event: &mut Event) {
+        let tables = HostTables { tasks: &self.netns_tasks, times: &self.listener_times };
+        if let Some(found) = lock(&self.findings).about(event, &tables, Instant::now()) {
+            event.add_finding(found);
+        }
     }
 
     /// Reads the counts of the kernel half and returns their sum, all resets so far. Called at each scrape, and at

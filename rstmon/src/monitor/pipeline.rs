@@ -62,7 +62,10 @@ impl Drop for EventPath {
 
 fn explain_all(monitor: &Monitor, batches: &Receiver<Vec<ResetRecord>>, answers: &watch::Sender<()>, sinks: &Sinks) {
     let mut joiner = Joiner::default();
-    let mut sink = |event: Event| sinks.take(&Arc::new(event));
+    let mut sink = |mut event: Event| {
+        monitor.add_finding(&mut event);
+        sinks.take(&Arc::new(event));
+    };
     loop {
         let received = if joiner.is_waiting() {
             batches.recv_timeout(join::WAIT)

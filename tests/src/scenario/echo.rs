@@ -6,6 +6,7 @@ use crate::{
     firewall::Firewall,
     scene::Scene,
     stage::Stage,
+    sysctl::Sysctl,
     wait::{self, LATER},
 };
 use anyhow::Result;
@@ -57,18 +58,26 @@ pub(crate) fn after_our_reset(stage: &Stage, end: End) -> Result<Scene> {
     Ok(talk.ends(vec![first, echo.judged("already_reset", "benign").given(&["ended=reset_sent"])]))
 }
 
-/// A reset in the peer's name ends the connection at one end; the peer knows nothing of it and writes on, later than a
-/// second: what proves that the reset was not the peer's.
+/// Without timestamps a peer that writes on is one a second after the reset.
+pub(crate) const WITHOUT_TIMESTAMPS_MS: u64 = STALE_MS;
+/// With timestamps it is one as soon as its clock shows it.
+pub(crate) const WITH_TIMESTAMPS_MS: u64 = 100;
+
+/// A reset in the peer's name ends the connection at one end; the peer knows nothing of it and writes on, so much later:
+/// what proves that the reset was not the peer's.
 ///
 /// # Errors
 /// When a step fails.
-pub(crate) fn peer_writes_on(stage: &Stage, victim: Side) -> Result<Scene> {
+pub(crate) fn peer_writes_on(stage: &Stage, victim: Side, after_ms: u64) -> Result<Scene> {
+    let stamps = if after_ms == WITHOUT_TIMESTAMPS_MS { "0" } else { "1" };
+    let stamps = Sysctl::set(stage.server(), "ipv4/tcp_timestamps", stamps)?;
     let mut talk = Talk::open(stage)?;
+    talk.keep(stamps);
     talk.exchange()?;
     let expected: u32 = talk.actor(victim).ask("sequences c")?.get("received")?;
     talk.forge(victim.other(), "R", expected, 0, 0)?;
     talk.actor(victim).await_state("c", TcpState::Close)?;
-    talk.later(victim.other(), STALE_MS)?;
+    talk.later(victim.other(), after_ms)?;
     talk.late(victim.other(), LATE)?;
     let answer = match victim {
         Side::Opener => talk.sent_by_none(victim),
@@ -80,7 +89,7 @@ pub(crate) fn peer_writes_on(stage: &Stage, victim: Side) -> Result<Scene> {
     };
     let resets = vec![
         talk.received(victim, "established").judged("peer_reset", "notice").given(&[victim.role(), "phase=answer"]),
-        answer.judged("cut_on_the_path", "harmful").given(&["ended=reset_received"]),
+        answer.judged("cut_on_the_path", "harmful").given(&["ended=reset_received", "written_after_reset"]),
         talk.received(victim.other(), "established").judged(met.0, met.1).given(&[victim.other().role()]),
     ];
     let errno = talk.actor(victim).refused("send c 1")?;
@@ -106,6 +115,29 @@ pub(crate) fn overtaken_payload(stage: &Stage) -> Result<Scene> {
         talk.received(Side::Opener, "established").judged("peer_reset", "notice").given(&["role=opened"]),
         talk.sent_by_none(Side::Opener).judged("already_reset", "benign").given(&["ended=reset_received"]),
     ];
+    Ok(talk.ends(resets))
+}
+
+/// The same with timestamps, and a path that holds the payload back for more than a second.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn overtaken_payload_with_timestamps(stage: &Stage) -> Result<Scene> {
+    let mut talk = Talk::open(stage)?;
+    talk.exchange()?;
+    let look = talk.client("sequences c")?;
+    let (next, expected): (u32, u32) = (look.get("sent")?, look.get("received")?);
+    let stamp: u32 = talk.server("clock c")?.get("clock")?;
+    talk.forge(Side::Acceptor, "R", expected, 0, 0)?;
+    talk.pair.client.await_state("c", TcpState::Close)?;
+    talk.later(Side::Acceptor, STALE_MS)?;
+    talk.forge_with(Side::Acceptor, "PA", expected, next, LATE, Some(stamp))?;
+    let resets = vec![
+        talk.received(Side::Opener, "established").judged("peer_reset", "notice").given(&["role=opened"]),
+        talk.sent_by_none(Side::Opener).judged("already_reset", "benign").given(&["ended=reset_received"]),
+    ];
+    talk.server("set c repair 1")?;
+    talk.server("close c")?;
     Ok(talk.ends(resets))
 }
 

@@ -307,8 +307,19 @@ pub const VERDICTS: &[Scenario] = &[
     scenario("closing_with_unsent_request", Ground::Loopback, unread::closing_with_unsent_request),
     // More segments of a connection that has ended.
     scenario("overtaken_payload", Ground::LoopbackV4, echo::overtaken_payload),
-    scenario("acceptor_writes_on", Ground::LoopbackV4, |stage| echo::peer_writes_on(stage, Side::Opener)),
-    scenario("opener_writes_on", Ground::LoopbackV4, |stage| echo::peer_writes_on(stage, Side::Acceptor)),
+    scenario("overtaken_payload_with_timestamps", Ground::LoopbackV4, echo::overtaken_payload_with_timestamps),
+    scenario("acceptor_writes_on", Ground::LoopbackV4, |stage| {
+        echo::peer_writes_on(stage, Side::Opener, echo::WITHOUT_TIMESTAMPS_MS)
+    }),
+    scenario("opener_writes_on", Ground::LoopbackV4, |stage| {
+        echo::peer_writes_on(stage, Side::Acceptor, echo::WITHOUT_TIMESTAMPS_MS)
+    }),
+    scenario("acceptor_writes_on_with_timestamps", Ground::LoopbackV4, |stage| {
+        echo::peer_writes_on(stage, Side::Opener, echo::WITH_TIMESTAMPS_MS)
+    }),
+    scenario("opener_writes_on_with_timestamps", Ground::LoopbackV4, |stage| {
+        echo::peer_writes_on(stage, Side::Acceptor, echo::WITH_TIMESTAMPS_MS)
+    }),
     scenario("forgotten_while_quiet", Ground::Loopback, echo::forgotten),
     // Handshakes.
     scenario("refused_on_another_address", Ground::LoopbackV4, open::refused_on_another_address),
@@ -317,6 +328,13 @@ pub const VERDICTS: &[Scenario] = &[
     scenario("port_scan", Ground::LoopbackV4, stray::port_scan),
     scenario("untranslated", Ground::LoopbackV4, stray::untranslated),
     scenario("listener_destroyed", Ground::LoopbackV4, queue::listener_destroyed),
+    scenario("overflow_over", Ground::LoopbackV4, queue::overflow_over),
+    scenario("mptcp_fastclose_of_a_banner", Ground::LoopbackV4, |stage| {
+        Ok(rejudged(multipath::fastclose(stage)?, &[("closed_with_unread_data", "benign"), ("mptcp", "benign")]))
+    }),
+    scenario("mptcp_abort_of_a_banner", Ground::LoopbackV4, |stage| {
+        Ok(rejudged(multipath::aborted(stage)?, &[("linger_abort", "benign"), ("mptcp", "benign")]))
+    }),
     // Programs.
     with_nginx("nginx_race", |stage| {
         Ok(rejudged(web::keepalive_race(stage)?, &[("keepalive_race", "harmful"), ("wrote_to_closed_peer", "harmful")]))

@@ -3,6 +3,7 @@
 use crate::{
     connection::{self, Connection, Recipe},
     scene::{End, Expected, ExpectedNumber, Scene, Watch},
+    sockets::{self, Orphan},
     stage::Stage,
     sysctl::Sysctl,
     wait::{self, LATER},
@@ -83,6 +84,34 @@ pub(crate) fn overflow_without_abort(stage: &Stage) -> Result<Scene> {
             .with("backlog", ExpectedNumber::Exactly(2))
             .with("backlog_limit", ExpectedNumber::Exactly(1)),
         Expected::received(&full.client_end(), "established").because("request_reset", "likely"),
+    ])
+    .grew(watch, &[("OutRsts", 1), ("EmbryonicRsts", 0), ("EstabResets", 1)])
+    .saw(libc::ECONNRESET, full.pair.client.refused("recv late 1")?)
+    .keep((full.pair, retries)))
+}
+
+/// The same, but the queue has room again when the client's segment comes.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn overflow_over(stage: &Stage) -> Result<Scene> {
+    let retries = Sysctl::set(stage.server(), "ipv4/tcp_synack_retries", "1")?;
+    let watch = Watch::on(stage.server())?;
+    let mut full = FullQueue::prepare(stage, 1)?;
+    wait::until_true("the half-open connection to be forgotten", LATER, || {
+        Ok(sockets::orphan(stage.server(), full.pair.server_address.port(), full.late.port())? == Orphan::Gone)
+    })?;
+    full.pair.server.ask("accept l c")?;
+    full.pair.client.ask("send late 9")?;
+    wait::until_true("the listener to answer with a reset", LATER, || Ok(watch.growth()?.get("OutRsts") > 0))?;
+    Ok(Scene::new(vec![
+        Expected::sent(&full.server_end(), "tcp_flags", "listen")
+            .judged("listener_overflow", "harmful")
+            .given(&["listener_was_full"])
+            .saying("was full")
+            .with("backlog", ExpectedNumber::Exactly(1))
+            .with("queue_full_ms_ago", ExpectedNumber::AtLeast(1)),
+        Expected::received(&full.client_end(), "established").judged("peer_reset_idle", "harmful"),
     ])
     .grew(watch, &[("OutRsts", 1), ("EmbryonicRsts", 0), ("EstabResets", 1)])
     .saw(libc::ECONNRESET, full.pair.client.refused("recv late 1")?)

@@ -87,6 +87,8 @@ pub(crate) fn untranslated(stage: &Stage) -> Result<Scene> {
     let end = End { remote: STRANGER, ..talk.pair.client_end() };
     let sent = Expected { state: None, ..Expected::sent(&end, "no_socket", "") };
     let sent = sent.judged("unknown_connection", "notice").perhaps_unowned();
+    let other = format!("a living connection from that port to {}", talk.pair.server_address);
+    let sent = sent.saying(&other).saying("nf_conntrack_tcp_be_liberal");
     let mut scene = talk.ends(vec![sent]);
     scene.growth[0].counters.push(("EstabResets", 0));
     Ok(scene)
@@ -106,7 +108,7 @@ pub(crate) fn rejected_connect(stage: &Stage) -> Result<Scene> {
     let local = client.ask(&format!("bind c {}", stage.client_address(0)))?.get("local")?;
     let errno = client.refused(&format!("connect c {service}"))?;
     let received = Expected::received(&End::of(&client, local, service), "syn_sent");
-    Ok(Scene::new(vec![received.judged("refused", "notice").saying("firewall")])
+    Ok(Scene::new(vec![received.judged("refused", "notice").saying("no process sent the reset, a firewall rule did")])
         .grew(watch, &[("OutRsts", 0), ("AttemptFails", 1)])
         .saw(libc::ECONNREFUSED, errno)
         .keep((server, client, rule)))
@@ -149,7 +151,8 @@ pub(crate) fn banned(stage: &Stage) -> Result<Scene> {
     talk.keep(rule);
     talk.late(Side::Opener, LATE)?;
     let received = talk.received(Side::Opener, "established");
-    let resets = vec![received.judged("request_reset", "harmful").given(&["role=opened", "phase=request"])];
+    let received = received.judged("request_reset", "harmful").given(&["role=opened", "phase=request"]);
+    let resets = vec![received.saying("no process sent the reset, a firewall rule did")];
     let errno = talk.pair.client.refused("recv c 1")?;
     Ok(talk.ends(resets).saw(libc::ECONNRESET, errno))
 }

@@ -208,9 +208,23 @@ impl<'a> Talk<'a> {
 
     /// Sends a segment in the name of the end `from`.
     pub(crate) fn forge(&mut self, from: Side, flags: &str, seq: u32, ack: u32, payload: u64) -> Result<()> {
+        self.forge_with(from, flags, seq, ack, payload, None)
+    }
+
+    /// The same with a value of the timestamps option.
+    pub(crate) fn forge_with(
+        &mut self,
+        from: Side,
+        flags: &str,
+        seq: u32,
+        ack: u32,
+        payload: u64,
+        stamp: Option<u32>,
+    ) -> Result<()> {
         let (client, server) = (self.pair.client_address, self.pair.server_address);
         let (source, target) = if from == Side::Opener { (client, server) } else { (server, client) };
-        self.actor(from).ask(&format!("inject {source} {target} {flags} {seq} {ack} {payload}")).map(drop)
+        let stamp = stamp.map_or_else(String::new, |stamp| format!(" {stamp}"));
+        self.actor(from).ask(&format!("inject {source} {target} {flags} {seq} {ack} {payload}{stamp}")).map(drop)
     }
 
     /// Keeps something until the end of the scene.

@@ -14,7 +14,7 @@ use rstmon_common::evidence as bit;
 #[rustfmt::skip]
 pub(super) const RULES: &[Rule] = rules! { f =>
     "refused_by_peer":         f.state == Some(State::SynSent)                 => Refused, Certain, Notice;
-    "subflow":                 f.has(bit::MPTCP)                               => Mptcp, Likely, Notice;
+    "subflow":                 f.has(bit::MPTCP)                               => Mptcp, Likely, if f.phase(Phase::Fresh) { Benign } else { Notice };
     "in_the_handshake":        f.is_in_the_handshake()                         => PeerReset, Likely, Benign;
 
     // After the peer's FIN, and after a long silence: whatever the state.

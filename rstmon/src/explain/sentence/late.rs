@@ -21,8 +21,8 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
             format!("a reset of {sender} had ended the connection of {who}{ago}; after that {peer} {then}")
         }
         Cause::CutOnThePath => format!(
-            "a reset in the name of {peer} had ended the connection of {who}{ago}, but its other end did not send it: that {then} \
-             after that"
+            "a reset in the name of {peer} had ended the connection of {who}{ago}, but the other end of it did not send \
+             it: it {then} after that"
         ),
         Cause::UnknownConnection => {
             let quiet = e.idle_before_close.filter(|idle| *idle >= QUIET);

@@ -3,7 +3,7 @@
 use super::words::{before, duration, owner_name, segment, state};
 use crate::{
     explain::{Cause, present::ProcessName},
-    model::{Found, Reset},
+    model::Reset,
 };
 use rstmon_common::evidence as bit;
 use std::fmt::Write as _;
@@ -66,16 +66,6 @@ pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
         ),
         Cause::LingerAbort => format!("{who} closed the connection with a negative TCP_LINGER2"),
         Cause::Mptcp => format!("an MPTCP subflow of {who} with {peer} was reset ({})", reset.reason),
-        _ => {
-            let text =
-                format!("{peer} sent {} for a connection to port {port} that this host does not know", segment(reset));
-            match reset.found {
-                Some(Found::OtherConnection(other)) => format!(
-                    "{text}; from that port it has a living connection to {other}, so the segment may have been meant for \
-                     that one and passed on without address translation (nf_conntrack_tcp_be_liberal)"
-                ),
-                _ => text,
-            }
-        }
+        _ => format!("{peer} sent {} for a connection to port {port} that this host does not know", segment(reset)),
     }
 }

@@ -3,29 +3,15 @@
 use super::words::{QUIET, before, bytes, duration, owner_name, totals};
 use crate::{
     explain::Cause,
-    model::{Found, Phase, Reset, State},
+    model::{Phase, Reset, State},
 };
 use rstmon_common::evidence as bit;
 use std::fmt::Write as _;
 
 pub(super) fn evidence(reset: &Reset, cause: Cause) -> String {
-    let text = what_was_under_way(reset, cause);
-    if reset.found == Some(Found::TargetLives) && cause != Cause::Refused {
-        return format!("{text}; the other end is on this host and lives: no process sent the reset, {REJECTED}");
-    }
-    text
-}
-
-/// What is left where no process sent a reset.
-const REJECTED: &str = "a firewall rule did (REJECT with tcp-reset)";
-
-fn what_was_under_way(reset: &Reset, cause: Cause) -> String {
     let e = &reset.evidence;
     let (who, peer) = (owner_name(reset), reset.remote);
     match cause {
-        Cause::Refused if reset.found == Some(Found::TargetLives) => format!(
-            "{who} tried to connect to {peer}, where a process of this host listens: no process refused it, {REJECTED}"
-        ),
         Cause::Refused => {
             format!("{who} tried to connect to {peer}, which refused: nothing listens there, or a firewall rejects")
         }
@@ -55,7 +41,8 @@ fn what_was_under_way(reset: &Reset, cause: Cause) -> String {
             format!("{peer} reset the connection of {who} during the handshake")
         }
         Cause::PeerReset => format!(
-            "{peer} reset the connection of {who} with nothing of ours in flight{}{}",
+            "{peer} reset the connection of {who} with {}{}{}",
+            in_flight(reset),
             e.silent.map(|silence| format!(", {} after it was last heard", duration(silence))).unwrap_or_default(),
             totals(reset)
         ),
@@ -65,6 +52,17 @@ fn what_was_under_way(reset: &Reset, cause: Cause) -> String {
             format!("{who} had {act}{}; {peer} ended it with a RST", before(e.closed_ago))
         }
         _ => format!("an MPTCP subflow of {who} with {peer} was reset ({})", reset.reason),
+    }
+}
+
+/// What the peer of a fresh connection did not take, as a banner; mostly nothing.
+fn in_flight(reset: &Reset) -> String {
+    let e = &reset.evidence;
+    match e.unacked_bytes.zip(e.unsent_bytes) {
+        Some((unacked, unsent)) if reset.bits.any(bit::UNSENT | bit::UNACKED) => {
+            format!("{} of ours not delivered", bytes(Some(unacked.saturating_add(unsent))))
+        }
+        _ => "nothing of ours in flight".to_owned(),
     }
 }
 

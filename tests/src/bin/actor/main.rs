@@ -84,7 +84,11 @@ impl ActorState {
             ["take", slot] => self.take(slot),
             ["pass", slot, path] => self.pass(slot, path),
             ["inject", from, to, flags, seq, ack, len] => {
-                inject::segment(from.parse()?, to.parse()?, flags, seq.parse()?, ack.parse()?, len.parse()?)
+                inject::segment(from.parse()?, to.parse()?, flags, seq.parse()?, ack.parse()?, len.parse()?, None)
+            }
+            ["inject", from, to, flags, seq, ack, len, stamp] => {
+                let stamp = Some(stamp.parse()?);
+                inject::segment(from.parse()?, to.parse()?, flags, seq.parse()?, ack.parse()?, len.parse()?, stamp)
             }
             ["exit", code] => std::process::exit(code.parse()?),
             _ => self.socket_command(&words),

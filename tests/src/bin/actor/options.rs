@@ -107,6 +107,19 @@ pub(crate) fn sequences(fd: &OwnedFd) -> Result<(u32, u32), Failed> {
     })
 }
 
+/// The value of the timestamps option that a connection would send now.
+pub(crate) fn timestamp(fd: &OwnedFd) -> Result<u32, Failed> {
+    let mut value = 0u32;
+    let mut length = socklen::<u32>();
+    // SAFETY: `value` has `length` writable bytes; the kernel writes at most as many.
+    let result = unsafe {
+        let pointer: *mut u32 = &raw mut value;
+        libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_TIMESTAMP, pointer.cast(), &raw mut length)
+    };
+    check(result).during("getsockopt")?;
+    Ok(value)
+}
+
 /// Sets the initial sequence number of the connection that this socket will open.
 pub(crate) fn initial_sequence(fd: &OwnedFd, sequence: u32) -> Result<(), Failed> {
     in_repair(fd, || {

@@ -52,6 +52,8 @@ impl ActorState {
                 let (sent, received) = options::sequences(self.slot(slot)?)?;
                 Ok(done.with("sent", sent).with("received", received))
             }
+            // The value of the timestamps option that a connection would send now.
+            ["clock", slot] => Ok(done.with("clock", options::timestamp(self.slot(slot)?)?)),
             ["start-at", slot, sequence] => {
                 Ok(options::initial_sequence(self.slot(slot)?, sequence.parse()?).map(|()| done)?)
             }
