@@ -316,3 +316,60 @@ fn gauge<N: Into<String>, V: Into<String>>(value: i64, labels: impl IntoIterator
     metric.set_gauge(gauge);
     metric
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, Counts, LabelSet, MetricsRegistry, Reasons};
+    use crate::event::expect::{Expectation, Expectations};
+    use rstmon_common::CountKey;
+
+    const REASON: u8 = 1;
+
+    fn key(comm: &[u8], port: u16, cgroup: u64) -> CountKey {
+        let mut key = CountKey { service_port: port, cgroup, reason: REASON, ..CountKey::default() };
+        key.comm[..comm.len()].copy_from_slice(comm);
+        key
+    }
+
+    /// Process, port, severity and count of each series, where the operator expects what this filter matches.
+    fn counted(filter: &str) -> Vec<(String, Option<u16>, &'static str, u64)> {
+        let reasons = Reasons::from_variants([("SK_RST_REASON_NO_SOCKET", i64::from(REASON))]);
+        let expectation = Expectation::new(filter, "health checks").expect("an expectation");
+        let mut registry = MetricsRegistry::new(1000, LabelSet::default(), reasons, Vec::new())
+            .expect("a registry")
+            .expecting(Expectations::new(vec![expectation]));
+        let keys = [key(b"haproxy", 80, 1), key(b"haproxy", 443, 1), key(b"java", 80, 2)];
+        for hits in [1, 4] {
+            let counts = Counts { live: keys.iter().map(|key| (*key, hits)).collect(), ..Counts::default() };
+            let unit = |cgroup| Arc::from(if cgroup == 1 { "haproxy.service" } else { "tomcat.service" });
+            registry.absorb(&counts, |cgroup| (unit(cgroup), "".into()));
+        }
+        let sums = registry.sums();
+        sums.map(|(series, sum)| (series.process.to_string(), series.port, series.severity, sum)).collect()
+    }
+
+    #[test]
+    fn expected_resets_are_benign_in_counters_by_the_fields_of_the_key() {
+        let given = counted("process=nginx");
+        let severity = given[0].2;
+        assert!(given.iter().all(|series| series.2 == severity && severity != "benign"), "{given:?}");
+        for (filter, benign) in [
+            ("process=haproxy", &[("haproxy", 80), ("haproxy", 443)][..]),
+            ("unit=haproxy.service port=443", &[("haproxy", 443)]),
+            ("port=80", &[("haproxy", 80), ("java", 80)]),
+            ("direction=sent reason=no_socket process!=haproxy", &[("java", 80)]),
+            ("direction=received", &[]),
+            // Counts have no addresses: what an expectation says of one never holds for them.
+            ("process=haproxy remote=0.0.0.0/0", &[]),
+            ("process=haproxy remote!=192.0.2.1", &[]),
+        ] {
+            let found = counted(filter);
+            assert_eq!(found.iter().map(|series| series.3).sum::<u64>(), 12, "{filter}: {found:?}");
+            for (process, port, found, _) in &found {
+                let is_expected = benign.iter().any(|(name, number)| name == process && Some(*number) == *port);
+                let wanted = if is_expected { "benign" } else { severity };
+                assert_eq!(*found, wanted, "{filter}: {process} at {port:?}");
+            }
+        }
+    }
+}
