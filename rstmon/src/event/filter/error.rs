@@ -13,7 +13,7 @@ pub(crate) enum FilterError {
     /// A word does not have the form `field=value`.
     #[error("{word:?} is no filter; write field=value or field!=value with one of: {}", FIELDS.join(", "))]
     Form { word: String },
-    #[error("unknown filter field {field:?}{}; the fields are {}", hint(&nearest(field, FIELDS.iter().copied())), FIELDS.join(", "))]
+    #[error("unknown filter field {field:?}{} (the fields are {})", hint(&nearest(field, FIELDS.iter().copied())), FIELDS.join(", "))]
     Field { field: String },
     /// A value that the field cannot have.
     #[error("{field}={} can never match{} ({field} is {expected})", safe(value), hint(nearest))]
