@@ -416,6 +416,8 @@ mod tests {
         let mut fold = taken_hostage();
         fold.absorb(&live((1..=128).map(|port| (key(port), 1))), &reasons(), DAY, label("java"));
         assert_eq!(folded_away(&fold), 2 * 128, "all names of the burst");
+        // There is room for it at once.
+        fold.raise_max_series(2 * MIN_SERIES);
         fold.absorb(&live([(key(1000), 5)]), &reasons(), DAY + PAUSE / 2, label("burst"));
         assert!(!named(&fold).iter().any(|(process, ..)| process == "burst"), "scrapers must see its end first");
         let later = DAY * 2 + PAUSE;
