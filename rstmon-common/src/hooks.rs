@@ -34,10 +34,12 @@ macro_rules! hooks {
             /// Kernel function that answers an IPv4 segment with a reset; needs a trampoline. It sees the resets that
             /// [`SEND`] does not report before 6.10.
             ANSWER_V4: tcp_v4_send_reset, FunctionEntry, Count, optional,
-                hides "resets sent over IPv4 for closed ports, unknown connections and TIME_WAIT";
+                hides "resets sent over IPv4 for closed ports, scans, unknown connections and late segments (races, stale \
+                       connections, echoes)";
             /// The same for IPv6.
             ANSWER_V6: tcp_v6_send_reset, FunctionEntry, Count, optional,
-                hides "resets sent over IPv6 for closed ports, unknown connections and TIME_WAIT";
+                hides "resets sent over IPv6 for closed ports, scans, unknown connections and late segments (races, stale \
+                       connections, echoes)";
             /// Tracepoint of a reset that is sent.
             SEND: tcp_send_reset, Tracepoint, Count, required, hides "sent resets";
             /// Tracepoint of a reset that is received.

@@ -143,6 +143,21 @@ fn a_wrong_filter_lists_the_right_ones() {
     check(&rstmon(&["tail", "--json", "port=http"]).unwrap(), USAGE, &["port", "http"]);
     check(&rstmon(&["tail", "--json", "remote=10.0.0.0/40"]).unwrap(), USAGE, &["remote", "10.0.0.0/40"]);
     check(&rstmon(&["tail", "--json", "word"]).unwrap(), USAGE, &["word"]);
+    check(&rstmon(&["tail", "cause=keepalive"]).unwrap(), USAGE, &["did you mean keepalive_race?"]);
+    check(&rstmon(&["why", "serverity=harmful"]).unwrap(), USAGE, &["did you mean severity?"]);
+}
+
+#[test]
+fn a_slip_is_answered_with_what_it_is_like() {
+    if !daemon::unless_ready("slips") {
+        return;
+    }
+    check(&rstmon(&["tpo"]).unwrap(), USAGE, &["tpo", "'top'"]);
+    check(&rstmon(&["causes", "keepalive"]).unwrap(), USAGE, &["did you mean keepalive_race?"]);
+    let page = rstmon(&["causes", "Keepalive-Race", "-o", "json"]).unwrap();
+    assert_eq!(page.status.code(), Some(0), "{}", String::from_utf8_lossy(&page.stderr));
+    let page: serde_json::Value = serde_json::from_slice(&page.stdout).unwrap();
+    assert_eq!(page["id"], "keepalive_race", "{page}");
 }
 
 #[test]

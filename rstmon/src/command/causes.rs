@@ -8,10 +8,10 @@ use crate::{
 
 pub(super) fn run(arguments: &CausesArguments) -> Result<(), Failure> {
     let (colour, width) = (terminal::colour(), terminal::width());
-    let cause: Option<Cause> = arguments.id.as_ref().map(|id| id.parse()).transpose().map_err(UsageError::Cause)?;
+    let cause: Option<Cause> = arguments.id.as_deref().map(Cause::named).transpose().map_err(UsageError::Cause)?;
     let text = if arguments.markdown {
         render::markdown()
-    } else if arguments.json {
+    } else if arguments.output.is_json() {
         let json = match cause {
             Some(cause) => serde_json::to_string_pretty(cause.entry()),
             None => render::json(),

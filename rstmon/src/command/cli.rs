@@ -135,9 +135,34 @@ impl SourceArguments {
     }
 }
 
+// The format of what a command prints.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct OutputArguments {
+    /// Print JSON (schema: docs/events.md)
+    #[arg(long)]
+    json: bool,
+    /// Print text, or JSON as --json does
+    #[arg(short, long, value_name = "FORMAT", conflicts_with = "json")]
+    output: Option<OutputFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    Text,
+    Json,
+}
+
+impl OutputArguments {
+    /// Whether to print JSON, one object a line where there are several.
+    #[must_use]
+    pub(crate) fn is_json(self) -> bool {
+        self.json || self.output == Some(OutputFormat::Json)
+    }
+}
+
 const FILTER_HELP: &str = "Filter: words field=value are ANDed; field!=value negates; several values with commas.
 Fields: process unit container port cause reason direction family local remote severity
-  (local and remote take an address or a network, such as 10.0.0.0/8)";
+  (local and remote take an address or a network, such as 10.0.0.0/8; case does not matter)";
 
 const TOP_EXAMPLES: &str = "Examples:
   rstmon top
@@ -215,9 +240,11 @@ pub(crate) struct TailArguments {
     /// Begin with the last N resets that the daemon remembers
     #[arg(short = 'n', long, value_name = "N", default_value = "0", conflicts_with = "standalone")]
     pub(crate) lines: usize,
-    /// Print one JSON object per line (schema: docs/events.md)
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Accepted for the habit of tail(1): rstmon tail always follows
+    #[arg(short, long)]
+    follow: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
     /// Which resets to show
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
@@ -237,9 +264,8 @@ pub(crate) struct WhyArguments {
     /// Diagnose a recording made by `rstmon tail --json`; - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "watch_for", "standalone"])]
     pub(crate) replay: Option<PathBuf>,
-    /// Print one JSON document (schema: docs/events.md)
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
     /// Say which rule gave each verdict, and the facts that it took
     #[arg(long, conflicts_with = "json")]
     pub(crate) explain: bool,
@@ -252,9 +278,8 @@ pub(crate) struct WhyArguments {
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
-    /// Print one JSON document (schema: docs/events.md)
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
 }
 
 #[derive(Debug, Args)]
@@ -262,11 +287,10 @@ pub(crate) struct CausesArguments {
     /// Id of the cause to print; without one, all are listed
     #[arg(value_name = "ID")]
     pub(crate) id: Option<String>,
-    /// Print one JSON document
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
     /// Print the catalogue in Markdown, as in docs/causes.md
-    #[arg(long, conflicts_with_all = ["id", "json"])]
+    #[arg(long, conflicts_with_all = ["id", "json", "output"])]
     pub(crate) markdown: bool,
 }
 

@@ -6,6 +6,7 @@ mod doctor;
 mod failure;
 mod generate;
 mod run;
+mod suggest;
 mod tail;
 mod top;
 mod why;
@@ -19,7 +20,11 @@ use std::process::ExitCode;
 /// Runs the command that this process's command line names. If it fails, the reason is printed on standard error.
 #[must_use]
 pub fn run() -> ExitCode {
-    match dispatch(CommandLine::parse()) {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => suggest::with_nearest_command(error).exit(),
+    };
+    match dispatch(command_line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             note(&failure.to_string());

@@ -24,7 +24,8 @@ pub(super) fn run(arguments: &TailArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
     let config = Config::load(&arguments.source.config.overrides())?;
     logging::start(&config.log);
-    let mut printer = Printer { filter, json: arguments.json, colour: terminal::colour(), zone: TimeZone::system() };
+    let mut printer =
+        Printer { filter, json: arguments.output.is_json(), colour: terminal::colour(), zone: TimeZone::system() };
     if !arguments.source.standalone {
         match follow(&config, arguments.lines, &mut printer) {
             Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() => {}

@@ -189,6 +189,10 @@ impl Config {
                 return value(key, &number, "it must be from 0 to 1000000 seconds");
             }
         }
+        let fold_after = self.metrics.fold_after_seconds;
+        if !(0.0..=1e9).contains(&fold_after) {
+            return value("metrics.fold_after_seconds", &fold_after, "it must be from 0 to 1000000000 seconds");
+        }
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.as_str()) {
             return value("log.level", &self.log.level, "it must be error, warn, info, debug or trace");
         }
@@ -217,14 +221,20 @@ impl Config {
         Ok(MonitorOptions {
             probe: self.probe_options(),
             max_series: self.metrics.max_series,
+            fold_after: self.fold_after(),
             labels: self.labels()?,
             expectations: self.expectations()?,
         })
     }
 
+    /// Silence after which a series makes room for others.
+    #[must_use]
+    pub(crate) fn fold_after(&self) -> Duration {
+        seconds(self.metrics.fold_after_seconds)
+    }
+
     #[must_use]
     pub(crate) fn probe_options(&self) -> probe::Options {
-        let seconds = |number: f64| Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX);
         probe::Options {
             ring_bytes: self.events.ring_bytes,
             count_entries: self.counts.entries,
@@ -239,6 +249,10 @@ impl Config {
             verifier_log: tracing::enabled!(tracing::Level::DEBUG),
         }
     }
+}
+
+fn seconds(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX)
 }
 
 #[cfg(test)]

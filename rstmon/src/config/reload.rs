@@ -44,13 +44,14 @@ impl ReloadPlan {
         plan.apply("log.format", |config| &mut config.log.format, format);
         let HistorySection { events: remembered } = history;
         plan.apply("history.events", |config| &mut config.history.events, remembered);
-        let MetricsSection { max_series, labels, probe_runtime } = metrics;
+        let MetricsSection { max_series, fold_after_seconds, labels, probe_runtime } = metrics;
         // A series that was exported once stays, because a counter must not disappear: the limit can only grow.
         if *max_series > old.metrics.max_series {
             plan.apply("metrics.max_series", |config| &mut config.metrics.max_series, max_series);
         } else {
             plan.wait("metrics.max_series", &old.metrics.max_series, max_series);
         }
+        plan.apply("metrics.fold_after_seconds", |config| &mut config.metrics.fold_after_seconds, fold_after_seconds);
         plan.wait("metrics.labels", &old.metrics.labels, labels);
         // Enabling it needs privileges that the daemon has dropped.
         plan.wait("metrics.probe_runtime", &old.metrics.probe_runtime, probe_runtime);
@@ -118,7 +119,7 @@ mod tests {
     }
 
     /// One changed value for each key, as in the file.
-    const CHANGES: [(&str, &str, &str); 20] = [
+    const CHANGES: [(&str, &str, &str); 21] = [
         ("web", "listen_address", "[\"[::1]:1\"]"),
         ("web", "telemetry_path", "\"/other\""),
         ("web", "config_file", "\"/etc/rstmon/web.yml\""),
@@ -133,6 +134,7 @@ mod tests {
         ("thresholds", "race_window_seconds", "7.0"),
         ("metrics", "max_series", "300"),
         ("metrics", "max_series", "4000"),
+        ("metrics", "fold_after_seconds", "7.0"),
         ("metrics", "labels", "[\"direction\"]"),
         ("history", "events", "7"),
         ("log", "level", "\"debug\""),
@@ -163,6 +165,7 @@ mod tests {
         let applied: Vec<&String> = outcomes.iter().filter(|outcome| outcome.ends_with(": applied")).collect();
         let expected = [
             "metrics.max_series = 4000: applied",
+            "metrics.fold_after_seconds = 7.0: applied",
             "history.events = 7: applied",
             "log.level = \"debug\": applied",
             "log.format = \"json\": applied",

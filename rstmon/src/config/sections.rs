@@ -70,6 +70,8 @@ section! {
     MetricsSection {
         /// Upper limit of the series of `rstmon_resets_total`.
         max_series: usize = 2000,
+        /// Silence after which a series makes room for others.
+        fold_after_seconds: f64 = 86400.0,
         /// Labels of `rstmon_resets_total`.
         labels: Vec<String> = LabelSet::NAMES.iter().map(|&name| name.to_owned()).collect(),
         /// Have the kernel account the run time of BPF programs.

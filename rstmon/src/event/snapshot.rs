@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// Version of the document's JSON form.
 pub(crate) const SNAPSHOT_SCHEMA: u32 = 1;
 
+/// The process of the series that silent ones fold away into. Its growth is of no new resets.
+pub(crate) const FOLDED_AWAY: &str = "_folded";
+
 /// The answer to `GET /v1/snapshot`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
@@ -97,7 +100,7 @@ pub(crate) struct SeriesCount {
     pub(crate) severity: Option<Severity>,
     /// The kernel's `enum sk_rst_reason` in lower case.
     pub(crate) reason: String,
-    /// Comm of the owner; `_other` for folded series.
+    /// Comm of the owner; `_other` for folded series, [`FOLDED_AWAY`] for those of silent names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) process: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,4 +115,12 @@ pub(crate) struct SeriesCount {
     pub(crate) family: Option<Family>,
     #[serde(flatten)]
     pub(crate) count: Count,
+}
+
+impl SeriesCount {
+    /// Whether it holds the counts of series that have folded away.
+    #[must_use]
+    pub(crate) fn is_folded_away(&self) -> bool {
+        self.process.as_deref() == Some(FOLDED_AWAY)
+    }
 }

@@ -1,6 +1,8 @@
 //! Everything that `/metrics` shows, as families of samples.
 
-use super::{Fold, Format, LabelSet, Series, histograms::Histograms, snapshot_counts::series_count};
+use super::{
+    Fold, Format, LabelSet, Series, histograms::Histograms, series::is_reserved, snapshot_counts::series_count,
+};
 use crate::{
     event::{expect::Expectations, snapshot::Count},
     explain::{Cause, Facts, Severity, rules},
@@ -13,7 +15,7 @@ use prometheus::{
     proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
 };
 use rstmon_common::{CountKey, limits::lost};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Values besides the counts of resets that are read at a scrape.
 #[derive(Clone, Debug, Default)]
@@ -57,9 +59,10 @@ const MAX_LISTENERS: usize = 256;
 pub(crate) type CgroupLabels = (Arc<str>, Arc<str>);
 
 impl MetricsRegistry {
-    /// All sums start at zero.
+    /// All sums start at zero. `max_series` and `fold_after` are those of [`Fold::new`].
     pub(crate) fn new(
         max_series: usize,
+        fold_after: Duration,
         labels: LabelSet,
         reasons: Reasons,
         hooks: Vec<HookStatus>,
@@ -67,11 +70,11 @@ impl MetricsRegistry {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let histograms = Histograms::register(&registry)?;
-        let whole = (labels != LabelSet::default()).then(|| Fold::new(max_series));
+        let whole = (labels != LabelSet::default()).then(|| Fold::new(max_series, fold_after));
         Ok(Self {
             registry,
             histograms,
-            fold: Fold::new(max_series),
+            fold: Fold::new(max_series, fold_after),
             whole,
             labels,
             reasons,
@@ -93,13 +96,13 @@ impl MetricsRegistry {
         self.histograms.observe(reset, cause);
     }
 
-    /// Adds a reading of the counts. `labels_of` resolves a cgroup id.
-    pub(crate) fn absorb(&mut self, counts: &Counts, mut labels_of: impl FnMut(u64) -> CgroupLabels) {
+    /// Adds a reading of the counts, made `now` after counting began. `labels_of` resolves a cgroup id.
+    pub(crate) fn absorb(&mut self, counts: &Counts, now: Duration, mut labels_of: impl FnMut(u64) -> CgroupLabels) {
         let Self { fold, whole, labels, reasons, lost, expectations, .. } = self;
         let mut series = |key: &CountKey| expected(series(key, reasons, &mut labels_of), expectations);
-        fold.absorb(counts, reasons, |key| labels.apply(series(key)));
+        fold.absorb(counts, reasons, now, |key| labels.apply(series(key)));
         if let Some(whole) = whole {
-            whole.absorb(counts, reasons, series);
+            whole.absorb(counts, reasons, now, series);
         }
         *lost = counts.lost;
     }
@@ -109,6 +112,14 @@ impl MetricsRegistry {
         self.fold.raise_max_series(max_series);
         if let Some(whole) = &mut self.whole {
             whole.raise_max_series(max_series);
+        }
+    }
+
+    /// Changes the silence after which a series makes room for others.
+    pub(crate) fn fold_after(&mut self, fold_after: Duration) {
+        self.fold.fold_after(fold_after);
+        if let Some(whole) = &mut self.whole {
+            whole.fold_after(fold_after);
         }
     }
 
@@ -242,12 +253,18 @@ fn series(key: &CountKey, reasons: &Reasons, labels_of: &mut impl FnMut(u64) -> 
         cause: judgement.cause.id().into(),
         severity: judgement.severity.word(),
         reason: reasons.get(key.reason).as_str().into(),
-        process: text::comm(&key.comm).unwrap_or_default().into(),
+        process: process(key).into(),
         unit,
         container,
         port: (key.service_port != 0).then_some(key.service_port),
         family: Family::from_record(key.family),
     }
+}
+
+/// The owner's comm. A process chooses its own, and must not pass for several that were folded.
+fn process(key: &CountKey) -> String {
+    let comm = text::comm(&key.comm).unwrap_or_default();
+    if is_reserved(&comm) { comm.replacen('_', "?", 1) } else { comm }
 }
 
 /// The series, benign where the operator expects its resets.
@@ -315,4 +332,61 @@ fn gauge<N: Into<String>, V: Into<String>>(value: i64, labels: impl IntoIterator
     gauge.set_value(value as f64);
     metric.set_gauge(gauge);
     metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, Counts, Duration, LabelSet, MetricsRegistry, Reasons};
+    use crate::event::expect::{Expectation, Expectations};
+    use rstmon_common::CountKey;
+
+    const REASON: u8 = 1;
+
+    fn key(comm: &[u8], port: u16, cgroup: u64) -> CountKey {
+        let mut key = CountKey { service_port: port, cgroup, reason: REASON, ..CountKey::default() };
+        key.comm[..comm.len()].copy_from_slice(comm);
+        key
+    }
+
+    /// Process, port, severity and count of each series, where the operator expects what this filter matches.
+    fn counted(filter: &str) -> Vec<(String, Option<u16>, &'static str, u64)> {
+        let reasons = Reasons::from_variants([("SK_RST_REASON_NO_SOCKET", i64::from(REASON))]);
+        let expectation = Expectation::new(filter, "health checks").expect("an expectation");
+        let mut registry = MetricsRegistry::new(1000, Duration::MAX, LabelSet::default(), reasons, Vec::new())
+            .expect("a registry")
+            .expecting(Expectations::new(vec![expectation]));
+        let keys = [key(b"haproxy", 80, 1), key(b"haproxy", 443, 1), key(b"java", 80, 2)];
+        for hits in [1, 4] {
+            let counts = Counts { live: keys.iter().map(|key| (*key, hits)).collect(), ..Counts::default() };
+            let unit = |cgroup| Arc::from(if cgroup == 1 { "haproxy.service" } else { "tomcat.service" });
+            registry.absorb(&counts, Duration::ZERO, |cgroup| (unit(cgroup), "".into()));
+        }
+        let sums = registry.sums();
+        sums.map(|(series, sum)| (series.process.to_string(), series.port, series.severity, sum)).collect()
+    }
+
+    #[test]
+    fn expected_resets_are_benign_in_counters_by_the_fields_of_the_key() {
+        let given = counted("process=nginx");
+        let severity = given[0].2;
+        assert!(given.iter().all(|series| series.2 == severity && severity != "benign"), "{given:?}");
+        for (filter, benign) in [
+            ("process=haproxy", &[("haproxy", 80), ("haproxy", 443)][..]),
+            ("unit=haproxy.service port=443", &[("haproxy", 443)]),
+            ("port=80", &[("haproxy", 80), ("java", 80)]),
+            ("direction=sent reason=no_socket process!=haproxy", &[("java", 80)]),
+            ("direction=received", &[]),
+            // Counts have no addresses: what an expectation says of one never holds for them.
+            ("process=haproxy remote=0.0.0.0/0", &[]),
+            ("process=haproxy remote!=192.0.2.1", &[]),
+        ] {
+            let found = counted(filter);
+            assert_eq!(found.iter().map(|series| series.3).sum::<u64>(), 12, "{filter}: {found:?}");
+            for (process, port, found, _) in &found {
+                let is_expected = benign.iter().any(|(name, number)| name == process && Some(*number) == *port);
+                let wanted = if is_expected { "benign" } else { severity };
+                assert_eq!(*found, wanted, "{filter}: {process} at {port:?}");
+            }
+        }
+    }
 }

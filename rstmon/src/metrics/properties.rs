@@ -1,6 +1,6 @@
 //! Counts -> series. A model of the kernel half counts hits, fills up, changes its generation and has processes die;
-//! the fold reads it at any moment. In any order, sums are exact, series only grow, and their number stays below the
-//! limit.
+//! the fold reads it at any moment. In any order, sums are exact, series only grow until they fold away, and their number
+//! stays below the limit.
 
 use crate::{
     metrics::{Fold, Format, Health, LabelSet, MetricsRegistry, Series, fold::MIN_SERIES},
@@ -9,10 +9,14 @@ use crate::{
 };
 use proptest::prelude::*;
 use rstmon_common::CountKey;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 /// Causes that the label function assigns.
 const CAUSES: [&str; 4] = ["refused", "linger_abort", "peer_reset", "unexplained"];
+const HOUR: u64 = 3600;
 /// Reasons that occur, by number.
 const REASONS: u8 = 6;
 
@@ -32,6 +36,8 @@ enum Op {
     Recycle { process: u8, ports: std::ops::Range<u16>, times: u64 },
     /// Another limit of series.
     Resize { max_series: usize },
+    /// So many seconds pass.
+    Wait { seconds: u64 },
     /// A reading of the counts.
     Scrape,
 }
@@ -49,6 +55,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0u8..12, 1u16..2000, 0u16..6, times())
             .prop_map(|(process, from, count, times)| Op::Recycle { process, ports: from..from + count, times }),
         1 => (1usize..1500).prop_map(|max_series| Op::Resize { max_series }),
+        3 => prop_oneof![0u64..4, Just(HOUR), Just(24 * HOUR)].prop_map(|seconds| Op::Wait { seconds }),
         6 => Just(Op::Scrape),
     ]
 }
@@ -127,18 +134,27 @@ fn reasons() -> Reasons {
     Reasons::from_variants([("SK_RST_REASON_NO_SOCKET", 1), ("SK_RST_REASON_TCP_STATE", 2)])
 }
 
-/// The series after the last reading.
+/// What a scraper has seen.
 #[derive(Default)]
-struct Shown(BTreeMap<Series, u64>);
+struct Shown {
+    /// The series after the last reading.
+    last: BTreeMap<Series, u64>,
+    /// The increases of all series so far, by direction: of one that begins or begins again, its value.
+    increases: [u64; 2],
+}
 
 impl Shown {
     /// Compares the series with those of the last reading and with the model.
     fn check(&mut self, fold: &Fold, kernel: &Kernel, max_series: usize) -> Result<(), TestCaseError> {
         let now: BTreeMap<Series, u64> = fold.sums().map(|(series, sum)| (series.clone(), sum)).collect();
-        for (series, before) in &self.0 {
-            let after = now.get(series);
-            prop_assert!(after.is_some_and(|after| after >= before), "{series:?} was {before} and is {after:?}");
+        for (series, after) in &now {
+            let before = self.last.get(series).copied().unwrap_or(0);
+            prop_assert!(*after >= before, "{series:?} was {before} and is {after:?}");
+            if !series.is_folded_away() {
+                self.increases[usize::from(series.direction == Direction::Received)] += after - before;
+            }
         }
+        prop_assert_eq!(self.increases, kernel.truth, "the increases of all series but _folded");
         for (direction, truth) in [Direction::Sent, Direction::Received].into_iter().zip(kernel.truth) {
             let sum: u64 = now.iter().filter(|(one, _)| one.direction == direction).map(|(_, sum)| sum).sum();
             prop_assert_eq!(sum, truth, "all {} resets", direction);
@@ -151,7 +167,7 @@ impl Shown {
             let ours = now.iter().filter(|(one, _)| one.direction == direction && *one.reason == *reason);
             prop_assert_eq!(ours.map(|(_, sum)| sum).sum::<u64>(), truth, "{} {}", direction, reason);
         }
-        self.0 = now;
+        self.last = now;
         Ok(())
     }
 }
@@ -178,7 +194,7 @@ fn happen(op: &Op, kernel: &mut Kernel, dead: &mut BTreeSet<u8>) -> bool {
             kernel.recycles = true;
             kernel.fresh.extend(ports.clone().map(|port| (key(*process, port, true, 1), *times)));
         }
-        Op::Resize { .. } => {}
+        Op::Resize { .. } | Op::Wait { .. } => {}
         Op::Scrape => return true,
     }
     false
@@ -190,17 +206,22 @@ proptest! {
     #[test]
     fn sums_are_exact_and_only_grow_in_any_order(
         max_series in 1usize..1000,
+        fold_after in prop_oneof![Just(0), 1u64..3, Just(24 * HOUR)],
         ops in prop::collection::vec(op(), 1..80),
     ) {
         let (mut kernel, mut dead, mut shown) = (Kernel::default(), BTreeSet::new(), Shown::default());
-        let (mut fold, mut room) = (Fold::new(max_series), max_series.max(MIN_SERIES));
+        let mut fold = Fold::new(max_series, Duration::from_secs(fold_after));
+        let (mut room, mut now) = (max_series.max(MIN_SERIES), Duration::ZERO);
         for op in ops.iter().chain([&Op::Scrape]) {
             if let Op::Resize { max_series } = op {
                 fold.raise_max_series(*max_series);
                 room = room.max(*max_series);
             }
+            if let Op::Wait { seconds } = op {
+                now += Duration::from_secs(*seconds);
+            }
             if happen(op, &mut kernel, &mut dead) {
-                fold.absorb(&kernel.read(), &reasons(), |key| label(key, &dead));
+                fold.absorb(&kernel.read(), &reasons(), now, |key| label(key, &dead));
                 shown.check(&fold, &kernel, room)?;
             }
         }
@@ -213,11 +234,11 @@ proptest! {
         ops in prop::collection::vec(op(), 1..30),
     ) {
         let set = LabelSet::from_names(labels.iter().copied()).expect("known labels");
-        let mut exporter = MetricsRegistry::new(MIN_SERIES, set, reasons(), Vec::new()).expect("an exporter");
+        let mut exporter = MetricsRegistry::new(MIN_SERIES, Duration::ZERO, set, reasons(), Vec::new()).expect("an exporter");
         let (mut kernel, mut dead) = (Kernel::default(), BTreeSet::new());
-        for op in ops.iter().chain([&Op::Scrape]) {
+        for (second, op) in (0..).zip(ops.iter().chain([&Op::Scrape])) {
             if happen(op, &mut kernel, &mut dead) {
-                exporter.absorb(&kernel.read(), |cgroup| (format!("{cgroup}").as_str().into(), "".into()));
+                exporter.absorb(&kernel.read(), Duration::from_secs(second), |cgroup| (format!("{cgroup}").as_str().into(), "".into()));
                 let whole: u64 = exporter.sums().map(|(_, sum)| sum).sum();
                 prop_assert_eq!(whole, kernel.truth.iter().sum::<u64>(), "with every label");
                 let text = exporter.render(&Health::default(), Format::default()).expect("text");
@@ -232,15 +253,16 @@ proptest! {
     #[test]
     fn reading_twice_is_reading_once(ops in prop::collection::vec(op(), 1..40)) {
         let (mut kernel, mut dead) = (Kernel::default(), BTreeSet::new());
-        let mut folds = [Fold::new(500), Fold::new(500)];
-        for op in ops.iter().chain([&Op::Scrape]) {
+        let mut folds = [Fold::new(500, Duration::ZERO), Fold::new(500, Duration::ZERO)];
+        for (second, op) in (0..).zip(ops.iter().chain([&Op::Scrape])) {
             if happen(op, &mut kernel, &mut dead) {
+                let now = Duration::from_secs(second);
                 let counts = kernel.read();
                 for fold in &mut folds {
-                    fold.absorb(&counts, &reasons(), |key| label(key, &dead));
+                    fold.absorb(&counts, &reasons(), now, |key| label(key, &dead));
                 }
                 let again = Counts { settled: Vec::new(), ..counts };
-                folds[1].absorb(&again, &reasons(), |key| label(key, &dead));
+                folds[1].absorb(&again, &reasons(), now, |key| label(key, &dead));
             }
         }
         let sums = folds.each_ref().map(|fold| fold.sums().map(|(series, sum)| (series.clone(), sum)).collect::<Vec<_>>());

@@ -1,6 +1,9 @@
 //! The labels of `rstmon_resets_total`.
 
-use crate::model::{Direction, Family};
+use crate::{
+    event::snapshot::FOLDED_AWAY,
+    model::{Direction, Family},
+};
 use std::sync::Arc;
 
 /// Label value that replaces folded label values.
@@ -39,6 +42,25 @@ impl Series {
         Self::other(direction, OTHER.into(), OTHER, reason)
     }
 
+    /// The series that the counts go to when it folds away: only direction and reason are kept, so that this growth,
+    /// which is of no reset, is no growth of any cause or severity.
+    #[must_use]
+    pub(crate) fn folded_away(&self) -> Self {
+        Self { process: FOLDED_AWAY.into(), ..Self::overflow(self.direction, Arc::clone(&self.reason)) }
+    }
+
+    /// Whether it is one of [`folded_away`](Self::folded_away).
+    #[must_use]
+    pub(crate) fn is_folded_away(&self) -> bool {
+        &*self.process == FOLDED_AWAY
+    }
+
+    /// Whether it holds counts of several names: a series that others were folded into.
+    #[must_use]
+    pub(crate) fn is_of_several(&self) -> bool {
+        is_reserved(&self.process)
+    }
+
     fn other(direction: Direction, cause: Arc<str>, severity: &'static str, reason: Arc<str>) -> Self {
         let none = Arc::<str>::from("");
         Self {
@@ -59,6 +81,12 @@ impl Series {
     pub(crate) fn is_unowned(&self) -> bool {
         self.process.is_empty()
     }
+}
+
+/// Whether a process of this name would pass for series that others were folded into.
+#[must_use]
+pub(crate) fn is_reserved(process: &str) -> bool {
+    process == OTHER || process == FOLDED_AWAY
 }
 
 /// Which labels `rstmon_resets_total` carries.

@@ -14,10 +14,13 @@ pub(crate) const STEP: Duration = Duration::from_secs(5);
 /// Number of steps that are kept: five minutes.
 pub(crate) const STEPS: usize = 60;
 
-/// The growth of every series and of both directions.
+/// The growth of every series and of both directions. A series that others fold away into has no trend: its growth is of
+/// no reset.
 #[derive(Debug, Default)]
 pub(crate) struct Trend {
     series: HashMap<Series, SeriesTrend>,
+    /// The number of readings so far.
+    readings: u64,
     directions: [SeriesTrend; 2],
 }
 
@@ -25,6 +28,8 @@ pub(crate) struct Trend {
 #[derive(Debug, Default)]
 struct SeriesTrend {
     sum: u64,
+    /// The last reading that had the series.
+    reading: u64,
     /// The step of the last growth.
     newest: u64,
     /// Growth by step, oldest first, up to and including step `newest`.
@@ -76,13 +81,24 @@ impl Trend {
     /// Adds the sums at `elapsed` since counting began.
     pub(crate) fn absorb<'a>(&mut self, elapsed: Duration, sums: impl IntoIterator<Item = (&'a Series, u64)>) {
         let step = step(elapsed);
-        let mut totals = [0_u64; 2];
+        let (mut totals, mut present) = ([0_u64; 2], 0);
+        self.readings += 1;
         for (series, sum) in sums {
             totals[index(series.direction)] += sum;
-            match self.series.get_mut(series) {
-                Some(trend) => trend.take(step, sum),
-                None => self.series.entry(series.clone()).or_default().take(step, sum),
+            if series.is_folded_away() {
+                continue;
             }
+            present += 1;
+            let trend = match self.series.get_mut(series) {
+                Some(trend) => trend,
+                None => self.series.entry(series.clone()).or_default(),
+            };
+            trend.take(step, sum);
+            trend.reading = self.readings;
+        }
+        // One that folds away and comes back counts from zero.
+        if self.series.len() > present {
+            self.series.retain(|_, trend| trend.reading == self.readings);
         }
         for (trend, total) in self.directions.iter_mut().zip(totals) {
             trend.take(step, total);
@@ -169,5 +185,17 @@ mod tests {
         absorb(&mut trend, 500, 9);
         let steps = trend.of(&series(), at(500));
         assert_eq!(steps.iter().sum::<u32>(), 7, "{steps:?}");
+    }
+
+    #[test]
+    fn a_series_that_folds_away_and_comes_back_grows_from_zero() {
+        let mut trend = Trend::default();
+        let (name, away) = (Series::overflow(Direction::Sent, "no_socket".into()), series().folded_away());
+        absorb(&mut trend, 0, 5);
+        trend.absorb(at(1), [(&away, 5), (&name, 1)]);
+        assert_eq!((trend.of(&series(), at(1)), trend.of(&away, at(1))), (vec![], vec![]));
+        assert_eq!(trend.of_direction(Direction::Sent, at(1)), [5, 1], "no reset comes from folding");
+        trend.absorb(at(2), [(&away, 5), (&name, 1), (&series(), 3)]);
+        assert_eq!(trend.of(&series(), at(2)), [3]);
     }
 }

@@ -3,6 +3,7 @@
 mod closed;
 mod decode;
 mod evidence;
+pub(crate) mod nearest;
 mod owner;
 #[cfg(test)]
 mod properties;

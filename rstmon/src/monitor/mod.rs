@@ -41,7 +41,7 @@ use rstmon_common::{ResetRecord, limits::lost};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct MonitorOptions {
     pub(crate) probe: probe::Options,
     /// Upper limit of the series of `rstmon_resets_total`.
     pub(crate) max_series: usize,
+    /// Silence after which a series makes room for others.
+    pub(crate) fold_after: Duration,
     /// Labels of `rstmon_resets_total`.
     pub(crate) labels: LabelSet,
     /// Resets that are benign because the operator expects them.
@@ -96,8 +98,14 @@ impl Monitor {
             tracing::warn!(%error, "metrics.probe_runtime needs CAP_SYS_ADMIN at the start, or sysctl kernel.bpf_stats_enabled=1");
         }
         let namespaces = Mutex::new(Namespaces::new(counts.cpus() as u64));
-        let exporter = MetricsRegistry::new(options.max_series, options.labels, reasons.clone(), hooks.clone())?
-            .expecting(options.expectations.clone());
+        let exporter = MetricsRegistry::new(
+            options.max_series,
+            options.fold_after,
+            options.labels,
+            reasons.clone(),
+            hooks.clone(),
+        )?
+        .expecting(options.expectations.clone());
         let monitor = Self {
             hooks,
             aspects,
@@ -156,11 +164,11 @@ impl Monitor {
         let counts = reader.read()?;
         let mut exporter = lock(&self.exporter);
         let mut resolver = lock(&self.resolver);
-        let now = Instant::now();
-        exporter.absorb(&counts, |cgroup| {
+        let (now, elapsed) = (Instant::now(), self.started.0.elapsed());
+        exporter.absorb(&counts, elapsed, |cgroup| {
             resolver.resolve(cgroup, None, now).as_deref().map_or_else(|| ("".into(), "".into()), labels)
         });
-        lock(&self.trend).absorb(self.started.0.elapsed(), exporter.sums());
+        lock(&self.trend).absorb(elapsed, exporter.sums());
         Ok(exporter.sums().map(|(_, sum)| sum).sum())
     }
 
@@ -251,6 +259,11 @@ impl Monitor {
 
     pub(crate) fn raise_max_series(&self, max_series: usize) {
         lock(&self.exporter).raise_max_series(max_series);
+    }
+
+    /// Changes the silence after which a series makes room for others.
+    pub(crate) fn fold_after(&self, fold_after: Duration) {
+        lock(&self.exporter).fold_after(fold_after);
     }
 
     #[must_use]

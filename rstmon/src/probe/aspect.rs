@@ -206,6 +206,14 @@ mod tests {
         for name in ["sent_without_socket", "sent_time_wait"] {
             assert_eq!(clarity(&all, name), Clarity::Unseen, "{name}");
         }
+        let unseen = all.iter().filter(|aspect| aspect.clarity == Clarity::Unseen).map(|aspect| aspect.what.as_str());
+        let unseen: String = unseen.collect();
+        for hidden in ["races", "stale connections", "echoes", "scans", "closed ports", "unknown connections"] {
+            assert!(unseen.contains(hidden), "{hidden} is not declared unseen: {unseen}");
+            for hook in ANSWERS {
+                assert!(hook.hides.contains(hidden), "{hidden}: {}", hook.hides);
+            }
+        }
         for name in ["worker", "reconciled"] {
             assert_eq!(clarity(&all, name), Clarity::LessCertain, "{name}");
         }

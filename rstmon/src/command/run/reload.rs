@@ -89,6 +89,9 @@ impl ConfigReload {
         if plan.applies("metrics.max_series") {
             self.monitor.raise_max_series(plan.config.metrics.max_series);
         }
+        if plan.applies("metrics.fold_after_seconds") {
+            self.monitor.fold_after(plan.config.fold_after());
+        }
         let ReloadPlan { config: in_force, applied, restart } = plan;
         *config = in_force;
         if applied.is_empty() && restart.is_empty() {

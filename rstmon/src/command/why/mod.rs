@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
         (None, None) => source::remember(&config, since)?,
     };
     let report = report::WhyReport::new(seen, &filter);
-    let text = if arguments.json {
+    let text = if arguments.output.is_json() {
         serde_json::to_string_pretty(&report).map_err(Failure::json)?
     } else {
         let (colour, width, explain) = (terminal::colour(), terminal::width(), arguments.explain);

@@ -1,5 +1,5 @@
 //! The filter grammar of `top`, `tail`, `why` and the socket: words `field=value` joined by AND; `!=` negates, and
-//! several values are separated by commas.
+//! several values are separated by commas. Letters match without case.
 
 mod error;
 mod subject;
@@ -94,6 +94,22 @@ mod tests {
     }
 
     #[test]
+    fn case_does_not_matter() {
+        for word in [
+            "Process=JAVA",
+            "UNIT=Tomcat.Service",
+            "Direction=SENT",
+            "family=IPv4",
+            "severity=Harmful",
+            "cause=Closed-With-Unread-Data",
+            "reason=TCP_ABORT_ON_CLOSE",
+        ] {
+            assert!(matches(&[word]), "{word}");
+        }
+        assert!(!matches(&["PROCESS!=Java"]));
+    }
+
+    #[test]
     fn negation_excludes() {
         assert!(!matches(&["process!=java"]));
         assert!(matches(&["process!=nginx,curl"]));
@@ -127,6 +143,7 @@ mod tests {
     fn errors_list_what_is_valid() {
         let text = |words: &[&str]| Filter::parse(words).expect_err("invalid").to_string();
         assert!(text(&["proces=java"]).contains("the fields are process, unit"));
+        assert!(text(&["proces=java"]).contains("did you mean process?"));
         assert!(text(&["java"]).contains("write field=value"));
         assert!(text(&["process="]).contains("write field=value"));
         assert!(text(&["direction=up"]).contains("one of sent, received"));
@@ -134,6 +151,10 @@ mod tests {
         assert!(text(&["port=http"]).contains("a number from 1 to 65535"));
         assert!(text(&["port=0"]).contains("a number from 1 to 65535"));
         assert!(text(&["cause=foo"]).contains("keepalive_race"));
+        assert!(
+            text(&["cause=keepalive"]).contains("never match; did you mean keepalive_race? (cause is one of refused")
+        );
+        assert!(text(&["severity=harmfull"]).contains("did you mean harmful?"));
         assert!(text(&["remote=10.0.0.0/99"]).contains("10.0.0.0/8"));
         assert!(matches!(Filter::parse(&["reason=TCP STATE"]), Err(FilterError::Value { field: "reason", .. })));
     }

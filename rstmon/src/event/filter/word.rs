@@ -3,7 +3,7 @@
 use super::{FilterError, FilterSubject, same_container};
 use crate::{
     explain::{Cause, CauseId, Severity},
-    model::{Direction, Family},
+    model::{Direction, Family, nearest::nearest},
 };
 use ipnet::IpNet;
 use std::{net::IpAddr, str::FromStr};
@@ -50,13 +50,13 @@ impl FromStr for FilterWord {
 
     fn from_str(word: &str) -> Result<Self, FilterError> {
         let (field, values) = word.split_once('=').ok_or_else(|| FilterError::Form { word: word.to_owned() })?;
-        let (field, negated) = field.strip_suffix('!').map_or((field, false), |field| (field, true));
+        let (name, negated) = field.strip_suffix('!').map_or((field, false), |field| (field, true));
         let values: Vec<&str> = values.split(',').collect();
         if values.iter().any(|value| value.is_empty()) {
             return Err(FilterError::Form { word: word.to_owned() });
         }
         let texts = || values.iter().map(|&value| value.to_owned()).collect();
-        let test = match field {
+        let test = match name.to_ascii_lowercase().as_str() {
             "process" => FieldTest::Process(texts()),
             "unit" => FieldTest::Unit(texts()),
             "container" => FieldTest::Container(texts()),
@@ -66,23 +66,16 @@ impl FromStr for FilterWord {
                 |value| value.parse().ok().filter(|port| *port > 0),
                 || "a number from 1 to 65535".into(),
             )?),
-            "cause" => {
-                FieldTest::Cause(each("cause", &values, |value| value.parse().ok(), || list(Cause::ALL, Cause::id))?)
-            }
+            "cause" => FieldTest::Cause(each_named("cause", &values, Cause::ALL, Cause::id, Cause::named)?),
             "reason" => FieldTest::Reason(each("reason", &values, reason, || {
                 "a name of the kernel's enum sk_rst_reason in lower case, such as tcp_abort_on_close or no_socket, or unsupported".into()
             })?),
-            "direction" => FieldTest::Direction(each_named("direction", &values, Direction::ALL, Direction::as_str)?),
-            "family" => FieldTest::Family(each_named("family", &values, Family::ALL, Family::as_str)?),
-            "severity" => FieldTest::Severity(each(
-                "severity",
-                &values,
-                |value| value.parse().ok(),
-                || list(Severity::ALL, Severity::word),
-            )?),
+            "direction" => FieldTest::Direction(each_word("direction", &values, Direction::ALL, Direction::as_str)?),
+            "family" => FieldTest::Family(each_word("family", &values, Family::ALL, Family::as_str)?),
+            "severity" => FieldTest::Severity(each_word("severity", &values, Severity::ALL, Severity::word)?),
             "local" => FieldTest::Local(each("local", &values, network, network_help)?),
             "remote" => FieldTest::Remote(each("remote", &values, network, network_help)?),
-            _ => return Err(FilterError::Field { field: field.to_owned() }),
+            _ => return Err(FilterError::Field { field: name.to_owned() }),
         };
         Ok(Self { text: word.to_owned(), negated, test })
     }
@@ -97,28 +90,48 @@ fn each<T>(
     values
         .iter()
         .map(|&value| {
-            parse(value).ok_or_else(|| FilterError::Value { field, value: value.to_owned(), expected: expected() })
+            parse(value).ok_or_else(|| FilterError::Value {
+                field,
+                value: value.to_owned(),
+                expected: expected(),
+                nearest: Vec::new(),
+            })
         })
         .collect()
 }
 
-fn each_named<T: Copy>(
+/// Values of a closed set, found by `find`; an error lists the set.
+fn each_named<T: Copy, E>(
+    field: &'static str,
+    values: &[&str],
+    known: &[T],
+    name: fn(T) -> &'static str,
+    find: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, FilterError> {
+    let names = || known.iter().map(|&known| name(known));
+    let unknown = |value: &str| FilterError::Value {
+        field,
+        value: value.to_owned(),
+        expected: format!("one of {}", names().collect::<Vec<_>>().join(", ")),
+        nearest: nearest(value, names()),
+    };
+    values.iter().map(|&value| find(value).map_err(|_| unknown(value))).collect()
+}
+
+/// Values of a closed set of words.
+fn each_word<T: Copy>(
     field: &'static str,
     values: &[&str],
     known: &[T],
     name: fn(T) -> &'static str,
 ) -> Result<Vec<T>, FilterError> {
-    let find = |value: &str| known.iter().copied().find(|&known| name(known) == value);
-    each(field, values, find, || list(known, name))
-}
-
-fn list<T: Copy>(known: &[T], name: impl Fn(T) -> &'static str) -> String {
-    format!("one of {}", known.iter().map(|&value| name(value)).collect::<Vec<_>>().join(", "))
+    let find = |value: &str| known.iter().copied().find(|&known| name(known).eq_ignore_ascii_case(value)).ok_or(());
+    each_named(field, values, known, name, find)
 }
 
 fn reason(value: &str) -> Option<String> {
-    let plain = value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    plain.then(|| value.to_owned())
+    let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    plain.then(|| value.to_ascii_lowercase())
 }
 
 fn network(value: &str) -> Option<IpNet> {
@@ -131,8 +144,9 @@ fn network_help() -> String {
 
 impl FieldTest {
     fn matches(&self, subject: &impl FilterSubject) -> bool {
-        let text =
-            |values: &[String], value: Option<&str>| value.is_some_and(|value| values.iter().any(|v| v == value));
+        let text = |values: &[String], value: Option<&str>| {
+            value.is_some_and(|value| values.iter().any(|other| other.eq_ignore_ascii_case(value)))
+        };
         let inside = |networks: &[IpNet], address: Option<IpAddr>| {
             address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)))
         };

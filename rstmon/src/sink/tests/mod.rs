@@ -8,7 +8,7 @@ use crate::{
     metrics::{Format, Health, LabelSet, MetricsRegistry},
     model::Reasons,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use third::Third;
 
 /// The sinks of the daemon and one more. It shows that a further sink needs one file and one line.
@@ -26,7 +26,8 @@ fn the_losses_of_a_further_sink_are_exported_by_its_name() {
     assert_eq!(losses, [("slow_subscriber", 0), ("third", 3)].into());
 
     let exporter =
-        MetricsRegistry::new(256, LabelSet::default(), Reasons::from_variants([]), Vec::new()).expect("an exporter");
+        MetricsRegistry::new(256, Duration::MAX, LabelSet::default(), Reasons::from_variants([]), Vec::new())
+            .expect("an exporter");
     let health = Health { sink_losses: losses.clone(), ..Health::default() };
     let text = exporter.render(&health, Format::default()).expect("the text format");
     assert!(text.contains(r#"rstmon_events_lost_total{why="third"} 3"#), "{text}");

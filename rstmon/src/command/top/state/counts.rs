@@ -3,7 +3,7 @@
 use super::group::SeriesId;
 use crate::event::snapshot::{SeriesCount, Snapshot};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The current rate is the growth over this time, which is long enough for the user to notice a single reset.
 const WINDOW: SignedDuration = SignedDuration::from_secs(2);
@@ -48,6 +48,10 @@ impl Counted {
     }
 
     fn take(&mut self, at: Timestamp, series: SeriesCount) {
+        if series.is_folded_away() {
+            // It grows by what other series had counted: that is no rate.
+            self.recent.clear();
+        }
         self.recent.push_back((at, series.count.total));
         // Keep the newest total that is at least as old as the window, and all later ones.
         while self.recent.len() > 2 && at.duration_since(self.recent[1].0) >= WINDOW {
@@ -65,6 +69,9 @@ impl CountHistory {
             *self = Self::default();
         }
         self.started = Some(snapshot.started);
+        // A series that has folded away is counted elsewhere, and counts from zero when it comes back.
+        let present: HashSet<SeriesId> = snapshot.series.iter().map(SeriesId::of).collect();
+        self.series.retain(|id, _| present.contains(id));
         for series in &snapshot.series {
             let counted = self.series.entry(SeriesId::of(series)).or_insert_with(|| {
                 // The previous snapshot did not have the series, so its total was zero.
@@ -155,6 +162,27 @@ mod tests {
         let totals: Vec<_> = counts.series().map(|counted| (counted.series.port, counted.total())).collect();
         assert_eq!(totals, [(Some(80), 1)]);
         assert!(counts.zeroed().is_some());
+    }
+
+    #[test]
+    fn a_series_that_folds_away_is_gone_and_comes_back_at_zero() {
+        let mut counts = CountHistory::default();
+        let totals = |counts: &CountHistory| {
+            let mut totals: Vec<_> = counts.series().map(|counted| (counted.series.port, counted.total())).collect();
+            totals.sort_unstable();
+            totals
+        };
+        counts.absorb(&at(0, &[(80, 5), (443, 7)]));
+        counts.zero();
+        let mut folded = at(1, &[(80, 6)]);
+        let mut away = at(1, &[(1, 7)]).series.remove(0);
+        (away.process, away.port) = (Some("_folded".to_owned()), None);
+        folded.series.push(away);
+        counts.absorb(&folded);
+        assert_eq!(totals(&counts), [(None, 7), (Some(80), 1)]);
+        assert_eq!(counts.rate(Direction::Sent), Some(1.0), "what folds away is no new reset");
+        counts.absorb(&at(2, &[(80, 6), (443, 2)]));
+        assert_eq!(totals(&counts), [(Some(80), 1), (Some(443), 2)]);
     }
 
     #[test]
