@@ -7,8 +7,8 @@ use std::time::Duration;
 const BASE: Duration = Duration::from_millis(100);
 const PER_BYTE: Duration = Duration::from_micros(10);
 
-/// The size to which an input is repeated. At this size quadratic cost is far above the limit, at the size of most inputs
-/// it is not.
+/// The size to which an input is repeated. At this size quadratic cost is far above the limit, at the size of most
+/// inputs it is not.
 const REPEATED_BYTES: usize = 64 << 10;
 /// One in that many inputs is repeated, chosen by its content: repeating costs time.
 const REPEATED_SHARE: u32 = 16;

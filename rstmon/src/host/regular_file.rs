@@ -2,9 +2,9 @@
 //!
 //! Contract: no call waits for another process, and none reads more than its limit. A path may lead to anything: a FIFO
 //! waits for a writer when it is opened, a terminal for a key when it is read, a device may act when it is opened, and
-//! `/dev/zero` does not end. So only regular files are opened, as stat(2) reports before the open and fstat(2) after it,
-//! and `O_NONBLOCK` holds for what replaces the file between the two. A file of procfs or tracefs that is regular and
-//! still waits (`/proc/kmsg`, `trace_pipe`) returns `EAGAIN`.
+//! `/dev/zero` does not end. So only regular files are opened, as stat(2) reports before the open and fstat(2) after
+//! it, and `O_NONBLOCK` holds for what replaces the file between the two. A file of procfs or tracefs that is regular
+//! and still waits (`/proc/kmsg`, `trace_pipe`) returns `EAGAIN`.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},

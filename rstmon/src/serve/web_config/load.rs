@@ -60,7 +60,7 @@ pub(crate) struct CheckedWebConfig {
 
 /// Loads the file and everything it names, and returns only the result of the checks.
 pub(crate) fn check(path: &Path) -> Result<CheckedWebConfig, WebConfigError> {
-    let Loaded { files, outcome } = load(path);
+    let ReadWebConfig { files, outcome } = load(path);
     let out_of_date = outcome?.out_of_date();
     Ok(CheckedWebConfig { files: files.iter().map(|file| file.path().to_owned()).collect(), out_of_date })
 }
@@ -73,19 +73,19 @@ pub(crate) fn check_text(bytes: &[u8], directory: &Path) -> Result<(), WebConfig
 
 /// The result of reading a configuration, and the files that it depends on. A change of one of them may change the
 /// result, so they are known for an error as well.
-pub(super) struct Loaded {
+pub(super) struct ReadWebConfig {
     /// The configuration's own file first.
     pub(super) files: Vec<WatchedFile>,
     pub(super) outcome: Result<WebConfig, WebConfigError>,
 }
 
-pub(super) fn load(path: &Path) -> Loaded {
+pub(super) fn load(path: &Path) -> ReadWebConfig {
     let mut files = vec![WatchedFile::new(path)];
     let outcome = read(path)
         .map_err(|source| WebConfigProblem::Read { source })
         .and_then(|bytes| parse(&bytes, path.parent().unwrap_or(Path::new("")), &mut files))
         .map_err(|source| WebConfigError { path: path.to_owned(), source });
-    Loaded { files, outcome }
+    ReadWebConfig { files, outcome }
 }
 
 /// Adds the files that the configuration names to `files`, as far as it gets.

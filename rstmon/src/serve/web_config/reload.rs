@@ -12,7 +12,7 @@
 
 use super::{
     error::{Refusal, WebConfigError},
-    load::{Loaded, WebConfig, load},
+    load::{ReadWebConfig, WebConfig, load},
     watched_file::{FileStamp, WatchedFile},
 };
 use crate::sync::lock;
@@ -56,7 +56,7 @@ pub(in crate::serve) struct Successor {
 impl Reloader {
     /// Loads the configuration. Blocks for file access.
     pub(in crate::serve) fn new(path: PathBuf) -> Result<Self, WebConfigError> {
-        let Loaded { files, outcome } = load(&path);
+        let ReadWebConfig { files, outcome } = load(&path);
         let config = Arc::new(outcome?);
         warn_if_out_of_date(&path, &config);
         Ok(Self { path, state: Mutex::new(ReloadState { config, files, refused: None, warned: None }) })
@@ -70,7 +70,7 @@ impl Reloader {
             (None | Some(Attempt::Invalid), false) => return Arc::clone(&state.config),
             (Some(Attempt::Loaded(config)), false) => Ok(Arc::clone(config)),
             (Some(Attempt::Failed), false) | (_, true) => {
-                let Loaded { files, outcome } = load(&self.path);
+                let ReadWebConfig { files, outcome } = load(&self.path);
                 state.files = files;
                 outcome.map(Arc::new)
             }
@@ -95,7 +95,7 @@ impl Reloader {
 
     /// Reads everything again, whether or not it has changed, and changes nothing. Blocks for file access.
     pub(in crate::serve) fn read_again(&self) -> Result<Successor, Refusal> {
-        let Loaded { files, outcome } = load(&self.path);
+        let ReadWebConfig { files, outcome } = load(&self.path);
         let config = Arc::new(outcome?);
         judge(&lock(&self.state).config, &config)?;
         Ok(Successor { config, files })
