@@ -8,6 +8,7 @@ mod sections;
 
 use crate::{
     event::expect::{Expectation, Expectations},
+    host::regular_file,
     metrics::{LabelSet, fold},
     model::text::safe,
     monitor::MonitorOptions,
@@ -27,6 +28,9 @@ use std::{
 
 /// The configuration file if none is named. It need not exist.
 pub(crate) const DEFAULT_FILE: &str = "/etc/rstmon/rstmon.toml";
+
+/// A configuration with every key and its comments has some kilobytes: a larger file is not the one that was meant.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Default of `web.listen_address`: reachable from this host only.
 ///
@@ -138,7 +142,8 @@ impl Config {
     }
 
     fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let text = regular_file::read_to_string(path, MAX_FILE_BYTES)
+            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
         Self::parse(&text, path)
     }
 

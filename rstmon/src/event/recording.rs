@@ -2,8 +2,8 @@
 //! that a file with other text in it, or one that was cut off, can still be read.
 
 use super::line::StreamLine;
+use crate::host::regular_file;
 use std::{
-    fs::File,
     io::{self, BufRead, BufReader, Read as _},
     path::{Path, PathBuf},
 };
@@ -13,6 +13,8 @@ const MAX_LINE_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordingError {
+    #[error("cannot read the recording {}: {source}; `-` reads standard input, which may be a pipe", path.display())]
+    Open { path: PathBuf, source: io::Error },
     #[error("cannot read the recording {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{} holds no events{}; record some with: rstmon tail --json > FILE", path.display(), first_wrong(*.wrong))]
@@ -38,12 +40,12 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Opens a file; `-` is standard input.
+    /// Opens a regular file; `-` is standard input, whatever that is.
     pub(crate) fn open(path: &Path) -> Result<Self, RecordingError> {
         let reader: Box<dyn BufRead + Send> = if path == Path::new("-") {
             Box::new(BufReader::new(io::stdin()))
         } else {
-            let file = File::open(path).map_err(|source| RecordingError::Read { path: path.into(), source })?;
+            let file = regular_file::open(path).map_err(|source| RecordingError::Open { path: path.into(), source })?;
             Box::new(BufReader::new(file))
         };
         Ok(Self::new(reader, path))

@@ -1,9 +1,10 @@
 //! The configuration file, rstmon.toml.
 //!
 //! Holds: the same text gives the same configuration or the same error; the error about a text that does not parse
-//! names a line of the text; every message is one harmless line; a valid configuration can be used.
+//! names a line of the text; every message is one harmless line; a valid configuration can be used; the time is linear
+//! in the size.
 
-use super::harmless::assert_harmless;
+use super::{cost::assert_linear, harmless::assert_harmless};
 use crate::{
     config::{Config, ConfigError},
     serve::{ListenAddress, TelemetryPath},
@@ -15,6 +16,10 @@ pub(crate) fn run(bytes: &[u8]) {
     // A file that is not UTF-8 is refused when it is read.
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let parse = || Config::parse(text, Path::new("rstmon.toml"));
+    assert_linear(bytes, |bytes| {
+        let parsed = std::str::from_utf8(bytes).ok().map(|text| Config::parse(text, Path::new("rstmon.toml")));
+        drop(parsed.map(|parsed| parsed.map(|config| config.validate())));
+    });
     let parsed = parse();
     // Compared as text: before validation a threshold may be NaN, which is not equal to itself.
     assert_eq!(format!("{parsed:?}"), format!("{:?}", parse()), "the same text gives another configuration");

@@ -9,6 +9,7 @@
 
 mod btf;
 mod config;
+mod cost;
 mod filter;
 mod harmless;
 mod http;

@@ -1,6 +1,8 @@
-//! The host besides BPF: the kernel's counters, its listening sockets, and this process's terminal.
+//! The host besides BPF: the kernel's counters, its listening sockets, files
+//! named by users, and this process's terminal.
 
 pub(crate) mod counters;
 pub(crate) mod listeners;
+pub(crate) mod regular_file;
 pub(crate) mod sockets;
 pub(crate) mod terminal;

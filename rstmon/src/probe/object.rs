@@ -1,6 +1,12 @@
 //! The BPF object that is loaded: the one built in or, with the feature `test-switches`, another.
 
 use super::{Options, error::ProbeError};
+#[cfg(feature = "test-switches")]
+use crate::host::regular_file;
+
+/// Ten times the object built in.
+#[cfg(feature = "test-switches")]
+const MAX_OBJECT_BYTES: u64 = 16 << 20;
 
 /// The object built from `rstmon-ebpf`, aligned for the ELF reader.
 pub(super) static BUILT_IN: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/rstmon.bpf.o"));
@@ -17,7 +23,8 @@ pub(super) fn read(_options: &Options) -> Result<Vec<u8>, ProbeError> {
 pub(super) fn read(options: &Options) -> Result<Vec<u8>, ProbeError> {
     match &options.object {
         None => Ok(BUILT_IN.to_vec()),
-        Some(path) => std::fs::read(path).map_err(|source| ProbeError::ReadObject { path: path.clone(), source }),
+        Some(path) => regular_file::read(path, MAX_OBJECT_BYTES)
+            .map_err(|source| ProbeError::ReadObject { path: path.clone(), source }),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
         blocking::{BlockingWorkFailed, off_thread},
         respond::{common_headers, text},
     },
-    web_config::{Refusal, Reloader, WebConfig},
+    web_config::{Refusal, Reloader, Successor, WebConfig},
 };
 use axum::{
     Router,
@@ -33,9 +33,13 @@ impl Gate {
         Self { reloader, authenticator: Authenticator::new(), limiter }
     }
 
-    /// Reads the configuration again. Blocks for file access.
-    pub(crate) fn reload(&self) -> Result<(), Refusal> {
-        self.reloader.reload()
+    /// Reads the configuration again, for [`Self::apply`]. Blocks for file access.
+    pub(super) fn read_again(&self) -> Result<Successor, Refusal> {
+        self.reloader.read_again()
+    }
+
+    pub(super) fn apply(&self, successor: Successor) {
+        self.reloader.apply(successor);
     }
 
     /// The configuration in force, read again where its files have changed.

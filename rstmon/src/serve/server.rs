@@ -17,7 +17,7 @@ use super::{
         routes,
     },
     source::Source,
-    web_config::{Refusal, Reloader, WebConfigError},
+    web_config::{Refusal, Reloader, Successor, WebConfigError},
 };
 use std::{
     io,
@@ -59,10 +59,23 @@ pub(crate) enum ServeError {
 pub(crate) struct WebReload(Arc<Gate>);
 
 impl WebReload {
-    /// Reads the configuration and every file that it names. On an error the previous configuration stays in force.
-    /// Blocks for file access.
-    pub(crate) fn now(&self) -> Result<(), Refusal> {
-        self.0.reload()
+    /// Reads the configuration and every file that it names, and judges them. Nothing comes into force yet. Blocks for
+    /// file access.
+    pub(crate) fn read_again(&self) -> Result<JudgedWebConfig, Refusal> {
+        Ok(JudgedWebConfig { gate: Arc::clone(&self.0), successor: self.0.read_again()? })
+    }
+}
+
+/// A web configuration that was read again and may come into force.
+pub(crate) struct JudgedWebConfig {
+    gate: Arc<Gate>,
+    successor: Successor,
+}
+
+impl JudgedWebConfig {
+    pub(crate) fn apply(self) {
+        let Self { gate, successor } = self;
+        gate.apply(successor);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The reload at SIGHUP: reads the configuration and the web configuration again and applies what can change at run
 //! time.
 //!
-//! Hooks and counters are not touched. A file with an error is refused as a whole, and the previous one stays in force.
+//! Hooks and counters are not touched. Both files are judged before one of them is applied: with an error in either,
+//! what was in force before stays in force, for both.
 
 use super::{daemon::DaemonSource, server_options};
 use crate::{
@@ -16,6 +17,9 @@ use crate::{
     sync::lock,
 };
 use std::sync::{Arc, Mutex};
+
+/// What a refused file means for both.
+const REST: &str = "nothing was reloaded";
 
 /// The parts of the daemon that a reload may change.
 pub(super) struct ConfigReload {
@@ -44,24 +48,27 @@ impl ConfigReload {
     pub(super) fn run(&self) -> String {
         // The empty first remark puts a separator in front of each other one.
         let mut remarks = vec![String::new()];
-        match self.read() {
-            Ok(new) => {
+        match (self.read(), self.web.as_ref().map(WebReload::read_again).transpose()) {
+            (Ok(new), Ok(web)) => {
                 let restart = self.apply(&new);
                 if !restart.is_empty() {
                     remarks.push(format!("restart to apply: {}", restart.join(", ")));
                 }
+                if let Some(web) = web {
+                    web.apply();
+                    tracing::info!("web configuration and certificates read again");
+                }
             }
-            Err(error) => {
-                tracing::error!(%error, "configuration refused, the old one stays");
-                remarks.push(format!("configuration refused: {error}"));
-            }
-        }
-        match self.web.as_ref().map(WebReload::now) {
-            None => {}
-            Some(Ok(())) => tracing::info!("web configuration and certificates read again"),
-            Some(Err(error)) => {
-                tracing::error!(%error, "web configuration refused, the old one stays");
-                remarks.push(format!("web configuration refused: {error}"));
+            (main, web) => {
+                if let Err(error) = &main {
+                    tracing::error!(%error, "configuration refused, {REST}");
+                    remarks.push(format!("configuration refused: {error}"));
+                }
+                if let Err(error) = &web {
+                    tracing::error!(%error, "web configuration refused, {REST}");
+                    remarks.push(format!("web configuration refused: {error}"));
+                }
+                remarks.push(REST.to_owned());
             }
         }
         remarks.join("; ")

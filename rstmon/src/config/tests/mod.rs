@@ -2,8 +2,9 @@
 
 mod reference;
 
-use super::{Config, ConfigError};
-use std::path::Path;
+use super::{Config, ConfigError, Overrides};
+use rustix::time::{ClockId, clock_gettime};
+use std::{fs::File, path::Path, time::Duration};
 
 fn error(text: &str) -> String {
     match Config::parse(text, Path::new("rstmon.toml")).and_then(|config| config.validate()) {
@@ -12,6 +13,40 @@ fn error(text: &str) -> String {
             error.to_string()
         }
         Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nesting_is_bounded_and_costs_no_time() {
+    let levels = 100_000;
+    for text in ["[".repeat(levels), "{a=".repeat(levels), format!("{}a = 1", "a.".repeat(levels))] {
+        for text in [format!("[metrics]\nlabels = {text}"), text.clone(), format!("[{text}]")] {
+            let begin = clock_gettime(ClockId::ThreadCPUTime);
+            let error = Config::parse(&text, Path::new("rstmon.toml")).expect_err("refused");
+            let took = Duration::try_from(clock_gettime(ClockId::ThreadCPUTime) - begin).expect("not negative");
+            assert!(took < Duration::from_secs(2), "{took:?} for {:?}...", &text[..30]);
+            assert!(matches!(error, ConfigError::Parse { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn only_a_regular_file_of_a_limited_size_is_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (fifo, zeros) = (directory.path().join("fifo"), directory.path().join("zeros"));
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a FIFO");
+    File::create(&zeros).and_then(|file| file.set_len(1 << 30)).expect("a sparse file");
+    for (path, reason) in [
+        (fifo.as_path(), "a pipe, not a regular file"),
+        (Path::new("/dev/zero"), "a device, not a regular file"),
+        (directory.path(), "a directory, not a regular file"),
+        (zeros.as_path(), "larger than 1048576 bytes"),
+    ] {
+        let overrides = Overrides { file: Some(path.into()), ..Overrides::default() };
+        for result in [Config::load(&overrides), Config::load_for_run(&overrides)] {
+            let error = result.expect_err(reason).to_string();
+            assert!(error.contains(reason) && error.contains(&path.display().to_string()), "{error}");
+        }
     }
 }
 

@@ -6,16 +6,16 @@
 //! socket gets its mode and group under a temporary name and is then renamed over the stale one.
 
 use super::group::{GroupError, group_id};
-use crate::config::DEFAULT_SOCKET;
+use crate::{config::DEFAULT_SOCKET, host::regular_file};
 use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
 };
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 use tokio::net::UnixListener;
@@ -193,14 +193,7 @@ fn create_directory(socket: &Path, group: Option<u32>) -> Result<(), SocketError
 
 fn lock_path(socket: &Path) -> Result<File, SocketError> {
     let path = with_suffix(socket, ".lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(LOCK_MODE)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(&path)
-        .map_err(failed("open", &path))?;
+    let file = regular_file::open_or_create(&path, LOCK_MODE).map_err(failed("open", &path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(Errno::WOULDBLOCK) => Err(SocketError::Taken { path: socket.to_owned() }),

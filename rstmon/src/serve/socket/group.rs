@@ -3,9 +3,12 @@
 //! Directory services (LDAP, sssd) are not queried: a socket's group is usually a local system group, and a privileged
 //! daemon should not load NSS modules for it. A group of a directory service can be given by number.
 
-use std::{fs, io};
+use crate::host::regular_file;
+use std::{io, path::Path};
 
 const GROUP_FILE: &str = "/etc/group";
+/// Some thousand groups with a thousand members each.
+const MAX_GROUP_FILE_BYTES: u64 = 16 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GroupError {
@@ -22,7 +25,8 @@ pub(crate) fn group_id(text: &str) -> Result<u32, GroupError> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
-    let groups = fs::read_to_string(GROUP_FILE).map_err(|source| GroupError::Read { source })?;
+    let groups = regular_file::read_to_string(Path::new(GROUP_FILE), MAX_GROUP_FILE_BYTES)
+        .map_err(|source| GroupError::Read { source })?;
     find(&groups, text).ok_or_else(|| GroupError::Unknown { name: text.to_owned() })
 }
 

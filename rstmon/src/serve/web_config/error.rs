@@ -19,9 +19,9 @@ pub(crate) struct WebConfigError {
 pub(crate) enum WebConfigProblem {
     #[error("cannot read it: {source}")]
     Read { source: io::Error },
-    /// Not YAML, an unknown key or a value of the wrong type; the message ends with line and column.
-    #[error("{}", safe(&with_position(source)))]
-    Yaml { source: serde_yaml_ng::Error },
+    /// Not YAML, an unknown key or a value of the wrong type, with line and column.
+    #[error("{}", safe(reason))]
+    Yaml { reason: String },
     /// TLS is configured without its certificate or key. `key` takes a file name, `inline` the PEM text itself.
     #[error("tls_server_config needs {key} (or {inline}, with the PEM text itself)")]
     Missing { key: &'static str, inline: &'static str },
@@ -77,6 +77,23 @@ pub(crate) enum WebConfigProblem {
     Duration { key: &'static str, value: String },
 }
 
+impl WebConfigError {
+    /// Whether another attempt may end otherwise although no file has changed: no descriptor or no memory was free.
+    pub(super) fn is_transient(&self) -> bool {
+        let (WebConfigProblem::Read { source } | WebConfigProblem::ReadFile { source, .. }) = &self.source else {
+            return false;
+        };
+        !matches!(
+            source.kind(),
+            io::ErrorKind::NotFound
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::IsADirectory
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::FileTooLarge
+        )
+    }
+}
+
 /// Why a changed configuration does not come into force.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -95,13 +112,4 @@ pub(crate) enum Refusal {
     Expired { not_after: Timestamp },
     #[error("its certificate is not valid before {not_before}")]
     NotYet { not_before: Timestamp },
-}
-
-/// The parser leaves out the position when it is the very beginning.
-fn with_position(error: &serde_yaml_ng::Error) -> String {
-    let message = error.to_string();
-    match error.location() {
-        Some(start) if start.index() == 0 => format!("{message} at line {} column {}", start.line(), start.column()),
-        _ => message,
-    }
 }

@@ -40,8 +40,6 @@ pub(in crate::serve) struct WebConfig {
     /// Set on every answer.
     pub(in crate::serve) headers: HeaderMap,
     pub(in crate::serve) rate: Option<Rate>,
-    /// The files that the configuration was made from, its own first.
-    pub(super) files: Vec<WatchedFile>,
 }
 
 impl WebConfig {
@@ -62,31 +60,43 @@ pub(crate) struct CheckedWebConfig {
 
 /// Loads the file and everything it names, and returns only the result of the checks.
 pub(crate) fn check(path: &Path) -> Result<CheckedWebConfig, WebConfigError> {
-    let config = load(path)?;
-    let files = config.files.iter().map(|file| file.path().to_owned()).collect();
-    Ok(CheckedWebConfig { files, out_of_date: config.out_of_date() })
+    let ReadWebConfig { files, outcome } = load(path);
+    let out_of_date = outcome?.out_of_date();
+    Ok(CheckedWebConfig { files: files.iter().map(|file| file.path().to_owned()).collect(), out_of_date })
 }
 
 /// [`check`] for bytes instead of a file; relative names are below `directory`.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn check_text(bytes: &[u8], directory: &Path) -> Result<(), WebConfigProblem> {
-    parse(bytes, directory).map(drop)
+    parse(bytes, directory, &mut Vec::new()).map(drop)
 }
 
-pub(super) fn load(path: &Path) -> Result<WebConfig, WebConfigError> {
-    let in_file = |source| WebConfigError { path: path.to_owned(), source };
-    let own = WatchedFile::new(path);
-    let bytes = read(path).map_err(|source| in_file(WebConfigProblem::Read { source }))?;
-    let mut config = parse(&bytes, path.parent().unwrap_or(Path::new(""))).map_err(in_file)?;
-    config.files.insert(0, own);
-    Ok(config)
+/// The result of reading a configuration, and the files that it depends on. A change of one of them may change the
+/// result, so they are known for an error as well.
+pub(super) struct ReadWebConfig {
+    /// The configuration's own file first.
+    pub(super) files: Vec<WatchedFile>,
+    pub(super) outcome: Result<WebConfig, WebConfigError>,
 }
 
-pub(super) fn parse(bytes: &[u8], directory: &Path) -> Result<WebConfig, WebConfigProblem> {
+pub(super) fn load(path: &Path) -> ReadWebConfig {
+    let mut files = vec![WatchedFile::new(path)];
+    let outcome = read(path)
+        .map_err(|source| WebConfigProblem::Read { source })
+        .and_then(|bytes| parse(&bytes, path.parent().unwrap_or(Path::new("")), &mut files))
+        .map_err(|source| WebConfigError { path: path.to_owned(), source });
+    ReadWebConfig { files, outcome }
+}
+
+/// Adds the files that the configuration names to `files`, as far as it gets.
+pub(super) fn parse(
+    bytes: &[u8],
+    directory: &Path,
+    files: &mut Vec<WatchedFile>,
+) -> Result<WebConfig, WebConfigProblem> {
     let file::WebConfigFile { tls_server_config, http_server_config, basic_auth_users, rate_limit } =
         file::parse(bytes)?;
-    let mut files = Vec::new();
-    let tls = tls_server_config.map(|tls| tls::build(&tls, directory, &mut files)).transpose()?.flatten();
+    let tls = tls_server_config.map(|tls| tls::build(&tls, directory, files)).transpose()?.flatten();
     Ok(WebConfig {
         validity: tls.as_ref().and_then(|tls| tls.validity),
         client_policy: tls.as_ref().map(|tls| tls.client_policy).unwrap_or_default(),
@@ -94,7 +104,6 @@ pub(super) fn parse(bytes: &[u8], directory: &Path) -> Result<WebConfig, WebConf
         users: Arc::new(users(basic_auth_users.unwrap_or_default())?),
         headers: headers(http_server_config.unwrap_or_default())?,
         rate: rate_limit.map(rate).transpose()?.flatten(),
-        files,
     })
 }
 

@@ -29,4 +29,4 @@ pub(crate) use load::check;
 pub(crate) use load::check_text;
 
 pub(super) use load::WebConfig;
-pub(super) use reload::Reloader;
+pub(super) use reload::{Reloader, Successor};

@@ -4,13 +4,14 @@ use super::{
     check,
     load::{WebConfig, parse},
 };
-use std::{fs, path::Path};
+use rustix::time::{ClockId, clock_gettime};
+use std::{fs, path::Path, time::Duration};
 
 const TEST_DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/serve/testdata");
 const TLS: &str = "tls_server_config:\n  cert_file: test-only-a.crt\n  key_file: test-only-a.key\n";
 
 fn parse_text(text: &str) -> Result<WebConfig, String> {
-    parse(text.as_bytes(), Path::new(TEST_DATA)).map_err(|error| error.to_string())
+    parse(text.as_bytes(), Path::new(TEST_DATA), &mut Vec::new()).map_err(|error| error.to_string())
 }
 
 /// `text` is refused with a message of one line that contains all `parts`.
@@ -42,14 +43,15 @@ fn accepts_every_key_that_it_supports() {
          rate_limit:\n  interval: 1s\n  burst: 20\n",
         bcrypt::hash("x", 4).expect("a hash")
     );
-    let config = parse_text(&text).unwrap_or_else(|error| panic!("{error}"));
+    let mut files = Vec::new();
+    let config = parse(text.as_bytes(), Path::new(TEST_DATA), &mut files).unwrap_or_else(|error| panic!("{error}"));
     let tls = config.tls.expect("TLS");
     assert!(!tls.ignore_client_order);
     assert_eq!(tls.crypto_provider().kx_groups.len(), 2);
     assert!(!config.users.is_empty());
     assert_eq!(config.headers.len(), 1, "a blank value sets no header");
     assert_eq!(config.rate.map(|rate| rate.burst), Some(20));
-    assert_eq!(config.files.len(), 3, "all files are watched: {:?}", config.files);
+    assert_eq!(files.len(), 3, "all files are watched: {files:?}");
 }
 
 #[test]
@@ -78,6 +80,64 @@ fn unknown_keys_and_wrong_types_name_their_line() {
     assert_refused("rate_limit:\n  interval: 1s\n  burst: many\n", &["burst", "line 3"]);
     assert_refused("a: [\n", &["line"]);
     assert_refused("- a\n", &["line 1"]);
+    assert_refused("tls_server_config: {}\n---\n{}\n", &["more than one document", "line 2"]);
+    assert!(
+        parse(b"# \n\xff", Path::new(""), &mut Vec::new()).is_err_and(|error| error.to_string().contains("line 2"))
+    );
+}
+
+/// The thread's CPU time that `code` takes: other processes of a loaded machine do not count.
+fn cpu_time(code: impl FnOnce()) -> Duration {
+    let now = || clock_gettime(ClockId::ThreadCPUTime);
+    let begin = now();
+    code();
+    Duration::try_from(now() - begin).expect("not negative")
+}
+
+#[test]
+fn nesting_is_bounded_and_costs_no_time() {
+    let levels = 100_000;
+    let indented = (0..1000).map(|level| " ".repeat(level) + "a:\n").collect();
+    for text in ["[".repeat(levels), "{".repeat(levels), "? ".repeat(levels), "- ".repeat(levels), indented] {
+        let took = cpu_time(|| {
+            assert_refused(&format!("tls_server_config: {{cert_file: {text}"), &["line 1"]);
+            assert_refused(&text, &["line "]);
+        });
+        assert!(took < Duration::from_secs(1), "{took:?} for {:?}...", &text[..20]);
+    }
+    assert_refused(&"[".repeat(levels), &["nested deeper than 16", "line 1"]);
+}
+
+#[test]
+fn aliases_are_bounded() {
+    // Each level stands for six of the level below: 6^30 in all.
+    let levels =
+        (1..30).map(|level| format!("x{level}: &x{level} [{}]\n", vec![format!("*x{}", level - 1); 6].join(", ")));
+    let bomb: Vec<String> = ["x0: &x0 [a]\n".to_owned()].into_iter().chain(levels).collect();
+    let bomb = format!("{}rate_limit: {{burst: 1, interval: *x29}}\n", bomb.concat());
+    let users: Vec<String> = (0..2000).map(|user| format!("  u{user}: *a\n")).collect();
+    let users = format!("basic_auth_users:\n  a: &a {}\n{}", "x".repeat(1000), users.concat());
+    let took = cpu_time(|| {
+        assert!(parse_text(&bomb).is_err());
+        assert_refused(&users, &["too many aliases"]);
+    });
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn messages_show_no_secret() {
+    let hash = "$2b$10$abcdefghijklmnopqrstuv";
+    for text in [
+        format!("basic_auth_users:\n  alice: {hash}\n  alice: {hash}\n"),
+        format!("basic_auth_users:\n  alice: [{hash}]\n"),
+        format!("basic_auth_users: {hash}\n"),
+        format!("basic_auth_users:\n{hash}\n"),
+        format!("basic_auth_users: {{alice: '{hash}\n"),
+        format!("basic_auth_users:\n  alice: {hash}\n \u{1}: {hash}\n"),
+    ] {
+        let error = parse_text(&text).err().unwrap_or_else(|| panic!("accepted: {text}"));
+        assert!(!error.contains("abcdefgh"), "{error}");
+    }
 }
 
 #[test]

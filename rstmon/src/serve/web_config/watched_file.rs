@@ -1,8 +1,8 @@
 //! Reads the files of a web configuration, and notices when one was written or replaced.
 
+use crate::host::regular_file;
 use std::{
-    fs::{self, File},
-    io::{self, Read as _},
+    fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -10,9 +10,20 @@ use std::{
 /// A configuration is a page of text, a certificate chain a few: a larger file is not the one that was meant.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Device, inode, size and modification time (seconds, nanoseconds): at least one differs after the file was written or
-/// replaced. `None` for a file that stat(2) does not find.
-pub(super) type FileStamp = Option<(u64, u64, u64, i64, i64)>;
+/// At least one of these differs after the file was written, was replaced or got another mode or owner. `None` for a
+/// file that stat(2) does not find.
+pub(super) type FileStamp = Option<FileIdentity>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileIdentity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// Of the contents or of the inode, which includes its mode.
+    changed: (i64, i64),
+}
 
 /// A file and its stamp from before it was read, so that a change during the read is noticed.
 #[derive(Clone, Debug)]
@@ -31,26 +42,27 @@ impl WatchedFile {
         &self.path
     }
 
-    pub(super) fn current_stamp(&self) -> FileStamp {
-        stamp(&self.path)
+    pub(super) fn stamp(&self) -> FileStamp {
+        self.stamp
     }
 
     pub(super) fn changed(&self) -> bool {
-        self.current_stamp() != self.stamp
+        stamp(&self.path) != self.stamp
     }
 }
 
 fn stamp(path: &Path) -> FileStamp {
     let metadata = fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
+    Some(FileIdentity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
 }
 
-/// The whole file; an error for one of more than [`MAX_FILE_BYTES`].
+/// The whole file; an error for one that is not a regular file or has more than [`MAX_FILE_BYTES`].
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
+    regular_file::read(path, MAX_FILE_BYTES)
 }
