@@ -1,59 +1,99 @@
 //! The terminal while the view uses it. It is restored on every way out of the view, including a panic.
 
-use crate::command::Failure;
+mod backend;
+mod output;
+
+use super::wake::ViewWaker;
+use crate::{command::Failure, sync::lock};
+use backend::{FrameBackend, FrameBytes};
 use crossterm::{
     cursor::Show,
-    event::{self, DisableMouseCapture, EnableMouseCapture, Event},
-    execute,
+    event::{self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event},
+    queue,
+    style::ResetColor,
     terminal::{
         BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
         enable_raw_mode,
     },
 };
-use ratatui::{Frame, Terminal, backend::CrosstermBackend};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use output::TerminalOutput;
+use ratatui::{Frame, Terminal};
+use rustix::io::Errno;
 use std::{
-    io::{self, Stdout},
-    panic,
+    io, panic,
     sync::{
-        Once,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, Once,
         mpsc::{Receiver, sync_channel},
     },
+    time::Duration,
 };
 
-/// Whether the view uses the terminal. Restoring it twice would move the shell's cursor.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// How long the last frame may take to reach the terminal before it is discarded.
+const LAST_FRAME_LIMIT: Duration = Duration::from_millis(500);
+/// How long the sequences that restore the terminal may take.
+const RESTORE_LIMIT: Duration = Duration::from_millis(250);
+/// Events of the terminal that may wait for the view.
+const EVENTS: usize = 1024;
 
-/// The terminal in raw mode, on its alternate screen, with mouse events. Restored on drop and on a panic.
+/// The output of the terminal while the view uses it. Restoring it twice would move the shell's cursor.
+static TAKEN: Mutex<Option<TerminalOutput>> = Mutex::new(None);
+
+/// The terminal in raw mode, on its alternate screen, with mouse events and bracketed paste. Restored on drop and on a
+/// panic.
 pub(crate) struct TerminalScreen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<FrameBackend>,
+    frame: FrameBytes,
+    output: TerminalOutput,
 }
 
 impl TerminalScreen {
-    pub(crate) fn take() -> Result<Self, Failure> {
+    /// `waker` is woken when a frame has reached the terminal.
+    pub(crate) fn take(waker: Arc<ViewWaker>) -> Result<Self, Failure> {
         restore_on_panic();
-        Self::enter().map_err(Failure::io("cannot take the terminal"))
+        Self::new(waker).map_err(Failure::io("cannot take the terminal"))
     }
 
-    fn enter() -> io::Result<Self> {
+    fn new(waker: Arc<ViewWaker>) -> io::Result<Self> {
+        let frame = FrameBytes::default();
+        let terminal = Terminal::new(FrameBackend::new(frame.clone()))?;
+        let mut screen = Self { terminal, frame, output: TerminalOutput::start(waker)? };
+        screen.enter()?;
+        Ok(screen)
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        // crossterm remembers the settings of the shell until raw mode is disabled; after a stop they may be others.
+        disable_raw_mode()?;
         enable_raw_mode()?;
-        TAKEN.store(true, Ordering::Relaxed);
-        // Restores the terminal if one of the next steps fails.
-        let restore_on_error = RestoreOnDrop;
-        execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture)?;
-        let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
-        terminal.clear()?;
-        std::mem::forget(restore_on_error);
-        Ok(Self { terminal })
+        *lock(&TAKEN) = Some(self.output.clone());
+        queue!(self.frame, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste)?;
+        self.terminal.clear()?;
+        self.output.send(&self.frame.take());
+        Ok(())
+    }
+
+    /// Whether a frame can be drawn: the one before has reached the terminal, which the view uses.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.output.is_idle() && lock(&TAKEN).is_some()
+    }
+
+    /// Whether the terminal can still be written to. `false` means that it is gone.
+    pub(crate) fn is_there(&self) -> Result<bool, Failure> {
+        match self.output.failed() {
+            None => Ok(true),
+            Some(Errno::IO | Errno::PIPE | Errno::NXIO) => Ok(false),
+            Some(error) => Err(Failure::io("cannot draw on the terminal")(error.into())),
+        }
     }
 
     pub(crate) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<(), Failure> {
         let failed = Failure::io("cannot draw on the terminal");
         // Terminals that support synchronized updates show the frame as a whole.
-        execute!(io::stdout(), BeginSynchronizedUpdate).map_err(&failed)?;
-        let drawn = self.terminal.draw(draw).map(drop);
-        execute!(io::stdout(), EndSynchronizedUpdate).and(drawn).map_err(&failed)
+        queue!(self.frame, BeginSynchronizedUpdate).map_err(&failed)?;
+        self.terminal.draw(draw).map_err(&failed)?;
+        queue!(self.frame, EndSynchronizedUpdate).map_err(&failed)?;
+        self.output.send(&self.frame.take());
+        Ok(())
     }
 
     /// Clears the screen, so that the next frame draws every cell and not only those that changed.
@@ -61,17 +101,17 @@ impl TerminalScreen {
         self.terminal.clear().map_err(Failure::io("cannot clear the terminal"))
     }
 
-    /// Restores the terminal and stops the process, as Ctrl-Z does. Takes the terminal again when the process is
-    /// continued.
-    pub(crate) fn suspend(&mut self) -> Result<(), Failure> {
+    /// Restores the terminal and stops the process, as Ctrl-Z does. When it is continued, SIGCONT makes the view call
+    /// [`resume`](Self::resume).
+    pub(crate) fn suspend() -> Result<(), Failure> {
         restore();
-        let stopped = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP);
-        let taken = stopped.and_then(|()| enable_raw_mode()).and_then(|()| {
-            TAKEN.store(true, Ordering::Relaxed);
-            execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture)?;
-            self.terminal.clear()
-        });
-        taken.map_err(Failure::io("cannot take the terminal again"))
+        signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)
+            .map_err(Failure::io("cannot stop the process"))
+    }
+
+    /// Takes the terminal again.
+    pub(crate) fn resume(&mut self) -> Result<(), Failure> {
+        self.enter().map_err(Failure::io("cannot take the terminal again"))
     }
 }
 
@@ -82,39 +122,44 @@ impl Drop for TerminalScreen {
 }
 
 /// Reads the terminal's events on a thread of their own, because crossterm never returns from reading a terminal that
-/// is gone. The thread ends with the process.
-pub(crate) fn events() -> Result<Receiver<Event>, Failure> {
-    let (sender, events) = sync_channel(1024);
+/// is gone. The thread ends with the process. `waker` is woken after each event.
+pub(crate) fn events(waker: Arc<ViewWaker>) -> Result<Receiver<Event>, Failure> {
+    let (sender, events) = sync_channel(EVENTS);
+    let read = move || {
+        while event::read().is_ok_and(|event| sender.send(event).is_ok()) {
+            waker.wake();
+        }
+        drop(sender);
+        waker.wake();
+    };
     std::thread::Builder::new()
         .name("rstmon-input".into())
-        .spawn(move || while event::read().is_ok_and(|event| sender.send(event).is_ok()) {})
+        .spawn(read)
         .map_err(Failure::io("cannot start a thread"))?;
     Ok(events)
 }
 
-/// Whether the terminal is gone, so that no key can arrive any more.
-pub(crate) fn is_gone() -> bool {
-    let stdin = io::stdin();
-    let mut polled = [PollFd::new(&stdin, PollFlags::empty())];
-    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|_| polled[0].revents().intersects(gone))
-}
-
-/// Restores the terminal on drop.
-struct RestoreOnDrop;
-
-impl Drop for RestoreOnDrop {
-    fn drop(&mut self) {
-        restore();
-    }
-}
-
+/// Gives the terminal back, in less than a second, also when it takes no output.
 fn restore() {
-    if !TAKEN.swap(false, Ordering::Relaxed) {
-        return;
+    let Some(output) = lock(&TAKEN).take() else { return };
+    if !output.wait(LAST_FRAME_LIMIT) {
+        output.discard();
+        output.wait(RESTORE_LIMIT);
     }
-    // Errors mean that the terminal is gone.
-    let _ = execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, Show);
+    let mut bytes = Vec::new();
+    // The frame may have been cut off. Writing to memory does not fail.
+    let _ = queue!(
+        bytes,
+        EndSynchronizedUpdate,
+        ResetColor,
+        DisableBracketedPaste,
+        DisableMouseCapture,
+        LeaveAlternateScreen,
+        Show
+    );
+    output.send(&bytes);
+    output.wait(RESTORE_LIMIT);
+    // An error means that the terminal is gone.
     let _ = disable_raw_mode();
 }
 
