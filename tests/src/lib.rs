@@ -31,6 +31,7 @@ pub mod program;
 pub mod prometheus;
 pub mod protocol;
 pub mod provoked;
+pub mod pty;
 pub mod random;
 pub mod scenario;
 pub mod scene;

@@ -84,6 +84,19 @@ impl CpuUsage {
     }
 }
 
+/// The part of one CPU that a process uses in `window`, in percent.
+///
+/// # Errors
+/// When it ends meanwhile.
+pub fn cpu_percent(pid: u32, window: Duration) -> Result<f64> {
+    let (started, before) = (Instant::now(), CpuUsage::of(pid)?);
+    let used = wait::until("the end of a measurement", window + LATER, || {
+        let now = CpuUsage::of(pid)?;
+        Ok((started.elapsed() >= window).then(|| now.since(before)))
+    })?;
+    Ok(Duration::from_nanos(used.cpu_ns).as_secs_f64() / started.elapsed().as_secs_f64() * 100.0)
+}
+
 /// Waits until a process has used next to no CPU time for as long as `quiet`: a program goes on working through what it
 /// has gathered when the load is over.
 ///

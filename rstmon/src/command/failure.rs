@@ -75,6 +75,12 @@ pub(crate) enum UsageError {
     /// `top` was started without a terminal.
     #[error("the view needs a terminal; for scripts there are `rstmon top --once` and `rstmon top --json`")]
     NoTerminal,
+    /// `top` was started on a terminal that has no full screen.
+    #[error(
+        "TERM says that this terminal only prints lines; `rstmon top --once` prints the view as text, `rstmon tail` a \
+         line for each reset"
+    )]
+    DumbTerminal,
     #[error(transparent)]
     Cause(#[from] UnknownCause),
 }

@@ -74,6 +74,7 @@ fn follow(config: &Config, history: usize, printer: &mut Printer) -> Result<(), 
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
         let mut follow = EventFollower::connect(client, printer.filter.clone(), history).await?;
+        terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
         printer.begin(&format!("through the daemon at {}", config.socket.path.display()))?;
         loop {
             match follow.next().await {
@@ -92,6 +93,7 @@ fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
     let attached = local::attach(config)?;
     let (queue, events) = EventQueue::new(QUEUE);
     let mut alone = attached.watch(Arc::new(Sinks::new(vec![queue])))?;
+    terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
     printer.begin("on this host")?;
     loop {
         match events.recv_timeout(READ_INTERVAL) {

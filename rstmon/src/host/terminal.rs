@@ -1,20 +1,30 @@
 //! This process's standard streams: colours and width of a terminal, output to a pipe that may close early, notes to
 //! the user.
 
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
 use std::{
     env,
     io::{self, IsTerminal, Write as _},
-    process,
+    process, thread,
 };
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output: {0}")]
 pub(crate) struct OutputError(#[from] io::Error);
 
-/// Whether to write colours: only to a terminal, and not when `NO_COLOR` is set.
+/// Whether to write colours: only to a terminal that has them, and not when `NO_COLOR` is set.
 #[must_use]
 pub(crate) fn colour() -> bool {
-    io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    io::stdout().is_terminal() && !is_dumb() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether the terminal can only print lines: `TERM` is `dumb`, or not set, so that nothing is known of the terminal.
+#[must_use]
+pub(crate) fn is_dumb() -> bool {
+    env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 /// Width of the terminal in columns, clamped to 60..=140; 100 if standard output is no terminal.
@@ -37,8 +47,28 @@ pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     }
 }
 
-/// Writes a note for the user to standard error: standard output may be read by a program.
-#[expect(clippy::print_stderr, reason = "a note to the user at the terminal")]
+/// Ends the process with success as soon as the reader of standard output is gone, also while there is nothing to
+/// print: a closed pipe, a terminal that has hung up. For commands that wait for something; must be called after the
+/// process has given up privileges, because it starts a thread.
+pub(crate) fn end_with_reader() -> io::Result<()> {
+    thread::Builder::new().name("rstmon-reader".into()).spawn(await_end_of_reader).map(drop)
+}
+
+fn await_end_of_reader() {
+    let out = io::stdout();
+    loop {
+        // Only HUP, ERR and NVAL are reported; of a file, nothing.
+        let mut polled = [PollFd::new(&out, PollFlags::empty())];
+        match poll(&mut polled, None) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => process::exit(0),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Writes a note for the user to standard error: standard output may be read by a program. Nothing is left to do when
+/// standard error is gone.
 pub(crate) fn note(text: &str) {
-    eprintln!("rstmon: {text}");
+    let _ = writeln!(io::stderr().lock(), "rstmon: {text}");
 }

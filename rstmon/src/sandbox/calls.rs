@@ -163,7 +163,7 @@ const BPF_COMMANDS: [(u64, &str); 10] = [
 
 /// `ioctl(2)` requests: non-blocking, close-on-exec, and the terminal requests of a full-screen program
 /// (`include/uapi/asm-generic/ioctls.h`, which all architectures that the filter supports use).
-const IOCTLS: [(u64, &str); 14] = [
+const IOCTLS: [(u64, &str); 15] = [
     (0x5401, "TCGETS"),
     (0x5402, "TCSETS"),
     (0x5403, "TCSETSW"),
@@ -173,6 +173,7 @@ const IOCTLS: [(u64, &str); 14] = [
     (0x402c_542b, "TCSETS2"),
     (0x402c_542c, "TCSETSW2"),
     (0x402c_542d, "TCSETSF2"),
+    (0x540a, "TCXONC"),
     (0x540b, "TCFLSH"),
     (0x540f, "TIOCGPGRP"),
     (0x5413, "TIOCGWINSZ"),

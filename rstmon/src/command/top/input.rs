@@ -29,6 +29,8 @@ pub(crate) enum ViewAction {
     CloseFilter,
     /// Pass a key to the prompt.
     Type(KeyEvent),
+    /// Take a pasted text into the prompt.
+    Paste(String),
     /// Pause the view, or continue it.
     Pause,
     /// Set the totals to zero.
@@ -76,6 +78,7 @@ pub(crate) fn action(event: &Event, typing: bool) -> Option<ViewAction> {
             _ => ViewAction::Type(*key),
         }),
         Event::Key(key) => plain(key.code),
+        Event::Paste(text) => Some(ViewAction::Paste(text.clone())),
         Event::Mouse(mouse) if !typing => Some(match mouse.kind {
             MouseEventKind::Down(MouseButton::Left) => ViewAction::Click { column: mouse.column, row: mouse.row },
             MouseEventKind::Down(MouseButton::Right) => ViewAction::Back,
@@ -166,6 +169,14 @@ mod tests {
         assert_eq!(action(&mouse(MouseEventKind::ScrollDown), false), Some(ViewAction::Move(Movement::Lines(1))));
         assert_eq!(action(&mouse(MouseEventKind::Moved), false), None);
         assert_eq!(action(&mouse(click), true), None);
+    }
+
+    #[test]
+    fn pasted_letters_are_no_commands() {
+        let pasted = Event::Paste("q".to_owned());
+        for typing in [false, true] {
+            assert_eq!(action(&pasted, typing), Some(ViewAction::Paste("q".to_owned())));
+        }
     }
 
     #[test]

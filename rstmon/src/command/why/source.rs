@@ -4,7 +4,10 @@ use crate::{
     command::Failure,
     config::Config,
     event::{Event, line::StreamLine, recording::Recording},
-    host::{counters, listeners, terminal::note},
+    host::{
+        counters, listeners,
+        terminal::{end_with_reader, note},
+    },
     monitor::{doctor::DoctorReport, signals::Termination},
     query::{self, Origin, local},
     serve::Client,
@@ -94,6 +97,7 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<ObservedReset
 pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, Failure> {
     let attached = local::attach(config)?;
     let runtime = query::runtime()?;
+    end_with_reader().map_err(Failure::io("cannot start a thread"))?;
     // Before the note invites the user to press Ctrl-C.
     let mut signals = {
         let _in = runtime.enter();
@@ -110,6 +114,7 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
             _ = signals.received() => {}
         }
     }))?;
+    signals.release().map_err(Failure::io("cannot handle signals"))?;
     // Ends the threads, after they have drained the ring into the history.
     let monitor = alone.finish();
     let after = counters::read().unwrap_or_default();
@@ -133,6 +138,8 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
 /// The events of a recording.
 pub(super) fn replay(path: &Path) -> Result<ObservedResets, Failure> {
     let mut recording = Recording::open(path)?;
+    // A recording on standard input may take long.
+    end_with_reader().map_err(Failure::io("cannot start a thread"))?;
     let history = History::new(KEPT);
     let mut lost = 0_u64;
     while let Some(line) = recording.next_line()? {

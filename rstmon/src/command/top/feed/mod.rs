@@ -5,6 +5,7 @@ mod daemon;
 mod recorded;
 mod replay;
 
+use super::wake::ViewWaker;
 use crate::{
     command::Failure,
     config::Config,
@@ -53,6 +54,7 @@ struct ViewClosed;
 struct FeedSender {
     updates: SyncSender<Update>,
     snapshots: Arc<AtomicUsize>,
+    waker: Arc<ViewWaker>,
 }
 
 impl FeedSender {
@@ -61,7 +63,9 @@ impl FeedSender {
         if matches!(update, Update::Snapshot(_)) {
             self.snapshots.fetch_add(1, Ordering::Relaxed);
         }
-        self.updates.send(update).map_err(|_| ViewClosed)
+        self.updates.send(update).map_err(|_| ViewClosed)?;
+        self.waker.wake();
+        Ok(())
     }
 
     /// Sends a snapshot, unless [`WAITING_SNAPSHOTS`] wait already.
@@ -79,6 +83,7 @@ pub(crate) struct Feed {
     updates: Receiver<Update>,
     /// The number of waiting snapshots.
     snapshots: Arc<AtomicUsize>,
+    waker: Arc<ViewWaker>,
 }
 
 impl Feed {
@@ -105,15 +110,23 @@ impl Feed {
     ) -> Result<Self, Failure> {
         let (sender, updates) = sync_channel(QUEUE);
         let snapshots = Arc::<AtomicUsize>::default();
-        let feed_sender = FeedSender { updates: sender, snapshots: Arc::clone(&snapshots) };
+        let waker = Arc::new(ViewWaker::new().map_err(Failure::io("cannot make an eventfd"))?);
+        let at_end = WakeOnDrop(Arc::clone(&waker));
+        let feed_sender = FeedSender { updates: sender, snapshots: Arc::clone(&snapshots), waker: Arc::clone(&waker) };
         std::thread::Builder::new()
             .name("rstmon-feed".into())
             .spawn(move || {
+                let _at_end = at_end;
                 // A feed ends by itself or because the view has closed; both are fine.
                 let (Ok(()) | Err(ViewClosed)) = run(feed_sender);
             })
             .map_err(Failure::io("cannot start a thread"))?;
-        Ok(Self { origin, updates, snapshots })
+        Ok(Self { origin, updates, snapshots, waker })
+    }
+
+    /// Woken by each update, and when the feed has ended.
+    pub(crate) fn waker(&self) -> &ViewWaker {
+        &self.waker
     }
 
     /// The next waiting update, if any.
@@ -130,5 +143,14 @@ impl Feed {
         if matches!(update, Update::Snapshot(_)) {
             self.snapshots.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Wakes the view when the thread of a feed has ended, also by a panic.
+struct WakeOnDrop(Arc<ViewWaker>);
+
+impl Drop for WakeOnDrop {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }

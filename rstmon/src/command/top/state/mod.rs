@@ -122,7 +122,10 @@ impl ViewState {
         self.frozen.len()
     }
 
-    pub(crate) fn absorb(&mut self, update: Update) {
+    /// Takes an update. Returns whether what is shown may have changed: while the view is paused, counts and events
+    /// change the live model only.
+    pub(crate) fn absorb(&mut self, update: Update) -> bool {
+        let is_live = self.paused.is_none();
         match update {
             Update::Up => {
                 if matches!(self.feed_status, FeedStatus::Down(_)) {
@@ -133,16 +136,25 @@ impl ViewState {
             Update::Down(why) => self.feed_status = FeedStatus::Down(why),
             Update::Ended => self.feed_status = FeedStatus::Ended,
             Update::Snapshot(snapshot) => {
-                if self.live.absorb(*snapshot) {
+                let restarted = self.live.absorb(*snapshot);
+                if restarted {
                     self.clear_frozen();
                     self.notice = Some("another daemon runs now: its counts start from zero".to_owned());
                 }
                 self.stale = true;
+                return is_live || restarted;
             }
-            Update::Event(event) => self.live.remember(event),
-            Update::Lost(lost) => self.live.lost = self.live.lost.saturating_add(lost),
+            Update::Event(event) => {
+                self.live.remember(event);
+                return is_live;
+            }
+            Update::Lost(lost) => {
+                self.live.lost = self.live.lost.saturating_add(lost);
+                return is_live;
+            }
             Update::Note(note) => self.notice = Some(note),
         }
+        true
     }
 
     /// Handles a feed that ended without an update that says so. Returns whether the state has changed.

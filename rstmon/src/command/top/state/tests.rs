@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::command::top::testing::{event, snapshot};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use overlay::Movement;
 use sort::Column;
 use std::sync::Arc;
@@ -97,7 +98,7 @@ fn a_wrong_filter_says_what_is_wrong_and_leaves_the_view_alone() {
     assert!(state.prompt.is_none());
     assert_eq!(processes(&mut state), ["java"]);
     state.ask_for_filter();
-    assert_eq!(state.prompt.as_ref().map(|prompt| prompt.input.value()), Some("process=java"));
+    assert_eq!(state.prompt.as_ref().map(|prompt| prompt.input.value()), Some("process=java "), "ready for more");
 }
 
 #[test]
@@ -130,4 +131,56 @@ fn a_daemon_that_stops_and_comes_back_is_reported() {
     state.absorb(Update::Snapshot(Box::new(other)));
     assert_eq!(processes(&mut state), ["java"]);
     assert_eq!(state.rows[0].total, 1);
+}
+
+#[test]
+fn a_paste_goes_into_the_prompt_and_nowhere_else() {
+    let mut state = state();
+    state.paste("q");
+    assert!(state.prompt.is_none() && state.notice.as_ref().is_some_and(|notice| notice.contains("paste")));
+    state.ask_for_filter();
+    state.paste("process=java\n");
+    state.paste("port=80");
+    let text = |state: &ViewState| state.prompt.as_ref().expect("a prompt").input.value().to_owned();
+    assert_eq!(text(&state), "process=java port=80");
+    state.prompt.as_mut().expect("a prompt").input =
+        Input::new("process=java port=80".to_owned()).with_cursor("process=java ".len());
+    state.paste("über ");
+    state.paste("x=1 ");
+    assert_eq!(text(&state), "process=java über x=1 port=80", "each at the cursor, which is behind it then");
+    state.paste(&"x".repeat(20_000));
+    assert_eq!(text(&state), "process=java über x=1 port=80", "too much is refused as a whole");
+    let error = |state: &ViewState| state.prompt.as_ref().expect("a prompt").error.clone();
+    assert!(error(&state).is_some_and(|error| error.contains("at most 4096")));
+    state.paste("y");
+    assert_eq!(error(&state), None, "the next attempt is another one");
+}
+
+#[test]
+fn a_typed_filter_is_bounded() {
+    let mut state = state();
+    state.ask_for_filter();
+    let prompt = state.prompt.as_mut().expect("a prompt");
+    let press = |prompt: &mut prompt::FilterPrompt, code| prompt.press(KeyEvent::new(code, KeyModifiers::NONE));
+    for _ in 0..5000 {
+        press(prompt, KeyCode::Char('x'));
+    }
+    assert_eq!(prompt.input.value().len(), 4096);
+    assert!(prompt.error.is_some());
+    press(prompt, KeyCode::Backspace);
+    assert_eq!((prompt.input.value().len(), &prompt.error), (4095, &None));
+}
+
+#[test]
+fn a_paused_view_changes_only_with_what_it_shows() {
+    let mut state = state();
+    let update = |second| Update::Snapshot(Box::new(snapshot(second, [("java", 8080, 11)])));
+    let another = || Update::Event(Arc::new(event(2, "java", 8080, "10.0.0.1")));
+    assert!(state.absorb(update(2)) && state.absorb(another()) && state.absorb(Update::Lost(1)));
+    state.pause();
+    assert!(!state.absorb(update(3)) && !state.absorb(another()) && !state.absorb(Update::Lost(1)));
+    assert!(state.absorb(Update::Note("a word".to_owned())));
+    assert!(state.absorb(Update::Down("gone".to_owned())) && state.absorb(Update::Up));
+    state.pause();
+    assert!(state.absorb(update(4)));
 }
