@@ -5,7 +5,7 @@
 //! | `send`, `receive` | the two reset hooks: what to count and offer |
 //! | `answer` | sent resets for which `tcp_send_reset` does not fire on kernels before 6.10 |
 //! | `state`, `used`, `accept`, `backfill` | the hooks that learn owners |
-//! | `openers` | which openers of listeners have exited, and the hook that learns it |
+//! | `holders` | which processes that hold sockets live and have not forked, and the hooks that learn it |
 //! | `reset` | evidence and owner of one reset -> the key it is counted under |
 //! | `facts` | phase of a conversation, means of a close |
 //! | `count`, `front`, `event` | the counting path, the table in front of its hashes, the event path |
@@ -34,13 +34,13 @@ mod count;
 mod event;
 mod facts;
 mod front;
+mod holders;
 mod layout;
 mod listeners;
 mod maps;
 mod netns;
 mod note;
 mod opened;
-mod openers;
 mod pending;
 mod preempt;
 mod receive;

@@ -15,8 +15,8 @@ use crate::{
 };
 pub(crate) use error::ConfigError;
 pub(crate) use sections::{
-    CountsSection, EventsSection, ExpectSection, HistorySection, LogSection, MetricsSection, SecuritySection,
-    SocketSection, ThresholdsSection, TombstonesSection, WebSection,
+    CountsSection, EventsSection, ExpectSection, HistorySection, LogSection, MetricsSection, ProbeSection,
+    SecuritySection, SocketSection, ThresholdsSection, TombstonesSection, WebSection,
 };
 use serde::Deserialize;
 use std::{
@@ -74,6 +74,7 @@ pub(crate) struct Config {
     pub(crate) tombstones: TombstonesSection,
     pub(crate) thresholds: ThresholdsSection,
     pub(crate) metrics: MetricsSection,
+    pub(crate) probe: ProbeSection,
     pub(crate) history: HistorySection,
     pub(crate) log: LogSection,
     pub(crate) security: SecuritySection,
@@ -236,6 +237,7 @@ impl Config {
             #[cfg(feature = "test-switches")]
             object: self.bpf_object.clone(),
             account_run_time: self.metrics.probe_runtime,
+            follow_writers: self.probe.follow_writers,
             verifier_log: tracing::enabled!(tracing::Level::DEBUG),
         }
     }
