@@ -87,7 +87,10 @@ macro_rules! kernel_fields {
             CGROUP_LEVEL: u32 = "cgroup", "level";
             CGROUP_KN: u64 = "cgroup", "kn";
             KERNFS_ID: u64 = "kernfs_node", "id";
+            TASK_CRED: u64 = "task_struct", "cred";
             FILE_SOCKET_SK: u64 = "socket", "sk";
+            SOCKET_FILE: u64 = "socket", "file";
+            FILE_CRED: u64 = "file", "f_cred";
         }
     };
 }

@@ -21,10 +21,16 @@ macro_rules! hooks {
                 hides "the accepting worker until it reads from the connection";
             /// Tracepoint of reading from a socket: replaces [`ACCEPT`] where that is not attached.
             READ: tcp_rcv_space_adjust, Tracepoint, Owner, optional,
-                hides "the worker that serves an accepted connection: its listener's owner is named instead";
+                hides "the worker that serves an accepted connection: the name of its listener's owner is shown";
+            /// Tracepoint of writing to a socket, attached at the operator's wish.
+            WRITE: sock_send_length, Tracepoint, Owner, optional,
+                hides "the process that a connection was passed on to, if it only writes";
             /// Tracepoint of a thread that exits.
             EXIT: sched_process_exit, Tracepoint, Owner, optional,
-                hides "that the process that opened a listener has exited: it is named as long as the listener lives";
+                hides "that a process has exited: it is named as long as a socket lives that it had passed on";
+            /// Tracepoint of a process that forks.
+            FORK: sched_process_fork, Tracepoint, Owner, optional,
+                hides "that a process has forked: it is named also where only its child still holds the socket";
             /// Iterator over open files, run once at the start.
             BACKFILL: backfill, FileIterator, Backfill, optional,
                 hides "owners of sockets opened before rstmon started";

@@ -35,6 +35,12 @@ pub struct SocketNote {
     /// [`crate::evidence::MEANS`] is 0 where the connection was shut down for sending only. Of a listener, and of its
     /// children until their handshake is complete: the address of the listener's socket.
     pub facts: u64,
+    /// When the owner acted on the socket, in jiffies: opened it, accepted it, or read from it for the first time or
+    /// again after a fork. Of a child whose owner is inherited: when its listener was opened.
+    pub acted_jiffies: u64,
+    /// Of a listener and its children: address of the credentials of the process that opened the listener, which
+    /// identifies that process; 0 = unknown.
+    pub opener_credentials: u64,
     /// Time without a byte in either direction before that close, in milliseconds; a last word
     /// ([`crate::evidence::LAST_WORD`]) does not count.
     pub idle_before_close_ms: u32,
@@ -50,6 +56,16 @@ pub struct SocketNote {
     pub flags: u8,
     /// Number of the connection's tombstone; 0 = none yet.
     pub tombstone: u32,
+}
+
+/// A process that accepts connections from a listener that it has not opened.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reader {
+    /// The accepting process.
+    pub owner: OwnerRecord,
+    /// Address of its credentials, as in [`SocketNote::opener_credentials`].
+    pub credentials: u64,
 }
 
 /// Bit of [`SocketNote::flags`]: the peer's FIN has arrived.

@@ -9,6 +9,8 @@ macro_rules! settings {
         $apply! {
             /// 1 where `tcp_send_reset` passes a reason (6.10 on).
             SEND_HAS_REASON: u32 = 0;
+            /// Number of the reason `tcp_abort_on_close`; out of range where the kernel has none.
+            ABORT_ON_CLOSE: u32 = u32::MAX;
             /// Jiffies in a second.
             SECOND_JIFFIES: u32 = 250;
             /// Nanoseconds in a jiffy.

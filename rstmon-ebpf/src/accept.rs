@@ -5,6 +5,7 @@
 //! arguments (`net/ipv4/af_inet.c`). On failure `newsock->sk` is NULL.
 
 use crate::{
+    holders,
     layout::{FILE_SOCKET_SK, field},
     note,
     task::KernelTask,
@@ -29,6 +30,7 @@ pub fn inet_accept(ctx: FExitContext) -> i32 {
         task.describe_current(&raw mut (*note).owner);
         (*note).provenance = provenance::ACCEPTED;
         (*note).role = role::ACCEPTED;
+        holders::acts(note);
     }
     0
 }

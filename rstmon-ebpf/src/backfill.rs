@@ -4,8 +4,9 @@
 //! file that several processes share is the one with the lowest pid.
 
 use crate::{
+    holders,
     layout::{FILE_SOCKET_SK, SECOND_JIFFIES, field},
-    listeners, note, openers,
+    listeners, note,
     sock::{Sock, jiffies},
     task::KernelTask,
 };
@@ -52,10 +53,11 @@ pub extern "C" fn backfill(ctx: *mut c_void) -> i32 {
         }
         task.describe(&raw mut (*note).owner);
         (*note).provenance = provenance::BACKFILLED;
+        holders::acts(note);
         if sock.state == state::LISTEN {
             (*note).role = role::LISTENER;
             (*note).facts = sock.address();
-            openers::add(&(*note).owner);
+            (*note).opener_credentials = holders::credentials_of_maker(tcp, task);
             listeners::add(&note::listener_key(tcp.netns(), tcp.local_port()), 0);
         } else if sock.state != state::CLOSE {
             // The connection's tombstone will need it.

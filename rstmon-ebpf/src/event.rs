@@ -10,8 +10,8 @@ use crate::{
     atomic, count,
     layout::{ICSK_PROBES_OUT, SK_UID, TCP_SRTT_US, TCP_TOTAL_RETRANS},
     maps::{EVENTS, UNTIL_WAKE, Work},
-    reset::{ResetBuilder, now_ns},
-    sock::{Tcp, jiffies_to_ms},
+    reset::ResetBuilder,
+    sock::{Tcp, jiffies_to_ms, now_ns},
     wire,
 };
 use aya_ebpf::helpers::generated::{bpf_ringbuf_reserve, bpf_ringbuf_submit};

@@ -52,7 +52,7 @@ impl ResetBuilder {
         }
         let tombstone = self.work.tombstone;
         self.set_owner(&tombstone.owner);
-        if tombstone.owner.tgid != 0 {
+        if tombstone.owner.tgid != 0 || tombstone.owner.comm[0] != 0 {
             self.work.key.provenance = provenance::TOMBSTONE;
         }
         self.add(evidence::TOMBSTONE);

@@ -5,7 +5,7 @@
 //! | `send`, `receive` | the two reset hooks: what to count and offer |
 //! | `answer` | sent resets for which `tcp_send_reset` does not fire on kernels before 6.10 |
 //! | `state`, `used`, `accept`, `backfill` | the hooks that learn owners |
-//! | `openers` | which openers of listeners have exited, and the hook that learns it |
+//! | `holders` | which processes that hold sockets live and have not forked, and the hooks that learn it |
 //! | `reset` | evidence and owner of one reset -> the key it is counted under |
 //! | `conversation`, `late` | what is known of it on a full socket, and of one whose socket is gone |
 //! | `facts` | phase of a conversation, means of a close |
@@ -36,6 +36,7 @@ mod count;
 mod event;
 mod facts;
 mod front;
+mod holders;
 mod late;
 mod layout;
 mod listeners;
@@ -43,7 +44,6 @@ mod maps;
 mod netns;
 mod note;
 mod opened;
-mod openers;
 mod pending;
 mod preempt;
 mod receive;

@@ -7,11 +7,11 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use rstmon_common::{
-    CountKey, CountSlot, OwnerRecord, PortListeners, ResetRecord, SocketNote, Tombstone, Tuple,
+    CountKey, CountSlot, PortListeners, ResetRecord, SocketNote, Tombstone, Tuple,
     front::FrontTable,
     key::direction,
     limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
-    note::{OpenedNote, TombstoneSlot},
+    note::{OpenedNote, Reader, TombstoneSlot},
 };
 
 /// Counts, generation 0. Two generations let user space empty one while the other counts, losing nothing.
@@ -61,25 +61,29 @@ pub static BURIED: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub static GONE_LISTENERS: LruHashMap<Tuple, Tombstone> = LruHashMap::with_max_entries(4096, 0);
 
-/// A process that has opened a listener, in the slot of its thread-group id.
+/// A living process that holds sockets.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Opener {
-    /// [`OwnerRecord::start_ns`]: distinguishes a recycled pid from the original.
+pub struct Holder {
+    /// [`rstmon_common::OwnerRecord::start_ns`]: distinguishes a recycled pid from the original.
     pub start_ns: u64,
+    /// Jiffies since which no other process has got copies of its descriptors by a fork.
+    pub alone_since: u64,
+    /// The same as `CLOCK_BOOTTIME` nanoseconds.
+    pub alone_since_ns: u64,
     /// Thread-group id; 0 = the slot is free.
     pub tgid: u32,
-    /// 1 where the process has exited.
-    pub is_dead: u32,
+    /// When it was last looked up in [`READERS`], in jiffies.
+    pub looked_up: u32,
 }
-/// Processes that have opened a listener, by the lowest bits of the thread-group id (see `openers`).
+/// Processes that hold sockets, by the lowest bits of the thread-group id (see `holders`).
 #[map]
-pub static OPENERS: Array<Opener> = Array::with_max_entries(OPENER_SLOTS, 0);
-/// Slots of [`OPENERS`], a power of two.
-pub const OPENER_SLOTS: u32 = 4096;
-/// Processes that read from the connections of a listener whose opener is dead, by the key of its tombstone.
+pub static HOLDERS: Array<Holder> = Array::with_max_entries(HOLDER_SLOTS, 0);
+/// Slots of [`HOLDERS`], a power of two.
+pub const HOLDER_SLOTS: u32 = 4096;
+/// For each listener, by the key of its tombstone, a process that accepts its connections and has not opened it.
 #[map]
-pub static READERS: LruHashMap<Tuple, OwnerRecord> = LruHashMap::with_max_entries(1024, 0);
+pub static READERS: LruHashMap<Tuple, Reader> = LruHashMap::with_max_entries(1024, 0);
 
 /// Ports that have listeners, by the key of a listener's tombstone.
 #[map]

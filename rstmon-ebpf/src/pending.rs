@@ -14,8 +14,8 @@ use crate::{
     atomic, count, event,
     layout::{SK_LOCK_OWNED, probe},
     maps::{PENDING, Pending, UNDECIDED, UndecidedSockets},
-    reset::{ResetBuilder, now_ns},
-    sock::{Tcp, jiffies},
+    reset::ResetBuilder,
+    sock::{Tcp, jiffies, now_ns},
 };
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use core::ffi::c_void;

@@ -9,11 +9,12 @@
 use crate::{
     count,
     facts::EvidenceBits,
-    layout::IDLE_JIFFIES,
+    holders::{self, Holding},
+    layout::{ABORT_ON_CLOSE, IDLE_JIFFIES},
     maps::{DEPTH, WORK, WORK_DEPTH, Work},
-    note, openers,
+    note,
     skb::{Header, Segment, family},
-    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies},
+    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies, now_ns},
     task::KernelTask,
 };
 use rstmon_common::{
@@ -30,13 +31,6 @@ pub struct ResetBuilder {
     pub sock: Sock,
     pub tcp: Option<Tcp>,
     pub now: u32,
-}
-
-/// The clock of records: `CLOCK_BOOTTIME`, in nanoseconds.
-#[inline(always)]
-pub fn now_ns() -> u64 {
-    // SAFETY: takes nothing, returns a number.
-    unsafe { aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns() }
 }
 
 /// Takes the work area for one reset, runs `handle` on it and returns it.
@@ -208,7 +202,7 @@ impl ResetBuilder {
             self.work.key.state = 0;
         }
         self.guess_role(tcp);
-        self.replace_dead_opener(tcp);
+        self.check_owner(tcp);
 
         self.set(evidence::ATTACHED, tcp.is_attached());
         self.set(evidence::LOCKED, tcp.is_locked());
@@ -281,26 +275,58 @@ impl ResetBuilder {
         }
     }
 
-    /// Where the owner is the process that called `listen()`, and that has exited since: takes the process that reads
-    /// from the listener's connections instead, or leaves out which process it is.
+    /// Leaves out what is not known of the moment of the reset: which process the owner is, if another may hold the
+    /// socket instead; and all of it, if the owner is gone. A process that had closed the connection stays named.
     #[inline(never)]
-    fn replace_dead_opener(&mut self, tcp: Tcp) {
-        // SAFETY: a live, aligned field of the work area.
-        let provenance = unsafe { (&raw const self.work.key.provenance).read_volatile() };
-        let listener = self.role() == role::LISTENER && provenance == provenance::OPENED;
-        if !listener && provenance != provenance::INHERITED && provenance != provenance::BACKFILLED {
+    fn check_owner(&mut self, tcp: Tcp) {
+        // SAFETY: live, aligned fields of the work area.
+        let (provenance, closed) = unsafe {
+            ((&raw const self.work.key.provenance).read_volatile(), (&raw const self.work.closed_facts).read_volatile())
+        };
+        if provenance == provenance::NONE || evidence::means_of(closed) != means::NONE {
             return;
         }
-        if !openers::is_dead(&self.work.note.owner) {
+        // The owner is executing, with the socket's lock: it has not passed the socket on, and in its exit it counts as
+        // gone already.
+        if tcp.is_locked() && KernelTask::current().tgid() == self.work.note.owner.tgid {
+            if provenance == provenance::INHERITED {
+                self.work.key.provenance = provenance::USED;
+            }
             return;
         }
-        if let Some(reader) = openers::reader(&note::listener_key(tcp.netns(), tcp.local_port())) {
-            self.set_owner(reader);
-        } else {
-            self.work.start_ns = 0;
-            self.work.tgid = 0;
+        let listens = self.state() == state::LISTEN;
+        if !listens && provenance != provenance::INHERITED {
+            return self.keep_what_holds(holders::holding(&self.work.note));
         }
+        let acceptor = if listens { 0 } else { tcp.file_credentials() };
+        let mut holding = holders::holding_inherited(&self.work.note, acceptor);
+        let by_opener = acceptor != 0 && acceptor == self.work.note.opener_credentials;
+        if !by_opener && let Some(reader) = holders::reader(&note::listener_key(tcp.netns(), tcp.local_port())) {
+            self.set_owner(&reader.owner);
+            holding = Holding::Shared;
+            if acceptor == reader.credentials {
+                holding = holders::holding_accepted(&reader.owner, self.work.established_ns);
+            }
+        }
+        self.keep_what_holds(holding);
+        if holding == Holding::Alone && acceptor != 0 {
+            self.work.key.provenance = provenance::ACCEPTED;
+        }
+    }
+
+    #[inline(always)]
+    fn keep_what_holds(&mut self, holding: Holding) {
+        if holding == Holding::Alone {
+            return;
+        }
+        self.work.start_ns = 0;
+        self.work.tgid = 0;
         self.work.key.provenance = provenance::INHERITED;
+        if holding == Holding::Gone {
+            self.work.key.provenance = provenance::NONE;
+            self.work.key.comm = [0; 16];
+            self.work.key.cgroup = 0;
+        }
     }
 
     /// Adds the executing process where it made the call that resets: see the module's header.
@@ -311,20 +337,23 @@ impl ResetBuilder {
         if !active {
             return;
         }
-        if task.is_kernel_thread() {
-            self.add(evidence::KERNEL_THREAD);
-            return;
-        }
         let set_to_close = self.state() == state::CLOSE;
         let attached = self.has(evidence::ATTACHED);
         let closed_before = self.has(evidence::CLOSED_HERE);
-        if set_to_close && !attached && !closed_before && self.role() == role::ACCEPTED {
+        let never_accepted = set_to_close && !attached && !closed_before && self.role() == role::ACCEPTED;
+        if task.is_kernel_thread() {
+            self.add(evidence::KERNEL_THREAD);
+            // The last descriptor of a listener may be one that was in flight between processes (`unix_gc`).
+            self.set(evidence::NEVER_ACCEPTED, never_accepted && !self.has(evidence::MPTCP));
+            return;
+        }
+        if never_accepted {
             self.add(evidence::NEVER_ACCEPTED);
             self.add_closer_of_listener(task);
         }
         let running = self.work.tgid != 0 && self.work.tgid == task.tgid();
         let locked = self.has(evidence::LOCKED);
-        if set_to_close && attached && locked {
+        if (set_to_close || self.is_fast_close()) && attached && locked {
             let mut owner = OwnerRecord::default();
             task.describe_current(&raw mut owner);
             self.set_owner(&owner);
@@ -344,6 +373,13 @@ impl ResetBuilder {
             self.set(evidence::GENTLE_EXIT, task.exits_gently());
             self.work.exit_signal = u32::from(task.exit_signal());
         }
+    }
+
+    /// Whether a process closes an MPTCP connection at once: its subflows are reset before their state changes
+    /// (`mptcp_do_fastclose`), which `SOCK_DESTROY` does for another reason.
+    #[inline(always)]
+    fn is_fast_close(&self) -> bool {
+        self.has(evidence::MPTCP) && u32::from(self.work.key.reason) == ABORT_ON_CLOSE.load()
     }
 
     /// Adds the owner of a child that was never accepted: the task that moved its listener from LISTEN to CLOSE, and is

@@ -5,18 +5,18 @@
 use crate::{
     branchless::{opaque, positive, some},
     layout::{
-        CGROUP_KN, ICSK_LRCVTIME, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM, SK_ACK_BACKLOG,
-        SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN, SK_SOCKET, SKC_DADDR,
-        SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
-        TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_DATA_SEGS_OUT, TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME,
-        TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_RCV_TSVAL, TCP_SND_NXT, TCP_SND_UNA, TCP_SRTT_US, TCP_TS_RECENT,
-        TCP_TS_RECENT_STAMP, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
+        CGROUP_KN, FILE_CRED, ICSK_LRCVTIME, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM,
+        SK_ACK_BACKLOG, SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN,
+        SK_SOCKET, SKC_DADDR, SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR,
+        SKC_V6_RCV_SADDR, SOCKET_FILE, TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_DATA_SEGS_OUT,
+        TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_RCV_TSVAL, TCP_SND_NXT, TCP_SND_UNA,
+        TCP_SRTT_US, TCP_TS_RECENT, TCP_TS_RECENT_STAMP, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
     },
     skb::{family, from_words, set_v4},
 };
 use aya_ebpf::{
     Global,
-    helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock},
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_boot_ns, bpf_skc_to_tcp_sock},
 };
 use core::ptr::NonNull;
 use rstmon_common::{
@@ -185,6 +185,19 @@ impl Tcp {
     pub fn is_attached(self) -> bool {
         // SAFETY: as in `get`.
         unsafe { field::<u64>(self.as_ptr(), &SK_SOCKET) != Some(0) }
+    }
+
+    /// Address of the credentials of the task that made the socket's file: of a child, the task that accepted it; 0
+    /// where no process has a descriptor.
+    #[inline(always)]
+    pub fn file_credentials(self) -> u64 {
+        // SAFETY: as in `get`, and typed pointers from there on; a NULL on the way makes the next load fault and read
+        // 0.
+        unsafe {
+            let Some(socket) = field::<u64>(self.as_ptr(), &SK_SOCKET) else { return 0 };
+            let Some(file) = field::<u64>(socket as *const u8, &SOCKET_FILE) else { return 0 };
+            field(file as *const u8, &FILE_CRED).unwrap_or(0)
+        }
     }
 
     /// IP version of the connection: 4 also for IPv4 on an IPv6 socket.
@@ -428,8 +441,21 @@ fn smaller(a: u32, b: u32) -> u32 {
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "tcp_jiffies32 is the low half of the jiffies")]
 pub fn jiffies() -> u32 {
+    jiffies64() as u32
+}
+
+/// The kernel's clock `jiffies_64`.
+#[inline(always)]
+pub fn jiffies64() -> u64 {
     // SAFETY: takes nothing, returns a number.
-    unsafe { bpf_jiffies64() as u32 }
+    unsafe { bpf_jiffies64() }
+}
+
+/// The clock of records: `CLOCK_BOOTTIME`, in nanoseconds.
+#[inline(always)]
+pub fn now_ns() -> u64 {
+    // SAFETY: takes nothing, returns a number.
+    unsafe { bpf_ktime_get_boot_ns() }
 }
 
 /// Jiffies in milliseconds; `ABSENT_U32` for an unknown number.

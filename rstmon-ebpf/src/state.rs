@@ -10,10 +10,11 @@
 
 use crate::{
     facts::{EvidenceBits, is_same_act},
+    holders::{self, Holding},
     layout::TOMBSTONES_ON,
-    listeners, note, opened, openers,
-    reset::{is_some, now_ns},
-    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies, jiffies_to_ms},
+    listeners, note, opened,
+    reset::is_some,
+    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies, jiffies_to_ms, now_ns},
     task::KernelTask,
     tombstones,
 };
@@ -50,7 +51,7 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
                 // SAFETY: see `begin`.
                 unsafe {
                     (*note).facts = sock.address();
-                    openers::add(&(*note).owner);
+                    (*note).opener_credentials = holders::credentials_of_maker(tcp, KernelTask::current());
                 }
             });
             listeners::add(&listener(tcp), now_ns());
@@ -79,6 +80,7 @@ fn begin(note: *mut SocketNote, role: u8) {
         if !task.is_kernel_thread() {
             (*note).provenance = provenance::OPENED;
             task.describe_current(&raw mut (*note).owner);
+            holders::acts(note);
         }
     }
 }
@@ -164,6 +166,7 @@ fn store_close(note: *mut SocketNote, tcp: Tcp, now: u8) {
         if !(task.is_kernel_thread() || known && (*note).owner.tgid == task.tgid()) {
             task.describe_current(&raw mut (*note).owner);
             (*note).provenance = provenance::USED;
+            holders::acts(note);
         }
         (*note).closed_ns = now_ns();
         (*note).idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
@@ -257,7 +260,8 @@ fn listener_ended(note: *mut SocketNote, tcp: Tcp) {
             task.describe_current(&raw mut owner);
             tombstone.owner = owner;
         } else {
-            tombstone.owner = (*note).owner;
+            let holding = if same { Holding::Alone } else { holders::holding(&*note) };
+            holders::write_owner(&*note, holding, &raw mut tombstone.owner);
         }
     }
     note::add_gone_listener(&listener(tcp), &tombstone);
@@ -281,13 +285,14 @@ fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
         }
         facts.add_answered(tcp);
     }
+    let holding = owner_at_end(facts, note, tcp);
     add_end(facts, note);
     let mut tuple = Tuple::default();
     tcp.endpoints(&mut tuple);
     let number = tombstones::add(&tuple, |tombstone| {
         // SAFETY: room in a map value to which nothing else has a reference now.
         let (from, tombstone) = unsafe { (&*note, &mut *tombstone) };
-        tombstone.owner = from.owner;
+        holders::write_owner(from, holding, &raw mut tombstone.owner);
         tombstone.owner.extra = tcp.rcv_nxt();
         tombstone.closed_ns = from.closed_ns;
         tombstone.established_ns = from.established_ns;
@@ -306,6 +311,32 @@ fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
     });
     // SAFETY: see `begin`.
     unsafe { (*note).tombstone = number };
+}
+
+/// Stores the executing task's process as the owner of a connection that it ends without a FIN, and returns whether the
+/// owner of an ended connection held it until then.
+#[inline(always)]
+fn owner_at_end(facts: EvidenceBits, note: *mut SocketNote, tcp: Tcp) -> Holding {
+    let means = evidence::means_of(facts.get());
+    if closed_ns_of(note) != 0 && means != means::NONE {
+        return Holding::Alone;
+    }
+    // SAFETY: see `begin`.
+    unsafe {
+        if !matches!(means, means::NONE | means::DESTROYED | means::OTHER) && tcp.is_attached() {
+            let task = KernelTask::current();
+            if (*note).owner.tgid != task.tgid() {
+                task.describe_current(&raw mut (*note).owner);
+                (*note).provenance = provenance::USED;
+            }
+            return Holding::Alone;
+        }
+        if (*note).provenance == provenance::INHERITED {
+            holders::holding_inherited(&*note, tcp.file_credentials())
+        } else {
+            holders::holding(&*note)
+        }
+    }
 }
 
 /// Adds how a connection ended.

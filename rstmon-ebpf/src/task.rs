@@ -3,8 +3,8 @@
 use crate::{
     layout::{
         CGROUP_KN, CGROUP_LEVEL, CGROUP_V1_SUBSYS, CSS_CGROUP, CSS_SET_DFL_CGROUP, CSS_SET_SUBSYS, KERNFS_ID, Object,
-        SIGNAL_LIVE, TASK_CGROUPS, TASK_COMM, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_PID, TASK_SIGNAL,
-        TASK_START_BOOTTIME, TASK_TGID, TASK_TYPE, can_cast, field,
+        SIGNAL_LIVE, TASK_CGROUPS, TASK_COMM, TASK_CRED, TASK_EXIT_CODE, TASK_FLAGS, TASK_GROUP_LEADER, TASK_PID,
+        TASK_SIGNAL, TASK_START_BOOTTIME, TASK_TGID, TASK_TYPE, can_cast, field,
     },
     skb::from_words,
 };
@@ -80,6 +80,12 @@ impl KernelTask {
     pub fn has_living_threads(self) -> bool {
         let signal = Object::at(self.0, &TASK_TYPE).follow(&TASK_SIGNAL);
         signal.and_then(|signal| signal.get::<u32>(&SIGNAL_LIVE)).is_none_or(|live| live != 0)
+    }
+
+    /// Address of the credentials that files which the task makes refer to; 0 where the kernel does not show them.
+    #[inline(always)]
+    pub fn credentials(self) -> u64 {
+        Object::at(self.0, &TASK_TYPE).get(&TASK_CRED).unwrap_or(0)
     }
 
     /// Thread-group id in the initial pid namespace.

@@ -34,7 +34,7 @@ pub fn facts(reset: &Expected, event: &Value) -> String {
         Some(_) if reset.may_be_unowned && event["owner"].is_null() => {}
         Some((comm, pid)) => {
             hold("owner.process", comm.as_str().into(), &event["owner"]["process"]);
-            hold("owner.pid", (*pid).into(), &event["owner"]["pid"]);
+            hold("owner.pid", (*pid != 0).then_some(*pid).into(), &event["owner"]["pid"]);
         }
         None => hold("owner", Value::Null, &event["owner"]),
     }

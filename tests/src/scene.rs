@@ -80,7 +80,8 @@ pub struct Expected {
     pub local: SocketAddr,
     /// The address of its peer.
     pub remote: SocketAddr,
-    /// Comm and id of the process that owned the socket. `None`: there was no socket, so there is no owner.
+    /// Comm and id of the process that owned the socket; id 0: only the name is known. `None`: there was no socket, so
+    /// there is no owner.
     pub owner: Option<(String, u32)>,
     /// Whether the owner may be missing: rstmon may say less, but no other owner.
     pub may_be_unowned: bool,

@@ -7,17 +7,26 @@ use anyhow::{Context as _, Result, ensure};
 use rstmon_tests::{
     actor::Actor,
     connection::{self, Connection},
-    daemon, judge,
-    scene::{End, Expected},
+    daemon, judge, kernel,
+    scene::{ANY, End, Expected},
     sight::{Hidden, Sight},
     stage::{Family, Stage},
     sysctl::Sysctl,
-    wait::{self, SOON},
+    wait::{self, LATER, SOON},
     watched::WatchedDaemon,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    time::{ClockId, clock_gettime},
+};
 use serde_json::Value;
 use std::net::SocketAddr;
+
+/// The hook that shows the accepting process; kernels in lockdown do not have it.
+const ACCEPT_HOOK: &str = "inet_accept";
+
+/// The hook that shows the writing process, where it is wanted.
+const WRITE_HOOK: &str = "sock_send_length";
 
 /// Runs a test with a daemon and a namespace of its own.
 fn watched(name: &str, test: impl FnOnce(&WatchedDaemon, &Stage) -> Result<()>) {
@@ -74,6 +83,256 @@ impl Daemonized {
         kill_process(Pid::from_raw(i32::try_from(self.pid)?).context("a process id")?, Signal::KILL)?;
         Ok(())
     }
+}
+
+/// A worker that its master has forked, and a connection of a client to the master's listener.
+struct Workshop {
+    master: Actor,
+    worker: u32,
+    client: Actor,
+    service: SocketAddr,
+    remote: SocketAddr,
+}
+
+impl Workshop {
+    fn open(stage: &Stage, protocol: Option<&str>) -> Result<Self> {
+        let mut master = stage.server_actor("master")?;
+        let service = connection::listen(stage, &mut master, protocol, 16)?;
+        let worker = master.ask("fork w")?.get("pid")?;
+        master.ask("child w comm worker")?;
+        let mut client = stage.client_actor("caller")?;
+        let remote = connection::dial(stage, &mut client, protocol, "c", service)?;
+        Ok(Self { master, worker, client, service, remote })
+    }
+
+    fn worker_end(&self) -> End {
+        End { pid: self.worker, comm: "worker".to_owned(), local: self.service, remote: self.remote }
+    }
+}
+
+/// The owner of an accepted connection from which no process has read: exact where the accept hook is, otherwise a
+/// name without a process.
+fn is_worker_or_nameless(watched: &WatchedDaemon, event: &Value, worker: u32) -> Result<()> {
+    let owner = &event["owner"];
+    if watched.has_hook(ACCEPT_HOOK)? {
+        ensure!(owner["pid"] == worker && owner["provenance"] == "accepted", "expected the worker: {event:#}");
+    } else {
+        ensure!(owner["pid"].is_null(), "no process is known to hold it: {event:#}");
+        ensure!(owner["process"] == "master" && owner["provenance"] == "inherited", "the listener's name: {event:#}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_worker_that_only_writes_is_not_its_master() {
+    watched("write-only worker", |watched, stage| {
+        let mut shop = Workshop::open(stage, None)?;
+        shop.master.ask("child w accept l c")?;
+        shop.master.ask("child w send c 10")?;
+        shop.client.ask("recv c 10")?;
+        let end = shop.worker_end();
+        let event = received(watched, &mut shop.client, &end)?.context("received resets are seen")?;
+        is_worker_or_nameless(watched, &event, shop.worker)
+    });
+}
+
+#[test]
+fn a_server_that_only_writes_is_known_without_the_accept_hook() {
+    watched("write-only server", |watched, stage| {
+        let mut pair = Connection::open(stage)?;
+        pair.server.ask("send c 10")?;
+        pair.client.ask("recv c 10")?;
+        let end = pair.server_end();
+        let event = received(watched, &mut pair.client, &end)?.context("received resets are seen")?;
+        let owner = &event["owner"];
+        ensure!(owner["pid"] == pair.server.pid() && owner["provenance"] == "accepted", "it accepted: {event:#}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_master_that_has_forked_is_not_named_for_what_waits_in_its_queue() {
+    watched("queue of a master", |watched, stage| {
+        let mut shop = Workshop::open(stage, None)?;
+        shop.master.ask("close l")?;
+        let end = shop.worker_end();
+        let event = received(watched, &mut shop.client, &end)?.context("received resets are seen")?;
+        let owner = &event["owner"];
+        ensure!(owner["pid"].is_null() && owner["process"] == "master", "the master has left it: {event:#}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_service_that_reads_is_known_by_what_it_only_writes_later() {
+    watched("activated service", |watched, stage| {
+        let mut shop = Workshop::open(stage, None)?;
+        for read in [true, false] {
+            shop.remote = connection::dial(stage, &mut shop.client, None, "d", shop.service)?;
+            if read {
+                // The connection that the shop was opened with.
+                shop.master.ask("child w accept l c")?;
+            }
+            shop.master.ask("child w accept l d")?;
+            if read {
+                shop.client.ask("send d 10")?;
+                shop.master.ask("child w recv d 10")?;
+            }
+            shop.master.ask("child w send d 10")?;
+            shop.client.ask("recv d 10")?;
+            shop.client.ask("set d linger 0")?;
+            shop.client.ask("close d")?;
+            let reset = Expected::received(&shop.worker_end(), "established").judged(ANY, ANY);
+            let event = event_of(watched, &reset)?.context("received resets are seen")?;
+            let known = if read { ["used", "accepted"] } else { ["accepted"; 2] };
+            let provenance = event["owner"]["provenance"].as_str().context("an owner")?;
+            ensure!(event["owner"]["pid"] == shop.worker && known.contains(&provenance), "the worker: {event:#}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn an_mptcp_worker_is_not_its_master() {
+    watched("MPTCP worker", |watched, stage| {
+        let mut shop = Workshop::open(stage, Some("mptcp"))?;
+        shop.master.ask("child w accept l c")?;
+        ensure!(kernel::mptcp(stage.server(), "MPCapableSYNRX")? > 0, "the kernel fell back to TCP");
+        shop.client.ask("send c 100")?;
+        let mut unread = || Ok(shop.master.ask("child w look c")?.get::<u64>("unread")? == 100);
+        wait::until_true("the request", LATER, &mut unread)?;
+        shop.master.ask("child w close c")?;
+        let sent = Expected::sent(&shop.worker_end(), "tcp_abort_on_close", "established");
+        event_of(watched, &sent.judged("closed_with_unread_data", "harmful"))?;
+        Ok(())
+    });
+}
+
+#[test]
+fn an_mptcp_worker_whose_client_aborts_is_not_its_master() {
+    watched("MPTCP worker that only writes", |watched, stage| {
+        let mut shop = Workshop::open(stage, Some("mptcp"))?;
+        shop.master.ask("child w accept l c")?;
+        shop.master.ask("child w send c 10")?;
+        shop.client.ask("recv c 10")?;
+        shop.client.ask("set c linger 0")?;
+        shop.client.ask("close c")?;
+        event_of(watched, &Expected::received(&shop.worker_end(), "established").judged(ANY, ANY))?;
+        Ok(())
+    });
+}
+
+/// The server passes its connection to a process that only writes.
+fn passed_to_a_writer(stage: &Stage) -> Result<(Connection, Actor)> {
+    let directory = tempfile::tempdir()?;
+    let inbox = directory.path().join("inbox").display().to_string();
+    let mut keeper = stage.server_actor("keeper")?;
+    keeper.ask(&format!("inbox {inbox}"))?;
+    let mut pair = Connection::open(stage)?;
+    pair.client.ask("send c 10")?;
+    pair.server.ask("recv c 10")?;
+    pair.server.ask(&format!("pass c {inbox}"))?;
+    pair.server.ask("close c")?;
+    keeper.ask("take c")?;
+    keeper.ask("send c 50")?;
+    pair.client.ask("recv c 50")?;
+    Ok((pair, keeper))
+}
+
+#[test]
+fn a_passed_descriptor_is_not_of_the_process_that_passed_it() {
+    watched("passed to a writer", |watched, stage| {
+        let (mut pair, keeper) = passed_to_a_writer(stage)?;
+        let end = End { pid: keeper.pid(), comm: "keeper".to_owned(), ..pair.server_end() };
+        pair.server.exit(0)?;
+        pair.client.ask("set c linger 0")?;
+        pair.client.ask("close c")?;
+        let reset = Expected::received(&end, "established").judged("peer_reset", "notice");
+        let event = event_of(watched, &reset)?.context("received resets are seen")?;
+        ensure!(event["owner"]["process"].is_null(), "no name of the process that passed it: {event:#}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_follower_of_writers_knows_a_writer_beside_a_living_process_that_passed_the_descriptor() {
+    if !daemon::unless_ready("followed writer") {
+        return;
+    }
+    let watched = WatchedDaemon::configured("[events]\nrate_per_second = 0\n[probe]\nfollow_writers = true\n").unwrap();
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let play = || -> Result<()> {
+        if !watched.has_hook(WRITE_HOOK)? {
+            // Kernels before 6.3 do not have it.
+            return Ok(());
+        }
+        let (mut pair, keeper) = passed_to_a_writer(&stage)?;
+        let end = End { pid: keeper.pid(), comm: "keeper".to_owned(), ..pair.server_end() };
+        let reset = Expected::received(&end, "established").judged("peer_reset", "notice");
+        pair.client.ask("set c linger 0")?;
+        pair.client.ask("close c")?;
+        let event = event_of(&watched, &reset)?.context("received resets are seen")?;
+        let owner = &event["owner"];
+        ensure!(owner["pid"] == keeper.pid() && owner["provenance"] == "used", "it wrote last: {event:#}");
+        Ok(())
+    };
+    play().unwrap();
+}
+
+#[test]
+fn a_child_that_holds_a_connection_alone_is_not_its_parent() {
+    watched("forked after accept", |watched, stage| {
+        for read in [false, true] {
+            let mut pair = Connection::open(stage)?;
+            if read {
+                pair.client.ask("send c 10")?;
+                pair.server.ask("recv c 10")?;
+            }
+            let pid: u32 = pair.server.ask("fork w")?.get("pid")?;
+            pair.server.ask("child w comm worker")?;
+            pair.server.ask("close c")?;
+            pair.server.ask("child w send c 10")?;
+            pair.client.ask("recv c 10")?;
+            let worker = End { pid, comm: "worker".to_owned(), ..pair.server_end() };
+            pair.client.ask("set c linger 0")?;
+            pair.client.ask("close c")?;
+            event_of(watched, &Expected::received(&worker, "established").judged(ANY, ANY))?;
+        }
+        Ok(())
+    });
+}
+
+/// Waits for the next tick of the kernel's clock: what a process does in the tick of a fork counts as done before.
+fn next_tick() -> Result<()> {
+    let ticks = || clock_gettime(ClockId::MonotonicCoarse);
+    let now = ticks();
+    wait::until_true("the next tick", SOON, || Ok(ticks() != now))
+}
+
+#[test]
+fn a_process_that_reads_after_it_has_forked_still_holds_the_connection() {
+    watched("forked and read", |watched, stage| {
+        if watched.has_hook(ACCEPT_HOOK)? {
+            // Reads are not followed where accepts are.
+            return Ok(());
+        }
+        let mut pair = Connection::open(stage)?;
+        for fork in [false, true] {
+            if fork {
+                pair.server.ask("fork w")?;
+                next_tick()?;
+            }
+            pair.client.ask("send c 10")?;
+            pair.server.ask("recv c 10")?;
+        }
+        let end = pair.server_end();
+        pair.client.ask("set c linger 0")?;
+        pair.client.ask("close c")?;
+        let reset = Expected::received(&end, "established").judged(ANY, ANY);
+        let event = event_of(watched, &reset)?.context("received resets are seen")?;
+        ensure!(event["owner"]["pid"] == pair.server.pid(), "the server has read since: {event:#}");
+        Ok(())
+    });
 }
 
 #[test]

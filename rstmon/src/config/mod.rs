@@ -16,8 +16,8 @@ use crate::{
 };
 pub(crate) use error::ConfigError;
 pub(crate) use sections::{
-    CountsSection, EventsSection, ExpectSection, HistorySection, LogSection, MetricsSection, SecuritySection,
-    SocketSection, ThresholdsSection, TombstonesSection, WebSection,
+    CountsSection, EventsSection, ExpectSection, HistorySection, LogSection, MetricsSection, ProbeSection,
+    SecuritySection, SocketSection, ThresholdsSection, TombstonesSection, WebSection,
 };
 use serde::Deserialize;
 use std::{
@@ -78,6 +78,7 @@ pub(crate) struct Config {
     pub(crate) tombstones: TombstonesSection,
     pub(crate) thresholds: ThresholdsSection,
     pub(crate) metrics: MetricsSection,
+    pub(crate) probe: ProbeSection,
     pub(crate) history: HistorySection,
     pub(crate) log: LogSection,
     pub(crate) security: SecuritySection,
@@ -251,6 +252,7 @@ impl Config {
             #[cfg(feature = "test-switches")]
             object: self.bpf_object.clone(),
             account_run_time: self.metrics.probe_runtime,
+            follow_writers: self.probe.follow_writers,
             verifier_log: tracing::enabled!(tracing::Level::DEBUG),
         }
     }

@@ -1,8 +1,8 @@
 //! Decides which changes of a new configuration take effect at a reload, and which need a restart. Pure.
 
 use super::{
-    Config, CountsSection, EventsSection, HistorySection, LogSection, MetricsSection, SecuritySection, SocketSection,
-    ThresholdsSection, TombstonesSection, WebSection,
+    Config, CountsSection, EventsSection, HistorySection, LogSection, MetricsSection, ProbeSection, SecuritySection,
+    SocketSection, ThresholdsSection, TombstonesSection, WebSection,
 };
 
 /// What a reload changes in a running daemon.
@@ -30,6 +30,7 @@ impl ReloadPlan {
             tombstones,
             thresholds,
             metrics,
+            probe,
             history,
             log,
             security,
@@ -55,6 +56,10 @@ impl ReloadPlan {
         plan.wait("metrics.labels", &old.metrics.labels, labels);
         // Enabling it needs privileges that the daemon has dropped.
         plan.wait("metrics.probe_runtime", &old.metrics.probe_runtime, probe_runtime);
+
+        // Attaching a hook does, too.
+        let ProbeSection { follow_writers } = probe;
+        plan.wait("probe.follow_writers", &old.probe.follow_writers, follow_writers);
 
         // Binding listeners needs privileges that the daemon has dropped.
         let WebSection { listen_address, telemetry_path, config_file } = web;
@@ -136,6 +141,7 @@ mod tests {
         ("metrics", "max_series", "4000"),
         ("metrics", "fold_after_seconds", "7.0"),
         ("metrics", "labels", "[\"direction\"]"),
+        ("probe", "follow_writers", "true"),
         ("history", "events", "7"),
         ("log", "level", "\"debug\""),
         ("log", "format", "\"json\""),
@@ -171,7 +177,7 @@ mod tests {
             "log.format = \"json\": applied",
         ];
         assert_eq!(applied, expected.iter().collect::<Vec<_>>());
-        assert_eq!(outcomes.iter().filter(|outcome| outcome.ends_with(": restart")).count(), 15, "{outcomes:#?}");
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.ends_with(": restart")).count(), 16, "{outcomes:#?}");
     }
 
     #[test]

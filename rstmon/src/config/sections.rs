@@ -79,6 +79,12 @@ section! {
     }
 }
 section! {
+    ProbeSection {
+        /// Follow the processes that write to sockets.
+        follow_writers: bool = false,
+    }
+}
+section! {
     HistorySection {
         /// Events kept in memory for `why` and for subscribers.
         events: usize = 10_000,

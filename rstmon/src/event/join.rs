@@ -174,10 +174,8 @@ impl<T> Kept<T> {
 }
 
 fn add_sender(received: &mut Event, sender: EventPeer) {
-    let name = match (&sender.process, sender.pid) {
-        (Some(process), Some(pid)) => format!("{} on this host", ProcessName::new(process, pid)),
-        _ => "this host itself".to_owned(),
-    };
+    let name = ProcessName::of_owner(sender.process.as_deref(), sender.pid)
+        .map_or_else(|| "this host itself".to_owned(), |name| format!("{name} on this host"));
     received.sentence = format!("{}; {name} sent it ({}): {}", received.sentence, sender.cause, sender.sentence);
     received.peer = Some(sender);
 }

@@ -154,13 +154,14 @@ impl Event {
     pub(crate) fn new(reset: &Reset, placement: Option<&Placement>, verdict: Verdict) -> Self {
         let owner = EventOwner {
             process: reset.owner.as_ref().map(|owner| owner.process.clone()),
-            pid: reset.owner.as_ref().map(|owner| owner.pid),
+            pid: reset.owner.as_ref().and_then(|owner| owner.pid),
             provenance: reset.owner.as_ref().map_or(Provenance::None, |owner| owner.provenance),
             unit: placement.and_then(|placement| placement.unit.clone()),
             container: placement.and_then(|placement| placement.container.as_ref().map(|id| id.as_str().to_owned())),
             cgroup: (reset.cgroup != 0).then_some(reset.cgroup),
         };
-        let known = owner.pid.is_some() || owner.unit.is_some() || owner.container.is_some() || owner.cgroup.is_some();
+        let known =
+            owner.process.is_some() || owner.unit.is_some() || owner.container.is_some() || owner.cgroup.is_some();
         Self {
             schema: EVENT_SCHEMA,
             time: Timestamp::try_from(reset.time).unwrap_or(Timestamp::UNIX_EPOCH),

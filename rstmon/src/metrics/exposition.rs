@@ -177,10 +177,13 @@ impl MetricsRegistry {
                 "rstmon_hook_attached",
                 "1 where a hook of the kernel half is attached (or has run, if it runs once).",
                 MetricType::GAUGE,
-                self.hooks.iter().filter(|status| status.outcome != HookOutcome::NotNeeded).map(|status| {
-                    let attached = i64::from(status.outcome == HookOutcome::Attached);
-                    gauge(attached, [("hook", status.hook.name), ("role", status.hook.purpose.as_str())])
-                }),
+                self.hooks
+                    .iter()
+                    .filter(|status| !matches!(status.outcome, HookOutcome::NotNeeded | HookOutcome::NotWanted))
+                    .map(|status| {
+                        let attached = i64::from(status.outcome == HookOutcome::Attached);
+                        gauge(attached, [("hook", status.hook.name), ("role", status.hook.purpose.as_str())])
+                    }),
             ),
             family(
                 "rstmon_kernel_resets_total",

@@ -4,7 +4,7 @@ use super::{
     Bits, Direction, Evidence, Family, Owner, Provenance, Reasons, Reset, Role, SocketKind, State, Wire,
     evidence::known, text,
 };
-use rstmon_common::ResetRecord;
+use rstmon_common::{CountKey, ResetRecord};
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     time::{Duration, SystemTime},
@@ -71,12 +71,7 @@ impl Reset {
             role: Role::from_record(evidence.role),
             netns: (netns != 0).then_some(netns),
             uid: known(uid),
-            owner: (tgid != 0).then(|| Owner {
-                pid: tgid,
-                start_ns: owner_start_ns,
-                process: text::comm(&key.comm).unwrap_or_default(),
-                provenance: Provenance::from_record(key.provenance),
-            }),
+            owner: owner(key, tgid, owner_start_ns),
             cgroup: key.cgroup,
             bits: Bits(key.evidence),
             evidence: Evidence::decode(&evidence, State::from_record(key.state), time_ns),
@@ -84,6 +79,15 @@ impl Reset {
             boot_time,
         }
     }
+}
+
+/// The owner in a record, which has a pid or at least a name with a provenance.
+fn owner(key: CountKey, tgid: u32, start_ns: u64) -> Option<Owner> {
+    let pid = (tgid != 0).then_some(tgid);
+    let provenance = Provenance::from_record(key.provenance);
+    let process = text::comm(&key.comm);
+    let named = process.is_some() && provenance != Provenance::None;
+    (pid.is_some() || named).then(|| Owner { pid, start_ns, process: process.unwrap_or_default(), provenance })
 }
 
 fn address(bytes: [u8; 16]) -> IpAddr {
@@ -131,13 +135,14 @@ mod tests {
         assert_eq!(reset.evidence.age, Some(Duration::from_secs(3)));
         assert_eq!(reset.evidence.send_idle, Some(Duration::from_millis(1500)));
         let owner = reset.owner.expect("an owner");
-        assert_eq!((owner.pid, owner.process.as_str(), owner.provenance), (4711, "java", Provenance::Used));
+        assert_eq!((owner.pid, owner.process.as_str(), owner.provenance), (Some(4711), "java", Provenance::Used));
     }
 
     #[test]
     fn what_is_not_known_is_absent() {
         let mut unowned = record();
         unowned.tgid = 0;
+        unowned.key.provenance = 0;
         unowned.evidence.established_ns = 0;
         let reset = decode(&unowned);
         assert_eq!(reset.owner, None);
@@ -145,6 +150,16 @@ mod tests {
         assert_eq!(reset.evidence.unread_bytes, None);
         assert_eq!(reset.evidence.closed_ago, None);
         assert_eq!(reset.netns, None);
+    }
+
+    #[test]
+    fn an_owner_may_have_a_name_only() {
+        let mut nameless = record();
+        nameless.tgid = 0;
+        let owner = decode(&nameless).owner.expect("a name");
+        assert_eq!((owner.pid, owner.process.as_str()), (None, "java"));
+        nameless.key.comm = [0; 16];
+        assert_eq!(decode(&nameless).owner, None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) enum Provenance {
     Accepted,
     /// The last process that read from, or closed, the socket.
     Used,
-    /// Copied from the listener.
+    /// Copied from the listener, or the owner may have left the socket to a child: then only the name is known.
     Inherited,
     /// Found by the iterator when rstmon started.
     Backfilled,
@@ -66,8 +66,9 @@ impl fmt::Display for Provenance {
 /// The process that a socket belonged to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
-    /// Thread-group id, as the initial pid namespace sees it.
-    pub(crate) pid: u32,
+    /// Thread-group id, as the initial pid namespace sees it; `None` where only the name is known: that of the process
+    /// that had the socket, or its listener, before.
+    pub(crate) pid: Option<u32>,
     /// Start of the thread-group leader, `CLOCK_BOOTTIME` nanoseconds; distinguishes processes with the same pid.
     pub(crate) start_ns: u64,
     /// Comm of the thread-group leader, made safe by [`text::comm`](super::text::comm).

@@ -60,7 +60,7 @@ fn encode(reset: &Reset, like: &ResetRecord) -> ResetRecord {
     (record.local_port, record.remote_port) = (reset.local.port(), reset.remote.port());
     record.netns = reset.netns.unwrap_or(0);
     record.uid = number(reset.uid);
-    record.tgid = reset.owner.as_ref().map_or(0, |owner| owner.pid);
+    record.tgid = reset.owner.as_ref().map_or(0, |owner| owner.pid.unwrap_or(0));
     if let Some(owner) = &reset.owner {
         record.owner_start_ns = owner.start_ns;
     }

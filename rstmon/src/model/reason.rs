@@ -61,6 +61,12 @@ impl Reasons {
         self.names.iter().any(|known| known.as_str() == name)
     }
 
+    /// The number of the reason of this name.
+    #[must_use]
+    pub(crate) fn number(&self, name: &str) -> Option<u8> {
+        self.names.iter().position(|known| known.as_str() == name).and_then(|number| u8::try_from(number).ok())
+    }
+
     /// The reason with this number, `unsupported` for a number out of range.
     #[must_use]
     pub(crate) fn get(&self, number: u8) -> &Reason {

@@ -174,6 +174,7 @@ fn hook(status: &HookStatus) -> DoctorCheck {
     let (standing, found) = match &status.outcome {
         HookOutcome::Attached => (CheckState::Ok, "attached".to_owned()),
         HookOutcome::NotNeeded => (CheckState::Ok, "not needed: another hook does its work".to_owned()),
+        HookOutcome::NotWanted => (CheckState::Ok, "off: probe.follow_writers is false".to_owned()),
         HookOutcome::Absent => (CheckState::Degraded, "absent: this kernel does not have it".to_owned()),
         HookOutcome::Refused { errno, reason } => {
             let errno = errno.map(|errno| format!(" (errno {errno})")).unwrap_or_default();

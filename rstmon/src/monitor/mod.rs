@@ -139,7 +139,8 @@ impl Monitor {
 
     fn explain(&self, record: &ResetRecord, clock: Clock, now: Instant) -> Event {
         let reset = Reset::decode(record, &self.reasons, clock);
-        let owner = reset.owner.as_ref().map(|owner| ProcessRef { pid: owner.pid, start_ns: owner.start_ns });
+        let owner = reset.owner.as_ref();
+        let owner = owner.and_then(|owner| Some(ProcessRef { pid: owner.pid?, start_ns: owner.start_ns }));
         let placement = lock(&self.resolver).resolve(reset.cgroup, owner, now);
         let verdict = Verdict::on(&reset);
         lock(&self.exporter).observe(&reset, verdict.cause);

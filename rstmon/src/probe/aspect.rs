@@ -3,7 +3,8 @@
 //! generated from it, and the end-to-end tests expect exactly that.
 
 use super::plan::{
-    ACCEPT, ANSWER_V4, ANSWER_V6, ANSWERS, BACKFILL, HookOutcome, HookStatus, NAMESPACES, READ, SET_STATE, outcome_of,
+    ACCEPT, ANSWER_V4, ANSWER_V6, ANSWERS, BACKFILL, HookOutcome, HookStatus, NAMESPACES, READ, SET_STATE, WRITE,
+    outcome_of,
 };
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +88,7 @@ pub(super) fn aspects(hooks: &[HookStatus], reasons: ReasonsGiven) -> Vec<Aspect
         ("owner", "which process opened, listened or closed", tracked(hooks)),
         ("worker", "which process accepted a connection", worker(hooks)),
         ("passed", "which process reads from a connection that another has accepted", passed(hooks)),
+        ("holder", "which process holds a connection that another has passed on, and only writes", holder(hooks)),
         ("owner_before", "which process owns a socket that was opened before the start", backfilled(hooks)),
         ("reconciled", "whether the kernel counts the same, in every network namespace", reconciled(hooks, &hidden)),
     ];
@@ -126,9 +128,14 @@ fn worker(hooks: &[HookStatus]) -> ReasonedClarity {
     match (outcome_of(&ACCEPT, hooks), outcome_of(&READ, hooks)) {
         (Some(HookOutcome::Attached), _) => (Clarity::Exact, None),
         (_, Some(HookOutcome::Attached)) => {
-            (Clarity::LessCertain, Some("known from its first read on: this kernel allows no trampolines".into()))
+            let why = "known where it opened the listener, else from its first read on; until then the event has the \
+                       name of the listener's owner and no pid: this kernel allows no trampolines";
+            (Clarity::LessCertain, Some(why.into()))
         }
-        _ => (Clarity::Unseen, Some("the listener's owner is named instead".into())),
+        _ => (
+            Clarity::LessCertain,
+            Some("known where it opened the listener; else the event has the name of the listener's owner".into()),
+        ),
     }
 }
 
@@ -137,9 +144,29 @@ fn passed(hooks: &[HookStatus]) -> ReasonedClarity {
         Some(HookOutcome::Attached) => (Clarity::Exact, None),
         _ => (
             Clarity::LessCertain,
-            Some("the process that accepted is named instead: reads are not followed where accepts are".into()),
+            Some(
+                "the process that accepted is named while it lives and has not forked since: reads are not followed \
+                 where accepts are"
+                    .into(),
+            ),
         ),
     }
+}
+
+/// No hook sees a descriptor on its way to another process, only what that process does with it.
+fn holder(hooks: &[HookStatus]) -> ReasonedClarity {
+    let why = match outcome_of(&WRITE, hooks) {
+        Some(HookOutcome::Attached) => "known from its first write on",
+        Some(HookOutcome::NotWanted) => {
+            "the process that passed it on is named while it lives and has not forked since; with \
+             probe.follow_writers the holder is known from its first write on"
+        }
+        _ => {
+            "the process that passed it on is named while it lives and has not forked since: this kernel (before 6.3) \
+             does not show which process writes"
+        }
+    };
+    (Clarity::LessCertain, Some(why.into()))
 }
 
 fn backfilled(hooks: &[HookStatus]) -> ReasonedClarity {
@@ -185,7 +212,8 @@ mod tests {
             [(ANSWER_V4, HookOutcome::NotNeeded), (ANSWER_V6, HookOutcome::NotNeeded), (READ, HookOutcome::NotNeeded)];
         let mut aspects = aspects(&hooks(&unneeded), ReasonsGiven::All);
         assert_eq!(clarity(&aspects, "passed"), Clarity::LessCertain, "the price of cheap reads");
-        aspects.retain(|aspect| aspect.name != "passed");
+        assert_eq!(clarity(&aspects, "holder"), Clarity::LessCertain, "a descriptor is not seen on its way");
+        aspects.retain(|aspect| !matches!(aspect.name.as_str(), "passed" | "holder"));
         assert!(aspects.iter().all(|aspect| aspect.clarity == Clarity::Exact && aspect.why.is_none()), "{aspects:#?}");
     }
 
@@ -228,6 +256,6 @@ mod tests {
         let all = aspects(&hooks(&without), ReasonsGiven::All);
         let less: Vec<&str> =
             all.iter().filter(|aspect| aspect.clarity != Clarity::Exact).map(|aspect| aspect.name.as_str()).collect();
-        assert_eq!(less, ["worker"]);
+        assert_eq!(less, ["worker", "holder"]);
     }
 }

@@ -11,7 +11,7 @@ use super::{
     listeners::ListenerTimes,
     netns::{self, NetnsTasks},
     object,
-    plan::{HOOKS, Hook, HookKind, HookOutcome, HookStatus, NAMESPACES, exists, is_needed},
+    plan::{HOOKS, Hook, HookKind, HookOutcome, HookStatus, NAMESPACES, exists, left_out},
     sys,
 };
 use aya::{
@@ -66,7 +66,7 @@ pub(super) fn load(options: &Options, layout: &KernelLayout, btf: &Btf<'_>, data
     #[cfg(feature = "debug")]
     log_from_kernel(&mut ebpf);
     let settle = load_settle(&mut ebpf)?;
-    let mut hooks = attach_all(&mut ebpf, btf, &kernel_types, layout.send_has_reason)?;
+    let mut hooks = attach_all(&mut ebpf, btf, &kernel_types, layout.send_has_reason, options.follow_writers)?;
     drop(kernel_types);
     let netns_tasks = task_iterator(&mut ebpf, &mut hooks)?;
     let (counts, ring, until_wake) = open_maps(&mut ebpf, options)?;
@@ -174,6 +174,7 @@ fn settings(options: &Options, layout: &KernelLayout, types: CastTypes) -> Setti
     };
     Settings {
         SEND_HAS_REASON: u32::from(layout.send_has_reason),
+        ABORT_ON_CLOSE: layout.reasons.number("tcp_abort_on_close").map_or(u32::MAX, u32::from),
         SECOND_JIFFIES: (1_000_000_000 / jiffy_ns).max(1),
         JIFFY_NS: jiffy_ns,
         IDLE_JIFFIES: jiffies(options.idle),
@@ -197,6 +198,7 @@ fn attach_all(
     btf: &Btf<'_>,
     kernel_types: &aya::Btf,
     fires_always: bool,
+    follow_writers: bool,
 ) -> Result<Vec<HookStatus>, ProbeError> {
     // The counting programs are the longest to verify: both are loaded before one is attached, so that they begin at
     // the same moment. An error is reported when the hook is attached below, where loading is tried again.
@@ -208,8 +210,8 @@ fn attach_all(
     let trampolines_off = sys::trampolines_off();
     let mut statuses: Vec<HookStatus> = Vec::with_capacity(HOOKS.len());
     for hook in HOOKS {
-        let outcome = if !is_needed(hook, &statuses, fires_always) {
-            HookOutcome::NotNeeded
+        let outcome = if let Some(outcome) = left_out(hook, &statuses, fires_always, follow_writers) {
+            outcome
         } else if !exists(hook, btf) {
             HookOutcome::Absent
         } else if trampolines_off && hook.kind.is_trampoline() {

@@ -54,6 +54,8 @@ pub(crate) struct Options {
     /// Another BPF object than the one built in.
     #[cfg(feature = "test-switches")]
     pub(crate) object: Option<PathBuf>,
+    /// Whether the processes that write to sockets are followed.
+    pub(crate) follow_writers: bool,
     /// Whether the verifier's log is asked for.
     pub(crate) verifier_log: bool,
     /// Whether the kernel is asked to account the run time of BPF programs.
@@ -72,6 +74,7 @@ impl Default for Options {
             race_window: Duration::from_secs(1),
             #[cfg(feature = "test-switches")]
             object: None,
+            follow_writers: false,
             verifier_log: false,
             account_run_time: false,
         }

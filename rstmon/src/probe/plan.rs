@@ -109,6 +109,8 @@ pub(crate) enum HookOutcome {
     Absent,
     /// Another hook does its work.
     NotNeeded,
+    /// The configuration leaves it out.
+    NotWanted,
 }
 
 /// A hook and the outcome of attaching it.
@@ -125,7 +127,7 @@ impl HookStatus {
     #[must_use]
     pub(crate) fn hides(&self) -> Option<&'static str> {
         match self.outcome {
-            HookOutcome::Attached | HookOutcome::NotNeeded => None,
+            HookOutcome::Attached | HookOutcome::NotNeeded | HookOutcome::NotWanted => None,
             HookOutcome::Refused { .. } | HookOutcome::Absent => Some(self.hook.hides),
         }
     }
@@ -146,23 +148,32 @@ pub(super) fn exists(hook: &Hook, btf: &Btf<'_>) -> bool {
     }
 }
 
-/// Whether a hook is to be tried, given the outcomes of the hooks `before` it, and whether the tracepoint of sent
-/// resets `fires_always`, or only where there is a full socket (before 6.10). [`READ`] costs a little at each read, so
-/// it is attached only where [`ACCEPT`] is not; [`ANSWERS`] would count a reset twice where the tracepoint fires for
-/// it.
-pub(super) fn is_needed(hook: &Hook, before: &[HookStatus], fires_always: bool) -> bool {
-    if hook.name == READ.name {
-        outcome_of(&ACCEPT, before) != Some(&HookOutcome::Attached)
+/// The outcome of a hook that is not to be tried, given the outcomes of the hooks `before` it, and whether the
+/// tracepoint of sent resets `fires_always`, or only where there is a full socket (before 6.10). [`READ`] costs a
+/// little at each read, so it is attached only where [`ACCEPT`] is not, or where the operator wants to
+/// `follow_writers`, for which [`WRITE`] is; [`ANSWERS`] would count a reset twice where the tracepoint fires for it.
+pub(super) fn left_out(
+    hook: &Hook,
+    before: &[HookStatus],
+    fires_always: bool,
+    follow_writers: bool,
+) -> Option<HookOutcome> {
+    if hook.name == WRITE.name {
+        return (!follow_writers).then_some(HookOutcome::NotWanted);
+    }
+    let needed = if hook.name == READ.name {
+        follow_writers || outcome_of(&ACCEPT, before) != Some(&HookOutcome::Attached)
     } else if ANSWERS.contains(hook) {
         !fires_always
     } else {
         true
-    }
+    };
+    (!needed).then_some(HookOutcome::NotNeeded)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ACCEPT, ANSWERS, HOOKS, HookOutcome, HookPurpose, HookStatus, READ, is_needed};
+    use super::{ACCEPT, ANSWERS, HOOKS, HookOutcome, HookPurpose, HookStatus, READ, WRITE, left_out};
 
     fn accept(outcome: HookOutcome) -> [HookStatus; 1] {
         [HookStatus { hook: ACCEPT, outcome }]
@@ -172,17 +183,26 @@ mod tests {
     fn the_hook_of_reads_replaces_a_refused_accept_hook() {
         let refused = HookOutcome::Refused { errno: Some(libc::EPERM), reason: "lockdown".into() };
         for fires_always in [false, true] {
-            assert!(is_needed(&READ, &accept(refused.clone()), fires_always));
-            assert!(is_needed(&READ, &accept(HookOutcome::Absent), fires_always));
-            assert!(!is_needed(&READ, &accept(HookOutcome::Attached), fires_always));
+            assert_eq!(left_out(&READ, &accept(refused.clone()), fires_always, false), None);
+            assert_eq!(left_out(&READ, &accept(HookOutcome::Absent), fires_always, false), None);
+            let attached = accept(HookOutcome::Attached);
+            assert_eq!(left_out(&READ, &attached, fires_always, false), Some(HookOutcome::NotNeeded));
         }
+    }
+
+    #[test]
+    fn who_follows_writers_follows_readers_too() {
+        let attached = accept(HookOutcome::Attached);
+        assert_eq!(left_out(&READ, &attached, true, true), None);
+        assert_eq!(left_out(&WRITE, &attached, true, true), None);
+        assert_eq!(left_out(&WRITE, &attached, true, false), Some(HookOutcome::NotWanted));
     }
 
     #[test]
     fn a_reset_that_the_tracepoint_fires_for_is_not_counted_twice() {
         for hook in &ANSWERS {
-            assert!(is_needed(hook, &[], false));
-            assert!(!is_needed(hook, &[], true));
+            assert_eq!(left_out(hook, &[], false, false), None);
+            assert_eq!(left_out(hook, &[], true, false), Some(HookOutcome::NotNeeded));
         }
     }
 

@@ -5,28 +5,31 @@ use std::fmt;
 /// Stands where a text names a process and rstmon does not know which it is.
 pub(crate) const UNKNOWN_PROCESS: &str = "an unknown process";
 
-/// A process by comm and pid: `java[4711]`.
+/// A process by comm and, where it is known, pid: `java[4711]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessName<'a> {
     process: &'a str,
-    pid: u32,
+    pid: Option<u32>,
 }
 
 impl<'a> ProcessName<'a> {
-    pub(crate) const fn new(process: &'a str, pid: u32) -> Self {
+    pub(crate) const fn new(process: &'a str, pid: Option<u32>) -> Self {
         Self { process, pid }
     }
 
-    /// The name of an owner with a pid. An unknown comm is shown as `?`.
+    /// The name of an owner that has a comm or a pid. An unknown comm is shown as `?`.
     pub(crate) fn of_owner(process: Option<&'a str>, pid: Option<u32>) -> Option<Self> {
-        pid.map(|pid| Self { process: process.unwrap_or("?"), pid })
+        (process.is_some() || pid.is_some()).then(|| Self { process: process.unwrap_or("?"), pid })
     }
 }
 
 impl fmt::Display for ProcessName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { process, pid } = self;
-        write!(f, "{process}[{pid}]")
+        match pid {
+            Some(pid) => write!(f, "{process}[{pid}]"),
+            None => f.write_str(process),
+        }
     }
 }
 
@@ -39,6 +42,7 @@ mod tests {
         let name = |process, pid| ProcessName::of_owner(process, pid).map(|name| name.to_string());
         assert_eq!(name(Some("java"), Some(7)).as_deref(), Some("java[7]"));
         assert_eq!(name(None, Some(7)).as_deref(), Some("?[7]"));
-        assert_eq!(name(Some("java"), None), None);
+        assert_eq!(name(Some("java"), None).as_deref(), Some("java"));
+        assert_eq!(name(None, None), None);
     }
 }

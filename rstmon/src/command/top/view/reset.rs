@@ -103,8 +103,7 @@ fn owned(prose: &mut Prose<'_>, owner: &EventOwner) {
 
 fn name(process: Option<&str>, pid: Option<u32>) -> String {
     match (process, pid) {
-        (Some(process), Some(pid)) => ProcessName::new(process, pid).to_string(),
-        (Some(process), None) => process.to_owned(),
+        (Some(process), pid) => ProcessName::new(process, pid).to_string(),
         (None, Some(pid)) => format!("pid {pid}"),
         (None, None) => "no process known".to_owned(),
     }

@@ -152,8 +152,7 @@ pub(super) fn who(finding: &ResetFinding) -> String {
     let owner = &finding.owner;
     let mut text = match (&owner.process, finding.pids.len()) {
         (None, _) => UNKNOWN_PROCESS.to_owned(),
-        (Some(process), 0) => process.clone(),
-        (Some(process), 1) => ProcessName::new(process, finding.pids.first().copied().unwrap_or_default()).to_string(),
+        (Some(process), 0 | 1) => ProcessName::new(process, finding.pids.first().copied()).to_string(),
         (Some(process), pids) => format!("{process} ({pids} processes)"),
     };
     // Writing to a String does not fail; so below.
