@@ -20,5 +20,5 @@ pub mod settings;
 
 pub use fields::EvidenceRecord;
 pub use key::{CountKey, CountSlot};
-pub use note::{OwnerRecord, PortListeners, SocketNote, Tombstone, Tuple};
+pub use note::{ListenedPort, OwnerRecord, SocketNote, Tombstone, Tuple};
 pub use record::{NetnsTask, Nudge, ResetRecord, WireRecord};

@@ -113,7 +113,7 @@ pub struct Tuple {
 /// The listeners of a port in a network namespace.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct PortListeners {
+pub struct ListenedPort {
     /// When the first of them began to listen, `CLOCK_BOOTTIME` nanoseconds; 0 = before rstmon started.
     pub since_ns: u64,
     /// When an accept queue of theirs was last seen to be full, `CLOCK_BOOTTIME` nanoseconds; 0 = never.
@@ -138,8 +138,9 @@ pub struct Tombstone {
     pub bytes_sent: u64,
     /// Payload bytes received; [`crate::limits::ABSENT_U64`] = unknown. Of a listener: the second half of its address.
     pub bytes_received: u64,
-    /// Time without a byte before the close, in milliseconds. Where the connection ended by a received reset: the latest
-    /// value of the timestamps option that the peer can have sent until then. [`crate::limits::ABSENT_U32`] = unknown.
+    /// Time without a byte before the close, in milliseconds. Where the connection ended by a received reset: the
+    /// latest value of the timestamps option that the peer can have sent by then. [`crate::limits::ABSENT_U32`] =
+    /// unknown.
     pub idle_before_close_ms: u32,
     /// [`SocketNote::facts`], packed ([`crate::evidence::pack`]).
     pub facts: u32,

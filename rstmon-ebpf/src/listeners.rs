@@ -5,7 +5,7 @@ use crate::{
     layout::{Object, SK_ACK_BACKLOG, SK_MAX_ACK_BACKLOG, TCP_TYPE},
     maps::{LISTENED, LISTENERS},
 };
-use rstmon_common::{PortListeners, Tuple};
+use rstmon_common::{ListenedPort, Tuple};
 
 /// Adds a listener, since when it listens: `CLOCK_BOOTTIME` nanoseconds, or 0.
 #[inline(always)]
@@ -19,7 +19,7 @@ pub fn add(key: &Tuple, since_ns: u64) {
         unsafe { (*port).count += 1 };
     } else {
         // A full map drops this listener: an unknown connection to its port then has no service port.
-        let _ = LISTENERS.insert(key, PortListeners { since_ns, full_ns: 0, count: 1 }, 0);
+        let _ = LISTENERS.insert(key, ListenedPort { since_ns, full_ns: 0, count: 1 }, 0);
     }
 }
 

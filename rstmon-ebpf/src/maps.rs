@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use rstmon_common::{
-    CountKey, CountSlot, PortListeners, ResetRecord, SocketNote, Tombstone, Tuple,
+    CountKey, CountSlot, ListenedPort, ResetRecord, SocketNote, Tombstone, Tuple,
     front::FrontTable,
     key::direction,
     limits::{NETNS_ENTRIES, PENDING_SLOTS, REASONS, lost},
@@ -87,7 +87,7 @@ pub static READERS: LruHashMap<Tuple, Reader> = LruHashMap::with_max_entries(102
 
 /// Ports that have listeners, by the key of a listener's tombstone.
 #[map]
-pub static LISTENERS: HashMap<Tuple, PortListeners> = HashMap::with_max_entries(4096, 0);
+pub static LISTENERS: HashMap<Tuple, ListenedPort> = HashMap::with_max_entries(4096, 0);
 /// 1 for each port that a socket has listened on, in any namespace: a port with 0 needs no look-up.
 #[map]
 pub static LISTENED: Array<[u8; 1 << 16]> = Array::with_max_entries(1, 0);

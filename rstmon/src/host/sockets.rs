@@ -80,6 +80,9 @@ fn parse(line: &str) -> Option<TcpSocket> {
 /// An end as `0100007F:0050`: the address in words of the host's byte order, the port.
 fn end(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
+    if !matches!(address.len(), 8 | 32) {
+        return None;
+    }
     let words: Option<Vec<u32>> = address
         .as_bytes()
         .chunks(8)

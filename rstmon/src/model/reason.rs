@@ -12,6 +12,36 @@ impl Reason {
     /// Name for the absence of a reason: received resets, and kernels that pass none.
     pub(crate) const UNSUPPORTED: &'static str = "unsupported";
 
+    /// The reset reasons of Linux 6.12 and later (`include/net/rstreason.h`).
+    #[cfg(test)]
+    pub(crate) const NAMES: [&'static str; 25] = [
+        "not_specified",
+        "no_socket",
+        "tcp_invalid_ack_sequence",
+        "tcp_rfc7323_paws",
+        "tcp_too_old_ack",
+        "tcp_ack_unsent_data",
+        "tcp_flags",
+        "tcp_old_ack",
+        "tcp_abort_on_data",
+        "tcp_timewait_socket",
+        "invalid_syn",
+        "tcp_abort_on_close",
+        "tcp_abort_on_linger",
+        "tcp_abort_on_memory",
+        "tcp_state",
+        "tcp_keepalive_timeout",
+        "tcp_disconnect_with_data",
+        "mptcp_rst_eunspec",
+        "mptcp_rst_emptcp",
+        "mptcp_rst_eresource",
+        "mptcp_rst_eprohibit",
+        "mptcp_rst_ewq2big",
+        "mptcp_rst_ebadperf",
+        "mptcp_rst_emiddlebox",
+        "error",
+    ];
+
     #[must_use]
     pub(crate) fn new(name: &str) -> Self {
         Self(name.into())

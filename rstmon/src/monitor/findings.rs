@@ -1,5 +1,5 @@
-//! Looks for what a reset leaves open in this host's tables of sockets: the other end of a reset that no process sent, and
-//! the connection that a stray segment was meant for.
+//! Looks for what a reset leaves open in this host's tables of sockets: the other end of a reset that no process sent,
+//! and the connection that a stray segment was meant for.
 //!
 //! The tables are read on the thread of the events, so a budget bounds how often; an event beyond it goes without.
 
@@ -147,7 +147,7 @@ fn is_living(socket: &TcpSocket) -> bool {
 
 fn listens(socket: &TcpSocket, target: SocketAddr) -> bool {
     let address = socket.local.ip();
-    // A listener at `::` also takes IPv4, unless it is told not to; one at 0.0.0.0 takes no IPv6.
+    // A listener at `::` also takes IPv4, unless `IPV6_V6ONLY` is set; one at 0.0.0.0 takes no IPv6.
     let everywhere = address.is_unspecified() && (address.is_ipv6() || target.is_ipv4());
     socket.state == Some(State::Listen)
         && socket.local.port() == target.port()

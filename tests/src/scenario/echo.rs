@@ -63,8 +63,8 @@ pub(crate) const WITHOUT_TIMESTAMPS_MS: u64 = STALE_MS;
 /// With timestamps it is one as soon as its clock shows it.
 pub(crate) const WITH_TIMESTAMPS_MS: u64 = 100;
 
-/// A reset in the peer's name ends the connection at one end; the peer knows nothing of it and writes on, so much later:
-/// what proves that the reset was not the peer's.
+/// A reset in the peer's name ends the connection at one end; the peer knows nothing of it and writes on, so much
+/// later: what proves that the reset was not the peer's.
 ///
 /// # Errors
 /// When a step fails.

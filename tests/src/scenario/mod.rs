@@ -341,6 +341,7 @@ pub const VERDICTS: &[Scenario] = &[
     }),
     with_nginx("nginx_header_timeout", |stage| programs::header_timeout(stage, false)),
     with_nginx("nginx_header_timeout_by_reset", |stage| programs::header_timeout(stage, true)),
+    with_nginx("nginx_rejects_an_upload", programs::rejected_upload),
     with_nginx("nginx_lingering_close", programs::lingering_close),
     with_nginx("nginx_read_timeout", programs::read_timeout),
 ];

@@ -91,6 +91,41 @@ pub(crate) fn lingering_close(stage: &Stage) -> Result<Scene> {
     .keep((client, nginx)))
 }
 
+/// nginx rejects an upload by a 413, reads on for a second (`lingering_time`) and closes in the middle of it. Segments
+/// that are in flight then are answered by further resets: how many there are depends on the two CPUs.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn rejected_upload(stage: &Stage) -> Result<Scene> {
+    /// More than fits through the loopback device until nginx closes.
+    const UPLOAD: u64 = 1 << 40;
+    let server_directives = "client_max_body_size 1k; lingering_time 1s;";
+    let nginx = start(stage, NginxSetup { server_directives, ..NginxSetup::default() })?;
+    let watch = Watch::on(stage.server())?;
+    let mut client = stage.client_actor("caller")?;
+    let local = connection::dial(stage, &mut client, None, "c", nginx.address())?;
+    let worker = worker_end(stage, &nginx, local)?;
+    client.ask(&format!("say c POST_/small_HTTP/1.1|Host:_test|Content-Length:_{UPLOAD}||"))?;
+    let errno = client.refused(&format!("send c {UPLOAD}"))?;
+    let echoes = watch.growth()?.get("OutRsts").saturating_sub(1);
+    let mut resets = vec![
+        Expected::sent(&worker, "tcp_abort_on_close", "established")
+            .judged("closed_with_unread_data", "harmful")
+            .given(&["role=accepted", "phase=request"])
+            .with("unread_bytes", ExpectedNumber::AtLeast(1)),
+        Expected::received(&End::of(&client, local, nginx.address()), "established")
+            .judged("request_reset", "harmful")
+            .given(&["role=opened", "phase=request"])
+            .saying("answer"),
+    ];
+    let echo = Expected::sent(&worker, "tcp_flags", "listen").judged("already_reset", "benign").perhaps_unowned();
+    resets.extend((0..echoes).map(|_| echo.clone()));
+    Ok(Scene::new(resets)
+        .grew(watch, &[("OutRsts", 1 + echoes), ("TCPAbortOnClose", 1)])
+        .saw(libc::ECONNRESET, errno)
+        .keep((client, nginx)))
+}
+
 /// nginx gives up on a backend (`proxy_read_timeout`), whose answer comes afterwards.
 ///
 /// # Errors

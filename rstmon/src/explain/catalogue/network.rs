@@ -134,7 +134,9 @@ pub(super) static CUT_ON_THE_PATH: CauseEntry = CauseEntry {
                     The peer's payload then met no connection and was answered with a reset of this host.",
     how_known: HowKnown {
         evidence: "The tombstone records that a received reset ended the connection. Payload at or after the sequence number \
-                   of that reset arrived more than a second later: a socket that had sent the reset retransmits nothing.",
+                   of that reset arrived, and was written after it: its timestamp is later than the peer's clock at the \
+                   reset or, without timestamps, it came more than a second later. A socket that had sent the reset \
+                   retransmits nothing.",
         levels: &[Level {
             confidence: Confidence::Certain,
             when: "the peer wrote payload after the reset that it seemed to send",

@@ -4,7 +4,7 @@ use super::{
     Cause, CauseEntry, Confidence, Directions, Symptom, document, entries, explanations::USUAL_EXPLANATIONS,
     settings::GROUPS,
 };
-use crate::model::Role;
+use crate::model::{Reason, Role};
 use std::collections::BTreeSet;
 
 /// The directions that are documented, written out.
@@ -54,35 +54,6 @@ const WITHOUT_CLASSIC: [Cause; 10] = [
     Cause::ProtocolViolation,
     Cause::Mptcp,
     Cause::Unexplained,
-];
-
-/// The reset reasons of Linux 6.12 and later (include/net/rstreason.h), lower case, without their prefix.
-const REASONS: [&str; 25] = [
-    "not_specified",
-    "no_socket",
-    "tcp_invalid_ack_sequence",
-    "tcp_rfc7323_paws",
-    "tcp_too_old_ack",
-    "tcp_ack_unsent_data",
-    "tcp_flags",
-    "tcp_old_ack",
-    "tcp_abort_on_data",
-    "tcp_timewait_socket",
-    "invalid_syn",
-    "tcp_abort_on_close",
-    "tcp_abort_on_linger",
-    "tcp_abort_on_memory",
-    "tcp_state",
-    "tcp_keepalive_timeout",
-    "tcp_disconnect_with_data",
-    "mptcp_rst_eunspec",
-    "mptcp_rst_emptcp",
-    "mptcp_rst_eresource",
-    "mptcp_rst_eprohibit",
-    "mptcp_rst_ewq2big",
-    "mptcp_rst_ebadperf",
-    "mptcp_rst_emiddlebox",
-    "error",
 ];
 
 /// Every piece of prose of an entry.
@@ -222,7 +193,7 @@ fn kernel_reasons_are_spelt_as_the_kernel_spells_them() {
         for code in code_spans(text) {
             let looks_like_one = ["tcp_", "mptcp_", "no_", "invalid_"].iter().any(|prefix| code.starts_with(prefix));
             if looks_like_one && !others.contains(&code) && code != "mptcp_rst_" {
-                assert!(REASONS.contains(&code), "{code} is no reset reason: {text}");
+                assert!(Reason::NAMES.contains(&code), "{code} is no reset reason: {text}");
             }
         }
     }
@@ -235,7 +206,7 @@ fn causes_that_are_named_in_prose_exist() {
         for code in code_spans(text) {
             let shaped_like_an_id =
                 code.contains('_') && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-            let of_another_kind = REASONS.contains(&code)
+            let of_another_kind = Reason::NAMES.contains(&code)
                 || ["tcp_mem", "mptcp_rst_", "proxy_ignore_client_abort", "max_connect_errors"].contains(&code);
             if shaped_like_an_id && !of_another_kind {
                 assert!(code.parse::<Cause>().is_ok(), "{code} is neither: {text}");

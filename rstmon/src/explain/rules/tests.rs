@@ -13,11 +13,11 @@ use crate::{
 use rstmon_common::{
     evidence::{
         ACTIVE, AFTER_FIN_SMALL, AFTER_FIN_TAKEN, ANSWERED, ATTACHED, CLOSED_HERE, CLOSED_RECENTLY, FIN_WITHIN_SECOND,
-        GENTLE_EXIT, LAST_WORD, LINGER_ZERO, LINGER2_NEGATIVE, LISTENER_FULL, LOCKED, MPTCP, NEVER_ACCEPTED,
-        OWNER_EXITING, OWNER_RUNNING, PEER_FIN, REQUEST_UNACKED, SEGMENT_ACK, SEGMENT_DATA, SEGMENT_FIN, SEGMENT_LARGE,
-        SEGMENT_STRAY, SEGMENT_SYN, SHUT_RECEIVE, SHUT_SEND, SILENT, STATE_KEPT, STREAM, TOMBSTONE, UNACKED,
-        UNDELIVERED_SMALL, UNREAD, UNSENT, UNSENT_AT_CLOSE, WAITED, WITHIN_SECOND, WRITTEN_AFTER_RESET,
-        WROTE_AFTER_FIN, ended, means, phase, with_ended, with_means, with_phase, with_role,
+        GENTLE_EXIT, LAST_WORD, LINGER_ZERO, LINGER2_NEGATIVE, LISTENER_FULL, LISTENER_WAS_FULL, LOCKED, MPTCP,
+        NEVER_ACCEPTED, OWNER_EXITING, OWNER_RUNNING, PEER_FIN, REQUEST_UNACKED, SEGMENT_ACK, SEGMENT_DATA,
+        SEGMENT_FIN, SEGMENT_LARGE, SEGMENT_STRAY, SEGMENT_SYN, SHUT_RECEIVE, SHUT_SEND, SILENT, STATE_KEPT, STREAM,
+        TOMBSTONE, UNACKED, UNDELIVERED_SMALL, UNREAD, UNSENT, UNSENT_AT_CLOSE, WAITED, WITHIN_SECOND,
+        WRITTEN_AFTER_RESET, WROTE_AFTER_FIN, ended, means, phase, with_ended, with_means, with_phase, with_role,
     },
     key::role,
 };
@@ -285,6 +285,14 @@ fn linger2_does_not_explain_data_that_meets_a_close() {
 fn a_listener_overflow_and_a_bad_syn_are_distinguished() {
     assert_eq!(full("invalid_syn", State::Listen, SEGMENT_ACK | LISTENER_FULL), (ListenerOverflow, Certain, Harmful));
     assert_eq!(full("tcp_flags", State::Listen, SEGMENT_ACK | LISTENER_FULL), (ListenerOverflow, Likely, Harmful));
+    let over = SEGMENT_ACK | LISTENER_WAS_FULL;
+    assert_eq!(full("tcp_flags", State::Listen, over), (ListenerOverflow, Likely, Harmful), "with room again");
+    assert_eq!(full("unsupported", State::Listen, over), (ListenerOverflow, Likely, Harmful));
+    assert_eq!(
+        full("tcp_flags", State::Listen, over | PAYLOAD | TOMBSTONE),
+        (WriteAfterClose, Certain, Notice),
+        "remembered"
+    );
     assert_eq!(full("invalid_syn", State::Listen, SEGMENT_SYN | LISTENER_FULL), (ProtocolViolation, Certain, Notice));
 }
 

@@ -8,9 +8,9 @@ use crate::{
 use rstmon_common::{
     CountKey, EvidenceRecord, ResetRecord,
     evidence::{
-        ACTIVE, ANSWERED, ATTACHED, CLOSED_HERE, CLOSED_RECENTLY, LAST_WORD, LINGER_ZERO, LOCKED, SEGMENT_ACK,
-        SEGMENT_DATA, SEGMENT_LARGE, SHUT_RECEIVE, SHUT_SEND, TOMBSTONE, UNACKED, UNSENT_AT_CLOSE, ended, means, phase,
-        with_ended, with_means, with_phase, with_role,
+        ACTIVE, ANSWERED, ATTACHED, CLOSED_HERE, CLOSED_RECENTLY, LAST_WORD, LINGER_ZERO, LISTENER_WAS_FULL, LOCKED,
+        PEER_FIN, SEGMENT_ACK, SEGMENT_DATA, SEGMENT_FIN, SEGMENT_LARGE, SHUT_RECEIVE, SHUT_SEND, TOMBSTONE, UNACKED,
+        UNSENT_AT_CLOSE, ended, means, phase, with_ended, with_means, with_phase, with_role,
     },
     key::{direction, role, socket, state},
 };
@@ -119,6 +119,42 @@ fn an_echo_and_a_connection_given_up_say_when_it_ended() {
     assert_eq!(sentence(&echo), expected);
     let given_up = late(role::OPENED, phase::REQUEST, 0, 2000, ended::SILENT);
     assert!(sentence(&given_up).contains("was given up 2.0 s before without FIN or reset"), "{}", sentence(&given_up));
+}
+
+#[test]
+fn a_connection_given_up_says_that_it_had_been_quiet() {
+    let mut given_up = late(role::OPENED, phase::REQUEST, 0, 2000, ended::SILENT);
+    given_up.evidence.idle_before_close_ms = 7000;
+    assert!(sentence(&given_up).contains("after a timeout, quiet for 7.0 s by then"), "{}", sentence(&given_up));
+    given_up.evidence.idle_before_close_ms = 900;
+    assert!(!sentence(&given_up).contains("quiet"), "{}", sentence(&given_up));
+}
+
+#[test]
+fn a_fin_that_met_no_time_wait_says_so_only_where_there_should_be_one() {
+    let fin = |bits, ago_ms, state| {
+        let mut fin = late(role::ACCEPTED, phase::ANSWER, bits | SEGMENT_FIN, 0, ended::FINS);
+        fin.time_ns += ago_ms * MS;
+        fin.key.evidence &= !(SEGMENT_DATA | SEGMENT_LARGE);
+        (fin.evidence.segment_bytes, fin.key.state) = (0, state);
+        sentence(&fin).contains("tcp_max_tw_buckets")
+    };
+    assert!(fin(0, 100, 0) && fin(0, 100, state::LISTEN));
+    assert!(!fin(0, 100, state::TIME_WAIT), "it met one");
+    assert!(!fin(PEER_FIN, 100, 0), "the peer had closed first, and keeps it");
+    assert!(!fin(0, 61_000, 0), "it is over");
+}
+
+#[test]
+fn a_full_queue_says_when_it_was_full() {
+    let mut late = record(role::LISTENER, phase::UNKNOWN, SEGMENT_ACK | SEGMENT_DATA | LISTENER_WAS_FULL);
+    (late.key.state, late.key.socket) = (state::LISTEN, socket::FULL);
+    (late.evidence.segment_bytes, late.evidence.silent_ms) = (9, 3100);
+    assert_eq!(
+        sentence(&late),
+        "the accept queue of web[7] on port 80 was full 3.1 s before; 10.0.0.2:4000 sent an ACK with 9 bytes for a \
+         connection that was dropped then"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::builder::{Builder, MemberWords, with_btf};
 use crate::probe::layout::{FIELDS, KernelField, KernelLayout};
 use rstmon_common::limits::ABSENT_OFFSET;
+use std::collections::BTreeMap;
 
 /// How a field was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ fn kernel(edited: Option<(&KernelField, Edit)>) -> Builder {
     aggregates.dedup();
     for aggregate in aggregates {
         let mut members: Vec<MemberWords<'_>> = Vec::new();
+        let mut inner_members: BTreeMap<&str, Vec<MemberWords<'_>>> = BTreeMap::new();
         for (number, field) in FIELDS.iter().filter(|field| field.aggregate == aggregate).enumerate() {
             let edit = edited.filter(|(other, _)| other.constant == field.constant).map(|(_, edit)| edit);
             let bits = u32::try_from(number).expect("few") * STRIDE * 8;
@@ -44,14 +46,15 @@ fn kernel(edited: Option<(&KernelField, Edit)>) -> Builder {
             }
             let of = builder.array(byte, bytes);
             let word = if edit == Some(Edit::BitField) { 3 << 24 } else { 0 };
-            let (of, word) = match inner {
-                Some(_) if word > 0 => (builder.flagged_structure("", field.bytes, &[(name, of, word)]), 0),
-                Some(_) => (builder.structure("", field.bytes, &[(name, of, 0)]), 0),
-                None => (of, word),
-            };
-            members.push((if inner.is_some() { outer } else { name }, of, bits | word));
+            // An inner structure begins where the outer one does, so that it may have several of the fields.
+            let into = if inner.is_some() { inner_members.entry(outer).or_default() } else { &mut members };
+            into.push((name, of, bits | word));
         }
         let size = STRIDE * u32::try_from(FIELDS.len()).expect("few");
+        for (outer, inner) in inner_members {
+            let of = builder.flagged_structure("", size, &inner);
+            members.push((outer, of, 0));
+        }
         builder.flagged_structure(aggregate, size, &members);
     }
     builder

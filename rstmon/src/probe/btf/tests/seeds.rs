@@ -9,23 +9,33 @@ use super::{
 };
 use std::{collections::BTreeMap, fs, path::Path};
 
+/// Members of a structure: name, type, offset in bits.
+type Members<'a> = Vec<(&'a str, u32, u32)>;
+
 /// A small kernel: every field that the probe looks up, and nothing else.
 fn kernel() -> Builder {
     let mut b = Builder::new();
     let byte = b.int("char", 1, SIGNED);
     let void = b.pointer(0);
-    let mut structs: BTreeMap<&str, Vec<(&str, u32, u32)>> = BTreeMap::new();
+    let mut structs: BTreeMap<&str, Members<'_>> = BTreeMap::new();
+    let mut inner_structs: BTreeMap<(&str, &str), Members<'_>> = BTreeMap::new();
     let mut at = BTreeMap::new();
     for field in FIELDS {
         let bytes = field.bytes.max(8);
         let begin = at.entry(field.aggregate).or_insert(0);
         let integer = if bytes <= 8 { b.int("number", field.bytes.max(1), 0) } else { b.array(byte, bytes) };
-        let (name, id) = match field.member.split_once('.') {
-            Some((outer, inner)) => (outer, b.structure("", bytes, &[(inner, integer, 0)])),
-            None => (field.member, integer),
-        };
-        structs.entry(field.aggregate).or_default().push((name, id, *begin * 8));
+        // An inner structure begins where the outer one does, so that it may have several of the fields.
+        match field.member.split_once('.') {
+            Some((outer, inner)) => {
+                inner_structs.entry((field.aggregate, outer)).or_default().push((inner, integer, *begin * 8));
+            }
+            None => structs.entry(field.aggregate).or_default().push((field.member, integer, *begin * 8)),
+        }
         *begin += bytes;
+    }
+    for ((aggregate, outer), members) in &inner_structs {
+        let id = b.structure("", at[aggregate], members);
+        structs.entry(aggregate).or_default().push((outer, id, 0));
     }
     for (name, members) in &structs {
         b.structure(name, at[name], members);
