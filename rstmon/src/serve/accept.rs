@@ -116,6 +116,9 @@ async fn tcp_connection(
 ) {
     // Answers are written whole: waiting to fill segments (Nagle's algorithm) would only delay their last segment.
     let _ = stream.set_nodelay(true);
+    if let Ok(peer) = stream.peer_addr() {
+        state.set_peer(peer.ip());
+    }
     let tls = match gate {
         None => None,
         Some(gate) => match gate.current().await {

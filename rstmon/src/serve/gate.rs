@@ -2,21 +2,22 @@
 //! route, and the configured headers that every answer carries.
 
 use super::{
-    auth::{Authenticator, rate_limit::RateLimiter},
+    auth::{Applicant, Authenticator, rate_limit::RateLimiter},
     http::{
         blocking::{BlockingWorkFailed, off_thread},
         respond::{common_headers, text},
+        state::{ConnectionState, HoldReason},
     },
     web_config::{Refusal, Reloader, Successor, WebConfig},
 };
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 /// The web configuration in force, the cache of accepted credentials and the state of the rate limit.
 pub(crate) struct Gate {
@@ -53,14 +54,35 @@ pub(crate) fn protect(router: Router, gate: Arc<Gate>) -> Router {
     router.layer(from_fn_with_state(gate, pass))
 }
 
-async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+impl Applicant for ConnectionState {
+    fn address(&self) -> Option<IpAddr> {
+        self.peer()
+    }
+
+    fn waits(&self) {
+        self.hold(HoldReason::Unchecked);
+    }
+
+    fn is_checked(&self) {
+        self.work();
+    }
+}
+
+async fn pass(
+    State(gate): State<Arc<Gate>>,
+    Extension(connection): Extension<Arc<ConnectionState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let config = match Arc::clone(&gate).current().await {
         Ok(config) => config,
         Err(failed) => return failed.into_response(),
     };
     let mut response = if gate.limiter.as_ref().is_some_and(|limiter| !limiter.allows(Instant::now())) {
         common_headers(text(StatusCode::TOO_MANY_REQUESTS, "too many requests")).await
-    } else if config.users.is_empty() || gate.authenticator.accepts(&config.users, request.headers()).await {
+    } else if config.users.is_empty()
+        || gate.authenticator.accepts(&config.users, request.headers(), &*connection).await
+    {
         next.run(request).await
     } else {
         let mut response = common_headers(text(StatusCode::UNAUTHORIZED, "unauthorized")).await;

@@ -1,17 +1,19 @@
 //! HTTP basic authentication (RFC 7617) against bcrypt hashes.
 //!
 //! Hashes are computed one at a time and off the async threads, so that guessing passwords costs the host at most one
-//! core. An unknown user takes as long to refuse as a known one, so that response times do not reveal user names.
+//! core; `turns` decides which is next. Accepted passwords are remembered, and take no turn. An unknown user takes as
+//! long to refuse as a known one, so that response times do not reveal user names.
 
 mod base64;
 mod credential_cache;
 pub(crate) mod rate_limit;
+mod turns;
 
 use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use bcrypt::{BcryptError, HashParts};
 use credential_cache::CredentialCache;
-use std::{collections::BTreeMap, str::FromStr, sync::Arc};
-use tokio::sync::Semaphore;
+use std::{collections::BTreeMap, net::IpAddr, str::FromStr, sync::Arc};
+use turns::Turns;
 
 /// The highest accepted bcrypt cost: about 20 seconds of CPU time. Each step doubles it.
 const MAX_COST: u32 = 18;
@@ -60,43 +62,62 @@ impl Users {
 /// Checks credentials and caches the accepted ones.
 pub(crate) struct Authenticator {
     cache: CredentialCache,
-    one_at_a_time: Arc<Semaphore>,
+    turns: Arc<Turns>,
+}
+
+/// What [`Authenticator::accepts`] knows of the client, and reports while it waits.
+pub(crate) trait Applicant: Sync {
+    /// Its address, where it has one.
+    fn address(&self) -> Option<IpAddr>;
+
+    /// The password waits for its turn to be checked.
+    fn waits(&self);
+
+    /// The password is being checked.
+    fn is_checked(&self);
 }
 
 impl Authenticator {
     pub(crate) fn new() -> Self {
-        Self { cache: CredentialCache::new(), one_at_a_time: Arc::new(Semaphore::new(1)) }
+        Self { cache: CredentialCache::new(), turns: Turns::new() }
     }
 
     /// Whether the request with these headers comes from one of `users`.
-    pub(crate) async fn accepts(&self, users: &Users, headers: &HeaderMap) -> bool {
+    pub(crate) async fn accepts(&self, users: &Users, headers: &HeaderMap, applicant: &impl Applicant) -> bool {
         let Some((user, password)) = headers.get(AUTHORIZATION).and_then(credentials) else {
             return false;
         };
         let known = users.hashes.get(&user);
         let hash = known.unwrap_or(&users.dummy);
         let digest = self.cache.digest(user.as_bytes(), hash, &password);
-        if known.is_some() && digest.is_some_and(|digest| self.cache.contains(&digest)) {
+        let is_cached = || known.is_some() && digest.is_some_and(|digest| self.cache.contains(&digest));
+        if is_cached() {
             return true;
         }
-        let matches = self.compare(hash.clone(), password).await && known.is_some();
-        if matches && let Some(digest) = digest {
+        applicant.waits();
+        let Some(turn) = self.turns.turn(applicant.address()).await else { return false };
+        applicant.is_checked();
+        // Another request may have had the same password checked meanwhile.
+        if is_cached() {
+            return true;
+        }
+        let hash = hash.clone();
+        // The turn moves into the computation: when the client hangs up, this future is dropped, and the next
+        // computation still has to wait for this one.
+        let comparison = tokio::task::spawn_blocking(move || {
+            let matches = bcrypt::verify(password, &hash).unwrap_or(false);
+            (matches, turn)
+        });
+        let Ok((matches, turn)) = comparison.await else { return false };
+        let matches = matches && known.is_some();
+        if !matches {
+            self.turns.wrong(applicant.address());
+        } else if let Some(digest) = digest {
             self.cache.insert(digest);
         }
+        // Passed on only now, so that the next turn is decided with this result.
+        drop(turn);
         matches
-    }
-
-    async fn compare(&self, hash: String, password: Vec<u8>) -> bool {
-        // The permit moves into the computation: when the client hangs up, this future is dropped, and the next
-        // computation still has to wait for this one.
-        let Ok(permit) = Arc::clone(&self.one_at_a_time).acquire_owned().await else {
-            return false;
-        };
-        let comparison = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            bcrypt::verify(password, &hash).unwrap_or(false)
-        });
-        comparison.await.unwrap_or(false)
     }
 }
 
@@ -117,6 +138,18 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
+    struct Stranger;
+
+    impl Applicant for Stranger {
+        fn address(&self) -> Option<IpAddr> {
+            None
+        }
+
+        fn waits(&self) {}
+
+        fn is_checked(&self) {}
+    }
+
     fn headers(authorization: &str) -> HeaderMap {
         let value = HeaderValue::from_str(authorization).expect("a header value");
         HeaderMap::from_iter([(AUTHORIZATION, value)])
@@ -133,7 +166,7 @@ mod tests {
         let authenticator = Authenticator::new();
         // alice:open sesame, twice: computed, then from the cache.
         for _ in 0..2 {
-            assert!(authenticator.accepts(&users, &headers("Basic YWxpY2U6b3BlbiBzZXNhbWU=")).await);
+            assert!(authenticator.accepts(&users, &headers("Basic YWxpY2U6b3BlbiBzZXNhbWU="), &Stranger).await);
         }
         for wrong in [
             "Basic YWxpY2U6d3Jvbmc=",          // alice:wrong
@@ -144,18 +177,18 @@ mod tests {
             "Basic !!!!",
             "Basic YWxpY2U6AG9wZW4gc2VzYW1l", // a NUL in the password
         ] {
-            assert!(!authenticator.accepts(&users, &headers(wrong)).await, "{wrong}");
+            assert!(!authenticator.accepts(&users, &headers(wrong), &Stranger).await, "{wrong}");
         }
-        assert!(!authenticator.accepts(&users, &HeaderMap::new()).await);
+        assert!(!authenticator.accepts(&users, &HeaderMap::new(), &Stranger).await);
     }
 
     #[tokio::test]
     async fn a_cached_password_does_not_outlive_its_hash() {
         let authenticator = Authenticator::new();
         let request = headers("Basic YWxpY2U6b3BlbiBzZXNhbWU=");
-        assert!(authenticator.accepts(&users("alice", "open sesame", 4), &request).await);
-        assert!(!authenticator.accepts(&users("alice", "changed", 4), &request).await);
-        assert!(!authenticator.accepts(&Users::default(), &request).await);
+        assert!(authenticator.accepts(&users("alice", "open sesame", 4), &request, &Stranger).await);
+        assert!(!authenticator.accepts(&users("alice", "changed", 4), &request, &Stranger).await);
+        assert!(!authenticator.accepts(&Users::default(), &request, &Stranger).await);
     }
 
     #[tokio::test]
@@ -164,10 +197,10 @@ mod tests {
         let authenticator = Authenticator::new();
         let request = headers("Basic YWxpY2U6b3BlbiBzZXNhbWU=");
         let start = Instant::now();
-        assert!(authenticator.accepts(&users, &request).await);
+        assert!(authenticator.accepts(&users, &request, &Stranger).await);
         let computed = start.elapsed();
         let start = Instant::now();
-        assert!(authenticator.accepts(&users, &request).await);
+        assert!(authenticator.accepts(&users, &request, &Stranger).await);
         let cached = start.elapsed();
         assert!(cached * 4 < computed, "computed in {computed:?}, cached in {cached:?}");
     }

@@ -2,11 +2,12 @@
 //!
 //! Slots are bounded, so a client that opens many connections and does nothing could keep all others out. So while a
 //! connection waits for a slot, the one that has kept the server waiting longest is evicted, once it has done so for
-//! longer than `ConnectionLimits::evict_after`. A connection with a complete request is never evicted before it is
-//! answered; a connection that is idle after an answer is evicted only after those that never sent a whole request. A
-//! scraper that sends its request as it connects is therefore always served.
+//! longer than `ConnectionLimits::evict_after`. A connection whose request the server works on is never evicted before
+//! it is answered, nor is a follower that reads its events; a connection that is idle after an answer is evicted only
+//! after those that never sent a whole request, and those whose password was not checked yet. A client that sends its
+//! request as it connects is therefore always served.
 
-use super::state::{ClientWait, ConnectionState};
+use super::state::{ConnectionState, Hold};
 use crate::sync::lock;
 use std::{
     collections::HashMap,
@@ -87,16 +88,16 @@ impl AdmissionControl {
     fn evict_one(&self, now: Instant) -> Option<Duration> {
         let evict_after = self.evict_after?;
         let mut admitted = lock(&self.admitted);
-        let waited = |wait: &ClientWait| now.saturating_duration_since(wait.since);
-        let waiting = admitted.iter().filter_map(|(id, connection)| Some((*id, connection.state.client_wait()?)));
-        let overdue = waiting.clone().filter(|(_, wait)| waited(wait) >= evict_after);
-        if let Some((id, _)) = overdue.min_by_key(|(_, wait)| (wait.idle, wait.since)) {
+        let waited = |hold: &Hold| now.saturating_duration_since(hold.since);
+        let held = admitted.iter().filter_map(|(id, connection)| Some((*id, connection.state.held()?)));
+        let overdue = held.clone().filter(|(_, hold)| waited(hold) >= evict_after);
+        if let Some((id, _)) = overdue.min_by_key(|(_, hold)| (hold.reason, hold.since)) {
             if let Some(connection) = admitted.remove(&id) {
                 connection.evict.notify_one();
             }
             return Some(evict_after);
         }
-        let longest = waiting.map(|(_, wait)| waited(&wait)).max().unwrap_or_default();
+        let longest = held.map(|(_, hold)| waited(&hold)).max().unwrap_or_default();
         Some(evict_after.saturating_sub(longest))
     }
 }
@@ -117,6 +118,7 @@ impl Drop for ConnectionSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::http::state::HoldReason;
     use futures_util::FutureExt as _;
 
     const EVICT_AFTER: Duration = Duration::from_secs(1);
@@ -145,18 +147,24 @@ mod tests {
 
     #[tokio::test]
     async fn the_longest_waiting_goes_first_and_the_idle_last() {
-        let (admission, slots) = full(4).await;
-        slots[0].state.wait_for_client(true);
-        slots[1].state.wait_for_server();
-        slots[2].state.wait_for_client(false);
-        slots[3].state.wait_for_client(false);
+        let (admission, slots) = full(7).await;
+        slots[0].state.hold(HoldReason::Idle);
+        slots[1].state.work();
+        slots[2].state.hold(HoldReason::Unchecked);
+        slots[3].state.hold(HoldReason::Slow);
+        slots[4].state.hold(HoldReason::Slow);
+        // Followers: one reads its events, one does not.
+        slots[5].state.follow(true);
+        slots[5].state.hold(HoldReason::Idle);
+        slots[6].state.follow(true);
+        slots[6].state.hold(HoldReason::Slow);
         let late = Instant::now() + 2 * EVICT_AFTER;
-        for gone in [2, 3, 0] {
+        for gone in [3, 4, 6, 2, 0] {
             admission.evict_one(late);
             assert_eq!(evicted(&slots), [gone]);
         }
         admission.evict_one(late);
-        assert!(evicted(&slots).is_empty(), "a client that waits for its answer stays");
+        assert!(evicted(&slots).is_empty(), "clients that get their answers stay");
     }
 
     #[tokio::test]

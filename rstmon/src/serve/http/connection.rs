@@ -1,12 +1,20 @@
 //! One connection from its first byte to its end.
 
 use super::{
-    admission::AdmissionControl, deadline::DeadlineStream, limits::ConnectionLimits, respond::text, shutdown::Stopping,
+    admission::AdmissionControl,
+    deadline::DeadlineStream,
+    limits::ConnectionLimits,
+    respond::{common_headers, text},
+    shutdown::Stopping,
     state::ConnectionState,
 };
 use axum::{
     Router,
-    http::{HeaderValue, StatusCode, header::CONNECTION},
+    http::{
+        HeaderMap, HeaderValue, StatusCode, Version,
+        header::{CONNECTION, HOST},
+        uri::Authority,
+    },
     response::Response,
 };
 use hyper::{
@@ -56,7 +64,7 @@ where
     let limits = Arc::clone(&context.limits);
     let router = TowerToHyperService::new(std::mem::take(&mut context.router));
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        state.wait_for_server();
+        state.work();
         request.extensions_mut().insert(Arc::clone(&state));
         let (router, context) = (router.clone(), context.clone());
         async move { Ok::<_, std::convert::Infallible>(answer(&router, &context, request).await) }
@@ -86,6 +94,11 @@ async fn answer(
     context: &ConnectionContext,
     request: hyper::Request<Incoming>,
 ) -> Response {
+    if let Some(complaint) = host_complaint(request.version(), request.headers()) {
+        let mut response = common_headers(text(StatusCode::BAD_REQUEST, complaint)).await;
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return response;
+    }
     let mut response = match timeout(context.limits.answer, router.call(request.map(axum::body::Body::new))).await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
@@ -95,4 +108,40 @@ async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// What is wrong with a request's `Host`, which has to be there exactly once from HTTP/1.1 on (RFC 9112, section 3.2):
+/// with two, a proxy and this server could each act on another one.
+fn host_complaint(version: Version, headers: &HeaderMap) -> Option<&'static str> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => (version >= Version::HTTP_11).then_some("HTTP/1.1 needs the header Host"),
+        (Some(_), Some(_)) => Some("more than one header Host"),
+        (Some(host), None) => {
+            let is_host =
+                host.is_empty() || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'));
+            (!is_host).then_some("the header Host is no host")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_one_host() {
+        let complaint = |version, hosts: &[&'static str]| {
+            let headers: HeaderMap = hosts.iter().map(|host| (HOST, HeaderValue::from_static(host))).collect();
+            host_complaint(version, &headers).is_some()
+        };
+        for good in [&["localhost"][..], &["[::1]:80"], &["127.0.0.1:10474"], &[""]] {
+            assert!(!complaint(Version::HTTP_11, good), "{good:?}");
+        }
+        assert!(!complaint(Version::HTTP_10, &[]));
+        for bad in [&[][..], &["a", "a"], &["a", "b"], &["a b"], &["user@a"], &["a/b"]] {
+            assert!(complaint(Version::HTTP_11, bad), "{bad:?}");
+        }
+        assert!(complaint(Version::HTTP_10, &["a", "b"]));
+    }
 }

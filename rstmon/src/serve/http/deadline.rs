@@ -6,7 +6,10 @@
 //! pending operation when the client exceeds its limit. At the end it lingers: it reads on until the client has closed
 //! too, because closing a socket with unread data resets the connection, and the client would lose the answer.
 
-use super::{limits::ConnectionLimits, state::ConnectionState};
+use super::{
+    limits::ConnectionLimits,
+    state::{ConnectionState, HoldReason},
+};
 use std::{
     io,
     pin::Pin,
@@ -71,7 +74,7 @@ impl<S> DeadlineStream<S> {
         if self.phase == Phase::Idle {
             self.phase = Phase::Header;
             self.read_deadline = None;
-            self.state.wait_for_client(false);
+            self.state.hold(HoldReason::Slow);
         }
     }
 
@@ -80,13 +83,13 @@ impl<S> DeadlineStream<S> {
         self.read_deadline = None;
         // A client that has yet to read some of the answer is not idle but slow, from the first write that waited.
         if self.write_deadline.is_none() {
-            self.state.wait_for_client(true);
+            self.state.hold(HoldReason::Idle);
         }
     }
 
     fn poll_read_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let allowed = match self.phase {
-            _ if self.state.client_wait().is_none() => None,
+            _ if !self.state.waits_for_client() => None,
             Phase::Opening | Phase::Header => Some(self.header),
             Phase::Idle => self.idle,
         };
@@ -99,7 +102,7 @@ impl<S> DeadlineStream<S> {
         if result.is_pending() {
             if self.write_deadline.is_none() {
                 self.phase = Phase::Idle;
-                self.state.wait_for_client(false);
+                self.state.hold(HoldReason::Slow);
             }
             let expired = poll_deadline(&mut self.write_deadline, self.write, context);
             if expired.is_ready() {
@@ -144,7 +147,7 @@ impl<S: AsyncRead + Unpin> DeadlineStream<S> {
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(allowed) = self.linger else { return Poll::Ready(()) };
         if self.linger_deadline.is_none() {
-            self.state.wait_for_client(false);
+            self.state.hold(HoldReason::Slow);
         }
         let mut scratch = [0; SCRATCH_BYTES];
         while self.linger_bytes > 0 {
@@ -194,7 +197,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
         // hyper flushes the stream only after its own buffer is empty: all of the answer was taken.
         if result.is_ready() {
             if this.write_deadline.take().is_some() {
-                this.state.wait_for_client(true);
+                this.state.hold(HoldReason::Idle);
             }
             // hyper reads before it writes and then sleeps, so the idle deadline can only start here.
             if let Poll::Ready(error) = this.poll_read_deadline(context) {
@@ -267,7 +270,7 @@ mod tests {
         let (_client, stream) = duplex(64);
         let state = Arc::<ConnectionState>::default();
         let mut guarded = DeadlineStream::new(stream, &limits(SHORT, Some(SHORT), None), Arc::clone(&state));
-        state.wait_for_server();
+        state.work();
         let mut byte = [0];
         let read = tokio::time::timeout(SHORT * 3, guarded.read(&mut byte)).await;
         assert!(read.is_err(), "expected the read to go on waiting, found {read:?}");

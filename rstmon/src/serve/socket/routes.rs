@@ -114,7 +114,7 @@ async fn events(
     };
     // The header is sent only after the subscription exists: a client that has received it misses no later event.
     Ok(match off_thread(move || source.subscribe(history.unwrap_or(usize::MAX), filter)).await? {
-        Ok(lines) => content(NDJSON, stream_events(EventStream { lines, connection }, stopping)),
+        Ok(lines) => content(NDJSON, stream_events(EventStream::new(lines, connection), stopping)),
         Err(full) => text(StatusCode::SERVICE_UNAVAILABLE, full),
     })
 }
@@ -125,8 +125,16 @@ struct EventStream {
     connection: Arc<ConnectionState>,
 }
 
+impl EventStream {
+    fn new(lines: Subscription, connection: Arc<ConnectionState>) -> Self {
+        connection.follow(true);
+        Self { lines, connection }
+    }
+}
+
 impl Drop for EventStream {
     fn drop(&mut self) {
+        self.connection.follow(false);
         // The hub counts only the subscribers that it cuts off itself. The connection's write deadline runs from the
         // first line that had to wait, so it mostly passes before the hub's.
         if self.connection.is_cut_off() {

@@ -205,12 +205,53 @@ async fn slow_clients_do_not_keep_others_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_on_the_socket_does_not_keep_its_members_out() {
+    const CROWD: usize = 40;
+    let server = start_with(FakeSource::default(), |options, _| {
+        options.unix_limits.connections = 8;
+        options.unix_limits.evict_after = Some(Duration::from_millis(20));
+        // Only eviction ends the silent connections.
+        options.unix_limits.header = Duration::from_hours(1);
+    })
+    .await;
+    let mut follower = server.client().events(0, &Filter::default()).await.unwrap();
+    let silent = |socket: PathBuf| async move {
+        while let Ok(mut stream) = tokio::net::UnixStream::connect(&socket).await {
+            let _ = stream.read(&mut [0]).await;
+        }
+    };
+    let crowd: Vec<_> = (0..CROWD).map(|_| tokio::spawn(silent(server.socket.clone()))).collect();
+    for _ in 0..20 {
+        timeout(PATIENCE, server.client().version()).await.expect("an answer").unwrap();
+    }
+    // A follower is silent, too, and keeps its place.
+    server.source.publish("line");
+    let line = timeout(PATIENCE, futures_util::TryStreamExt::try_next(&mut follower)).await.expect("a line").unwrap();
+    assert_eq!(line.as_deref(), Some("line"));
+    crowd.iter().for_each(JoinHandle::abort);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_or_with_two_is_400() {
+    let server = start(FakeSource::default()).await;
+    for hosts in ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nHost: a\r\n", "Host: a b\r\n"] {
+        let asked = format!("GET /metrics HTTP/1.1\r\n{hosts}\r\n");
+        assert_status(&exchange(server.connect().await, asked.as_bytes()).await, 400);
+        let socket = tokio::net::UnixStream::connect(&server.socket).await.unwrap();
+        assert_status(&exchange(socket, asked.replace("/metrics", "/v1/version").as_bytes()).await, 400);
+    }
+    let answer = exchange(server.connect().await, b"GET /metrics HTTP/1.0\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.0 200"), "HTTP/1.0 needs none, found {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_sends_too_much_still_reads_the_refusal() {
     const MEGABYTE: usize = 1024 * 1024;
     let server = start(FakeSource::default()).await;
     for (head, status) in [
         ("GET /metrics HTTP/1.1\r\nX-Long: ", 431),
-        ("POST /metrics HTTP/1.1\r\nContent-Length: 10485760\r\n\r\n", 405),
+        ("POST /metrics HTTP/1.1\r\nHost: test\r\nContent-Length: 10485760\r\n\r\n", 405),
     ] {
         let mut stream = server.connect().await;
         stream.write_all(head.as_bytes()).await.unwrap();

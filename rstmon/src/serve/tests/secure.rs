@@ -122,6 +122,74 @@ async fn wrong_passwords_are_asked_for_again_on_every_path() {
     assert_status(&answer, 200);
 }
 
+/// Clients that each send one wrong password after the other.
+fn guess(address: SocketAddr, clients: usize) -> Vec<JoinHandle<()>> {
+    let attack = move |client: usize| async move {
+        for guess in 0.. {
+            let Ok(stream) = TcpStream::connect(address).await else { return };
+            let header = format!("Authorization: Basic {}\r\n", encoded(&format!("alice:{client}-{guess}")));
+            exchange(stream, &request("GET", "/metrics", &header)).await;
+        }
+    };
+    (0..clients).map(|client| tokio::spawn(attack(client))).collect()
+}
+
+fn encoded(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    text.as_bytes()
+        .chunks(3)
+        .flat_map(|chunk| {
+            let bits = (0..3).fold(0, |bits, at| bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
+            (0..4).map(
+                move |at| {
+                    if at <= chunk.len() { char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]) } else { '=' }
+                },
+            )
+        })
+        .collect()
+}
+
+async fn connect_from(source: [u8; 4], server: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((source, 0).into()).unwrap();
+    socket.connect(server).await.unwrap()
+}
+
+/// From the scraper's own address; and from another one, with more connections than there are slots.
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_passwords_keeps_no_scraper_waiting() {
+    const COST: u32 = 9;
+    const SLOTS: usize = 64;
+    let hash = bcrypt::hash("open sesame", COST).unwrap();
+    let started = std::time::Instant::now();
+    assert!(bcrypt::verify("open sesame", &hash).unwrap());
+    let check = started.elapsed();
+    for (clients, source) in [(SLOTS / 2, [127, 0, 0, 1]), (2 * SLOTS, [127, 0, 0, 2])] {
+        let server = start_with(FakeSource::default(), |options, directory| {
+            let web = directory.path().join("web.yml");
+            fs::write(&web, format!("basic_auth_users: {{alice: {hash}}}\n")).unwrap();
+            options.web_config = Some(web);
+            options.tcp_limits.connections = SLOTS;
+            options.tcp_limits.evict_after = Some(4 * check);
+        })
+        .await;
+        let attack = guess(server.address, clients);
+        // The attack is under way once a guess was refused.
+        assert_status(&exchange(server.connect().await, &request("GET", "/metrics", "")).await, 401);
+        for scrape in ["the first", "a later"] {
+            let started = std::time::Instant::now();
+            let stream = connect_from(source, server.address).await;
+            let answer = exchange(stream, &request("GET", "/metrics", AUTHORIZATION)).await;
+            let took = started.elapsed();
+            assert_status(&answer, 200);
+            // In the order of arrival it would be as many checks as there are clients.
+            assert!(took < 15 * check, "{scrape} scrape took {took:?}; a check takes {check:?}, {clients} clients");
+        }
+        attack.iter().for_each(JoinHandle::abort);
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn renewed_certificates_are_picked_up() {
     let server = start_configured(TLS).await;
