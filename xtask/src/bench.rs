@@ -8,13 +8,15 @@ use std::{
 };
 
 /// Debian's packages of everything that is measured beside rstmon, and what for.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("bpftrace", "bench: counts and prints resets; a program that does nothing"),
     ("tcpdump", "bench: prints resets"),
     ("linux-perf", "bench: records resets"),
     ("nginx-light", "bench: a server"),
     ("wrk", "bench: its clients"),
     ("iproute2", "bench: network namespaces"),
+    ("htop", "bench: a full-screen tool at rest"),
+    ("btop", "bench: a full-screen tool at rest"),
 ];
 
 /// Environment variables that the benchmark gets, if they are set.
@@ -35,7 +37,7 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "quick", "rounds"])]
     from: Option<PathBuf>,
     /// Measure only these sections, with commas: hooks, throughput, keepalive, flood, pace, start, sockets, scrape,
-    /// processes, subscribers, cpus.
+    /// processes, subscribers, cpus, view.
     #[arg(long, value_name = "SECTION", value_delimiter = ',')]
     only: Vec<String>,
     /// Rounds of each configuration.

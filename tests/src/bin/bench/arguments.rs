@@ -37,6 +37,7 @@ pub(crate) enum BenchSection {
     Processes,
     Subscribers,
     Cpus,
+    View,
 }
 
 impl BenchArguments {

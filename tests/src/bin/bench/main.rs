@@ -35,7 +35,7 @@ use crate::{
     arguments::{BenchArguments, BenchSection},
     effort::Effort,
     report::{BenchReport, FLOOD_CHART, HostDescription, TARGETS_CHART},
-    section::{cpus, flood, hooks, keepalive, pace, processes, scrape, sockets, start, subscribers, throughput},
+    section::{cpus, flood, hooks, keepalive, pace, processes, scrape, sockets, start, subscribers, throughput, view},
 };
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
@@ -118,6 +118,7 @@ fn measure(arguments: &BenchArguments) -> Result<BenchReport> {
     report.processes = runner.section(BenchSection::Processes, processes::measure)?;
     report.subscribers = runner.section(BenchSection::Subscribers, subscribers::measure)?;
     report.cpus = runner.section(BenchSection::Cpus, cpus::measure)?;
+    report.view = runner.section(BenchSection::View, view::measure)?;
     report.seconds = started.elapsed().as_secs();
     Ok(report)
 }

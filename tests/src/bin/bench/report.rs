@@ -5,7 +5,7 @@ use crate::{
     section::{
         cpus::CpuScaling, flood::Flood, hooks::HookCosts, keepalive::KeepAlive, pace::Paces, processes::ProcessScaling,
         scrape::ScrapeCosts, sockets::SocketScaling, start::StartCosts, subscribers::SubscriberScaling,
-        throughput::Throughput,
+        throughput::Throughput, view::ViewAtRest,
     },
     verdict::TargetVerdicts,
 };
@@ -64,6 +64,9 @@ pub(crate) struct BenchReport {
     pub(crate) processes: Option<ProcessScaling>,
     pub(crate) subscribers: Option<SubscriberScaling>,
     pub(crate) cpus: Option<CpuScaling>,
+    /// Reports of earlier versions lack it.
+    #[serde(default)]
+    pub(crate) view: Option<ViewAtRest>,
 }
 
 fn is_empty(verdicts: &TargetVerdicts) -> bool {
@@ -132,6 +135,7 @@ impl BenchReport {
             ("## Growth with processes", text(self.processes.as_ref())),
             ("## Growth with subscribers", text(self.subscribers.as_ref())),
             ("## Growth with CPUs", text(self.cpus.as_ref())),
+            ("## The live view at rest", text(self.view.as_ref())),
         ]
     }
 }

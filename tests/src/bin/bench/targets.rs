@@ -52,7 +52,7 @@ struct CostTarget {
     figure: fn(&BenchReport) -> Option<f64>,
 }
 
-const TARGETS: [CostTarget; 12] = [
+const TARGETS: [CostTarget; 13] = [
     CostTarget {
         id: "counting",
         what: "counting a reset, net, mean of all sorts",
@@ -160,6 +160,15 @@ const TARGETS: [CostTarget; 12] = [
         unit: "ms",
         digits: 0,
         figure: |report| report.sockets.as_ref()?.backfill().map(|(_, added)| added.median),
+    },
+    CostTarget {
+        id: "view",
+        what: "`rstmon top` at rest, of a core, the most of its states",
+        goal: Goal::Under,
+        limit: 1.0,
+        unit: "%",
+        digits: 2,
+        figure: |report| report.view.as_ref()?.most(),
     },
 ];
 

@@ -11,3 +11,4 @@ pub(crate) mod sockets;
 pub(crate) mod start;
 pub(crate) mod subscribers;
 pub(crate) mod throughput;
+pub(crate) mod view;
