@@ -10,7 +10,7 @@ mod tail;
 mod top;
 mod why;
 
-use crate::host::terminal::note;
+use crate::host::terminal::last_note;
 use clap::Parser as _;
 use cli::CommandLine;
 use failure::{Failure, UsageError};
@@ -22,7 +22,7 @@ pub fn run() -> ExitCode {
     match dispatch(CommandLine::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            note(&failure.to_string());
+            last_note(&failure.to_string());
             failure.exit_code()
         }
     }

@@ -3,5 +3,6 @@
 
 pub(crate) mod counters;
 pub(crate) mod listeners;
+pub(crate) mod log_output;
 pub(crate) mod regular_file;
 pub(crate) mod terminal;

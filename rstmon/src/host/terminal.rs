@@ -5,6 +5,9 @@ use std::{
     env,
     io::{self, IsTerminal, Write as _},
     process,
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -41,4 +44,22 @@ pub(crate) fn print(text: &str) -> Result<(), OutputError> {
 #[expect(clippy::print_stderr, reason = "a note to the user at the terminal")]
 pub(crate) fn note(text: &str) {
     eprintln!("rstmon: {text}");
+}
+
+/// How long the end of the process waits for the reader of its last words.
+const LAST_NOTE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// [`note`] at the end of the process. A reader of standard error that has stopped does not keep it from ending.
+pub(crate) fn last_note(text: &str) {
+    let (done, written) = mpsc::channel();
+    let owned = text.to_owned();
+    let writer = thread::Builder::new().spawn(move || {
+        note(&owned);
+        // The error means that the time is over.
+        let _ = done.send(());
+    });
+    match writer {
+        Ok(_) => drop(written.recv_timeout(LAST_NOTE_TIMEOUT)),
+        Err(_) => note(text),
+    }
 }

@@ -14,7 +14,10 @@ mod view;
 
 use super::{Failure, cli::TopArguments, failure::UsageError};
 use crate::{
-    config::{Config, logging},
+    config::{
+        Config,
+        logging::{self, LogWay},
+    },
     event::filter::Filter,
     query::duration,
 };
@@ -58,7 +61,7 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.source.config.overrides())?;
     let look = Look::of_environment(arguments.ascii);
     if once {
-        logging::start(&config.log);
+        logging::start(&config.log, LogWay::Direct);
         let feed = feed(arguments, &config, 0.0)?;
         let mut state = ViewState::new(feed.origin.clone(), arguments.group, filter);
         once::gather(&feed, &mut state, span)?;
