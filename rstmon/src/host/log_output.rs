@@ -1,8 +1,8 @@
 //! The daemon's log on standard error, written by a thread of its own.
 //!
-//! Contract: [`LogLines`] never waits. Standard error may be a pipe or a terminal whose reader has stopped, and write(2)
-//! to it then waits for as long as the reader likes. Only the thread `rstmon-log` waits there. Lines that find no room in
-//! the queue are dropped and counted.
+//! Contract: [`LogLines`] never waits. Standard error may be a pipe or a terminal whose reader has stopped, and
+//! write(2) to it then waits for as long as the reader likes. Only the thread `rstmon-log` waits there. Lines that find
+//! no room in the queue are dropped and counted.
 
 use crate::sync::lock;
 use rustix::{
