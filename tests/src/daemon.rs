@@ -139,10 +139,20 @@ impl DaemonProcess {
     pub fn reached(toml: &str, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let directory = scratch::directory()?;
         std::fs::write(directory.path().join("rstmon.toml"), toml)?;
-        Self::spawn(directory, free_address()?, ready)
+        Self::spawn(directory, free_address()?, Stdio::piped(), ready)
     }
 
-    fn spawn(directory: TempDir, address: SocketAddr, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
+    /// The same with another standard error than a pipe that is read at once; [`Self::said`] returns nothing.
+    ///
+    /// # Errors
+    /// As [`DaemonProcess::start`].
+    pub fn logging_to(toml: &str, log: impl Into<Stdio>) -> Result<Self> {
+        let directory = scratch::directory()?;
+        std::fs::write(directory.path().join("rstmon.toml"), toml)?;
+        Self::spawn(directory, free_address()?, log.into(), answers_ready)
+    }
+
+    fn spawn(directory: TempDir, address: SocketAddr, log: Stdio, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let config = directory.path().join("rstmon.toml");
         let binary = binary().context("no rstmon binary")?;
         let mut command = Command::new(&binary);
@@ -153,10 +163,10 @@ impl DaemonProcess {
             .arg(format!("--config={}", config.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+            .stderr(log);
         let mut child = child::spawn(&NetworkPlace::Host, &mut command)
             .with_context(|| format!("starting {}", binary.display()))?;
-        let said = StderrLog::collect(child.stderr.take().context("no stderr")?);
+        let said = child.stderr.take().map(StderrLog::collect).unwrap_or_default();
         let mut daemon = Self { child, address, directory, said };
         daemon.await_ready(ready)?;
         Ok(daemon)
@@ -267,7 +277,7 @@ impl KilledDaemon {
     /// # Errors
     /// As [`DaemonProcess::start`].
     pub fn replace(self) -> Result<DaemonProcess> {
-        DaemonProcess::spawn(self.directory, self.address, answers_ready)
+        DaemonProcess::spawn(self.directory, self.address, Stdio::piped(), answers_ready)
     }
 
     /// The same without waiting until it is ready: see [`DaemonProcess::ready`].
@@ -275,7 +285,7 @@ impl KilledDaemon {
     /// # Errors
     /// When it cannot be started.
     pub fn launch(self) -> Result<DaemonProcess> {
-        DaemonProcess::spawn(self.directory, self.address, |_| true)
+        DaemonProcess::spawn(self.directory, self.address, Stdio::piped(), |_| true)
     }
 }
 

@@ -41,6 +41,7 @@ pub mod sight;
 pub mod skip;
 pub mod sockets;
 pub mod stage;
+pub mod stopped_reader;
 pub mod sysctl;
 pub mod tail;
 pub mod terminal;

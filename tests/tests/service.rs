@@ -140,7 +140,7 @@ fn a_reload_changes_what_can_change_and_names_the_rest() {
     let status = service.reload().unwrap();
     assert!(status.contains("configuration refused") && status.contains("rstmon.toml:3"), "{status}");
     wait::until_true("the refusal in the log, in JSON still", SOON, || {
-        Ok(service.said().lines().any(|line| line.starts_with('{') && line.contains("the old one stays")))
+        Ok(service.said().lines().any(|line| line.starts_with('{') && line.contains("nothing was reloaded")))
     })
     .unwrap();
 

@@ -11,7 +11,7 @@ mod tail;
 mod top;
 mod why;
 
-use crate::host::terminal::note;
+use crate::host::terminal::last_note;
 use clap::Parser as _;
 use cli::CommandLine;
 use failure::{Failure, UsageError};
@@ -27,7 +27,7 @@ pub fn run() -> ExitCode {
     match dispatch(command_line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            note(&failure.to_string());
+            last_note(&failure.to_string());
             failure.exit_code()
         }
     }

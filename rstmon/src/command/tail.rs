@@ -2,7 +2,10 @@
 
 use super::{Failure, cli::TailArguments};
 use crate::{
-    config::{Config, logging},
+    config::{
+        Config,
+        logging::{self, LogWay},
+    },
     event::{Event, filter::Filter, line::lost_line, text},
     host::terminal::{self, note},
     monitor::alone::READ_INTERVAL,
@@ -23,9 +26,14 @@ const QUEUE: usize = 4096;
 pub(super) fn run(arguments: &TailArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
     let config = Config::load(&arguments.source.config.overrides())?;
+<<<<<<< HEAD
     logging::start(&config.log);
     let mut printer =
         Printer { filter, json: arguments.output.is_json(), colour: terminal::colour(), zone: TimeZone::system() };
+=======
+    logging::start(&config.log, LogWay::Direct);
+    let mut printer = Printer { filter, json: arguments.json, colour: terminal::colour(), zone: TimeZone::system() };
+>>>>>>> h/files
     if !arguments.source.standalone {
         match follow(&config, arguments.lines, &mut printer) {
             Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() => {}

@@ -3,6 +3,7 @@
 
 pub(crate) mod counters;
 pub(crate) mod listeners;
+pub(crate) mod log_output;
 pub(crate) mod regular_file;
 pub(crate) mod sockets;
 pub(crate) mod terminal;

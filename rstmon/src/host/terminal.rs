@@ -8,7 +8,14 @@ use rustix::{
 use std::{
     env,
     io::{self, IsTerminal, Write as _},
+<<<<<<< HEAD
     process, thread,
+=======
+    process,
+    sync::mpsc,
+    thread,
+    time::Duration,
+>>>>>>> h/files
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -71,4 +78,22 @@ fn await_end_of_reader() {
 /// standard error is gone.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "rstmon: {text}");
+}
+
+/// How long the end of the process waits for the reader of its last words.
+const LAST_NOTE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// [`note`] at the end of the process. A reader of standard error that has stopped does not keep it from ending.
+pub(crate) fn last_note(text: &str) {
+    let (done, written) = mpsc::channel();
+    let owned = text.to_owned();
+    let writer = thread::Builder::new().spawn(move || {
+        note(&owned);
+        // The error means that the time is over.
+        let _ = done.send(());
+    });
+    match writer {
+        Ok(_) => drop(written.recv_timeout(LAST_NOTE_TIMEOUT)),
+        Err(_) => note(text),
+    }
 }

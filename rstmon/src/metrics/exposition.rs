@@ -34,6 +34,8 @@ pub(crate) struct Health {
     pub(crate) sink_losses: BTreeMap<&'static str, u64>,
     /// Subscribers that were cut off since the start.
     pub(crate) subscribers_cut: u64,
+    /// Lines that the log's reader was too slow for, since the start.
+    pub(crate) log_lines_dropped: u64,
 }
 
 /// The sums and histograms of all resets, rendered at each scrape.
@@ -166,6 +168,12 @@ impl MetricsRegistry {
                 "Readers of events that were cut off because they took nothing for a minute.",
                 MetricType::COUNTER,
                 [counter(health.subscribers_cut, NO_LABELS)],
+            ),
+            family(
+                "rstmon_log_lines_dropped_total",
+                "Lines of the log that were dropped because standard error was full or closed.",
+                MetricType::COUNTER,
+                [counter(health.log_lines_dropped, NO_LABELS)],
             ),
             family(
                 "rstmon_count_overflow_total",

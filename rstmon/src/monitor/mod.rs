@@ -19,7 +19,7 @@ use crate::{
         snapshot::{Degraded, EventsLost, SNAPSHOT_SCHEMA, Snapshot},
     },
     explain::Verdict,
-    host::{counters, listeners},
+    host::{counters, listeners, log_output},
     metrics::{
         Format, Health, LabelSet, MetricsRegistry, Namespaces, Reconciliation, SnapshotCounts,
         trend::{self, Trend},
@@ -244,6 +244,7 @@ impl Monitor {
             programs: self.programs.stats(),
             sink_losses,
             subscribers_cut,
+            log_lines_dropped: log_output::dropped_lines(),
         };
         Ok(lock(&self.exporter).render(&health, format)?)
     }

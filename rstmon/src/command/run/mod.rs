@@ -8,9 +8,9 @@ use super::{Failure, cli::RunArguments};
 use crate::{
     config::{
         Config, Overrides,
-        logging::{self, Logging},
+        logging::{self, LogWay, Logging},
     },
-    host::terminal,
+    host::{log_output::LogOutput, terminal},
     monitor::{
         Monitor,
         liveness::{self, LivenessRounds},
@@ -49,7 +49,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         }
         return Ok(terminal::print("the configuration is valid")?);
     }
-    let logging = logging::start(&config.log);
+    let log_output = LogOutput::new();
+    let logging = logging::start(&config.log, LogWay::Queued);
+    logging::log_panics();
     let notifier = Notifier::from_environment();
     let inherited = Inherited::from_environment().map_err(ServeError::from)?;
     // One thread is enough: the event path has threads of its own, and blocking work runs in the blocking pool, which
@@ -60,7 +62,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         .build()
         .map_err(Failure::io("cannot start the runtime"))?;
     let setup = DaemonSetup { overrides, config, options, web_files: web.files, inherited, logging };
-    let result = runtime.block_on(serve(setup, &notifier));
+    let result = runtime.block_on(serve(setup, &notifier, &log_output));
     // A thread of the pool that hangs must not keep the process from ending.
     runtime.shutdown_background();
     result
@@ -89,7 +91,7 @@ fn server_options(config: &Config) -> Result<ServerOptions, Failure> {
     })
 }
 
-async fn serve(setup: DaemonSetup, notifier: &Notifier) -> Result<(), Failure> {
+async fn serve(setup: DaemonSetup, notifier: &Notifier, log_output: &LogOutput) -> Result<(), Failure> {
     let started = Instant::now();
     let mut termination = Termination::catch().map_err(Failure::io("cannot handle signals"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("cannot handle SIGHUP"))?;
@@ -102,6 +104,7 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier) -> Result<(), Failure> {
     let notify = notifier.path();
     let reach = confine::serving(read_again, server.socket_path(), notify.as_deref());
     let sandbox = confine::confine(config.security.sandbox, &reach)?;
+    log_output.start().map_err(Failure::io("cannot start a thread"))?;
 
     let daemon = Arc::new(DaemonSource::new(Arc::clone(&monitor), config.history.events, sandbox.clone()));
     let event_path = monitor.watch(events, daemon.sinks())?;

@@ -18,7 +18,10 @@ mod wake;
 
 use super::{Failure, cli::TopArguments, failure::UsageError};
 use crate::{
-    config::{Config, logging},
+    config::{
+        Config,
+        logging::{self, LogWay},
+    },
     event::filter::Filter,
     host,
     query::duration,
@@ -53,7 +56,7 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.source.config.overrides())?;
     let look = Look::of_environment(arguments.ascii);
     if once {
-        logging::start(&config.log);
+        logging::start(&config.log, LogWay::Direct);
         let feed = feed(arguments, &config, 0.0)?;
         host::terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
         let mut state = ViewState::new(feed.origin.clone(), arguments.group, filter);

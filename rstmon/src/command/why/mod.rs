@@ -16,7 +16,10 @@ mod testing;
 
 use super::{Failure, UsageError, cli::WhyArguments};
 use crate::{
-    config::{Config, logging},
+    config::{
+        Config,
+        logging::{self, LogWay},
+    },
     event::filter::Filter,
     host::terminal,
     query::duration,
@@ -30,7 +33,7 @@ pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
     let since = duration::parse(&arguments.since).map_err(UsageError::from)?;
     let watch_for = arguments.watch_for.as_deref().map(duration::parse).transpose().map_err(UsageError::from)?;
     let config = Config::load(&arguments.source.config.overrides())?;
-    logging::start(&config.log);
+    logging::start(&config.log, LogWay::Direct);
     let seen = match (&arguments.replay, watch_for) {
         (Some(path), _) => source::replay(path)?,
         (None, Some(span)) => source::watch(&config, span)?,

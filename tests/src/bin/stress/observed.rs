@@ -15,7 +15,7 @@ use rstmon_tests::{
     vitals::Vitals,
     wait::{self, LATER, SOON},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Stdio};
 
 /// Resets that fill every cache and queue of a daemon with a history of [`HISTORY`].
 const WARM_UP: u64 = 1500;
@@ -32,6 +32,11 @@ impl ObservedDaemon {
     /// Starts a daemon with this configuration, and provokes each sort of reset before anything is measured.
     pub(crate) fn start(testbed: &mut Testbed, toml: &str) -> Result<Self> {
         Self::warmed(testbed, DaemonProcess::configured(toml)?)
+    }
+
+    /// The same with another standard error of the daemon than one that is read.
+    pub(crate) fn logging_to(testbed: &mut Testbed, toml: &str, log: Stdio) -> Result<Self> {
+        Self::warmed(testbed, DaemonProcess::logging_to(toml, log)?)
     }
 
     fn warmed(testbed: &mut Testbed, daemon: DaemonProcess) -> Result<Self> {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 /// How much resident memory may grow after the warm-up: the allocator keeps room for answers that are written to
 /// several scrapers at once.
 pub(crate) const MOST_GROWTH_KIB: u64 = 8 * 1024;
-/// Threads that a daemon may have: its own three and the pool's eight.
-pub(crate) const MOST_THREADS: u64 = 11;
+/// Threads that a daemon may have: its own four and the pool's eight.
+pub(crate) const MOST_THREADS: u64 = 12;
 
 /// Resources of a daemon at the beginning and at the end of a scenario.
 #[derive(Clone, Copy, Debug)]
