@@ -26,14 +26,9 @@ const QUEUE: usize = 4096;
 pub(super) fn run(arguments: &TailArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
     let config = Config::load(&arguments.source.config.overrides())?;
-<<<<<<< HEAD
-    logging::start(&config.log);
+    logging::start(&config.log, LogWay::Direct);
     let mut printer =
         Printer { filter, json: arguments.output.is_json(), colour: terminal::colour(), zone: TimeZone::system() };
-=======
-    logging::start(&config.log, LogWay::Direct);
-    let mut printer = Printer { filter, json: arguments.json, colour: terminal::colour(), zone: TimeZone::system() };
->>>>>>> h/files
     if !arguments.source.standalone {
         match follow(&config, arguments.lines, &mut printer) {
             Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() => {}

@@ -8,14 +8,10 @@ use rustix::{
 use std::{
     env,
     io::{self, IsTerminal, Write as _},
-<<<<<<< HEAD
-    process, thread,
-=======
     process,
     sync::mpsc,
     thread,
     time::Duration,
->>>>>>> h/files
 };
 
 #[derive(Debug, thiserror::Error)]
