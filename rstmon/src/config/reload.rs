@@ -124,7 +124,7 @@ mod tests {
     }
 
     /// One changed value for each key, as in the file.
-    const CHANGES: [(&str, &str, &str); 21] = [
+    const CHANGES: [(&str, &str, &str); 22] = [
         ("web", "listen_address", "[\"[::1]:1\"]"),
         ("web", "telemetry_path", "\"/other\""),
         ("web", "config_file", "\"/etc/rstmon/web.yml\""),

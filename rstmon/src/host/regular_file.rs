@@ -32,16 +32,6 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     open_with(OpenOptions::new().read(true), path, 0)
 }
 
-/// Opens a regular file to lock or write it, and creates it with `mode` where it is missing. A link is not followed.
-pub(crate) fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => check(&metadata)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    open_with(OpenOptions::new().write(true).create(true).truncate(false).mode(mode), path, libc::O_NOFOLLOW)
-}
-
 /// Reads a regular file of at most `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
@@ -83,11 +73,11 @@ fn check(metadata: &Metadata) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NotRegular, TooLarge, open, open_or_create, read, read_to_string};
+    use super::{NotRegular, TooLarge, open, read, read_to_string};
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     use std::{
         fs::{self, File},
-        io::{ErrorKind, Write as _},
+        io::ErrorKind,
         os::unix::{fs::symlink, net::UnixListener},
         path::{Path, PathBuf},
         sync::mpsc,
@@ -120,13 +110,9 @@ mod tests {
         symlink(&fifo, &link).expect("a link");
         for path in [fifo, socket, link, directory.path().to_owned(), "/dev/zero".into(), "/dev/tty".into()] {
             let shown = path.display().to_string();
-            let (reading, creating) =
-                in_time(move || (read(&path, 10).map(drop), open_or_create(&path, 0o600).map(drop)));
-            for result in [reading, creating] {
-                let error = result.expect_err(&shown);
-                let inner = error.get_ref().and_then(|error| error.downcast_ref::<NotRegular>());
-                assert!(inner.is_some(), "{shown}: {error:?}");
-            }
+            let error = in_time(move || read(&path, 10).map(drop)).expect_err(&shown);
+            let inner = error.get_ref().and_then(|error| error.downcast_ref::<NotRegular>());
+            assert!(inner.is_some(), "{shown}: {error:?}");
         }
     }
 
@@ -168,17 +154,5 @@ mod tests {
         assert_eq!(open(Path::new("/nonexistent")).expect_err("missing").kind(), ErrorKind::NotFound);
         fs::write(&path, [0xff]).expect("a file");
         assert_eq!(read_to_string(&path, 4).expect_err("not UTF-8").kind(), ErrorKind::InvalidData);
-    }
-
-    #[test]
-    fn a_missing_file_is_created_but_no_link_followed() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let (path, link) = (directory.path().join("lock"), directory.path().join("link"));
-        symlink(&path, &link).expect("a link");
-        assert!(open_or_create(&link, 0o600).is_err(), "a dangling link");
-        open_or_create(&path, 0o600).and_then(|mut file| file.write_all(b"1")).expect("created");
-        open_or_create(&path, 0o600).expect("opened again");
-        assert_eq!(fs::read(&path).expect("a file"), b"1", "it is not truncated");
-        assert!(open_or_create(&link, 0o600).is_err(), "a link to it");
     }
 }

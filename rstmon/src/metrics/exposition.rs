@@ -138,6 +138,7 @@ impl MetricsRegistry {
 
     pub(crate) fn render(&self, health: &Health, format: Format) -> Result<String, prometheus::Error> {
         let mut families = vec![self.resets()];
+        families.extend(self.losses(health));
         families.extend(self.own(health));
         families.extend(self.registry.gather());
         families.retain(|family| !family.get_metric().is_empty());
@@ -149,13 +150,12 @@ impl MetricsRegistry {
         family("rstmon_resets_total", "TCP resets, each counted once.", MetricType::COUNTER, metrics)
     }
 
-    fn own(&self, health: &Health) -> Vec<MetricFamily> {
+    fn losses(&self, health: &Health) -> Vec<MetricFamily> {
         let lost = [
             ("ring_full", self.lost[lost::RING_FULL as usize]),
             ("rate_limited", self.lost[lost::RATE_LIMITED as usize]),
         ];
         let lost = lost.into_iter().chain(health.sink_losses.iter().map(|(&name, &count)| (name, count)));
-        let build = [("version", env!("CARGO_PKG_VERSION"))];
         vec![
             family(
                 "rstmon_events_lost_total",
@@ -181,6 +181,12 @@ impl MetricsRegistry {
                 MetricType::COUNTER,
                 [counter(self.lost[lost::COUNT_OVERFLOW as usize], NO_LABELS)],
             ),
+        ]
+    }
+
+    fn own(&self, health: &Health) -> Vec<MetricFamily> {
+        let build = [("version", env!("CARGO_PKG_VERSION"))];
+        vec![
             family(
                 "rstmon_hook_attached",
                 "1 where a hook of the kernel half is attached (or has run, if it runs once).",
