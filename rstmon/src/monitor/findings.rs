@@ -16,7 +16,7 @@ use crate::{
     probe::{listeners::ListenerTimes, netns::NetnsTasks},
 };
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     os::unix::fs::MetadataExt as _,
     time::{Duration, Instant, SystemTime},
@@ -31,18 +31,12 @@ const PLACES: usize = 128;
 /// Namespaces with the same address that are searched, at most.
 const SEARCHED: usize = 4;
 
-/// A network namespace of this host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Inode of the namespace.
-    netns: u32,
-    net: ProcNet,
-    addresses: HashSet<IpAddr>,
-}
-
 /// The host, as far as a finding needs it.
 pub(super) trait Tables {
-    fn places(&self) -> Vec<Place>;
+    /// The network namespaces, by their inodes.
+    fn places(&self) -> Vec<(u32, ProcNet)>;
+
+    fn addresses(&self, net: ProcNet) -> HashSet<IpAddr>;
 
     fn find(&self, net: ProcNet, wanted: impl Fn(&TcpSocket) -> bool) -> Option<TcpSocket>;
 
@@ -57,21 +51,24 @@ pub(super) struct HostTables<'a> {
 }
 
 impl Tables for HostTables<'_> {
-    fn places(&self) -> Vec<Place> {
+    fn places(&self) -> Vec<(u32, ProcNet)> {
         let own = std::fs::metadata("/proc/thread-self/ns/net").ok().and_then(|file| u32::try_from(file.ino()).ok());
-        let mut nets: Vec<(u32, ProcNet)> = own.into_iter().map(|netns| (netns, ProcNet::Own)).collect();
+        let mut places: Vec<(u32, ProcNet)> = own.into_iter().map(|netns| (netns, ProcNet::Own)).collect();
         match self.tasks.read() {
             Ok(tasks) => {
                 let mut seen: HashSet<u32> = own.into_iter().collect();
                 let first = tasks.into_iter().filter(|task| task.inode != 0 && seen.insert(task.inode));
-                nets.extend(first.map(|task| (task.inode, ProcNet::Task(task.pid))));
+                places.extend(first.map(|task| (task.inode, ProcNet::Task(task.pid))));
             }
             Err(error) => tracing::debug!(%error, "cannot list the network namespaces"),
         }
-        nets.truncate(PLACES);
-        // A namespace whose task has ended meanwhile is left out.
-        let place = |(netns, net)| Some(Place { netns, net, addresses: sockets::addresses(net).ok()? });
-        nets.into_iter().filter_map(place).collect()
+        places.truncate(PLACES);
+        places
+    }
+
+    fn addresses(&self, net: ProcNet) -> HashSet<IpAddr> {
+        // A task may have ended meanwhile.
+        sockets::addresses(net).unwrap_or_default()
     }
 
     fn find(&self, net: ProcNet, wanted: impl Fn(&TcpSocket) -> bool) -> Option<TcpSocket> {
@@ -85,8 +82,11 @@ impl Tables for HostTables<'_> {
 
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    places: Vec<Place>,
-    listed: Option<Instant>,
+    places: Vec<(u32, ProcNet)>,
+    /// Addresses of the places that were looked at.
+    addresses: HashMap<u32, HashSet<IpAddr>>,
+    /// When both were empty.
+    began: Option<Instant>,
     /// When the second of the budget began, and the searches in it.
     budget: Option<(Instant, u32)>,
 }
@@ -95,19 +95,24 @@ impl Findings {
     /// What the tables say about an event that came a moment ago.
     pub(super) fn about(&mut self, event: &Event, tables: &impl Tables, now: Instant) -> Option<Found> {
         let question = event.question()?;
-        if self.listed.is_none_or(|listed| now.duration_since(listed) >= PLACES_LAST) {
+        let netns = event.netns?;
+        if self.began.is_none_or(|began| now.duration_since(began) >= PLACES_LAST) {
+            self.addresses.clear();
             self.places = tables.places();
-            self.listed = Some(now);
+            self.began = Some(now);
+        } else if !self.places.iter().any(|(of, _)| *of == netns) {
+            // A namespace that is younger than the list.
+            self.spend(now)?;
+            self.places = tables.places();
         }
         let (local, remote) = (SocketAddr::from(event.local), SocketAddr::from(event.remote));
-        let here = |place: &&Place| Some(place.netns) == event.netns;
-        let holds = |place: &&Place| match question {
-            Question::OtherConnection => here(place),
-            _ if remote.ip().is_loopback() => here(place),
-            _ => place.addresses.contains(&remote.ip()),
+        let here = question == Question::OtherConnection || remote.ip().is_loopback();
+        let (listed, addresses) = (&self.places, &mut self.addresses);
+        let mut holds = |(of, net): &(u32, ProcNet)| {
+            let read = || tables.addresses(*net);
+            if here { *of == netns } else { addresses.entry(*of).or_insert_with(read).contains(&remote.ip()) }
         };
-        let places: Vec<_> =
-            self.places.iter().filter(holds).take(SEARCHED).map(|place| (place.netns, place.net)).collect();
+        let places: Vec<_> = listed.iter().copied().filter(|place| holds(place)).take(SEARCHED).collect();
         if places.is_empty() {
             return None;
         }
@@ -161,16 +166,22 @@ mod tests {
         event::{EventVerdict, testing},
         model::{Direction, SocketKind},
     };
+    use std::cell::RefCell;
 
     struct Made {
-        places: Vec<Place>,
+        places: RefCell<Vec<(u32, ProcNet)>>,
         sockets: Vec<(ProcNet, TcpSocket)>,
         since: SystemTime,
     }
 
     impl Tables for Made {
-        fn places(&self) -> Vec<Place> {
-            self.places.clone()
+        fn places(&self) -> Vec<(u32, ProcNet)> {
+            self.places.borrow().clone()
+        }
+
+        fn addresses(&self, net: ProcNet) -> HashSet<IpAddr> {
+            let address = if net == POD { "10.0.0.2" } else { "10.0.0.1" };
+            [address.parse().expect("an address")].into_iter().collect()
         }
 
         fn find(&self, net: ProcNet, wanted: impl Fn(&TcpSocket) -> bool) -> Option<TcpSocket> {
@@ -194,13 +205,8 @@ mod tests {
 
     /// A host at 10.0.0.1 with a pod at 10.0.0.2, in which there is this socket.
     fn host(socket: (ProcNet, TcpSocket)) -> Made {
-        let place = |netns, net, ip: &str| Place {
-            netns,
-            net,
-            addresses: [ip.parse().expect("an address")].into_iter().collect(),
-        };
         Made {
-            places: vec![place(1, ProcNet::Own, "10.0.0.1"), place(2, POD, "10.0.0.2")],
+            places: RefCell::new(vec![(1, ProcNet::Own), (2, POD)]),
             sockets: vec![socket],
             since: SystemTime::UNIX_EPOCH,
         }
@@ -277,6 +283,20 @@ mod tests {
         assert_eq!(found(&stray, &tables), None, "of another namespace");
         stray.verdict.as_mut().expect("a verdict").facts.push("tombstone".into());
         assert_eq!(stray.question(), None, "of a connection that is remembered");
+    }
+
+    #[test]
+    fn a_namespace_that_is_new_is_found_and_the_address_of_one_that_is_gone_forgotten() {
+        let reset = received(State::Established);
+        let tables = host(socket("10.0.0.2:80", "10.0.0.1:4000", State::Established));
+        let all = tables.places.replace(Vec::new());
+        let (mut findings, start) = (Findings::default(), Instant::now());
+        assert_eq!(findings.about(&reset, &tables, start), None);
+        tables.places.replace(all);
+        assert_eq!(findings.about(&reset, &tables, start), Some(Found::OtherEnd));
+        tables.places.borrow_mut().pop();
+        assert_eq!(findings.about(&reset, &tables, start), Some(Found::OtherEnd), "the list lasts for a while");
+        assert_eq!(findings.about(&reset, &tables, start + PLACES_LAST), None);
     }
 
     #[test]
