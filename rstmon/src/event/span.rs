@@ -1,5 +1,5 @@
-//! What a host counted in a span of time that ends now, and what of its events is remembered. docs/events.md documents the
-//! schema; under one schema number, fields are only added.
+//! What a host counted in a span of time that ends now, and what of its events is remembered. docs/events.md documents
+//! the schema; under one schema number, fields are only added.
 
 use super::snapshot::SeriesCount;
 use jiff::Timestamp;
@@ -15,8 +15,8 @@ pub(crate) struct SpanCounts {
     pub(crate) schema: u32,
     /// When counting began, RFC 3339 in UTC.
     pub(crate) started: Timestamp,
-    /// The beginning of the span: at most five seconds before what was asked for, or later where counting began later or
-    /// older growth is forgotten.
+    /// The beginning of the span: at most five seconds before what was asked for, or later where counting began later
+    /// or older growth is forgotten.
     pub(crate) since: Timestamp,
     pub(crate) until: Timestamp,
     pub(crate) sent: u64,

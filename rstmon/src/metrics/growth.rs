@@ -1,11 +1,14 @@
-//! How much each series grew in any span that ends now: the growth of each step, as far back as memory for it lasts. Pure.
+//! How much each series grew in any span that ends now: the growth of each step, as far back as memory for it lasts.
+//! Pure.
 
-use super::{Series, trend::STEP};
+use super::Series;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
+
+pub(crate) const STEP: Duration = Duration::from_secs(5);
 
 /// Growths of a series in a step that are kept. Each takes 16 bytes.
 const ENTRIES: usize = 64 * 1024;

@@ -3,9 +3,10 @@
 //! Growth belongs to the step in which it was read, so a step is exact to within the time between two readings. Of a
 //! series without growth in all these steps, only the last sum is kept.
 
+pub(crate) use super::growth::STEP;
 use super::{
-    Growth, Series,
-    growth::{GrowthLog, LogPlace},
+    Series,
+    growth::{Growth, GrowthLog, LogPlace},
 };
 use crate::model::Direction;
 use std::{
@@ -14,12 +15,11 @@ use std::{
     time::Duration,
 };
 
-pub(crate) const STEP: Duration = Duration::from_secs(5);
 /// Number of steps that are kept: five minutes.
 pub(crate) const STEPS: usize = 60;
 
-/// The growth of every series and of both directions. A series that others fold away into has no trend: its growth is of
-/// no reset.
+/// The growth of every series and of both directions. A series that others fold away into has no trend: its growth is
+/// of no reset.
 #[derive(Debug, Default)]
 pub(crate) struct Trend {
     series: HashMap<Arc<Series>, NamedTrend>,

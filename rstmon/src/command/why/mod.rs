@@ -2,8 +2,8 @@
 //! findings.
 //!
 //! `source` gets events -> `joined` pairs the two events of a RST, and filters -> `noise` sets aside resets that need
-//! no action, `findings` groups the others, `counted` knows their exact numbers -> `report` holds all of it as data (`--json`) -> `page` lays it out as
-//! text.
+//! no action, `findings` groups the others, `counted` knows their exact numbers -> `report` holds all of it as data
+//! (`--json`) -> `page` lays it out as text.
 
 mod counted;
 mod findings;

@@ -61,8 +61,8 @@ impl Client {
         Ok(Lines::new(self.get(&span_path(HISTORY_PATH, since)).await?))
     }
 
-    /// What was counted in the last `since` (whole seconds, rounded up); `None` where the daemon is of version 0.1, which
-    /// does not know.
+    /// What was counted in the last `since` (whole seconds, rounded up); `None` where the daemon is of version 0.1,
+    /// which does not know.
     pub(crate) async fn counts(&self, since: Duration) -> Result<Option<SpanCounts>, ClientError> {
         match self.document(&span_path(COUNTS_PATH, since)).await {
             Err(ClientError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
