@@ -111,6 +111,7 @@ fn each_subcommand_works_for_a_member_of_the_group() {
     };
     works(&["why", &socket], &["the daemon at"]);
     works(&["why", "--json", &socket], &["\"schema\""]);
+    works(&["why", "--for", "1s", &socket], &["through the daemon at", "counted", "seen by the daemon at"]);
     works(&["doctor", &socket], &["as the daemon at", "hook tcp_receive_reset", "sandbox: seccomp"]);
     works(&["doctor", "--json", &socket], &["\"usable\": true"]);
     works(&["top", "--once", &socket], &["the daemon at", "exact counts", "TOTAL"]);

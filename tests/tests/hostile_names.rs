@@ -1,5 +1,5 @@
-//! Processes with arbitrary names: every reset has a series, no name breaks a line, no number of names makes more series
-//! than allowed, and none of them keeps its series for ever.
+//! Processes with arbitrary names: every reset has a series, no name breaks a line, no number of names makes more
+//! series than allowed, and none of them keeps its series for ever.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

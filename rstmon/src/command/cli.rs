@@ -17,7 +17,7 @@ const EXAMPLES: &str = "Examples:
   rstmon tail                         one line for each reset on this host, as it happens
   rstmon tail process=java severity=harmful
   rstmon why --since 1h               what reset connections in the last hour, why, and what to do
-  rstmon why --for 30s port=8080      the same without a daemon, watching for half a minute
+  rstmon why --for 30s port=8080      the same of the next half a minute; needs no daemon
   rstmon causes keepalive_race        one cause, with its remedies
   rstmon doctor                       what this host's kernel can show rstmon
   rstmon run --check                  validate the configuration and exit";
@@ -258,7 +258,7 @@ pub(crate) struct WhyArguments {
     /// How far back to look in the daemon's memory, such as 90s, 10m or 2h
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub(crate) since: String,
-    /// Watch for this long without a daemon, then report
+    /// Watch for this long, through the daemon or without one, then report
     #[arg(long = "for", value_name = "DURATION", conflicts_with = "since")]
     pub(crate) watch_for: Option<String>,
     /// Diagnose a recording made by `rstmon tail --json`; - reads standard input

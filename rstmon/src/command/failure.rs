@@ -39,6 +39,9 @@ pub(crate) enum Failure {
     /// The daemon does not answer, and the command can watch without it.
     #[error("{source}; or watch for a while without it: rstmon why --for 30s")]
     NoDaemon { source: serve::ClientError },
+    /// The daemon ended while the command followed its events.
+    #[error("the daemon has stopped")]
+    DaemonStopped,
     #[error(transparent)]
     Confine(#[from] ConfineError),
     #[error(transparent)]

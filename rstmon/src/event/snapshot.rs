@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 /// Version of the document's JSON form.
 pub(crate) const SNAPSHOT_SCHEMA: u32 = 1;
 
+/// The process of the series of names that had no room.
+pub(crate) const NO_ROOM: &str = "_other";
 /// The process of the series that silent ones fold away into. Its growth is of no new resets.
 pub(crate) const FOLDED_AWAY: &str = "_folded";
 
@@ -118,6 +120,12 @@ pub(crate) struct SeriesCount {
 }
 
 impl SeriesCount {
+    /// Whether it holds counts of several names.
+    #[must_use]
+    pub(crate) fn is_of_several(&self) -> bool {
+        self.process.as_deref() == Some(NO_ROOM) || self.is_folded_away()
+    }
+
     /// Whether it holds the counts of series that have folded away.
     #[must_use]
     pub(crate) fn is_folded_away(&self) -> bool {

@@ -8,7 +8,7 @@
 //! answers, so that it notices the follower's leaving only at the next event that passes the filter.
 
 use crate::{
-    event::{filter::Filter, snapshot::Snapshot},
+    event::{filter::Filter, snapshot::Snapshot, span::SpanCounts},
     metrics::Format,
     serve::{NotReady, Source, SourceError, fuzzing::Servers},
     sink::hub::{Hub, Subscription, TooManySubscribers},
@@ -143,6 +143,13 @@ impl Source for Fixed {
             "host": "made up", "kernel": "6", "uptime_seconds": 1, "trend_step_seconds": 1, "sent": {"total": 0},
             "received": {"total": 0}, "events_lost": {"ring_full": 0, "rate_limited": 0, "slow_subscriber": 0},
             "count_overflow": 0, "degraded": [], "series": [],
+        }))?)
+    }
+
+    fn counts(&self, _since: Duration) -> Result<SpanCounts, SourceError> {
+        Ok(serde_json::from_value(serde_json::json!({
+            "schema": 1, "started": "2026-11-21T02:00:00Z", "since": "2026-11-21T02:00:00Z", "until": "2026-11-21T03:00:00Z",
+            "sent": 0, "received": 0, "events_lost": 0, "events_forgotten": 0, "network_namespaces": 1, "series": [],
         }))?)
     }
 

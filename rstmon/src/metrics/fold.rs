@@ -2,8 +2,8 @@
 //!
 //! Where a new name finds no room, series that have not grown for a while make it: the longest silent ones *fold away*.
 //! Their counts move into one series for each direction and reason, [`Series::folded_away`], so that the sum over all
-//! series stays exact and only grows. Scrapers see such a series end. A name that counts again begins at zero, with what
-//! it counted since: the increases of all series but `process="_folded"` add up to the resets that there were.
+//! series stays exact and only grows. Scrapers see such a series end. A name that counts again begins at zero, with
+//! what it counted since: the increases of all series but `process="_folded"` add up to the resets that there were.
 
 use super::series::{OTHER, Series};
 use crate::{
@@ -23,8 +23,8 @@ const LAST_RESORT: usize = 4;
 /// The smallest useful `max_series`.
 pub(crate) const MIN_SERIES: usize = 2 * FOLDED_RESERVE;
 
-/// A name that has folded away stays without a series of its own for this long, so that each scraper sees that the series
-/// has ended before it begins again with a lower count.
+/// A name that has folded away stays without a series of its own for this long, so that each scraper sees that the
+/// series has ended before it begins again with a lower count.
 const PAUSE: Duration = Duration::from_mins(10);
 
 /// The sum of each series, with the readings that it was made from.

@@ -1,6 +1,6 @@
 //! Counts -> series. A model of the kernel half counts hits, fills up, changes its generation and has processes die;
-//! the fold reads it at any moment. In any order, sums are exact, series only grow until they fold away, and their number
-//! stays below the limit.
+//! the fold reads it at any moment. In any order, sums are exact, series only grow until they fold away, and their
+//! number stays below the limit.
 
 use crate::{
     metrics::{Fold, Format, Health, LabelSet, MetricsRegistry, Series, fold::MIN_SERIES},

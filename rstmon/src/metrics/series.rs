@@ -1,13 +1,13 @@
 //! The labels of `rstmon_resets_total`.
 
 use crate::{
-    event::snapshot::FOLDED_AWAY,
+    event::snapshot::{FOLDED_AWAY, NO_ROOM},
     model::{Direction, Family},
 };
 use std::sync::Arc;
 
 /// Label value that replaces folded label values.
-pub(crate) const OTHER: &str = "_other";
+pub(crate) const OTHER: &str = NO_ROOM;
 
 /// One series of `rstmon_resets_total`. As in Prometheus, an empty value is an absent label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

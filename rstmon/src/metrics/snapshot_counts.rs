@@ -1,6 +1,6 @@
 //! The counts of a snapshot.
 
-use super::{Series, series::OTHER, trend::Trend};
+use super::{Growth, Series, series::OTHER, trend::Trend};
 use crate::{
     event::snapshot::{Count, SeriesCount},
     explain::CauseId,
@@ -28,6 +28,15 @@ impl SnapshotCounts {
         };
         Self { sent: direction(Direction::Sent), received: direction(Direction::Received), series }
     }
+}
+
+/// The growth of each series, as its total.
+pub(crate) fn growth_counts(growth: &Growth) -> Vec<SeriesCount> {
+    growth
+        .series
+        .iter()
+        .map(|(series, total)| series_count(series, Count { total: *total, trend: Vec::new() }))
+        .collect()
 }
 
 pub(super) fn series_count(series: &Series, count: Count) -> SeriesCount {

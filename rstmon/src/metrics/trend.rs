@@ -3,33 +3,55 @@
 //! Growth belongs to the step in which it was read, so a step is exact to within the time between two readings. Of a
 //! series without growth in all these steps, only the last sum is kept.
 
-use super::Series;
+pub(crate) use super::growth::STEP;
+use super::{
+    Series,
+    growth::{Growth, GrowthLog, LogPlace},
+};
 use crate::model::Direction;
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
-pub(crate) const STEP: Duration = Duration::from_secs(5);
 /// Number of steps that are kept: five minutes.
 pub(crate) const STEPS: usize = 60;
 
-/// The growth of every series and of both directions. A series that others fold away into has no trend: its growth is of
-/// no reset.
+/// The growth of every series and of both directions. A series that others fold away into has no trend: its growth is
+/// of no reset.
 #[derive(Debug, Default)]
 pub(crate) struct Trend {
-    series: HashMap<Series, SeriesTrend>,
+    series: HashMap<Arc<Series>, NamedTrend>,
+    log: GrowthLog,
+    /// Events that the kernel half had lost at the last reading.
+    events_lost: u64,
     /// The number of readings so far.
     readings: u64,
     directions: [SeriesTrend; 2],
+}
+
+/// The growth of one series.
+#[derive(Debug)]
+struct NamedTrend {
+    /// The key of the series, once more.
+    name: Arc<Series>,
+    steps: SeriesTrend,
+    /// The last reading that had the series.
+    reading: u64,
+    logged: LogPlace,
+}
+
+impl NamedTrend {
+    fn new(name: Arc<Series>) -> Self {
+        Self { name, steps: SeriesTrend::default(), reading: 0, logged: LogPlace::default() }
+    }
 }
 
 /// The growth of one sum, of a series or of a direction.
 #[derive(Debug, Default)]
 struct SeriesTrend {
     sum: u64,
-    /// The last reading that had the series.
-    reading: u64,
     /// The step of the last growth.
     newest: u64,
     /// Growth by step, oldest first, up to and including step `newest`.
@@ -37,7 +59,8 @@ struct SeriesTrend {
 }
 
 impl SeriesTrend {
-    fn take(&mut self, step: u64, sum: u64) {
+    /// Returns the growth.
+    fn take(&mut self, step: u64, sum: u64) -> u64 {
         let growth = sum.saturating_sub(self.sum);
         self.sum = sum;
         if growth == 0 {
@@ -45,7 +68,7 @@ impl SeriesTrend {
             if step.saturating_sub(self.newest) >= STEPS as u64 && !self.growth.is_empty() {
                 self.growth = VecDeque::new();
             }
-            return;
+            return 0;
         }
         let silent = if self.growth.is_empty() { 1 } else { step.saturating_sub(self.newest) };
         for _ in 0..silent.min(STEPS as u64) {
@@ -58,6 +81,7 @@ impl SeriesTrend {
         if let Some(last) = self.growth.back_mut() {
             *last = last.saturating_add(u32::try_from(growth).unwrap_or(u32::MAX));
         }
+        growth
     }
 
     /// Growth by step, oldest first, up to and including `step`.
@@ -89,12 +113,17 @@ impl Trend {
                 continue;
             }
             present += 1;
-            let trend = match self.series.get_mut(series) {
-                Some(trend) => trend,
-                None => self.series.entry(series.clone()).or_default(),
+            let trend = if let Some(trend) = self.series.get_mut(series) {
+                trend
+            } else {
+                let name = Arc::new(series.clone());
+                self.series.entry(Arc::clone(&name)).or_insert(NamedTrend::new(name))
             };
-            trend.take(step, sum);
             trend.reading = self.readings;
+            match trend.steps.take(step, sum) {
+                0 => {}
+                growth => self.log.add(step, &trend.name, growth, &mut trend.logged),
+            }
         }
         // One that folds away and comes back counts from zero.
         if self.series.len() > present {
@@ -105,10 +134,22 @@ impl Trend {
         }
     }
 
+    /// Adds the number of events that the kernel half has lost so far, at `elapsed` since counting began.
+    pub(crate) fn lose(&mut self, elapsed: Duration, events: u64) {
+        let before = std::mem::replace(&mut self.events_lost, events);
+        self.log.lose(step(elapsed), events.saturating_sub(before));
+    }
+
+    /// What was counted since `from`, a time since counting began, exact to within the time between two readings.
+    #[must_use]
+    pub(crate) fn growth_since(&self, from: Duration) -> Growth {
+        self.log.since(from)
+    }
+
     /// The growth of a series in the steps up to `elapsed`, oldest first; empty if there was none.
     #[must_use]
     pub(crate) fn of(&self, series: &Series, elapsed: Duration) -> Vec<u32> {
-        self.series.get(series).map_or_else(Vec::new, |trend| trend.until(step(elapsed)))
+        self.series.get(series).map_or_else(Vec::new, |trend| trend.steps.until(step(elapsed)))
     }
 
     /// The growth of all series of a direction, as [`Trend::of`].
@@ -170,7 +211,7 @@ mod tests {
         let mut trend = Trend::default();
         absorb(&mut trend, 0, 5);
         absorb(&mut trend, 1000, 5);
-        assert!(trend.series[&series()].growth.is_empty());
+        assert!(trend.series[&series()].steps.growth.is_empty());
         absorb(&mut trend, 1001, 7);
         assert_eq!(trend.of(&series(), at(1001)), [2]);
     }
@@ -197,5 +238,19 @@ mod tests {
         assert_eq!(trend.of_direction(Direction::Sent, at(1)), [5, 1], "no reset comes from folding");
         trend.absorb(at(2), [(&away, 5), (&name, 1), (&series(), 3)]);
         assert_eq!(trend.of(&series(), at(2)), [3]);
+    }
+
+    #[test]
+    fn a_span_has_what_was_counted_and_lost_in_it() {
+        let mut trend = Trend::default();
+        for (step, sum, lost) in [(0, 3, 0), (0, 4, 1), (9, 9, 3)] {
+            absorb(&mut trend, step, sum);
+            trend.lose(at(step), lost);
+        }
+        let since = |step| {
+            let growth = trend.growth_since(at(step));
+            (growth.series.get(&series()).copied(), growth.events_lost)
+        };
+        assert_eq!((since(0), since(1), since(10)), ((Some(9), 3), (Some(5), 2), (None, 0)));
     }
 }

@@ -18,8 +18,8 @@ enum Likeness {
     Part,
 }
 
-/// The names most like `given`, which is compared without case and with `-` as `_`. All of them are equally like it; none
-/// where no name is like it.
+/// The names most like `given`, which is compared without case and with `-` as `_`. All of them are equally like it;
+/// none where no name is like it.
 #[must_use]
 pub(crate) fn nearest<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     if given.len() > LONGEST_SLIP {

@@ -17,19 +17,20 @@ use crate::{
         Event,
         expect::Expectations,
         snapshot::{Degraded, EventsLost, SNAPSHOT_SCHEMA, Snapshot},
+        span::{SPAN_SCHEMA, SpanCounts},
     },
     explain::Verdict,
     host::{counters, listeners, log_output},
     metrics::{
-        Format, Health, LabelSet, MetricsRegistry, Namespaces, Reconciliation, SnapshotCounts,
+        Format, Health, LabelSet, MetricsRegistry, Namespaces, Reconciliation, SnapshotCounts, growth_counts,
         trend::{self, Trend},
     },
-    model::{Clock, Reasons, Reset},
+    model::{Clock, Direction, Reasons, Reset},
     probe::{
         self, AttachedPrograms, CountReader, EventSource, HookStatus, Probe, aspect::Aspect, listeners::ListenerTimes,
         netns::NetnsTasks,
     },
-    sink::{SinkLosses, Sinks},
+    sink::{History, SinkLosses, Sinks},
     sync::lock,
 };
 pub(crate) use error::MonitorError;
@@ -169,7 +170,10 @@ impl Monitor {
         exporter.absorb(&counts, elapsed, |cgroup| {
             resolver.resolve(cgroup, None, now).as_deref().map_or_else(|| ("".into(), "".into()), labels)
         });
-        lock(&self.trend).absorb(elapsed, exporter.sums());
+        let mut trend = lock(&self.trend);
+        trend.absorb(elapsed, exporter.sums());
+        trend
+            .lose(elapsed, [lost::RING_FULL, lost::RATE_LIMITED].map(|why| exporter.lost()[why as usize]).iter().sum());
         Ok(exporter.sums().map(|(_, sum)| sum).sum())
     }
 
@@ -212,6 +216,35 @@ impl Monitor {
             uncounted,
             degraded: self.degraded(),
             series,
+        })
+    }
+
+    /// What was counted in the span `since` up to now, and what `history` remembers of all events.
+    pub(crate) fn counts_since(&self, since: Duration, history: &History) -> Result<SpanCounts, MonitorError> {
+        // Of an event that is remembered, the reset was counted before.
+        let (events_forgotten, oldest_event) = history.extent();
+        self.read_counts()?;
+        let network_namespaces = self.reconcile()?.states().iter().map(|(_, count)| count).sum();
+        let (elapsed, until) = (self.started.0.elapsed(), Timestamp::now());
+        let growth = lock(&self.trend).growth_since(elapsed.saturating_sub(since));
+        let begun =
+            if growth.from.is_zero() { None } else { until.checked_sub(elapsed.saturating_sub(growth.from)).ok() };
+        let of = |direction| {
+            let series = growth.series.iter().filter(|(series, _)| series.direction == direction);
+            series.map(|(_, grown)| grown).sum()
+        };
+        Ok(SpanCounts {
+            schema: SPAN_SCHEMA,
+            started: self.started.1,
+            since: begun.unwrap_or(self.started.1),
+            until,
+            sent: of(Direction::Sent),
+            received: of(Direction::Received),
+            events_lost: growth.events_lost,
+            events_forgotten,
+            oldest_event,
+            network_namespaces,
+            series: growth_counts(&growth),
         })
     }
 

@@ -2,7 +2,7 @@
 //! from.
 
 use crate::{
-    event::{filter::Filter, snapshot::Snapshot},
+    event::{filter::Filter, snapshot::Snapshot, span::SpanCounts},
     metrics::Format,
     sink::hub::{Subscription, TooManySubscribers},
 };
@@ -49,6 +49,9 @@ pub(crate) trait Source: Send + Sync + 'static {
 
     /// The exact totals, and what rstmon cannot see. Never called twice at the same time.
     fn snapshot(&self) -> Result<Snapshot, SourceError>;
+
+    /// What was counted since then.
+    fn counts(&self, since: Duration) -> Result<SpanCounts, SourceError>;
 
     /// Those of the last `history` remembered events and of all events from now on that pass `filter`; none is missed
     /// and none comes twice.

@@ -41,6 +41,13 @@ impl History {
         lock(&self.buffer).taken
     }
 
+    /// The number of events that were dropped to make room, and the time of the oldest that is remembered.
+    #[must_use]
+    pub(crate) fn extent(&self) -> (u64, Option<Timestamp>) {
+        let buffer = lock(&self.buffer);
+        (buffer.taken - buffer.events.len() as u64, buffer.events.front().map(|event| event.time))
+    }
+
     /// The last `count` events, oldest first.
     #[must_use]
     pub(crate) fn last(&self, count: usize) -> Vec<Arc<Event>> {
@@ -108,6 +115,7 @@ mod tests {
         let history = filled(3);
         assert_eq!(seconds(&history), [2, 3, 4]);
         assert_eq!(history.taken(), 5);
+        assert_eq!(history.extent(), (2, history.last(3).first().map(|event| event.time)));
         history.resize(1);
         assert_eq!(seconds(&history), [4]);
         assert!(filled(0).last(9).is_empty());

@@ -1,7 +1,7 @@
 //! The data that the daemon serves.
 
 use crate::{
-    event::{filter::Filter, line::event_line, snapshot::Snapshot},
+    event::{filter::Filter, line::event_line, snapshot::Snapshot, span::SpanCounts},
     metrics::Format,
     monitor::{Monitor, doctor::DoctorReport},
     sandbox::Sandbox,
@@ -63,6 +63,10 @@ impl Source for DaemonSource {
 
     fn snapshot(&self) -> Result<Snapshot, SourceError> {
         Ok(self.monitor.snapshot(&self.sinks.losses())?)
+    }
+
+    fn counts(&self, since: Duration) -> Result<SpanCounts, SourceError> {
+        Ok(self.monitor.counts_since(since, &self.history)?)
     }
 
     fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {

@@ -30,7 +30,14 @@ pub(super) struct ResetFinding {
     #[serde(flatten)]
     pub(super) owner: ResetOwner,
     pub(super) pids: BTreeSet<u32>,
+    /// Resets that are remembered.
     pub(super) count: u64,
+    /// Resets that were counted, where the counters know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) counted: Option<u64>,
+    /// The severities of the ends that the resets are reported at.
+    #[serde(skip)]
+    pub(super) end_severities: BTreeSet<Severity>,
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
     /// Remote addresses, the most frequent first, at most three.
@@ -45,8 +52,12 @@ pub(super) struct ResetFinding {
     pub(super) example: Arc<Event>,
 }
 
-/// Groups resets into findings, the most harmful first, then the most frequent, then the latest.
-pub(super) fn findings<'a>(resets: impl IntoIterator<Item = &'a JoinedReset>) -> Vec<ResetFinding> {
+/// Groups resets into findings, the most harmful first, then the most frequent, then the latest. `counted` returns the
+/// exact number of a finding's resets, where it is known.
+pub(super) fn findings<'a>(
+    resets: impl IntoIterator<Item = &'a JoinedReset>,
+    counted: impl Fn(&ResetFinding) -> Option<u64>,
+) -> Vec<ResetFinding> {
     let mut groups: BTreeMap<(CauseId, Direction, &ResetOwner), Vec<&JoinedReset>> = BTreeMap::new();
     for reset in resets {
         groups.entry((reset.cause, reset.direction, &reset.owner)).or_default().push(reset);
@@ -54,9 +65,10 @@ pub(super) fn findings<'a>(resets: impl IntoIterator<Item = &'a JoinedReset>) ->
     let mut findings: Vec<ResetFinding> = groups
         .into_iter()
         .filter_map(|((cause, direction, owner), resets)| ResetFinding::of(cause, direction, owner, &resets))
+        .map(|finding| ResetFinding { counted: counted(&finding), ..finding })
         .collect();
     findings.sort_by(|a, b| {
-        (b.severity, b.count, b.last).cmp(&(a.severity, a.count, a.last)).then_with(|| a.owner.cmp(&b.owner))
+        (b.severity, b.number(), b.last).cmp(&(a.severity, a.number(), a.last)).then_with(|| a.owner.cmp(&b.owner))
     });
     findings
 }
@@ -80,6 +92,8 @@ impl ResetFinding {
             owner: owner.clone(),
             pids: resets.iter().filter_map(|reset| reset.pid).collect(),
             count: resets.len() as u64,
+            counted: None,
+            end_severities: resets.iter().map(|reset| reset.end_severity).collect(),
             first: resets.iter().map(|reset| reset.time).min()?,
             last: resets.iter().map(|reset| reset.time).max()?,
             distinct_remotes: remotes.len(),
@@ -91,6 +105,11 @@ impl ResetFinding {
 }
 
 impl ResetFinding {
+    /// The number of resets: counted, or else remembered.
+    pub(super) fn number(&self) -> u64 {
+        self.counted.unwrap_or(self.count)
+    }
+
     /// What a view of the finding's cause needs to know; the symptoms are those of the example.
     pub(super) fn as_seen(&self) -> ResetsSeen {
         ResetsSeen {
@@ -131,7 +150,7 @@ mod tests {
     use std::sync::Arc;
 
     fn found(events: &[Arc<Event>]) -> Vec<ResetFinding> {
-        findings(&joined_resets(events, &Filter::default()).0)
+        findings(&joined_resets(events, &Filter::default()).0, |_| None)
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub(super) struct ResetOwner {
 pub(super) struct JoinedReset {
     pub(super) cause: CauseId,
     pub(super) severity: Severity,
+    /// The severity of the end that it is reported at, which is counted with it.
+    pub(super) end_severity: Severity,
     pub(super) confidence: Confidence,
     /// Sent, where it is reported at its sender.
     pub(super) direction: Direction,
@@ -124,6 +126,7 @@ impl JoinedReset {
         // the sender stands in for it.
         Self {
             cause: sender.cause,
+            end_severity: sender.severity.unwrap_or(sender.cause.entry().severity),
             severity: sender.severity.unwrap_or(sender.cause.entry().severity).max(event.severity),
             direction: Direction::Sent,
             owner: ResetOwner {
@@ -152,6 +155,7 @@ impl JoinedReset {
         Self {
             cause: event.cause,
             severity: event.severity,
+            end_severity: event.severity,
             confidence: event.confidence,
             direction: event.direction,
             owner: ResetOwner {

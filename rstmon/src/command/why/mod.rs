@@ -2,9 +2,10 @@
 //! findings.
 //!
 //! `source` gets events -> `joined` pairs the two events of a RST, and filters -> `noise` sets aside resets that need
-//! no action, `findings` groups the others -> `report` holds all of it as data (`--json`) -> `page` lays it out as
-//! text.
+//! no action, `findings` groups the others, `counted` knows their exact numbers -> `report` holds all of it as data
+//! (`--json`) -> `page` lays it out as text.
 
+mod counted;
 mod findings;
 mod joined;
 mod noise;
@@ -26,6 +27,19 @@ use crate::{
 };
 use jiff::tz::TimeZone;
 use page::PageLayout;
+use source::ObservedResets;
+use std::time::Duration;
+
+/// Watches through the daemon where one answers, as `tail` does.
+fn watch(arguments: &WhyArguments, config: &Config, span: Duration) -> Result<ObservedResets, Failure> {
+    if !arguments.source.standalone {
+        match source::follow(config, span) {
+            Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() => {}
+            result => return result,
+        }
+    }
+    source::watch(config, span)
+}
 
 /// Prints the diagnosis.
 pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
@@ -36,7 +50,7 @@ pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
     logging::start(&config.log, LogWay::Direct);
     let seen = match (&arguments.replay, watch_for) {
         (Some(path), _) => source::replay(path)?,
-        (None, Some(span)) => source::watch(&config, span)?,
+        (None, Some(span)) => watch(arguments, &config, span)?,
         // Alone there is no past to look at: watch for as long as asked.
         (None, None) if arguments.source.standalone => source::watch(&config, since)?,
         (None, None) => source::remember(&config, since)?,

@@ -2,6 +2,7 @@
 //! ever added under one number.
 
 use super::{
+    counted::FindingCounts,
     findings::{ResetFinding, findings},
     joined::{JoinedReset, joined_resets},
     noise::{NoiseFilter, NoiseSummary, summaries},
@@ -38,8 +39,14 @@ pub(super) struct WhyReport {
     schema: u32,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
+    /// When the daemon began to count; `null` where that is not known, and for a recording.
+    pub(super) started: Option<Timestamp>,
     #[serde(rename = "source")]
     pub(super) origin: Origin,
+    /// Resets that the counters counted, as far as they pass the filter; `null` where the counters do not know.
+    pub(super) counted: Option<CountedResets>,
+    /// Remembered events that passed the filter: of a reset, both ends may be.
+    pub(super) remembered: u64,
     /// Resets that passed the filter.
     pub(super) events: u64,
     /// Resets that the filter left out.
@@ -58,13 +65,32 @@ pub(super) struct WhyReport {
     pub(super) hidden: Vec<String>,
     /// Growth of the kernel's counters of full accept queues while watching.
     pub(super) listen_overflows: BTreeMap<&'static str, u64>,
-    /// Ports whose listeners dropped something or are full now.
+    /// Ports whose listeners dropped something or are full now, in this command's network namespace.
     pub(super) listeners: Vec<OverloadedPort>,
+    /// Number of network namespaces whose listeners are not looked at.
+    pub(super) namespaces_without_listeners: u64,
+}
+
+/// Exact numbers. A reset between two processes of this host counts at both ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct CountedResets {
+    /// The beginning of the counts: within five seconds before that of the report, or later where older counts are
+    /// forgotten.
+    pub(super) since: Timestamp,
+    pub(super) sent: u64,
+    pub(super) received: u64,
+}
+
+impl CountedResets {
+    pub(super) fn sum(self) -> u64 {
+        self.sent + self.received
+    }
 }
 
 impl WhyReport {
     pub(super) fn new(seen: ObservedResets, filter: &Filter) -> Self {
-        let ObservedResets { events, origin, since, until, hidden, lost, memory_full, overflows, listeners } = seen;
+        let ObservedResets { events, origin, since, until, counts, hidden, lost, memory_full, overflows, listeners } =
+            seen;
         let (resets, excluded) = joined_resets(&events, filter);
         let mut severities = BTreeMap::new();
         for reset in &resets {
@@ -82,10 +108,16 @@ impl WhyReport {
         if serious.is_empty() && *filter != Filter::default() {
             serious = noise.drain(..).map(|(_, reset): (_, &JoinedReset)| reset).collect();
         }
+        let set_aside = noise.iter().map(|(_, reset): &(_, &JoinedReset)| *reset);
+        let finding_counts = FindingCounts::new(counts.as_ref(), filter, set_aside);
+        let counted = counts.as_ref().zip(finding_counts.passing());
         Self {
             schema: SCHEMA,
             since,
             until,
+            started: counts.as_ref().map(|counts| counts.started),
+            counted: counted.map(|(counts, [sent, received])| CountedResets { since: counts.since, sent, received }),
+            remembered: events.iter().filter(|event| filter.matches(&***event)).count() as u64,
             origin,
             events: resets.len() as u64,
             excluded,
@@ -93,11 +125,17 @@ impl WhyReport {
             memory_full,
             oldest: events.iter().map(|event| event.time).min(),
             severities,
-            findings: findings(serious).into_iter().map(AdvisedFinding::from).collect(),
+            findings: findings(serious, |finding| finding_counts.of(finding))
+                .into_iter()
+                .map(AdvisedFinding::from)
+                .collect(),
             benign: summaries(&noise),
             hidden,
             listen_overflows: overflows,
             listeners,
+            namespaces_without_listeners: counts
+                .as_ref()
+                .map_or(0, |counts| counts.network_namespaces.saturating_sub(1)),
         }
     }
 }
@@ -124,12 +162,28 @@ pub(super) mod testing {
             origin: Origin::Daemon("/run/test.sock".into()),
             since: "2026-11-21T02:51:00Z".parse().expect("a time"),
             until: "2026-11-21T03:01:00Z".parse().expect("a time"),
+            counts: None,
             hidden: Vec::new(),
             lost: None,
             memory_full: false,
             overflows: BTreeMap::new(),
             listeners: Vec::new(),
         }
+    }
+
+    /// The same events, with these series counted since the daemon started at 02:55:00.
+    pub(in crate::command::why) fn counted(events: Vec<Arc<Event>>, series: &serde_json::Value) -> ObservedResets {
+        let of = |direction: &str| {
+            let series = series.as_array().into_iter().flatten().filter(|series| series["direction"] == direction);
+            series.filter_map(|series| series["total"].as_u64()).sum::<u64>()
+        };
+        let counts = serde_json::from_value(serde_json::json!({
+            "schema": 1, "started": "2026-11-21T02:55:00Z", "since": "2026-11-21T02:55:00Z",
+            "until": "2026-11-21T03:01:00Z", "sent": of("sent"), "received": of("received"), "events_lost": 0,
+            "events_forgotten": 0, "network_namespaces": 1, "series": series,
+        }));
+        let counts = Some(counts.expect("counts"));
+        ObservedResets { since: "2026-11-21T02:55:00Z".parse().expect("a time"), counts, lost: Some(0), ..seen(events) }
     }
 
     /// The report on these events.
@@ -199,8 +253,8 @@ mod tests {
         };
         assert_eq!(
             keys(&json),
-            "benign events excluded findings hidden listen_overflows listeners lost memory_full oldest schema severities \
-             since source until"
+            "benign counted events excluded findings hidden listen_overflows listeners lost memory_full \
+             namespaces_without_listeners oldest remembered schema severities since source started until"
         );
         assert_eq!(
             keys(&json["findings"][0]),

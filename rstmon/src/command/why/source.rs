@@ -3,7 +3,7 @@
 use crate::{
     command::Failure,
     config::Config,
-    event::{Event, line::StreamLine, recording::Recording},
+    event::{Event, filter::Filter, line::StreamLine, recording::Recording, span::SpanCounts},
     host::{
         counters, listeners,
         terminal::{end_with_reader, note},
@@ -17,7 +17,7 @@ use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// A port whose listeners dropped something, or whose accept queue is full now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +38,8 @@ pub(super) struct ObservedResets {
     pub(super) origin: Origin,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
+    /// What was counted meanwhile; `None` for a recording, and for a daemon of version 0.1.
+    pub(super) counts: Option<SpanCounts>,
     /// What this host cannot show.
     pub(super) hidden: Vec<String>,
     /// Events that are known to be missing; `None` where that is not known.
@@ -52,6 +54,9 @@ pub(super) struct ObservedResets {
 
 /// Counters that grow when an accept queue is full, also without a reset.
 const OVERFLOWS: [&str; 2] = ["ListenOverflows", "ListenDrops"];
+/// How long an event may take from the kernel to a reader of the daemon: a received one waits for its sender, and lines
+/// are gathered into batches.
+const ON_THE_WAY: Duration = Duration::from_millis(250);
 /// Events kept while watching, whatever the daemon is configured to remember.
 const KEPT: usize = 50_000;
 
@@ -70,27 +75,120 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<ObservedReset
                 Err(error) => tracing::warn!(%error, "the daemon sent an event that this version does not know"),
             }
         }
+        // After the events: of each of them, the reset is counted.
+        let counts = client.counts(since).await?;
         let until = Timestamp::now();
-        let hidden = match serde_json::from_value::<DoctorReport>(client.doctor().await?) {
-            Ok(report) => report.hidden(),
-            Err(error) => {
-                tracing::warn!(%error, "the daemon's doctor report has another form than this version's");
-                vec!["what the daemon's own `rstmon doctor` says".to_owned()]
-            }
+        let asked = before(until, since);
+        let begin = counts.as_ref().map_or(asked, |counts| asked.max(counts.started));
+        let memory_full = match &counts {
+            Some(counts) => counts.events_forgotten > 0 && counts.oldest_event.is_none_or(|oldest| oldest > begin),
+            // More events than this configuration allows come from a daemon with another, unknown configuration.
+            None => events.len() == config.history.events,
         };
         Ok(ObservedResets {
-            // More events than this configuration allows come from a daemon with another, unknown configuration.
-            memory_full: events.len() == config.history.events,
+            memory_full,
             events,
             origin: Origin::Daemon(config.socket.path.clone()),
-            since: before(until, since),
+            since: begin,
             until,
-            hidden,
-            lost: None,
+            hidden: hidden(&client).await?,
+            lost: counts.as_ref().map(|counts| counts.events_lost),
+            counts,
             overflows: BTreeMap::new(),
             listeners: overloaded_ports(),
         })
     })
+}
+
+/// The daemon's events from now on. SIGINT and SIGTERM end it early, with a report.
+pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, Failure> {
+    query::runtime()?.block_on(async {
+        let client = Client::new(&config.socket.path);
+        let mut lines = client.events(0, &Filter::default()).await?;
+        let mut signals = Termination::catch().map_err(Failure::io("cannot handle signals"))?;
+        let (begun, since, overflows) = (Instant::now(), Timestamp::now(), Overflows::read());
+        let at = config.socket.path.display();
+        note(&format!("watching resets through the daemon at {at} for {}s; Ctrl-C reports now", span.as_secs()));
+        let history = History::new(KEPT);
+        let (mut lost, mut end) = (0_u64, begun.checked_add(span));
+        let mut until = None;
+        loop {
+            let deadline = async {
+                match end {
+                    Some(end) => sleep_until(end).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                line = lines.try_next() => match line?.map(|line| StreamLine::parse(line.as_bytes())) {
+                    Some(Ok(StreamLine::Event(event))) => {
+                        if until.is_none_or(|until| event.time <= until) {
+                            history.take(&Arc::from(event));
+                        }
+                        continue;
+                    }
+                    Some(Ok(StreamLine::Lost(more))) => {
+                        lost = lost.saturating_add(more);
+                        continue;
+                    }
+                    Some(Err(error)) => {
+                        tracing::warn!(%error, "the daemon sent an event that this version does not know");
+                        continue;
+                    }
+                    None => return Err(Failure::DaemonStopped),
+                },
+                () = deadline => true,
+                _ = signals.received(), if until.is_none() => true,
+            };
+            if ended && until.is_some() {
+                break;
+            }
+            // Events of the span may still be on their way.
+            until = Some(Timestamp::now());
+            end = Some(Instant::now() + ON_THE_WAY);
+        }
+        let counts = client.counts(begun.elapsed()).await?;
+        let events = history.since(Duration::MAX, Timestamp::MAX);
+        Ok(ObservedResets {
+            memory_full: history.taken() > events.len() as u64,
+            events,
+            origin: Origin::Daemon(config.socket.path.clone()),
+            since,
+            until: until.unwrap_or_else(Timestamp::now),
+            hidden: hidden(&client).await?,
+            lost: Some(lost.saturating_add(counts.as_ref().map_or(0, |counts| counts.events_lost))),
+            counts,
+            overflows: overflows.growth(),
+            listeners: overloaded_ports(),
+        })
+    })
+}
+
+/// What the daemon's host cannot show.
+async fn hidden(client: &Client) -> Result<Vec<String>, Failure> {
+    Ok(match serde_json::from_value::<DoctorReport>(client.doctor().await?) {
+        Ok(report) => report.hidden(),
+        Err(error) => {
+            tracing::warn!(%error, "the daemon's doctor report has another form than this version's");
+            vec!["what the daemon's own `rstmon doctor` says".to_owned()]
+        }
+    })
+}
+
+/// The kernel's counters of full accept queues at a moment.
+struct Overflows(BTreeMap<&'static str, u64>);
+
+impl Overflows {
+    fn read() -> Self {
+        Self(counters::read().unwrap_or_default())
+    }
+
+    /// How much they have grown since; without those that have not.
+    fn growth(&self) -> BTreeMap<&'static str, u64> {
+        let now = counters::read().unwrap_or_default();
+        let growth = |name| now.get(name).zip(self.0.get(name)).map_or(0, |(now, then)| now.saturating_sub(*then));
+        OVERFLOWS.into_iter().map(|name| (name, growth(name))).filter(|(_, grown)| *grown > 0).collect()
+    }
 }
 
 /// The events from now on, from a probe in this process. SIGINT and SIGTERM end it early, with a report.
@@ -106,7 +204,7 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
     let history = Arc::new(History::new(KEPT));
     let sink = Arc::clone(&history);
     let alone = attached.watch(Arc::new(Sinks::new(vec![sink])))?;
-    let (since, before) = (Timestamp::now(), counters::read().unwrap_or_default());
+    let (since, overflows) = (Timestamp::now(), Overflows::read());
     note(&format!("watching resets on this host for {}s; Ctrl-C reports now", span.as_secs()));
     let counted = runtime.block_on(alone.until(async {
         tokio::select! {
@@ -117,9 +215,6 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
     signals.release().map_err(Failure::io("cannot handle signals"))?;
     // Ends the threads, after they have drained the ring into the history.
     let monitor = alone.finish();
-    let after = counters::read().unwrap_or_default();
-    let growth =
-        |name| after.get(name).zip(before.get(name)).map_or(0, |(after, before)| after.saturating_sub(*before));
     let until = Timestamp::now();
     let events = history.since(Duration::MAX, until);
     Ok(ObservedResets {
@@ -130,7 +225,8 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
         until,
         hidden: DoctorReport::of_daemon(monitor.hooks(), monitor.missing_fields(), monitor.aspects()).hidden(),
         lost: Some(counted.saturating_sub(history.taken())),
-        overflows: OVERFLOWS.into_iter().map(|name| (name, growth(name))).filter(|(_, grown)| *grown > 0).collect(),
+        counts: Some(monitor.counts_since(Duration::MAX, &history)?),
+        overflows: overflows.growth(),
         listeners: overloaded_ports(),
     })
 }
@@ -163,6 +259,7 @@ pub(super) fn replay(path: &Path) -> Result<ObservedResets, Failure> {
         // What the recording's host could not show is not part of a recording.
         hidden: Vec::new(),
         lost: Some(lost),
+        counts: None,
         overflows: BTreeMap::new(),
         listeners: Vec::new(),
     })

@@ -1,12 +1,13 @@
 //! The names of the protocol on the Unix socket, used by its routes and by its client.
 
 pub(super) const EVENTS_PATH: &str = "/v1/events";
+pub(super) const COUNTS_PATH: &str = "/v1/counts";
 pub(super) const HISTORY_PATH: &str = "/v1/history";
 pub(super) const SNAPSHOT_PATH: &str = "/v1/snapshot";
 pub(super) const DOCTOR_PATH: &str = "/v1/doctor";
 pub(super) const VERSION_PATH: &str = "/v1/version";
 
-/// Of [`HISTORY_PATH`]: the age of the oldest event in whole seconds.
+/// Of [`HISTORY_PATH`] and [`COUNTS_PATH`]: the length of the span in whole seconds.
 pub(super) const SINCE_PARAMETER: &str = "since_seconds";
 /// Of [`EVENTS_PATH`]: how many remembered events come first.
 pub(super) const HISTORY_PARAMETER: &str = "history";

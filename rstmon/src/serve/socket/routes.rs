@@ -1,8 +1,8 @@
 //! The routes on the Unix socket: live events, snapshot, history, doctor, version.
 
 use super::protocol::{
-    DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH,
-    VERSION_PATH,
+    COUNTS_PATH, DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER,
+    SNAPSHOT_PATH, VERSION_PATH,
 };
 use crate::{
     event::{EVENT_SCHEMA, filter::Filter},
@@ -35,7 +35,7 @@ use std::{
 };
 use tokio::sync::Mutex;
 
-const PATHS: [&str; 5] = [EVENTS_PATH, SNAPSHOT_PATH, HISTORY_PATH, DOCTOR_PATH, VERSION_PATH];
+const PATHS: [&str; 6] = [EVENTS_PATH, SNAPSHOT_PATH, COUNTS_PATH, HISTORY_PATH, DOCTOR_PATH, VERSION_PATH];
 
 /// Lines that are ready at the same time are sent together, up to about this much.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -65,8 +65,8 @@ struct VersionDocument {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HistoryQuery {
-    /// All remembered events if absent.
+struct SpanQuery {
+    /// All that is known if absent.
     since_seconds: Option<u64>,
 }
 
@@ -86,6 +86,7 @@ pub(crate) fn router(source: Arc<dyn Source>, stopping: Stopping) -> Router {
     Router::new()
         .route(EVENTS_PATH, get(events))
         .route(SNAPSHOT_PATH, get(snapshot))
+        .route(COUNTS_PATH, get(counts))
         .route(HISTORY_PATH, get(history))
         .route(DOCTOR_PATH, get(doctor))
         .route(VERSION_PATH, get(async move || Json(version)))
@@ -184,16 +185,38 @@ async fn snapshot(
     })
 }
 
+/// The length of the span, or what is wrong with the query.
+fn span(query: Result<Query<SpanQuery>, QueryRejection>, path: &str) -> Result<Duration, String> {
+    match query {
+        Ok(Query(SpanQuery { since_seconds })) => Ok(since_seconds.map_or(Duration::MAX, Duration::from_secs)),
+        Err(rejection) => Err(format!("{rejection}; ask {path}?{SINCE_PARAMETER}=N")),
+    }
+}
+
+async fn counts(
+    State(SocketState { source, .. }): State<SocketState>,
+    query: Result<Query<SpanQuery>, QueryRejection>,
+) -> Result<Response, BlockingWorkFailed> {
+    let since = match span(query, COUNTS_PATH) {
+        Ok(since) => since,
+        Err(usage) => return Ok(text(StatusCode::BAD_REQUEST, usage)),
+    };
+    Ok(match off_thread(move || source.counts(since)).await? {
+        Ok(counts) => Json(counts).into_response(),
+        Err(error) => {
+            tracing::error!(error, "cannot read the counts");
+            text(StatusCode::INTERNAL_SERVER_ERROR, format_args!("cannot read the counts: {error}"))
+        }
+    })
+}
+
 async fn history(
     State(SocketState { source, .. }): State<SocketState>,
-    query: Result<Query<HistoryQuery>, QueryRejection>,
+    query: Result<Query<SpanQuery>, QueryRejection>,
 ) -> Result<Response, BlockingWorkFailed> {
-    let since = match query {
-        Ok(Query(HistoryQuery { since_seconds })) => since_seconds.map_or(Duration::MAX, Duration::from_secs),
-        Err(rejection) => {
-            let usage = format_args!("{rejection}; ask {HISTORY_PATH}?{SINCE_PARAMETER}=N");
-            return Ok(text(StatusCode::BAD_REQUEST, usage));
-        }
+    let since = match span(query, HISTORY_PATH) {
+        Ok(since) => since,
+        Err(usage) => return Ok(text(StatusCode::BAD_REQUEST, usage)),
     };
     let mut lines = off_thread(move || source.history(since)).await?;
     let batches = std::iter::from_fn(move || Some(Ok::<_, Infallible>(batch(lines.next()?, || lines.next()))));

@@ -10,7 +10,7 @@ mod socket_routes;
 
 use super::{http::shutdown::Stopper, *};
 use crate::{
-    event::{Event, filter::Filter, snapshot::Snapshot, testing::event_with},
+    event::{Event, filter::Filter, snapshot::Snapshot, span::SpanCounts, testing::event_with},
     metrics::Format,
     sink::{
         Hub, Sink as _,
@@ -102,6 +102,17 @@ impl Source for FakeSource {
     fn snapshot(&self) -> Result<Snapshot, SourceError> {
         self.snapshots.fetch_add(1, Ordering::SeqCst);
         Ok(made_up_snapshot())
+    }
+
+    fn counts(&self, since: Duration) -> Result<SpanCounts, SourceError> {
+        *self.asked_since.lock().unwrap() = Some(since);
+        Ok(serde_json::from_value(serde_json::json!({
+            "schema": 1, "started": "2026-11-21T03:00:00Z", "since": "2026-11-21T03:00:00Z",
+            "until": "2026-11-21T03:00:05Z", "sent": 3, "received": 0, "events_lost": 1, "events_forgotten": 0,
+            "network_namespaces": 1,
+            "series": [{"direction": "sent", "cause": "refused", "reason": "no_socket", "port": 80, "total": 3}],
+        }))
+        .unwrap())
     }
 
     fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {

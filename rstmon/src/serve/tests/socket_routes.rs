@@ -183,6 +183,14 @@ async fn long_histories_arrive_whole() {
 }
 
 #[tokio::test]
+async fn counts_of_a_span_are_a_document() {
+    let server = start(FakeSource::default()).await;
+    let counts = server.client().counts(Duration::from_millis(90_500)).await.unwrap().unwrap();
+    assert_eq!((counts.sent, counts.events_lost, counts.series.len()), (3, 1, 1));
+    assert_eq!(*server.source.asked_since.lock().unwrap(), Some(Duration::from_secs(91)));
+}
+
+#[tokio::test]
 async fn doctor_and_version_are_documents() {
     let server = start(FakeSource::default()).await;
     assert_eq!(server.client().doctor().await.unwrap(), serde_json::json!({"kernel": "made up"}));
@@ -199,6 +207,10 @@ async fn wrong_queries_are_refused_with_the_right_ones() {
         assert_status(&answer, 400);
         assert_contains(&answer, "/v1/history?since_seconds=N");
     }
+    let path = "/v1/counts?since_seconds=-1";
+    let answer = exchange(UnixStream::connect(&server.socket).await.unwrap(), &request("GET", path, "")).await;
+    assert_status(&answer, 400);
+    assert_contains(&answer, "/v1/counts?since_seconds=N");
     let answer = exchange(UnixStream::connect(&server.socket).await.unwrap(), &request("GET", "/", "")).await;
     assert_status(&answer, 404);
     assert_contains(&answer, "/v1/events\n");

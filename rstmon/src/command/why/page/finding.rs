@@ -77,6 +77,11 @@ impl WhyPage<'_> {
 
     fn how_many(&self, finding: &ResetFinding) -> String {
         let ago = ago(self.until, finding.last);
+        if let Some(counted) = finding.counted.filter(|counted| *counted > finding.count) {
+            let (first, last) = (self.time(finding.first), self.time(finding.last));
+            let remembered = finding.count;
+            return format!("{counted} counted, {remembered} remembered since {first}, the last at {last} ({ago})");
+        }
         if finding.count == 1 {
             return format!("1 reset, at {} ({ago})", self.time(finding.last));
         }

@@ -8,7 +8,7 @@ mod text;
 use super::{
     findings::ResetFinding,
     noise::NoiseSummary,
-    report::{AdvisedFinding, WhyReport},
+    report::{AdvisedFinding, CountedResets, WhyReport},
 };
 use crate::{
     explain::{
@@ -110,15 +110,28 @@ impl WhyPage<'_> {
     }
 
     fn summary(&mut self, report: &WhyReport) {
-        let span = Duration::try_from(report.until.duration_since(report.since)).unwrap_or_default();
-        let span = sentence::duration(span);
-        let mut text = if report.events == 0 {
-            format!("No resets in the last {span}.")
-        } else {
-            let parts: Vec<String> =
-                report.severities.iter().rev().map(|(severity, count)| format!("{count} {severity}")).collect();
-            format!("{} in the last {span}: {}.", resets(report.events), parts.join(", "))
+        let covered = self.covered(report);
+        let severities: Vec<String> =
+            report.severities.iter().rev().map(|(severity, count)| format!("{count} {severity}")).collect();
+        let severities = severities.join(", ");
+        let counted = report.counted.map_or(0, CountedResets::sum).max(report.remembered);
+        let mut text = match (report.counted, report.events) {
+            (_, 0) if counted == 0 => format!("No resets {covered}."),
+            (None, events) => format!("{} {covered}: {severities}.", resets(events)),
+            (Some(_), 0) => format!("{} counted {covered}; none of them is remembered.", resets(counted)),
+            (Some(_), _) if counted == report.remembered => {
+                format!("{} counted {covered}, all remembered and explained: {severities}.", resets(counted))
+            }
+            (Some(_), events) => {
+                format!(
+                    "{} counted {covered}, {events} of them remembered and explained: {severities}.",
+                    resets(counted)
+                )
+            }
         };
+        if report.counted.is_some() && report.remembered > report.events {
+            text.push_str(" A reset between two processes of this host counts at both ends, and is explained once.");
+        }
         if report.excluded > 0 {
             let _ = write!(text, " The filter left out {}.", resets(report.excluded));
         }
@@ -135,8 +148,23 @@ impl WhyPage<'_> {
             report.origin
         );
         self.write(Paragraph::at(0, &safe(&text)));
-        if report.events == 0 && report.excluded == 0 && !report.memory_full {
+        if report.events == 0 && counted == 0 && report.excluded == 0 && !report.memory_full {
             self.nothing(report);
+        }
+    }
+
+    /// The span that the report covers, to follow a number of resets.
+    fn covered(&self, report: &WhyReport) -> String {
+        let span = Duration::try_from(report.until.duration_since(report.since)).unwrap_or_default();
+        let span = sentence::duration(span);
+        let begin = self.time(report.since);
+        match report.origin {
+            Origin::Daemon(_) if report.started == Some(report.since) => {
+                format!("since {begin}, when the daemon started")
+            }
+            Origin::Daemon(_) => format!("in the last {span}, since {begin}"),
+            Origin::Local => format!("in {span} of watching, since {begin}"),
+            Origin::Recording(_) => format!("in the {span} of the recording"),
         }
     }
 
@@ -165,7 +193,7 @@ impl WhyPage<'_> {
             others.len()
         ));
         for AdvisedFinding { finding, .. } in others.iter().take(LINES) {
-            let text = format!("{} {}: {}", finding.count, finding.cause, finding::who(finding));
+            let text = format!("{} {}: {}", finding.number(), finding.cause, finding::who(finding));
             self.item(TextRole::Severity(finding.severity), &safe(&text));
         }
         if others.len() > LINES {
@@ -205,10 +233,15 @@ impl WhyPage<'_> {
         if report.listeners.is_empty() {
             return;
         }
-        self.section(
+        let elsewhere = match report.namespaces_without_listeners {
+            0 => String::new(),
+            1 => "; those of the other network namespace are not looked at".to_owned(),
+            others => format!("; those of {others} other network namespaces are not looked at"),
+        };
+        self.section(&format!(
             "Listeners here that dropped segments, mostly because their accept queue was full (counted since they began \
-             to listen; no RST unless tcp_abort_on_overflow is 1; see `rstmon causes listener_overflow`):",
-        );
+             to listen; no RST unless tcp_abort_on_overflow is 1; see `rstmon causes listener_overflow`{elsewhere}):"
+        ));
         for full in report.listeners.iter().take(LINES) {
             let text = format!(
                 "port {}: {} dropped, {} waiting now, limit {}",
@@ -223,7 +256,10 @@ impl WhyPage<'_> {
         let mut texts = Vec::new();
         if let Some(lost) = report.lost.filter(|lost| *lost > 0) {
             let (events, are) = if lost == 1 { ("event", "is") } else { ("events", "are") };
-            texts.push(format!("{lost} {events} came too fast and {are} missing: the counts here are too low."));
+            texts.push(match report.counted {
+                Some(_) => format!("{lost} {events} came too fast and {are} not remembered; their resets are counted."),
+                None => format!("{lost} {events} came too fast and {are} missing: the counts here are too low."),
+            });
         }
         if report.memory_full {
             let oldest = report.oldest.map(|oldest| format!(" Its oldest event is of {}.", self.time(oldest)));
@@ -234,12 +270,18 @@ impl WhyPage<'_> {
                 }
             });
         }
-        if matches!(report.origin, Origin::Daemon(_)) {
-            texts.push(
-                "Counts are of events, which are rate limited and remembered since the daemon started at most; \
-                 rstmon_resets_total in /metrics counts exactly."
-                    .to_owned(),
-            );
+        if let Some(CountedResets { since, .. }) = report.counted
+            && since > report.since
+        {
+            texts.push(format!("The counts go back to {} only.", self.time(since)));
+        }
+        if !all_are_counted(report) {
+            texts.push("Where a number is not said to be counted, it is of remembered events.".to_owned());
+        }
+        if report.namespaces_without_listeners > 0 && report.listeners.is_empty() {
+            let others = report.namespaces_without_listeners;
+            let namespaces = if others == 1 { "namespace" } else { "namespaces" };
+            texts.push(format!("Listeners of {others} other network {namespaces} are not looked at."));
         }
         if !report.hidden.is_empty() {
             texts.push(format!(
@@ -252,6 +294,12 @@ impl WhyPage<'_> {
             self.section(&texts.join(" "));
         }
     }
+}
+
+/// Whether each finding's number is exact, or all resets are remembered.
+fn all_are_counted(report: &WhyReport) -> bool {
+    let all_remembered = report.counted.is_some_and(|counted| counted.sum() <= report.remembered);
+    all_remembered || report.findings.iter().all(|advised| advised.finding.counted.is_some())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use crate::{
     command::why::{
         report::{
             WhyReport,
-            testing::{report, seen},
+            testing::{counted, report, seen},
         },
         source::OverloadedPort,
         testing::{event, received_from},
@@ -47,7 +47,9 @@ fn assert_says(text: &str, parts: &[&str]) {
 fn no_resets_is_said_with_what_would_have_been_seen() {
     let text = of(Vec::new());
     assert!(
-        text.starts_with("No resets in the last 10.0 min.\nFrom 02:51:00 to 03:01:00 (2026-11-21, UTC+00:00);"),
+        text.starts_with(
+            "No resets in the last 10.0 min, since 02:51:00.\nFrom 02:51:00 to 03:01:00 (2026-11-21, UTC+00:00);"
+        ),
         "{text}"
     );
     assert_says(&text, &["Every RST that this host's kernel sent or accepted since the daemon started would be here"]);
@@ -62,7 +64,10 @@ fn no_resets_is_said_with_what_would_have_been_seen() {
 fn a_filter_that_leaves_nothing_says_how_much_it_left_out() {
     let events = vec![event(Some("java"), "peer_reset", "received", 1, &json!({}))];
     let text = laid_out(&report(events, &["process=nginx"]));
-    assert!(text.starts_with("No resets in the last 10.0 min. The filter left out 1 reset.\n"), "{text}");
+    assert!(
+        text.starts_with("No resets in the last 10.0 min, since 02:51:00. The filter left out 1 reset.\n"),
+        "{text}"
+    );
     assert!(!text.contains("would be here"), "{text}");
 }
 
@@ -72,7 +77,7 @@ fn a_finding_has_owner_count_evidence_and_remedies() {
     let events = (1..=3).map(|s| event(Some("java"), "closed_with_unread_data", "sent", s, &state)).collect();
     let text = of(events);
     let expected = "\
-3 resets in the last 10.0 min: 3 harmful.
+3 resets in the last 10.0 min, since 02:51:00: 3 harmful.
 From 02:51:00 to 03:01:00 (2026-11-21, UTC+00:00); seen by the daemon at
 /run/test.sock.
 
@@ -96,7 +101,7 @@ From 02:51:00 to 03:01:00 (2026-11-21, UTC+00:00); seen by the daemon at
             "do 1. Read the request to its end",
             "Tomcat: maxSwallowSize",
             "More: rstmon causes closed_with_unread_data",
-            "rstmon_resets_total in /metrics counts exactly",
+            "Where a number is not said to be counted, it is of remembered events.",
         ],
     );
 }
@@ -125,7 +130,10 @@ fn both_ends_are_named_in_one_finding() {
     let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &json!({}));
     let received = received_from(&sent, Some("curl"), "peer_reset", 1);
     let text = of(vec![received, sent]);
-    assert_says(&text, &["1 reset in the last 10.0 min: 1 harmful.", "received on this host by curl[7]"]);
+    assert_says(
+        &text,
+        &["1 reset in the last 10.0 min, since 02:51:00: 1 harmful.", "received on this host by curl[7]"],
+    );
     assert!(!text.contains("\n2. "), "{text}");
 }
 
@@ -156,7 +164,7 @@ fn noise_gets_a_line_a_cause() {
     assert_says(
         &text,
         &[
-            "3 resets in the last 10.0 min: 3 benign.",
+            "3 resets in the last 10.0 min, since 02:51:00: 3 benign.",
             "- 3 reset_while_closing:",
             "(benign); port 8080; from 1 address",
         ],
@@ -249,4 +257,60 @@ fn wide_names_stay_within_the_width() {
         let kept: String = text.split_whitespace().collect();
         assert!(kept.contains(&format!("{wide}[7],unit")), "a broken name loses nothing: {text}");
     }
+}
+
+/// Aborts of java at port 8080, of which so many were counted.
+fn aborts(remembered: u8, counted_aborts: u64) -> WhyReport {
+    let events = (1..=remembered).map(|s| event(Some("java"), "linger_abort", "sent", s, &json!({}))).collect();
+    let series = json!([{"direction": "sent", "cause": "linger_abort", "severity": "notice", "reason": "tcp_state",
+        "process": "java", "port": 8080, "total": counted_aborts}]);
+    WhyReport::new(counted(events, &series), &Filter::default())
+}
+
+#[test]
+fn the_first_line_says_what_was_covered_counted_and_remembered() {
+    let text = laid_out(&aborts(2, 756_772));
+    let first =
+        "756772 resets counted since 02:55:00, when the daemon started, 2 of them remembered and explained: 2 notice.";
+    assert!(flat(&text).starts_with(first), "{text}");
+    assert_says(&text, &["how many 756772 counted, 2 remembered since 03:00:01, the last at 03:00:02"]);
+    assert!(!text.contains("it is of remembered events"), "{text}");
+    let text = laid_out(&aborts(2, 2));
+    assert_says(
+        &text,
+        &["2 resets counted since 02:55:00, when the daemon started, all remembered and explained: 2 notice."],
+    );
+    assert_says(&text, &["how many 2 resets since 03:00:01"]);
+    let text = laid_out(&aborts(0, 7));
+    assert_says(&text, &["7 resets counted since 02:55:00, when the daemon started; none of them is remembered."]);
+    assert!(!text.contains("would be here"), "{text}");
+}
+
+#[test]
+fn a_reset_between_two_processes_counts_at_both_ends() {
+    let sent = event(Some("web"), "closed_with_unread_data", "sent", 1, &json!({}));
+    let received = received_from(&sent, Some("curl"), "peer_reset", 1);
+    let series = |direction| json!({"direction": direction, "reason": "tcp_state", "total": 1});
+    let counted = counted(vec![sent, received], &json!([series("sent"), series("received")]));
+    let text = laid_out(&WhyReport::new(counted, &Filter::default()));
+    assert_says(&text, &["2 resets counted", "all remembered and explained: 1 harmful. A reset between two processes"]);
+}
+
+#[test]
+fn what_the_counts_do_not_cover_is_said() {
+    let mut seen = counted(vec![event(Some("java"), "linger_abort", "sent", 1, &json!({}))], &json!([]));
+    seen.lost = Some(3);
+    if let Some(counts) = &mut seen.counts {
+        counts.since = "2026-11-21T02:59:00Z".parse().expect("a time");
+        counts.network_namespaces = 3;
+    }
+    let text = laid_out(&WhyReport::new(seen, &Filter::default()));
+    assert_says(
+        &text,
+        &[
+            "The counts go back to 02:59:00 only.",
+            "3 events came too fast and are not remembered; their resets are counted.",
+            "Listeners of 2 other network namespaces are not looked at.",
+        ],
+    );
 }

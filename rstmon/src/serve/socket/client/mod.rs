@@ -7,10 +7,10 @@ pub(crate) use error::ClientError;
 pub(crate) use lines::Lines;
 
 use super::protocol::{
-    DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH,
-    VERSION_PATH,
+    COUNTS_PATH, DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER,
+    SNAPSHOT_PATH, VERSION_PATH,
 };
-use crate::event::{filter::Filter, snapshot::Snapshot};
+use crate::event::{filter::Filter, snapshot::Snapshot, span::SpanCounts};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -58,8 +58,16 @@ impl Client {
 
     /// The remembered events of the last `since` (whole seconds, rounded up), oldest first, one JSON object per line.
     pub(crate) async fn history(&self, since: Duration) -> Result<Lines, ClientError> {
-        let seconds = since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0));
-        Ok(Lines::new(self.get(&format!("{HISTORY_PATH}?{SINCE_PARAMETER}={seconds}")).await?))
+        Ok(Lines::new(self.get(&span_path(HISTORY_PATH, since)).await?))
+    }
+
+    /// What was counted in the last `since` (whole seconds, rounded up); `None` where the daemon is of version 0.1,
+    /// which does not know.
+    pub(crate) async fn counts(&self, since: Duration) -> Result<Option<SpanCounts>, ClientError> {
+        match self.document(&span_path(COUNTS_PATH, since)).await {
+            Err(ClientError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+            result => result.map(Some),
+        }
     }
 
     /// What the kernel of the daemon's host can and cannot show.
@@ -118,4 +126,9 @@ impl Client {
             _ => ClientError::Connect { path, source },
         }
     }
+}
+
+fn span_path(path: &str, since: Duration) -> String {
+    let seconds = since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0));
+    format!("{path}?{SINCE_PARAMETER}={seconds}")
 }
