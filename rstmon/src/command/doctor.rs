@@ -22,8 +22,11 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
         // Only printing is left to do, so this process can enter the daemon's sandbox to check it.
         report.with(confine::sandbox(config.security.sandbox, &confine::watching()).checks())
     });
-    let text =
-        if arguments.json { serde_json::to_string_pretty(&report).map_err(Failure::json)? } else { text_of(&report) };
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&report).map_err(Failure::json)?
+    } else {
+        terminal::safe_lines(&text_of(&report))
+    };
     terminal::print(&text)?;
     match report.checks.iter().find(|check| check.standing == CheckState::Failed) {
         None => Ok(()),

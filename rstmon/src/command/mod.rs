@@ -10,7 +10,7 @@ mod tail;
 mod top;
 mod why;
 
-use crate::host::terminal::note;
+use crate::host::terminal::{note, print_help};
 use clap::Parser as _;
 use cli::CommandLine;
 use failure::{Failure, UsageError};
@@ -19,7 +19,12 @@ use std::process::ExitCode;
 /// Runs the command that this process's command line names. If it fails, the reason is printed on standard error.
 #[must_use]
 pub fn run() -> ExitCode {
-    match dispatch(CommandLine::parse()) {
+    let result = match CommandLine::try_parse() {
+        Ok(cli) => dispatch(cli),
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => print_help(&help).map_err(Failure::from),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             note(&failure.to_string());

@@ -1,6 +1,7 @@
 //! This process's standard streams: colours and width of a terminal, output to a pipe that may close early, notes to
 //! the user.
 
+use crate::model::text::safe;
 use std::{
     env,
     io::{self, IsTerminal, Write as _},
@@ -37,8 +38,22 @@ pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     }
 }
 
-/// Writes a note for the user to standard error: standard output may be read by a program.
+/// Writes a note for the user to standard error: standard output may be read by a program. What a note quotes (a path,
+/// an answer of the daemon) cannot steer the terminal.
 #[expect(clippy::print_stderr, reason = "a note to the user at the terminal")]
 pub(crate) fn note(text: &str) {
-    eprintln!("rstmon: {text}");
+    eprintln!("rstmon: {}", safe_lines(text));
+}
+
+/// The lines of a text, each made [safe].
+pub(crate) fn safe_lines(text: &str) -> String {
+    text.lines().map(safe).collect::<Vec<_>>().join("\n")
+}
+
+/// Prints what a command line such as `--version` asks for instead of a command, in the terminal's colours.
+pub(crate) fn print_help(help: &clap::Error) -> Result<(), OutputError> {
+    match help.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        result => Ok(result?),
+    }
 }

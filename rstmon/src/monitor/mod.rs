@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 mod error;
 pub(crate) mod liveness;
 mod pipeline;
+mod readiness;
 mod reconciliation;
 pub(crate) mod signals;
 
@@ -31,6 +32,7 @@ use crate::{
 pub(crate) use error::MonitorError;
 use jiff::Timestamp;
 pub(crate) use pipeline::EventPath;
+use readiness::LastDone;
 use reconciliation::HostReadings;
 use rstmon_common::{ResetRecord, limits::lost};
 use std::{
@@ -56,6 +58,7 @@ pub(crate) struct Monitor {
     aspects: Vec<Aspect>,
     reasons: Reasons,
     counts: Mutex<CountReader>,
+    last_reading: LastDone,
     exporter: Mutex<MetricsRegistry>,
     trend: Mutex<Trend>,
     /// When counting began, on both clocks.
@@ -84,6 +87,7 @@ impl Monitor {
             hooks,
             aspects,
             counts: Mutex::new(counts),
+            last_reading: LastDone::new("reading the counts"),
             exporter: Mutex::new(exporter),
             trend: Mutex::default(),
             started: (Instant::now(), Timestamp::now()),
@@ -125,7 +129,7 @@ impl Monitor {
     pub(crate) fn read_counts(&self) -> Result<u64, MonitorError> {
         // Locked to the end: if an older reading were absorbed after a newer one, resets would count twice.
         let mut reader = lock(&self.counts);
-        let counts = reader.read()?;
+        let counts = reader.read().inspect_err(|error| self.last_reading.failed(error))?;
         let mut exporter = lock(&self.exporter);
         let mut resolver = lock(&self.resolver);
         let now = Instant::now();
@@ -133,7 +137,13 @@ impl Monitor {
             resolver.resolve(cgroup, None, now).as_deref().map_or_else(|| ("".into(), "".into()), labels)
         });
         lock(&self.trend).absorb(self.started.0.elapsed(), exporter.sums());
+        self.last_reading.done();
         Ok(exporter.sums().map(|(_, sum)| sum).sum())
+    }
+
+    /// What is wrong with counting, as far as the last reading of the counts shows.
+    pub(crate) fn reading_complaint(&self) -> Option<String> {
+        self.last_reading.complaint(Instant::now())
     }
 
     /// Compares the counts with the kernel's own in every network namespace that can be read. The difference is the

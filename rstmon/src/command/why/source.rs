@@ -5,6 +5,7 @@ use crate::{
     config::Config,
     event::{Event, line::StreamLine, recording::Recording},
     host::{counters, listeners, terminal::note},
+    model::text::safe,
     monitor::{doctor::DoctorReport, signals::Termination},
     query::{self, Origin, local},
     serve::Client,
@@ -69,7 +70,7 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<ObservedReset
         }
         let until = Timestamp::now();
         let hidden = match serde_json::from_value::<DoctorReport>(client.doctor().await?) {
-            Ok(report) => report.hidden(),
+            Ok(report) => report.hidden().iter().map(|hidden| safe(hidden)).collect(),
             Err(error) => {
                 tracing::warn!(%error, "the daemon's doctor report has another form than this version's");
                 vec!["what the daemon's own `rstmon doctor` says".to_owned()]
