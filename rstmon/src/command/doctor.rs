@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let text = if arguments.output.is_json() {
         serde_json::to_string_pretty(&report).map_err(Failure::json)?
     } else {
-        text_of(&report)
+        terminal::safe_lines(&text_of(&report))
     };
     terminal::print(&text)?;
     match report.checks.iter().find(|check| check.standing == CheckState::Failed) {

@@ -1,5 +1,6 @@
 //! Why a command failed, and its exit code.
 
+use super::run::DescriptorError;
 use crate::{
     config::ConfigError,
     event::{filter::FilterError, recording::RecordingError},
@@ -34,6 +35,8 @@ pub(crate) enum Failure {
     Local(#[from] LocalError),
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
+    #[error(transparent)]
+    Descriptors(#[from] DescriptorError),
     #[error(transparent)]
     Client(#[from] serve::ClientError),
     /// The daemon does not answer, and the command can watch without it.

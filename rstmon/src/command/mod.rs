@@ -11,7 +11,7 @@ mod tail;
 mod top;
 mod why;
 
-use crate::host::terminal::last_note;
+use crate::host::terminal::{last_note, print_help};
 use clap::Parser as _;
 use cli::CommandLine;
 use failure::{Failure, UsageError};
@@ -20,11 +20,12 @@ use std::process::ExitCode;
 /// Runs the command that this process's command line names. If it fails, the reason is printed on standard error.
 #[must_use]
 pub fn run() -> ExitCode {
-    let command_line = match CommandLine::try_parse() {
-        Ok(command_line) => command_line,
-        Err(error) => suggest::with_nearest_command(error).exit(),
+    let result = match CommandLine::try_parse() {
+        Ok(command_line) => dispatch(command_line),
+        Err(error) if error.use_stderr() => suggest::with_nearest_command(error).exit(),
+        Err(help) => print_help(&help).map_err(Failure::from),
     };
-    match dispatch(command_line) {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             last_note(&failure.to_string());

@@ -1,6 +1,7 @@
 //! This process's standard streams: colours and width of a terminal, output to a pipe that may close early, notes to
 //! the user.
 
+use crate::model::text::safe;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
@@ -70,10 +71,10 @@ fn await_end_of_reader() {
     }
 }
 
-/// Writes a note for the user to standard error: standard output may be read by a program. Nothing is left to do when
-/// standard error is gone.
+/// Writes a note for the user to standard error: standard output may be read by a program. What a note quotes (a path,
+/// an answer of the daemon) cannot steer the terminal. Nothing is left to do when standard error is gone.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "rstmon: {text}");
+    let _ = writeln!(io::stderr().lock(), "rstmon: {}", safe_lines(text));
 }
 
 /// How long the end of the process waits for the reader of its last words.
@@ -91,5 +92,18 @@ pub(crate) fn last_note(text: &str) {
     match writer {
         Ok(_) => drop(written.recv_timeout(LAST_NOTE_TIMEOUT)),
         Err(_) => note(text),
+    }
+}
+
+/// The lines of a text, each made [safe].
+pub(crate) fn safe_lines(text: &str) -> String {
+    text.lines().map(safe).collect::<Vec<_>>().join("\n")
+}
+
+/// Prints what a command line such as `--version` asks for instead of a command, in the terminal's colours.
+pub(crate) fn print_help(help: &clap::Error) -> Result<(), OutputError> {
+    match help.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        result => Ok(result?),
     }
 }

@@ -4,23 +4,24 @@
 //! event path. A round starts only after the previous one has ended, and a main loop that gets the result of a round is
 //! not stuck either. The daemon may therefore notify the service manager's watchdog after each successful round.
 
-use super::{Monitor, MonitorError};
-use crate::{metrics::trend, probe::Waker};
-use std::{pin::pin, sync::Arc, time::Duration};
+use super::{
+    Monitor, MonitorError,
+    readiness::{LATE, LastDone, READ_INTERVAL},
+};
+use crate::probe::Waker;
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     sync::watch,
     task::{JoinHandle, spawn_blocking},
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-/// How often the counts are read without a scrape, so that the count map does not stay full and every step of the
-/// trends gets a reading.
-const READ_INTERVAL: Duration = trend::STEP;
 /// Rounds within the watchdog's timeout, so that one of them may be late.
 const ROUNDS: u32 = 3;
-/// A step of a round that takes longer is reported in the log.
-const LATE: Duration = Duration::from_secs(5);
-
 /// The time between two rounds, given the watchdog's timeout.
 #[must_use]
 pub(crate) fn period(watchdog: Option<Duration>) -> Duration {
@@ -42,11 +43,12 @@ pub(crate) enum LivenessError {
 pub(crate) struct LivenessCheck {
     waker: Waker,
     answers: Arc<watch::Sender<()>>,
+    last: Arc<LastDone>,
 }
 
 impl LivenessCheck {
     pub(super) fn new(waker: Waker, answers: Arc<watch::Sender<()>>) -> Self {
-        Self { waker, answers }
+        Self { waker, answers, last: Arc::new(LastDone::new("the event path")) }
     }
 
     /// Returns once both threads have handled the check; never if one of them hangs.
@@ -55,6 +57,12 @@ impl LivenessCheck {
         self.waker.wake();
         // Cannot fail: `self` holds a sender, so the channel is open.
         let _ = answers.changed().await;
+        self.last.done();
+    }
+
+    /// What is wrong with the event path, as far as the last check shows.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        self.last.complaint(Instant::now())
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod findings;
 pub(crate) mod liveness;
 mod pipeline;
+mod readiness;
 mod reconciliation;
 pub(crate) mod signals;
 
@@ -37,6 +38,7 @@ pub(crate) use error::MonitorError;
 use findings::{Findings, HostTables};
 use jiff::Timestamp;
 pub(crate) use pipeline::EventPath;
+use readiness::LastDone;
 use reconciliation::HostReadings;
 use rstmon_common::{ResetRecord, limits::lost};
 use std::{
@@ -64,6 +66,7 @@ pub(crate) struct Monitor {
     aspects: Vec<Aspect>,
     reasons: Reasons,
     counts: Mutex<CountReader>,
+    last_reading: LastDone,
     exporter: Mutex<MetricsRegistry>,
     trend: Mutex<Trend>,
     /// When counting began, on both clocks.
@@ -111,6 +114,7 @@ impl Monitor {
             hooks,
             aspects,
             counts: Mutex::new(counts),
+            last_reading: LastDone::new("reading the counts"),
             exporter: Mutex::new(exporter),
             trend: Mutex::default(),
             started: (Instant::now(), Timestamp::now()),
@@ -163,7 +167,7 @@ impl Monitor {
     pub(crate) fn read_counts(&self) -> Result<u64, MonitorError> {
         // Locked to the end: if an older reading were absorbed after a newer one, resets would count twice.
         let mut reader = lock(&self.counts);
-        let counts = reader.read()?;
+        let counts = reader.read().inspect_err(|error| self.last_reading.failed(error))?;
         let mut exporter = lock(&self.exporter);
         let mut resolver = lock(&self.resolver);
         let (now, elapsed) = (Instant::now(), self.started.0.elapsed());
@@ -174,7 +178,13 @@ impl Monitor {
         trend.absorb(elapsed, exporter.sums());
         trend
             .lose(elapsed, [lost::RING_FULL, lost::RATE_LIMITED].map(|why| exporter.lost()[why as usize]).iter().sum());
+        self.last_reading.done();
         Ok(exporter.sums().map(|(_, sum)| sum).sum())
+    }
+
+    /// What is wrong with counting, as far as the last reading of the counts shows.
+    pub(crate) fn reading_complaint(&self) -> Option<String> {
+        self.last_reading.complaint(Instant::now())
     }
 
     /// Compares the counts with the kernel's own in every network namespace that can be read. The difference is the

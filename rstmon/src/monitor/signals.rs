@@ -1,12 +1,14 @@
-//! The signals that end a process that watches.
+//! The signals of a process that watches.
 
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     flag,
 };
 use std::{
+    future::poll_fn,
     io,
     sync::{Arc, atomic::AtomicBool},
+    task::{Context, Poll},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -38,5 +40,53 @@ impl Termination {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// Signals that mean nothing to rstmon, and that would end the process without a word (signal(7), "Term").
+const MEANINGLESS: [(libc::c_int, &str); 8] = [
+    (libc::SIGUSR1, "SIGUSR1"),
+    (libc::SIGUSR2, "SIGUSR2"),
+    (libc::SIGALRM, "SIGALRM"),
+    (libc::SIGVTALRM, "SIGVTALRM"),
+    (libc::SIGPROF, "SIGPROF"),
+    (libc::SIGIO, "SIGIO"),
+    (libc::SIGPWR, "SIGPWR"),
+    (libc::SIGSTKFLT, "SIGSTKFLT"),
+];
+
+/// The signals that a daemon ignores, with a line in the log for the first of each kind.
+pub(crate) struct IgnoredSignals(Vec<IgnoredSignal>);
+
+struct IgnoredSignal {
+    name: String,
+    signal: Signal,
+    reported: bool,
+}
+
+impl IgnoredSignals {
+    /// Catches them from now on, real-time signals included. Must be called within an async runtime.
+    pub(crate) fn catch() -> io::Result<Self> {
+        let named = MEANINGLESS.map(|(number, name)| (number, name.to_owned()));
+        let real_time = (libc::SIGRTMIN()..=libc::SIGRTMAX()).map(|number| (number, format!("signal {number}")));
+        let caught =
+            |(number, name)| Ok(IgnoredSignal { name, signal: signal(SignalKind::from_raw(number))?, reported: false });
+        Ok(Self(named.into_iter().chain(real_time).map(caught).collect::<io::Result<_>>()?))
+    }
+
+    /// Reports each kind once, so that a flood of signals is not a flood of lines. Never returns. Cancel safe.
+    pub(crate) async fn report(&mut self) {
+        poll_fn(|context| self.poll_report(context)).await;
+    }
+
+    fn poll_report(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        for IgnoredSignal { name, signal, reported } in &mut self.0 {
+            while let Poll::Ready(Some(())) = signal.poll_recv(context) {
+                if !std::mem::replace(reported, true) {
+                    tracing::info!(signal = name, "ignored: SIGTERM ends the daemon, SIGHUP reloads its configuration");
+                }
+            }
+        }
+        Poll::Pending
     }
 }

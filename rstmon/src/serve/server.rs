@@ -124,6 +124,14 @@ impl Server {
         self.socket.as_ref().map(DaemonSocket::path)
     }
 
+    /// Lowers the number of connections that each server accepts to `most`.
+    pub(crate) fn limit_connections(&mut self, most: usize) {
+        let ServerOptions { tcp_limits, unix_limits, .. } = &mut self.options;
+        for limits in [tcp_limits, unix_limits] {
+            limits.connections = limits.connections.min(most);
+        }
+    }
+
     /// Serves `source` until `stopping` is signalled; returns after the last connection has ended or was cut.
     pub(crate) async fn run(self, source: Arc<dyn Source>, stopping: Stopping) {
         let Self { listeners, socket, gate, options } = self;

@@ -20,7 +20,6 @@ pub(crate) struct NotReady {
 
 impl NotReady {
     /// `reason` goes unchanged into the answer of `/-/ready`: one line, no secrets.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a daemon that serves is ready; made-up sources are not"))]
     pub(crate) fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into() }
     }
@@ -34,7 +33,7 @@ pub(crate) trait Source: Send + Sync + 'static {
     /// All metrics in this format. Never called twice at the same time.
     fn metrics(&self, format: Format) -> Result<String, SourceError>;
 
-    /// Whether resets are being counted right now.
+    /// Whether resets are being counted, and events delivered, right now.
     fn ready(&self) -> Result<(), NotReady>;
 
     /// What this host's kernel can and cannot show.

@@ -3,16 +3,19 @@
 use crate::{
     event::{filter::Filter, line::event_line, snapshot::Snapshot, span::SpanCounts},
     metrics::Format,
-    monitor::{Monitor, doctor::DoctorReport},
+    monitor::{Monitor, doctor::DoctorReport, liveness::LivenessCheck},
     sandbox::Sandbox,
     serve::{NotReady, Source, SourceError},
     sink::{
         History, Hub, Sinks,
-        hub::{Subscription, TooManySubscribers},
+        hub::{DEFAULT_QUEUE_LINES, Subscription, TooManySubscribers},
     },
 };
 use jiff::Timestamp;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 /// The monitor and the sinks of its events.
 pub(super) struct DaemonSource {
@@ -21,17 +24,25 @@ pub(super) struct DaemonSource {
     hub: Arc<Hub>,
     sinks: Arc<Sinks>,
     sandbox: Sandbox,
+    /// Absent until the event path has begun.
+    event_path: OnceLock<LivenessCheck>,
 }
 
 impl DaemonSource {
-    pub(super) fn new(monitor: Arc<Monitor>, history: usize, sandbox: Sandbox) -> Self {
-        let (history, hub) = (Arc::new(History::new(history)), Arc::new(Hub::default()));
+    pub(super) fn new(monitor: Arc<Monitor>, history: usize, followers: usize, sandbox: Sandbox) -> Self {
+        let history = Arc::new(History::new(history));
+        let hub = Arc::new(Hub::new(followers, DEFAULT_QUEUE_LINES));
         let sinks = Arc::new(Sinks::new(vec![Arc::clone(&hub) as _, Arc::clone(&history) as _]));
-        Self { monitor, history, hub, sinks, sandbox }
+        Self { monitor, history, hub, sinks, sandbox, event_path: OnceLock::new() }
     }
 
     pub(super) fn sinks(&self) -> Arc<Sinks> {
         Arc::clone(&self.sinks)
+    }
+
+    /// From now on readiness covers the event path, too. To be called once.
+    pub(super) fn begun(&self, event_path: LivenessCheck) {
+        let _ = self.event_path.set(event_path);
     }
 
     pub(super) fn resize_history(&self, events: usize) {
@@ -46,7 +57,8 @@ impl Source for DaemonSource {
 
     fn ready(&self) -> Result<(), NotReady> {
         // The server starts only after the hooks are attached, and they stay attached until it ends.
-        Ok(())
+        let event_path = || self.event_path.get().and_then(LivenessCheck::complaint);
+        self.monitor.reading_complaint().or_else(event_path).map_or(Ok(()), |reason| Err(NotReady::new(reason)))
     }
 
     fn doctor(&self) -> serde_json::Value {

@@ -1,6 +1,7 @@
 //! `rstmon run`: the daemon.
 
 mod daemon;
+mod descriptors;
 mod notify;
 mod reload;
 
@@ -14,7 +15,7 @@ use crate::{
     monitor::{
         Monitor,
         liveness::{self, LivenessRounds},
-        signals::Termination,
+        signals::{IgnoredSignals, Termination},
     },
     sandbox::{Sandbox, confine},
     serve::{
@@ -23,6 +24,8 @@ use crate::{
     },
 };
 use daemon::DaemonSource;
+use descriptors::ConnectionShares;
+pub(crate) use descriptors::DescriptorError;
 use notify::Notifier;
 use reload::ConfigReload;
 use std::{
@@ -95,9 +98,11 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier, log_output: &LogOutput) 
     let started = Instant::now();
     let mut termination = Termination::catch().map_err(Failure::io("cannot handle signals"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("cannot handle SIGHUP"))?;
+    let mut ignored = IgnoredSignals::catch().map_err(Failure::io("cannot ignore signals"))?;
     let DaemonSetup { overrides, config, options, web_files, inherited, logging } = setup;
 
-    let server = Server::bind(options, inherited).await?;
+    let limit = descriptors::raise_limit()?;
+    let mut server = Server::bind(options, inherited).await?;
     let (monitor, events) = Monitor::attach(&config.monitor_options()?)?;
     let monitor = Arc::new(monitor);
     let read_again = web_files.iter().map(PathBuf::as_path).chain(iter::once(overrides.file()));
@@ -106,8 +111,15 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier, log_output: &LogOutput) 
     let sandbox = confine::confine(config.security.sandbox, &reach)?;
     log_output.start().map_err(Failure::io("cannot start a thread"))?;
 
-    let daemon = Arc::new(DaemonSource::new(Arc::clone(&monitor), config.history.events, sandbox.clone()));
+    let ConnectionShares { each, followers } = descriptors::shares(limit, ConnectionLimits::tcp().connections)?;
+    if each < ConnectionLimits::tcp().connections {
+        tracing::warn!(limit, connections = each, followers, "fewer connections: RLIMIT_NOFILE (LimitNOFILE=) is low");
+    }
+    server.limit_connections(each);
+    let daemon = DaemonSource::new(Arc::clone(&monitor), config.history.events, followers, sandbox.clone());
+    let daemon = Arc::new(daemon);
     let event_path = monitor.watch(events, daemon.sinks())?;
+    daemon.begun(event_path.liveness());
     let status = announce(&server, &monitor, &sandbox, started);
     let reload = Arc::new(ConfigReload::new(
         overrides,
@@ -129,6 +141,7 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier, log_output: &LogOutput) 
         tokio::select! {
             signal = termination.received() => break signal,
             _ = &mut serving => break SERVER_ENDED,
+            () = ignored.report() => {}
             _ = hangup.recv(), if reloading.is_none() => {
                 notifier.reloading();
                 let reload = Arc::clone(&reload);

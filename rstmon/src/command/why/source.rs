@@ -8,6 +8,7 @@ use crate::{
         counters, listeners,
         terminal::{end_with_reader, note},
     },
+    model::text::safe,
     monitor::{doctor::DoctorReport, signals::Termination},
     query::{self, Origin, local},
     serve::Client,
@@ -167,7 +168,7 @@ pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, 
 /// What the daemon's host cannot show.
 async fn hidden(client: &Client) -> Result<Vec<String>, Failure> {
     Ok(match serde_json::from_value::<DoctorReport>(client.doctor().await?) {
-        Ok(report) => report.hidden(),
+        Ok(report) => report.hidden().iter().map(|hidden| safe(hidden)).collect(),
         Err(error) => {
             tracing::warn!(%error, "the daemon's doctor report has another form than this version's");
             vec!["what the daemon's own `rstmon doctor` says".to_owned()]

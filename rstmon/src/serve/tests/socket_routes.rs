@@ -251,3 +251,47 @@ async fn a_broken_connection_is_an_error_not_an_end() {
     assert!(matches!(last, Some(Err(ClientError::Broken { .. }))), "found {last:?}");
     assert!(events.next().await.is_none());
 }
+
+/// A process that listens and answers each request with these bytes.
+async fn answered_with(answer: &'static [u8]) -> ClientError {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rstmon.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let daemon = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 1024]).await.unwrap();
+        stream.write_all(answer).await.unwrap();
+        // Not closed before the client has ended.
+        let _ = stream.read(&mut [0]).await;
+    };
+    let client = Client::new(&path);
+    let ask = async {
+        let mut lines = client.history(Duration::ZERO).await?;
+        while futures_util::TryStreamExt::try_next(&mut lines).await?.is_some() {}
+        Ok(())
+    };
+    let (result, ()) = timeout(PATIENCE, async { tokio::join!(ask, daemon) }).await.expect("an end");
+    result.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_daemon_that_stops_answering_is_named_within_five_seconds() {
+    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n"] {
+        let started = std::time::Instant::now();
+        let error = answered_with(answer).await;
+        assert!(matches!(error, ClientError::Silent { .. }), "found {error:?}");
+        assert!(started.elapsed() < Duration::from_secs(5), "after {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn an_error_text_cannot_steer_the_terminal() {
+    for status in ["503 Service Unavailable", "418 I'm a teapot"] {
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 15\r\n\r\n\x1b[2J\x07\rno\nway\n\u{9b}");
+        let error = answered_with(answer.leak().as_bytes()).await.to_string();
+        assert!(error.ends_with("?[2J??no way ?"), "found {error:?}");
+    }
+    let unknown = serde_json::from_str::<crate::explain::Severity>("\"\\u001b[2J\"").unwrap_err();
+    let error = ClientError::NotJson { source: unknown }.to_string();
+    assert!(error.contains("?[2J") && !error.contains('\x1b'), "found {error:?}");
+}

@@ -1,9 +1,11 @@
 //! Why a request to the daemon failed.
 
+use crate::model::text::safe;
 use hyper::StatusCode;
 use std::{io, path::PathBuf, string::FromUtf8Error};
 
-/// Why a request to the daemon failed. Each message is one line; the first ones end with what to do.
+/// Why a request to the daemon failed. Each message is one line; the first ones end with what to do. None contains a
+/// character of the daemon's that could steer a terminal.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// There is no socket, or no process listens on it.
@@ -21,8 +23,11 @@ pub(crate) enum ClientError {
     /// Any other status; most likely the daemon's version differs from this program's. `reason` is its answer.
     #[error("the daemon answers {status}: {reason}")]
     Refused { status: StatusCode, reason: String },
-    #[error("the daemon behind {} does not answer", path.display())]
-    Silent { path: PathBuf },
+    #[error("the daemon behind {} has not answered for {seconds} s: it hangs, or this host is overloaded", path.display())]
+    Silent { path: PathBuf, seconds: u64 },
+    /// SIGSTOP, or a debugger.
+    #[error("the daemon behind {} (process {pid}) is stopped; `kill -CONT {pid}` lets it go on", path.display())]
+    Stopped { path: PathBuf, pid: i32 },
     /// The connection broke, or the answer was not HTTP.
     #[error("lost the connection to the daemon: {source}")]
     Broken { source: hyper::Error },
@@ -33,7 +38,8 @@ pub(crate) enum ClientError {
     LineTooLong { max: usize },
     #[error("the daemon sent a line that is no text: {source}")]
     NotText { source: FromUtf8Error },
-    #[error("the daemon sent a document that is not JSON: {source}")]
+    /// The message of the source repeats what the daemon sent.
+    #[error("the daemon sent a document that is not JSON: {}", safe(&source.to_string()))]
     NotJson { source: serde_json::Error },
 }
 

@@ -1,12 +1,16 @@
 //! An HTTP body as a stream of text lines, each of bounded length.
 
-use super::error::ClientError;
+use super::{
+    error::ClientError,
+    peer::{PATIENCE, PeerProcess},
+};
 use futures_util::Stream;
 use hyper::body::{Body, Bytes, Incoming};
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
+use tokio::time::{Instant, Sleep, sleep};
 
 /// More than the longest event that rstmon writes.
 const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -17,11 +21,26 @@ pub(crate) struct Lines {
     body: Incoming,
     splitter: LineSplitter,
     ended: bool,
+    /// Of an answer that is complete soon.
+    silence: Option<SilenceLimit>,
+}
+
+/// How long the daemon may send nothing, and which process it is.
+#[derive(Debug)]
+struct SilenceLimit {
+    peer: PeerProcess,
+    end: Pin<Box<Sleep>>,
 }
 
 impl Lines {
-    pub(crate) fn new(body: Incoming) -> Self {
-        Self { body, splitter: LineSplitter::new(MAX_LINE_BYTES), ended: false }
+    /// The lines of a stream that may be silent for ever.
+    pub(super) fn live(body: Incoming) -> Self {
+        Self { body, splitter: LineSplitter::new(MAX_LINE_BYTES), ended: false, silence: None }
+    }
+
+    /// The lines of an answer whose parts follow each other at once.
+    pub(super) fn finite(body: Incoming, peer: PeerProcess) -> Self {
+        Self { silence: Some(SilenceLimit { peer, end: Box::pin(sleep(PATIENCE)) }), ..Self::live(body) }
     }
 }
 
@@ -42,7 +61,19 @@ impl Stream for Lines {
                 }
                 None => {}
             }
-            match ready!(Pin::new(&mut this.body).poll_frame(context)) {
+            let frame = match (Pin::new(&mut this.body).poll_frame(context), &mut this.silence) {
+                (Poll::Ready(frame), _) => frame,
+                (Poll::Pending, None) => return Poll::Pending,
+                (Poll::Pending, Some(SilenceLimit { peer, end })) => {
+                    ready!(end.as_mut().poll(context));
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(peer.silent())));
+                }
+            };
+            if let Some(SilenceLimit { end, .. }) = &mut this.silence {
+                end.as_mut().reset(Instant::now() + PATIENCE);
+            }
+            match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         this.splitter.push(data);

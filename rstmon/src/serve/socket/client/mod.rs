@@ -2,6 +2,7 @@
 
 mod error;
 mod lines;
+mod peer;
 
 pub(crate) use error::ClientError;
 pub(crate) use lines::Lines;
@@ -10,7 +11,10 @@ use super::protocol::{
     COUNTS_PATH, DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER,
     SNAPSHOT_PATH, VERSION_PATH,
 };
-use crate::event::{filter::Filter, snapshot::Snapshot, span::SpanCounts};
+use crate::{
+    event::{filter::Filter, snapshot::Snapshot, span::SpanCounts},
+    model::text::safe,
+};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -19,13 +23,17 @@ use hyper::{
     header::HOST,
 };
 use hyper_util::rt::TokioIo;
+use peer::{PATIENCE, PeerProcess};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use std::{io, path::PathBuf, time::Duration};
-use tokio::{net::UnixStream, time::timeout};
+use tokio::{
+    net::UnixStream,
+    time::{sleep, timeout},
+};
 
-/// From the connect to the header of the answer. The daemon itself gives up earlier (`ConnectionLimits::answer`, 30 s).
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
+/// Between two attempts to connect to a socket whose queue is full.
+const RETRY: Duration = Duration::from_millis(50);
 /// Far more than the largest snapshot.
 const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 const MAX_REASON_BYTES: usize = 4 * 1024;
@@ -48,7 +56,7 @@ impl Client {
         let filter = filter.to_string();
         let filter = utf8_percent_encode(&filter, NON_ALPHANUMERIC);
         let path = format!("{EVENTS_PATH}?{HISTORY_PARAMETER}={history}&{FILTER_PARAMETER}={filter}");
-        Ok(Lines::new(self.get(&path).await?))
+        Ok(Lines::live(self.get(&path).await?.0))
     }
 
     /// The exact totals, and what rstmon cannot see.
@@ -58,7 +66,8 @@ impl Client {
 
     /// The remembered events of the last `since` (whole seconds, rounded up), oldest first, one JSON object per line.
     pub(crate) async fn history(&self, since: Duration) -> Result<Lines, ClientError> {
-        Ok(Lines::new(self.get(&span_path(HISTORY_PATH, since)).await?))
+        let (body, peer) = self.get(&span_path(HISTORY_PATH, since)).await?;
+        Ok(Lines::finite(body, peer))
     }
 
     /// What was counted in the last `since` (whole seconds, rounded up); `None` where the daemon is of version 0.1,
@@ -85,29 +94,32 @@ impl Client {
     }
 
     async fn bytes(&self, path: &str) -> Result<Bytes, ClientError> {
-        let body = Limited::new(self.get(path).await?, MAX_DOCUMENT_BYTES).collect().await;
+        let (body, peer) = self.get(path).await?;
+        let body = timeout(PATIENCE, Limited::new(body, MAX_DOCUMENT_BYTES).collect()).await;
+        let body = body.map_err(|_| peer.silent())?;
         Ok(body.map_err(|source| ClientError::Document { source })?.to_bytes())
     }
 
-    async fn get(&self, path: &str) -> Result<Incoming, ClientError> {
-        let silent = |_| ClientError::Silent { path: self.path.clone() };
-        let response = timeout(ANSWER_TIMEOUT, self.send(path)).await.map_err(silent)??;
-        let (head, body) = response.into_parts();
+    async fn get(&self, path: &str) -> Result<(Incoming, PeerProcess), ClientError> {
+        let mut peer = PeerProcess::behind(self.path.clone());
+        let response = timeout(PATIENCE, self.send(path, &mut peer)).await;
+        let (head, body) = response.map_err(|_| peer.silent())??.into_parts();
         if head.status == StatusCode::OK {
-            return Ok(body);
+            return Ok((body, peer));
         }
-        let text = timeout(ANSWER_TIMEOUT, Limited::new(body, MAX_REASON_BYTES).collect()).await.map_err(silent)?;
-        let text = text.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let reason = String::from_utf8_lossy(&text).trim().replace('\n', " ");
+        let text = timeout(PATIENCE, Limited::new(body, MAX_REASON_BYTES).collect()).await;
+        let text = text.map_err(|_| peer.silent())?.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let reason = safe(&String::from_utf8_lossy(&text).trim().replace('\n', " "));
         Err(match head.status {
             StatusCode::SERVICE_UNAVAILABLE => ClientError::Busy { reason },
             status => ClientError::Refused { status, reason },
         })
     }
 
-    async fn send(&self, path: &str) -> Result<Response<Incoming>, ClientError> {
+    async fn send(&self, path: &str, peer: &mut PeerProcess) -> Result<Response<Incoming>, ClientError> {
         let broken = |source| ClientError::Broken { source };
-        let stream = UnixStream::connect(&self.path).await.map_err(|source| self.connect_error(source))?;
+        let stream = self.connect().await?;
+        peer.connected(&stream);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // The task ends when the answer's body was read or dropped, because the sender is dropped before. Its error is
         // also returned by the body.
@@ -116,6 +128,16 @@ impl Client {
         *request.uri_mut() = path.parse().unwrap_or_default();
         request.headers_mut().insert(HOST, hyper::header::HeaderValue::from_static("localhost"));
         sender.send_request(request).await.map_err(broken)
+    }
+
+    async fn connect(&self) -> Result<UnixStream, ClientError> {
+        loop {
+            match UnixStream::connect(&self.path).await {
+                // The queue of the listener is full (unix(7)).
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(RETRY).await,
+                result => return result.map_err(|source| self.connect_error(source)),
+            }
+        }
     }
 
     fn connect_error(&self, source: io::Error) -> ClientError {
