@@ -184,7 +184,7 @@ fn fill(view: &mut Pty) {
     view.stop_reading();
     wait::until_true("a full terminal", SOON, || {
         view.press(REDRAW)?;
-        view.is_blocked("rstmon-output")
+        view.is_blocked()
     })
     .unwrap();
 }
@@ -206,7 +206,7 @@ fn a_terminal_that_takes_no_output_does_not_keep_the_view() {
     let mut view = ended_replay();
     view.stop_output().unwrap();
     view.press(REDRAW).unwrap();
-    wait::until_true("a blocked write", SOON, || view.is_blocked("rstmon-output")).unwrap();
+    wait::until_true("a blocked write", SOON, || view.is_blocked()).unwrap();
     view.signal(Signal::TERM).unwrap();
     assert_eq!(view.end().unwrap().code(), Some(0));
     assert_given_back(&view, "stopped output and SIGTERM");
@@ -224,10 +224,25 @@ fn a_terminal_that_takes_no_output_does_not_keep_the_view() {
     let mut view = ended_replay();
     fill(&mut view);
     view.read();
-    wait::until_true("a drained terminal", SOON, || Ok(!view.is_blocked("rstmon-output")?)).unwrap();
+    wait::until_true("a drained terminal", SOON, || Ok(!view.is_blocked()?)).unwrap();
     view.forget();
     view.press(b"?").unwrap();
     view.wait_for("suspend").unwrap();
+}
+
+#[test]
+fn a_report_on_a_blocked_terminal_can_be_interrupted() {
+    if !ready("an interrupted report") {
+        return;
+    }
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut terminal = Pty::start(rstmon(&["why", "--for", "1s"])).unwrap();
+        terminal.wait_for("Ctrl-C reports now").unwrap();
+        terminal.stop_output().unwrap();
+        wait::until_true("a blocked write", SOON, || terminal.is_blocked()).unwrap();
+        terminal.signal(signal).unwrap();
+        assert_eq!(terminal.end().unwrap().signal(), Some(signal.as_raw()));
+    }
 }
 
 #[test]
