@@ -29,6 +29,10 @@ use std::{
 
 /// Lines, echo, signals of keys.
 const SHELL_MODES: LocalModes = LocalModes::ICANON.union(LocalModes::ECHO).union(LocalModes::ISIG);
+/// Ctrl-L, which makes a full-screen program draw everything anew; and how that begins and ends.
+pub const REDRAW: &[u8] = b"\x0c";
+const CLEAR: &str = "\x1b[2J";
+const FRAME_END: &str = "\x1b[?2026l";
 /// How often the reader looks whether it has to stop.
 const READER_TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// A thread that is in the same write for this long is blocked.
@@ -184,6 +188,26 @@ impl Pty {
                 }
                 None => Ok(false),
             }
+        });
+        found.with_context(|| format!("it wrote {:?}", self.written()))
+    }
+
+    /// Waits until the screen of `rstmon top`, drawn anew as Ctrl-L does, fulfils a condition. Any other frame has only
+    /// the cells that have changed.
+    ///
+    /// # Errors
+    /// When it does not in time; the last screen is in the message.
+    pub fn wait_for_screen(&self, what: &str, is: impl Fn(&str) -> bool) -> Result<()> {
+        let is_whole = |written: &str| written.split_once(CLEAR).is_some_and(|(_, frame)| frame.contains(FRAME_END));
+        let found = wait::until_true(what, SOON, || {
+            // Not before the program reads keys: the terminal would echo them.
+            if self.is_cooked()? {
+                return Ok(false);
+            }
+            self.forget();
+            self.press(REDRAW)?;
+            wait::until_true("a frame", SOON, || Ok(is_whole(&self.written())))?;
+            Ok(is(&self.written()))
         });
         found.with_context(|| format!("it wrote {:?}", self.written()))
     }
