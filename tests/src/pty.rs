@@ -2,7 +2,7 @@
 //! What the program writes is kept as bytes; [`crate::terminal`] is the terminal whose screen can be read.
 
 use crate::{
-    lock,
+    lock, threads,
     wait::{self, LATER, SOON},
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -29,6 +29,10 @@ use std::{
 
 /// Lines, echo, signals of keys.
 const SHELL_MODES: LocalModes = LocalModes::ICANON.union(LocalModes::ECHO).union(LocalModes::ISIG);
+/// Ctrl-L, which makes a full-screen program draw everything anew; and how that begins and ends.
+pub const REDRAW: &[u8] = b"\x0c";
+const CLEAR: &str = "\x1b[2J";
+const FRAME_END: &str = "\x1b[?2026l";
 /// How often the reader looks whether it has to stop.
 const READER_TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// A thread that is in the same write for this long is blocked.
@@ -188,22 +192,39 @@ impl Pty {
         found.with_context(|| format!("it wrote {:?}", self.written()))
     }
 
+    /// Waits until the screen of `rstmon top`, drawn anew as Ctrl-L does, fulfils a condition. Any other frame has only
+    /// the cells that have changed.
+    ///
+    /// # Errors
+    /// When it does not in time; the last screen is in the message.
+    pub fn wait_for_screen(&self, what: &str, is: impl Fn(&str) -> bool) -> Result<()> {
+        let is_whole = |written: &str| written.split_once(CLEAR).is_some_and(|(_, frame)| frame.contains(FRAME_END));
+        let found = wait::until_true(what, SOON, || {
+            // Not before the program reads keys: the terminal would echo them.
+            if self.is_cooked()? {
+                return Ok(false);
+            }
+            self.forget();
+            self.press(REDRAW)?;
+            wait::until_true("a frame", SOON, || Ok(is_whole(&self.written())))?;
+            Ok(is(&self.written()))
+        });
+        found.with_context(|| format!("it wrote {:?}", self.written()))
+    }
+
     /// Whether a thread of the program is blocked in a write.
     ///
     /// # Errors
     /// When the program has ended.
-    pub fn is_blocked(&self, thread: &str) -> Result<bool> {
-        let writing = || -> Result<Option<String>> {
-            Ok(system_call(self.pid(), thread)?.filter(|call| call.starts_with(&format!("{} ", libc::SYS_write))))
-        };
-        let (started, Some(first)) = (Instant::now(), writing()?) else { return Ok(false) };
-        while started.elapsed() < BLOCKED {
+    pub fn is_blocked(&self) -> Result<bool> {
+        let (started, first) = (Instant::now(), writes(self.pid())?);
+        while !first.is_empty() && started.elapsed() < BLOCKED {
             wait::pause();
-            if writing()?.as_ref() != Some(&first) {
+            if writes(self.pid())? != first {
                 return Ok(false);
             }
         }
-        Ok(true)
+        Ok(!first.is_empty())
     }
 
     /// Whether the terminal has the settings that a shell needs.
@@ -271,15 +292,13 @@ impl Drop for Pty {
     }
 }
 
-/// The system call that a thread is blocked in, with its arguments; `None` for a thread that runs or does not exist.
-fn system_call(pid: u32, name: &str) -> Result<Option<String>> {
-    for task in fs::read_dir(format!("/proc/{pid}/task")).context("a program's threads")?.flatten() {
-        if fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name) {
-            let call = fs::read_to_string(task.path().join("syscall")).context("a thread's system call")?;
-            return Ok((call.trim_end() != "running").then_some(call));
-        }
-    }
-    Ok(None)
+/// The writes that threads of a process are in, with their arguments.
+fn writes(pid: u32) -> Result<Vec<String>> {
+    let calls = threads::of(pid)?.into_keys().filter_map(|thread| {
+        // A thread may have ended meanwhile.
+        fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).ok()
+    });
+    Ok(calls.filter(|call| call.starts_with(&format!("{} ", libc::SYS_write))).collect())
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@
 use anyhow::Result;
 use rstmon_tests::{
     daemon::{self, DaemonProcess},
-    pty::Pty,
+    pty::{Pty, REDRAW},
     scenario::{close, open},
     stage::{Family, Stage},
     vitals,
     wait::{self, SOON},
 };
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     os::unix::process::ExitStatusExt as _,
@@ -32,7 +32,6 @@ const ENTER: &str = "\x1b[?1049h";
 const LEAVE: &str = "\x1b[?1049l";
 const CURSOR: &str = "\x1b[?25h";
 const PASTE: [&str; 2] = ["\x1b[200~", "\x1b[201~"];
-const REDRAW: &[u8] = b"\x0c";
 
 fn ready(name: &str) -> bool {
     daemon::unless_ready(name)
@@ -50,14 +49,14 @@ fn recording() -> String {
 
 /// The view of a recording that has ended: it needs no daemon, and nothing changes any more.
 fn ended_replay() -> Pty {
-    let mut view = Pty::start(rstmon(&["top", "--replay", &recording(), "--speed", "0"])).unwrap();
-    view.wait_for("end of the recording").unwrap();
+    let view = Pty::start(rstmon(&["top", "--replay", &recording(), "--speed", "0"])).unwrap();
+    view.wait_for_screen("the end of the recording", |screen| screen.contains("end of the recording")).unwrap();
     view
 }
 
 fn through(daemon: &DaemonProcess) -> Pty {
-    let mut view = Pty::start(rstmon(&["top", "--socket", daemon.socket().to_str().unwrap()])).unwrap();
-    view.wait_for("exact counts").unwrap();
+    let view = Pty::start(rstmon(&["top", "--socket", daemon.socket().to_str().unwrap()])).unwrap();
+    view.wait_for_screen("the counts", |screen| screen.contains("exact counts")).unwrap();
     view
 }
 
@@ -82,18 +81,18 @@ fn a_view_without_changes_costs_next_to_nothing() {
         return;
     }
     let daemon = DaemonProcess::start().unwrap();
-    let mut view = through(&daemon);
+    let view = through(&daemon);
     assert_idle(&view, "idle");
     view.press(b"p").unwrap();
-    view.wait_for("PAUSED").unwrap();
+    view.wait_for_screen("the pause", |screen| screen.contains("PAUSED")).unwrap();
     assert_idle(&view, "paused");
     view.press(b"p").unwrap();
     let dead = daemon.kill().unwrap();
-    view.wait_for("no connection").unwrap();
+    view.wait_for_screen("the loss", |screen| screen.contains("no connection")).unwrap();
     assert_idle(&view, "disconnected");
     // It still looks for the daemon.
     let _daemon = dead.replace().unwrap();
-    view.wait_for("the daemon is back").unwrap();
+    view.wait_for_screen("the return", |screen| !screen.contains("no connection")).unwrap();
     assert_idle(&ended_replay(), "ended");
 }
 
@@ -109,8 +108,36 @@ fn time_moves_in_an_idle_view() {
         view.forget();
         view.wait_for("\x1b[?2026h").unwrap();
     }
-    view.press(b"p").unwrap();
-    view.wait_for("PAUSED").unwrap();
+}
+
+/// Continues a stopped process on drop.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn new(pid: u32) -> Self {
+        let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        Self(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+#[test]
+fn a_stopped_daemon_is_shown_as_silent() {
+    if !ready("a stopped daemon") {
+        return;
+    }
+    let daemon = DaemonProcess::start().unwrap();
+    let view = through(&daemon);
+    let stopped = Stopped::new(daemon.pid());
+    view.wait_for_screen("the silence", |screen| screen.contains("the daemon does not answer")).unwrap();
+    drop(stopped);
+    view.wait_for_screen("the return", |screen| !screen.contains("does not answer")).unwrap();
 }
 
 #[test]
@@ -184,7 +211,7 @@ fn fill(view: &mut Pty) {
     view.stop_reading();
     wait::until_true("a full terminal", SOON, || {
         view.press(REDRAW)?;
-        view.is_blocked("rstmon-output")
+        view.is_blocked()
     })
     .unwrap();
 }
@@ -206,7 +233,7 @@ fn a_terminal_that_takes_no_output_does_not_keep_the_view() {
     let mut view = ended_replay();
     view.stop_output().unwrap();
     view.press(REDRAW).unwrap();
-    wait::until_true("a blocked write", SOON, || view.is_blocked("rstmon-output")).unwrap();
+    wait::until_true("a blocked write", SOON, || view.is_blocked()).unwrap();
     view.signal(Signal::TERM).unwrap();
     assert_eq!(view.end().unwrap().code(), Some(0));
     assert_given_back(&view, "stopped output and SIGTERM");
@@ -224,10 +251,25 @@ fn a_terminal_that_takes_no_output_does_not_keep_the_view() {
     let mut view = ended_replay();
     fill(&mut view);
     view.read();
-    wait::until_true("a drained terminal", SOON, || Ok(!view.is_blocked("rstmon-output")?)).unwrap();
+    wait::until_true("a drained terminal", SOON, || Ok(!view.is_blocked()?)).unwrap();
     view.forget();
     view.press(b"?").unwrap();
-    view.wait_for("suspend").unwrap();
+    view.wait_for_screen("suspend", |screen| screen.contains("suspend")).unwrap();
+}
+
+#[test]
+fn a_report_on_a_blocked_terminal_can_be_interrupted() {
+    if !ready("an interrupted report") {
+        return;
+    }
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut terminal = Pty::start(rstmon(&["why", "--for", "1s"])).unwrap();
+        terminal.wait_for("Ctrl-C reports now").unwrap();
+        terminal.stop_output().unwrap();
+        wait::until_true("a blocked write", SOON, || terminal.is_blocked()).unwrap();
+        terminal.signal(signal).unwrap();
+        assert_eq!(terminal.end().unwrap().signal(), Some(signal.as_raw()));
+    }
 }
 
 #[test]
@@ -280,7 +322,9 @@ fn the_terminal_is_asked_nothing_that_it_would_have_to_answer() {
     if !ready("a silent terminal") {
         return;
     }
-    let mut view = ended_replay();
+    // From its first byte on.
+    let mut view = Pty::start(rstmon(&["top", "--replay", &recording(), "--speed", "0"])).unwrap();
+    view.wait_for("recording").unwrap();
     view.press(REDRAW).unwrap();
     view.press(b"q").unwrap();
     assert_eq!(view.end().unwrap().code(), Some(0));
@@ -333,18 +377,18 @@ fn a_large_paste_is_taken_or_refused_at_once() {
     view.press(format!("{}{large}{}", PASTE[0], PASTE[1]).as_bytes()).unwrap();
     view.wait_for("paste").unwrap();
     view.press(b"/").unwrap();
-    view.wait_for("filter:").unwrap();
+    view.wait_for_screen("filter:", |screen| screen.contains("filter:")).unwrap();
     view.press(format!("{}{large}{}", PASTE[0], PASTE[1]).as_bytes()).unwrap();
-    view.wait_for("4096").unwrap();
+    view.wait_for_screen("4096", |screen| screen.contains("4096")).unwrap();
     // A smaller one is taken, line ends as blanks.
     view.press(format!("{}severity=harmful\nport=8080{}\r", PASTE[0], PASTE[1]).as_bytes()).unwrap();
-    view.wait_for("severity=harmful").unwrap();
+    view.wait_for_screen("severity=harmful", |screen| screen.contains("severity=harmful")).unwrap();
     view.forget();
     // From a terminal without bracketed paste, as keys.
     view.press(b"/").unwrap();
-    view.wait_for("filter:").unwrap();
+    view.wait_for_screen("filter:", |screen| screen.contains("filter:")).unwrap();
     view.press("x".repeat(20_000).as_bytes()).unwrap();
-    view.wait_for("4096").unwrap();
+    view.wait_for_screen("4096", |screen| screen.contains("4096")).unwrap();
     view.press(b"\x03q").unwrap();
     assert_eq!(view.end().unwrap().code(), Some(0));
     assert_given_back(&view, "the end");

@@ -83,8 +83,8 @@ pub(crate) enum UsageError {
     NoTerminal,
     /// `top` was started on a terminal that has no full screen.
     #[error(
-        "TERM says that this terminal only prints lines; `rstmon top --once` prints the view as text, `rstmon tail` a \
-         line for each reset"
+        "TERM is `dumb` or not set, so there is no full screen; `rstmon top --once` prints the view as text, \
+         `rstmon tail` a line for each reset"
     )]
     DumbTerminal,
     #[error(transparent)]

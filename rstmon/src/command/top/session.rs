@@ -41,8 +41,8 @@ pub(super) struct View {
 }
 
 /// What the session waits for besides the updates.
-struct Wakeups {
-    signals: ViewSignals,
+struct Wakeups<'a> {
+    signals: &'a ViewSignals,
     /// Woken by keys and by frames that have reached the terminal.
     waker: Arc<ViewWaker>,
     keys: Receiver<Event>,
@@ -71,11 +71,12 @@ enum AfterKeys {
 
 impl View {
     pub(super) fn show(mut self) -> Result<(), Failure> {
+        // Dropped last, when the terminal has been given back.
         let signals = ViewSignals::catch().map_err(Failure::io("cannot handle signals"))?;
         let waker = Arc::new(ViewWaker::new().map_err(Failure::io("cannot make an eventfd"))?);
         let mut screen = TerminalScreen::take(Arc::clone(&waker))?;
         let keys = terminal::events(Arc::clone(&waker))?;
-        let wakeups = Wakeups { signals, waker, keys };
+        let wakeups = Wakeups { signals: &signals, waker, keys };
         let (mut changed, mut next_frame) = (true, Instant::now());
         loop {
             match wakeups.signals.take() {
@@ -124,13 +125,13 @@ impl View {
     }
 
     /// Waits for something to do. Returns false if the terminal is gone, so that no key can arrive any more.
-    fn wait(&self, Wakeups { signals, waker, keys: _ }: &Wakeups, next_frame: Instant) -> Result<bool, Failure> {
+    fn wait(&self, Wakeups { signals, waker, keys: _ }: &Wakeups<'_>, next_frame: Instant) -> Result<bool, Failure> {
         let (stdin, updates) = (io::stdin(), self.feed.waker());
         let until_frame = next_frame.saturating_duration_since(Instant::now());
         let mut polled = [
             // HUP, ERR and NVAL are always reported.
             PollFd::new(&stdin, PollFlags::empty()),
-            PollFd::new(signals, PollFlags::IN),
+            PollFd::new(*signals, PollFlags::IN),
             PollFd::new(waker.as_ref(), PollFlags::IN),
             PollFd::new(updates, PollFlags::IN),
         ];

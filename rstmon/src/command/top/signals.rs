@@ -79,6 +79,17 @@ impl ViewSignals {
     }
 }
 
+/// From now on the signals end the process again: what is left to do may block, such as an error message on a terminal
+/// that takes no output.
+impl Drop for ViewSignals {
+    fn drop(&mut self) {
+        for (signal, _) in HANDLED.iter().filter(|(_, meaning)| *meaning == ViewSignal::End) {
+            // It fails only for signals that cannot be caught.
+            let _ = flag::register_conditional_default(*signal, Arc::new(AtomicBool::new(true)));
+        }
+    }
+}
+
 impl AsFd for ViewSignals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.arrivals.as_fd()

@@ -10,8 +10,11 @@ use crate::{
     },
     serve::Client,
 };
-use std::{path::Path, sync::Arc};
-use tokio::time::{MissedTickBehavior, interval};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::time::{MissedTickBehavior, error::Elapsed, interval, timeout};
+
+/// A daemon that takes longer for a snapshot is shown as silent: the numbers on the screen are no longer those of now.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Connects once, so that the command fails at once if no daemon runs.
 pub(super) fn connect(
@@ -48,13 +51,25 @@ async fn follow(client: Client, sender: &FeedSender) -> Result<(), ViewClosed> {
 async fn poll(client: &Client, sender: &FeedSender) -> Result<(), ViewClosed> {
     let mut tick = interval(POLL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_silent = false;
     loop {
         tick.tick().await;
-        match client.snapshot().await {
-            Ok(snapshot) => sender.send_counts(snapshot)?,
+        match timeout(ANSWER_LIMIT, client.snapshot()).await {
+            Ok(Ok(snapshot)) => {
+                if std::mem::take(&mut is_silent) {
+                    sender.send(Update::Up)?;
+                }
+                sender.send_counts(snapshot)?;
+            }
             // The stream of events reports this as well.
-            Err(error) if error.is_no_connection() => {}
-            Err(error) => sender.send(Update::Note(error.to_string()))?,
+            Ok(Err(error)) if error.is_no_connection() => {}
+            Ok(Err(error)) => sender.send(Update::Note(error.to_string()))?,
+            // A stopped daemon still has its connections: the stream of events does not end.
+            Err(Elapsed { .. }) if !is_silent => {
+                is_silent = true;
+                sender.send(Update::Down("the daemon does not answer".to_owned()))?;
+            }
+            Err(Elapsed { .. }) => {}
         }
     }
 }

@@ -95,8 +95,8 @@ fn round(effort: Effort, view: &RestingView) -> Result<[f64; 2]> {
         RestingView::Ended => {
             let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(RECORDING);
             top.args(["--speed", "0", "--replay"]).arg(recording);
-            let mut terminal = Pty::start(top)?;
-            terminal.wait_for("recording; q quits")?;
+            let terminal = Pty::start(top)?;
+            terminal.wait_for_screen("the end", |screen| screen.contains("end of the recording"))?;
             at_rest(&terminal, effort)
         }
         RestingView::Peer(_, path) => {
@@ -111,15 +111,15 @@ fn round(effort: Effort, view: &RestingView) -> Result<[f64; 2]> {
         RestingView::Idle | RestingView::Paused | RestingView::Disconnected => {
             let (daemon, _) = daemon::start(DEFAULT)?;
             top.arg("--socket").arg(daemon.socket());
-            let mut terminal = Pty::start(top)?;
-            terminal.wait_for("exact counts")?;
+            let terminal = Pty::start(top)?;
+            terminal.wait_for_screen("the counts", |screen| screen.contains("exact counts"))?;
             if matches!(view, RestingView::Paused) {
                 terminal.press(b"p")?;
-                terminal.wait_for("PAUSED")?;
+                terminal.wait_for_screen("the pause", |screen| screen.contains("PAUSED"))?;
             }
             if matches!(view, RestingView::Disconnected) {
                 daemon.stop()?;
-                terminal.wait_for("no connection")?;
+                terminal.wait_for_screen("the loss", |screen| screen.contains("no connection"))?;
                 return at_rest(&terminal, effort);
             }
             let found = at_rest(&terminal, effort)?;
