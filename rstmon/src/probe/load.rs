@@ -165,6 +165,7 @@ fn load_object(
         .map_max_entries(NEWEST, tombstone_slots(options.tombstones))
         .map_max_entries(GONE_LISTENERS, options.tombstones.clamp(1, MAX_GONE_LISTENERS));
     loader.load(object).map_err(|error| match error {
+        error if is_refusal(&error) => ProbeError::Refused { in_user_namespace: sys::is_in_user_namespace() },
         aya::EbpfError::MapError(_) | aya::EbpfError::BtfError(_) => ProbeError::Load { reason: chain(&error) },
         aya::EbpfError::ParseError(_) => ProbeError::Object { reason: chain(&error) },
         other => ProbeError::Object { reason: chain(&other) },
@@ -420,6 +421,15 @@ fn open_maps(ebpf: &mut Ebpf, options: &Options) -> Result<SharedMaps, ProbeErro
         return Err(ProbeError::Object { reason: format!("{UNTIL_WAKE} is no array") });
     };
     Ok((counts, ring, until_wake))
+}
+
+/// Whether the kernel has answered `EPERM`.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut errors = std::iter::successors(Some(error), |error| error.source());
+    errors.any(|error| {
+        let io_error = error.downcast_ref::<io::Error>();
+        io_error.is_some_and(|error| error.raw_os_error() == Some(libc::EPERM))
+    })
 }
 
 /// An error with its sources, in one line.

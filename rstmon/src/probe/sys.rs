@@ -309,6 +309,13 @@ pub(super) fn without_descriptors<T>(code: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Whether this process is in another user namespace than the host's, where all users are themselves
+/// (`user_namespaces(7)`).
+pub(super) fn is_in_user_namespace() -> bool {
+    const ALL_USERS: [&str; 3] = ["0", "0", "4294967295"];
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !map.split_whitespace().eq(ALL_USERS))
+}
+
 /// Returns freed heap pages to the kernel: parsing BTF leaves about 20 MiB of them.
 pub(super) fn trim_heap() {
     #[cfg(target_env = "gnu")]
