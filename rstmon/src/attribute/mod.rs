@@ -11,6 +11,7 @@
 mod cgroupfs;
 pub(crate) mod container;
 mod membership;
+mod memory;
 mod mountinfo;
 mod parse;
 mod process;
@@ -20,6 +21,7 @@ mod unit;
 mod walk;
 
 pub(crate) use cgroupfs::{Controller, Mounts};
+pub(crate) use memory::memory_limit;
 pub(crate) use parse::Placement;
 pub(crate) use process::{ProcessRef, Procfs};
 pub(crate) use resolver::{Resolver, ResolverLimits};

@@ -7,9 +7,9 @@
 //! Rounding: the kernel records `task_struct.start_boottime` in nanoseconds and prints it in field 22 of `stat` through
 //! `nsec_to_clock_t` (`fs/proc/array.c`, `kernel/time/time.c`), rounded down to ticks of 10 ms. The comparison rounds
 //! the recorded time in the same way, so that equal times always match. A wrong match needs a pid that is reused within
-//! the 10 ms tick of its start. A reader in a time namespace with a boot-time offset sees shifted values and matches
-//! nothing.
+//! the 10 ms tick of its start. A reader in a time namespace sees values that are shifted by its offset.
 
+use crate::host::boot_clock::TimeNamespace;
 use rustix::fs::{Mode, OFlags};
 use std::{
     fs::File,
@@ -38,17 +38,19 @@ pub(crate) struct ProcessRef {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Procfs {
     root: PathBuf,
+    /// How far the start times there are ahead of the host's boot clock.
+    ahead_ns: i64,
 }
 
 impl Default for Procfs {
     fn default() -> Self {
-        Self::new("/proc")
+        Self { ahead_ns: TimeNamespace::own().ahead_ns(), ..Self::new("/proc") }
     }
 }
 
 impl Procfs {
     pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), ahead_ns: 0 }
     }
 
     #[must_use]
@@ -64,7 +66,7 @@ impl Procfs {
             .map_err(|errno| ProcfsError::from_io(pid, "", errno.into()))?;
         let opened = ProcessDir { pid, directory };
         let found_ticks = parse_start_ticks(&opened.read("stat")?).ok_or(ProcfsError::Malformed { pid })?;
-        if found_ticks != process.start_ns / TICK_NS {
+        if found_ticks != process.start_ns.saturating_add_signed(self.ahead_ns) / TICK_NS {
             return Err(ProcfsError::Recycled { pid, found_ticks });
         }
         Ok(opened)

@@ -15,6 +15,7 @@ use std::{
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -58,23 +59,17 @@ impl io::Write for LogLines {
 pub(crate) struct LogOutput(&'static LogQueue);
 
 impl LogOutput {
-    /// Nothing is written before [`Self::start`] or the end: a thread keeps the privileges that it is started with.
-    pub(crate) fn new() -> Self {
-        Self(&LOG)
-    }
-
-    /// Starts the thread that writes.
-    pub(crate) fn start(&self) -> io::Result<()> {
-        self.0.start_writer()
+    /// Starts the thread that writes. `prepare` runs in it first, and has run when this returns: a thread keeps the
+    /// privileges that it was started with.
+    pub(crate) fn start(prepare: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        LOG.start_writer(prepare)?;
+        Ok(Self(&LOG))
     }
 }
 
 impl Drop for LogOutput {
     fn drop(&mut self) {
-        // An error means that there is no thread to write with, and that the lines are lost.
-        if self.0.start_writer().is_ok() {
-            self.0.wait_until_written(END_TIMEOUT);
-        }
+        self.0.wait_until_written(END_TIMEOUT);
     }
 }
 
@@ -88,12 +83,11 @@ struct QueueState {
     lines: VecDeque<Box<[u8]>>,
     /// Of the lines in the queue and of those that are being written.
     bytes: usize,
-    has_writer: bool,
 }
 
 impl LogQueue {
     const fn new() -> Self {
-        let state = QueueState { lines: VecDeque::new(), bytes: 0, has_writer: false };
+        let state = QueueState { lines: VecDeque::new(), bytes: 0 };
         Self { state: Mutex::new(state), changed: Condvar::new(), dropped: AtomicU64::new(0) }
     }
 
@@ -109,13 +103,17 @@ impl LogQueue {
         self.changed.notify_all();
     }
 
-    fn start_writer(&'static self) -> io::Result<()> {
-        let mut state = lock(&self.state);
-        if !state.has_writer {
-            thread::Builder::new().name("rstmon-log".into()).spawn(|| self.write_all(write_to_stderr))?;
-            state.has_writer = true;
-        }
-        Ok(())
+    fn start_writer(&'static self, prepare: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let (done, is_prepared) = mpsc::channel();
+        let write = move || {
+            prepare();
+            // The error means that the caller is gone.
+            let _ = done.send(());
+            self.write_all(write_to_stderr);
+        };
+        thread::Builder::new().name("rstmon-log".into()).spawn(write)?;
+        // The error means that `prepare` panicked.
+        is_prepared.recv().map_err(io::Error::other)
     }
 
     /// Writes lines as they come, never ends.

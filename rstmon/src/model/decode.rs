@@ -23,14 +23,6 @@ impl Clock {
         Self { boot: wall.checked_sub(since_boot).unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
-    /// Reads both clocks. A new reading for each batch follows steps of the wall clock.
-    #[must_use]
-    pub(crate) fn now() -> Self {
-        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let since_boot = Duration::new(boot.tv_sec.unsigned_abs(), u32::try_from(boot.tv_nsec).unwrap_or(0));
-        Self::new(SystemTime::now(), since_boot)
-    }
-
     /// Wall-clock time of a moment on the boot clock.
     #[must_use]
     pub(crate) fn at(&self, boot_time: Duration) -> SystemTime {

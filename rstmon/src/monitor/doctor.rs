@@ -1,11 +1,19 @@
 //! Checks of what this host's kernel can and cannot show rstmon.
 
-use crate::probe::{
-    self, HookOutcome, HookStatus, Probe, ProbeError,
-    aspect::{Aspect, ReasonsGiven},
-    btf, privileges,
+use crate::{
+    attribute::memory_limit,
+    host::boot_clock::TimeNamespace,
+    probe::{
+        self, HookOutcome, HookStatus, Probe, ProbeError,
+        aspect::{Aspect, ReasonsGiven},
+        btf, privileges,
+    },
 };
 use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The peak of a start with the default configuration on two CPUs, kernel memory included, and some room.
+const LEAST_MEMORY_MIB: u64 = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,13 +73,14 @@ impl DoctorReport {
     pub(crate) fn of_daemon(hooks: &[HookStatus], missing_fields: &[String], shows: &[Aspect]) -> Self {
         let mut checks: Vec<DoctorCheck> = hooks.iter().map(hook).collect();
         checks.extend(missing_fields.iter().map(|name| field(name)));
+        checks.extend([clock(TimeNamespace::own()), memory()]);
         Self::new(checks, shows.to_vec())
     }
 
     /// Checks this host by attaching every hook for a moment.
     #[must_use]
     pub(crate) fn of_host(options: &probe::Options) -> Self {
-        let mut checks = vec![kernel(), kernel_types(), capabilities()];
+        let mut checks = vec![kernel(), kernel_types(), capabilities(), clock(TimeNamespace::own()), memory()];
         let mut shows = Vec::new();
         if checks.iter().all(|check| check.standing != CheckState::Failed) {
             match Probe::attach(options) {
@@ -136,9 +145,50 @@ fn kernel_types() -> DoctorCheck {
 fn capabilities() -> DoctorCheck {
     match privileges::check_capabilities() {
         Ok(()) => ok("capabilities", "CAP_BPF and CAP_PERFMON"),
-        Err(error) => DoctorCheck {
-            fix: Some("run as root, or: setcap cap_bpf,cap_perfmon+ep $(command -v rstmon)".into()),
-            ..failed("capabilities", &error)
+        Err(error) => DoctorCheck { fix: Some(privileges::ADVICE.to_owned()), ..failed("capabilities", &error) },
+    }
+}
+
+/// Why the memory of this process may not be enough, if its limit is that low.
+#[must_use]
+pub(crate) fn low_memory() -> Option<String> {
+    too_low(memory_limit(Path::new("/proc"))?)
+}
+
+fn too_low(limit: u64) -> Option<String> {
+    let limit_mib = limit >> 20;
+    (limit_mib < LEAST_MEMORY_MIB).then(|| {
+        format!(
+            "limited to {limit_mib} MiB, and a start takes {LEAST_MEMORY_MIB} MiB with the default configuration, and \
+             more with more CPUs: the kernel may kill rstmon"
+        )
+    })
+}
+
+fn memory() -> DoctorCheck {
+    match low_memory() {
+        None => ok("memory", "enough for the default configuration"),
+        Some(found) => DoctorCheck {
+            standing: CheckState::Degraded,
+            hides: Some("everything, if the kernel kills rstmon for want of memory".into()),
+            fix: Some(format!("a limit of at least {LEAST_MEMORY_MIB} MiB (MemoryMax=, memory.max)")),
+            ..ok("memory", found)
+        },
+    }
+}
+
+fn clock(namespace: TimeNamespace) -> DoctorCheck {
+    match namespace {
+        TimeNamespace::Host => ok("boot clock", "the host's"),
+        TimeNamespace::Shifted { ahead_ns } => {
+            let seconds = ahead_ns / 1_000_000_000;
+            ok("boot clock", format!("of a time namespace, {seconds} s ahead of the host's: times are translated"))
+        }
+        TimeNamespace::Unknown => DoctorCheck {
+            standing: CheckState::Degraded,
+            hides: Some("when resets happened, and the processes of some: times are off by an unknown number".into()),
+            fix: Some("run rstmon in the host's time namespace".into()),
+            ..ok("boot clock", "of a time namespace whose offsets cannot be read")
         },
     }
 }
@@ -189,5 +239,29 @@ fn field(name: &str) -> DoctorCheck {
         standing: CheckState::Degraded,
         hides: Some("the evidence read from it".into()),
         ..ok(&format!("field {name}"), "absent: this kernel does not have it")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CheckState, TimeNamespace, clock, too_low};
+
+    #[test]
+    fn a_limit_below_the_least_memory_is_said() {
+        assert_eq!(too_low(32 << 20), None);
+        assert_eq!(too_low(u64::MAX), None);
+        assert!(too_low((32 << 20) - 1).is_some_and(|found| found.starts_with("limited to 31 MiB")));
+    }
+
+    #[test]
+    fn only_an_unknown_clock_hides_something() {
+        for (namespace, standing) in [
+            (TimeNamespace::Host, CheckState::Ok),
+            (TimeNamespace::Shifted { ahead_ns: 60_000_000_000 }, CheckState::Ok),
+            (TimeNamespace::Unknown, CheckState::Degraded),
+        ] {
+            let check = clock(namespace);
+            assert_eq!((check.standing, check.hides.is_some()), (standing, standing == CheckState::Degraded));
+        }
     }
 }

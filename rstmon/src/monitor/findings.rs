@@ -9,6 +9,7 @@ use crate::{
         found::{Found, Question},
     },
     host::{
+        boot_clock,
         counters::ProcNet,
         sockets::{self, TcpSocket},
     },
@@ -76,7 +77,7 @@ impl Tables for HostTables<'_> {
     }
 
     fn listening_since(&self, netns: u32, port: u16) -> Option<SystemTime> {
-        self.times.since(netns, port).map(|since| Clock::now().at(since))
+        self.times.since(netns, port).map(|since| Clock::new(SystemTime::now(), boot_clock::since_boot()).at(since))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
         Event,
         join::{self, Joiner},
     },
+    host::boot_clock,
     model::Clock,
     probe::{EventReader, EventSource},
     sink::Sinks,
@@ -18,7 +19,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError},
     },
     thread::JoinHandle,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 use tokio::sync::watch;
 
@@ -81,7 +82,9 @@ fn explain_all(monitor: &Monitor, batches: &Receiver<Vec<ResetRecord>>, answers:
             Err(RecvTimeoutError::Timeout) => (Vec::new(), false),
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let (clock, now) = (Clock::now(), Instant::now());
+        // Read anew for each batch, to follow steps of the wall clock.
+        let clock = Clock::new(SystemTime::now(), boot_clock::since_boot());
+        let now = Instant::now();
         for record in &batch {
             joiner.push(monitor.explain(record, clock, now), now, &mut sink);
         }

@@ -1,6 +1,9 @@
 //! Why the probe cannot work, with the fix for each error.
 
-use super::btf::{BtfError, KernelBtfError};
+use super::{
+    btf::{BtfError, KernelBtfError},
+    privileges,
+};
 use std::io;
 #[cfg(feature = "test-switches")]
 use std::path::PathBuf;
@@ -28,12 +31,16 @@ pub(crate) enum ProbeError {
         fields: String,
     },
     /// The process may not use BPF.
-    #[error(
-        "not allowed to load BPF programs (missing {missing}); run as root, or grant them: setcap cap_bpf,cap_perfmon+ep $(command -v rstmon)"
-    )]
+    #[error("not allowed to load BPF programs (missing {missing}); {}", privileges::ADVICE)]
     Capability {
         /// The capabilities that the process lacks.
         missing: String,
+    },
+    /// The process has the capabilities, and the kernel refuses all the same.
+    #[error("the kernel refuses BPF to this process although it has the capabilities: {}", refusal(*in_user_namespace))]
+    Refused {
+        /// Whether the process is in another user namespace than the host's.
+        in_user_namespace: bool,
     },
     /// The BPF object of a test switch cannot be read.
     #[cfg(feature = "test-switches")]
@@ -111,11 +118,20 @@ impl ProbeError {
                 | Self::OldKernel { .. }
                 | Self::MissingFields { .. }
                 | Self::Capability { .. }
+                | Self::Refused { .. }
                 | Self::RequiredHook { .. }
         )
     }
 
     pub(super) fn map(map: &'static str) -> impl Fn(aya::maps::MapError) -> Self {
         move |source| Self::Map { map, source }
+    }
+}
+
+fn refusal(in_user_namespace: bool) -> &'static str {
+    if in_user_namespace {
+        "they hold in its user namespace only; run rstmon in the host's (a container: with userns mode host)"
+    } else {
+        "a seccomp filter or a security module forbids it; allow bpf(2)"
     }
 }

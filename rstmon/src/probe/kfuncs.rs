@@ -41,8 +41,12 @@ pub(super) fn bind(object: &mut [u8], kfuncs: &[Kfunc], id: impl Fn(&str) -> Opt
 /// on). Kernels before 6.13 have it too, for tracepoints on idle CPUs. Where BTF has no per-CPU variables at all, the
 /// answer is yes.
 pub(super) fn tracepoints_are_preempted(has_variable: impl Fn(&str) -> bool) -> bool {
-    has_variable("tracepoint_srcu_srcu_data") || !has_variable("softnet_data")
+    let [srcu, any] = VARIABLES;
+    has_variable(srcu) || !has_variable(any)
 }
+
+/// The per-CPU variables that are looked up: that of the SRCU, and one that every kernel has.
+pub(super) const VARIABLES: [&str; 2] = ["tracepoint_srcu_srcu_data", "softnet_data"];
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,9 @@ use super::{
     listeners::ListenerTimes,
     netns::{self, NetnsTasks},
     object,
-    plan::{HOOKS, Hook, HookKind, HookOutcome, HookStatus, NAMESPACES, exists, left_out},
+    plan::{
+        FILE_ITERATOR, HOOKS, Hook, HookKind, HookOutcome, HookStatus, NAMESPACES, TASK_ITERATOR, exists, left_out,
+    },
     sys,
 };
 use aya::{
@@ -30,6 +32,7 @@ use rstmon_common::{
     },
 };
 use std::{
+    collections::BTreeSet,
     io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
 };
@@ -46,11 +49,40 @@ pub(super) struct Loaded {
     pub(super) listener_times: ListenerTimes,
 }
 
+/// What loading needs of the kernel's BTF.
+pub(super) struct KernelTypes {
+    /// A BTF blob with the types whose ids are looked up.
+    excerpt: Vec<u8>,
+    /// Names of the hooks that this kernel has.
+    hooks: BTreeSet<&'static str>,
+}
+
+impl KernelTypes {
+    pub(super) fn of(btf: &Btf<'_>) -> Self {
+        let hooks = HOOKS.iter().filter(|hook| exists(hook, btf)).map(|hook| hook.name).collect();
+        Self { excerpt: btf.excerpt(&looked_up()), hooks }
+    }
+}
+
+/// The names of all types whose ids are looked up here, or by aya when it loads a program.
+fn looked_up() -> BTreeSet<String> {
+    let attached_to = HOOKS.iter().map(|hook| match hook.kind {
+        HookKind::Tracepoint => format!("btf_trace_{}", hook.name),
+        HookKind::FunctionEntry | HookKind::FunctionExit => hook.name.to_owned(),
+        HookKind::FileIterator => format!("bpf_iter_{FILE_ITERATOR}"),
+        HookKind::TaskIterator => format!("bpf_iter_{TASK_ITERATOR}"),
+    });
+    let others = KFUNCS.iter().map(|kfunc| kfunc.name).chain(kfuncs::VARIABLES).chain(CastTypes::NAMES);
+    attached_to.chain(others.map(str::to_owned)).collect()
+}
+
 /// Loads and attaches everything that this kernel allows.
-pub(super) fn load(options: &Options, layout: &KernelLayout, btf: &Btf<'_>, data: &[u8]) -> Result<Loaded, ProbeError> {
+pub(super) fn load(options: &Options, layout: &KernelLayout, types: KernelTypes) -> Result<Loaded, ProbeError> {
     let mut object = object::read(options)?;
-    let kernel_types = aya::Btf::parse(data, aya::Endianness::default())
+    let KernelTypes { excerpt, hooks: existing } = types;
+    let kernel_types = aya::Btf::parse(&excerpt, aya::Endianness::default())
         .map_err(|error| ProbeError::Load { reason: error.to_string() })?;
+    drop(excerpt);
     let id = |name: &str, kind| kernel_types.id_by_type_name_kind(name, kind).ok();
     let preempted = kfuncs::tracepoints_are_preempted(|name| id(name, BtfKind::Var).is_some());
     let cast = id(RDONLY_CAST.name, BtfKind::Func);
@@ -66,7 +98,7 @@ pub(super) fn load(options: &Options, layout: &KernelLayout, btf: &Btf<'_>, data
     #[cfg(feature = "debug")]
     log_from_kernel(&mut ebpf);
     let settle = load_settle(&mut ebpf)?;
-    let mut hooks = attach_all(&mut ebpf, btf, &kernel_types, layout.send_has_reason, options.follow_writers)?;
+    let mut hooks = attach_all(&mut ebpf, &existing, &kernel_types, layout.send_has_reason, options.follow_writers)?;
     drop(kernel_types);
     let netns_tasks = task_iterator(&mut ebpf, &mut hooks)?;
     let (counts, ring, until_wake) = open_maps(&mut ebpf, options)?;
@@ -98,11 +130,14 @@ struct CastTypes {
 }
 
 impl CastTypes {
+    const NAMES: [&str; 3] = ["task_struct", "tcp_sock", "rtnl_link_stats64"];
+
     /// Looks the types up; `None` where the kernel lacks one of them.
     fn resolve(kernel_types: &aya::Btf) -> Option<Self> {
         let id = |name| kernel_types.id_by_type_name_kind(name, BtfKind::Struct).ok();
         // `struct rtnl_link_stats64` is 64-bit words and nothing else.
-        Some(Self { task: id("task_struct")?, tcp: id("tcp_sock")?, words: id("rtnl_link_stats64")? })
+        let [task, tcp, words] = Self::NAMES.map(id);
+        Some(Self { task: task?, tcp: tcp?, words: words? })
     }
 }
 
@@ -114,7 +149,7 @@ fn load_object(
     types: CastTypes,
 ) -> Result<Ebpf, ProbeError> {
     let settings = settings(options, layout, types);
-    let mut loader = EbpfLoader::new();
+    let mut loader = sys::without_descriptors(EbpfLoader::new);
     loader.btf(Some(kernel_types)).verifier_log_level(if options.verifier_log {
         VerifierLogLevel::DEBUG | VerifierLogLevel::STATS
     } else {
@@ -133,6 +168,7 @@ fn load_object(
         .map_max_entries(NEWEST, tombstone_slots(options.tombstones))
         .map_max_entries(GONE_LISTENERS, options.tombstones.clamp(1, MAX_GONE_LISTENERS));
     loader.load(object).map_err(|error| match error {
+        error if is_refusal(&error) => ProbeError::Refused { in_user_namespace: sys::is_in_user_namespace() },
         aya::EbpfError::MapError(_) | aya::EbpfError::BtfError(_) => ProbeError::Load { reason: chain(&error) },
         aya::EbpfError::ParseError(_) => ProbeError::Object { reason: chain(&error) },
         other => ProbeError::Object { reason: chain(&other) },
@@ -195,14 +231,14 @@ fn settings(options: &Options, layout: &KernelLayout, types: CastTypes) -> Setti
 /// there is no full socket.
 fn attach_all(
     ebpf: &mut Ebpf,
-    btf: &Btf<'_>,
+    existing: &BTreeSet<&str>,
     kernel_types: &aya::Btf,
     fires_always: bool,
     follow_writers: bool,
 ) -> Result<Vec<HookStatus>, ProbeError> {
     // The counting programs are the longest to verify: both are loaded before one is attached, so that they begin at
     // the same moment. An error is reported when the hook is attached below, where loading is tried again.
-    for hook in HOOKS.iter().filter(|hook| hook.required && exists(hook, btf)) {
+    for hook in HOOKS.iter().filter(|hook| hook.required && existing.contains(hook.name)) {
         if let Err(error) = load_tracepoint(program(ebpf, hook.name)?, hook.name, kernel_types) {
             tracing::debug!(hook = hook.name, %error, "not loaded");
         }
@@ -212,7 +248,7 @@ fn attach_all(
     for hook in HOOKS {
         let outcome = if let Some(outcome) = left_out(hook, &statuses, fires_always, follow_writers) {
             outcome
-        } else if !exists(hook, btf) {
+        } else if !existing.contains(hook.name) {
             HookOutcome::Absent
         } else if trampolines_off && hook.kind.is_trampoline() {
             // Attaching would succeed, but the kernel would never call the program.
@@ -284,7 +320,7 @@ fn attach_function_exit(program: &mut Program, name: &str, kernel_types: &aya::B
 /// Runs the iterator to its end: reading its file drives it. The link goes with the file.
 fn run_iterator(program: &mut Program, kernel_types: &aya::Btf) -> Result<(), ProgramError> {
     let program: &mut Iter = program.try_into()?;
-    program.load("task_file", kernel_types)?;
+    program.load(FILE_ITERATOR, kernel_types)?;
     let link = program.attach()?;
     let link = program.take_link(link)?;
     let read = link.into_file().map_err(io::Error::other).and_then(|mut file| file.read_to_end(&mut Vec::new()));
@@ -294,7 +330,7 @@ fn run_iterator(program: &mut Program, kernel_types: &aya::Btf) -> Result<(), Pr
 
 fn load_task_iterator(program: &mut Program, kernel_types: &aya::Btf) -> Result<(), ProgramError> {
     let program: &mut Iter = program.try_into()?;
-    program.load("task", kernel_types)
+    program.load(TASK_ITERATOR, kernel_types)
 }
 
 /// The iterator that lists the network namespace of each task, ready to be run. Where it is not, its status gets the
@@ -398,6 +434,15 @@ fn listener_times(ebpf: &mut Ebpf) -> Result<ListenerTimes, ProbeError> {
     HashMap::try_from(map).map(ListenerTimes).map_err(ProbeError::map(LISTENERS))
 }
 
+/// Whether the kernel has answered `EPERM`.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut errors = std::iter::successors(Some(error), |error| error.source());
+    errors.any(|error| {
+        let io_error = error.downcast_ref::<io::Error>();
+        io_error.is_some_and(|error| error.raw_os_error() == Some(libc::EPERM))
+    })
+}
+
 /// An error with its sources, in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -410,4 +455,29 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BtfKind, KernelTypes, looked_up};
+    use crate::probe::btf::{Btf, read_kernel_btf};
+
+    /// Passes untested where the kernel has no BTF.
+    #[test]
+    fn the_excerpt_has_the_ids_of_the_whole_and_takes_a_fraction_of_its_memory() {
+        let Ok(data) = read_kernel_btf() else { return };
+        let types = KernelTypes::of(&Btf::parse(&data).expect("the kernel's own BTF"));
+        let parse = |data| aya::Btf::parse(data, aya::Endianness::default()).expect("BTF");
+        let (whole, excerpt) = (parse(&data), parse(&types.excerpt));
+        let mut found = 0;
+        for name in looked_up() {
+            for kind in [BtfKind::Func, BtfKind::Var, BtfKind::Struct, BtfKind::Typedef] {
+                let [expected, id] = [&whole, &excerpt].map(|btf| btf.id_by_type_name_kind(&name, kind).ok());
+                assert_eq!(id, expected, "{name} as {kind:?}");
+                found += usize::from(id.is_some());
+            }
+        }
+        assert!(found > 10, "only {found} of the types are there");
+        assert!(types.excerpt.len() * 3 < data.len(), "{} of {} bytes", types.excerpt.len(), data.len());
+    }
 }

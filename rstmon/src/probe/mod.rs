@@ -161,9 +161,11 @@ impl Probe {
             return Err(ProbeError::MissingFields { fields: names.join(", ") });
         }
         privileges::check_capabilities()?;
-        let loaded = load::load(options, &layout, &kernel, &data)?;
+        let types = load::KernelTypes::of(&kernel);
+        // The blob has some megabytes, and loading takes the most memory of all.
         drop(kernel);
         drop(data);
+        let loaded = load::load(options, &layout, types)?;
         sys::trim_heap();
         Ok(Self {
             aspects: aspect::aspects(&loaded.hooks, layout.reasons_given()),

@@ -138,13 +138,17 @@ pub(super) fn outcome_of<'a>(hook: &Hook, statuses: &'a [HookStatus]) -> Option<
     statuses.iter().find(|status| status.hook.name == hook.name).map(|status| &status.outcome)
 }
 
+/// What the kernel's iterators go through, as it names them.
+pub(super) const FILE_ITERATOR: &str = "task_file";
+pub(super) const TASK_ITERATOR: &str = "task";
+
 /// Whether the running kernel has what a hook attaches to.
 pub(super) fn exists(hook: &Hook, btf: &Btf<'_>) -> bool {
     match hook.kind {
         HookKind::Tracepoint => btf.tracepoint_arity(hook.name).is_some(),
         HookKind::FunctionEntry | HookKind::FunctionExit => btf.has_function(hook.name),
-        HookKind::FileIterator => btf.has_function("bpf_iter_task_file"),
-        HookKind::TaskIterator => btf.has_function("bpf_iter_task"),
+        HookKind::FileIterator => btf.has_function(&format!("bpf_iter_{FILE_ITERATOR}")),
+        HookKind::TaskIterator => btf.has_function(&format!("bpf_iter_{TASK_ITERATOR}")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! system calls that need `unsafe`.
 
 use aya_obj::generated::bpf_prog_info;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     fs::File,
     io::{self, Read as _},
@@ -291,11 +292,62 @@ pub(super) fn can_wait_for_running_programs() -> bool {
     commands >= 0 && commands & libc::c_long::from(libc::MEMBARRIER_CMD_GLOBAL) != 0
 }
 
+/// Runs `code` while the process cannot open any file (`EMFILE`).
+///
+/// For the constructor of aya's loader: it reads the kernel's BTF as a default, which takes 23 MB and is replaced at
+/// once. The process has one thread during the start; where a command attaches the probe from one of several threads,
+/// the others open no files at that time.
+pub(super) fn without_descriptors<T>(code: impl FnOnce() -> T) -> T {
+    let limit = getrlimit(Resource::Nofile);
+    let none = Rlimit { current: Some(0), maximum: limit.maximum };
+    // Where the limit cannot be lowered, the code runs all the same, and takes its memory.
+    let is_lowered = setrlimit(Resource::Nofile, none).is_ok();
+    let result = code();
+    if is_lowered && let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::error!(%error, "cannot restore the limit of descriptors");
+    }
+    result
+}
+
+/// Whether this process is in another user namespace than the host's, where all users are themselves
+/// (`user_namespaces(7)`).
+pub(super) fn is_in_user_namespace() -> bool {
+    const ALL_USERS: [&str; 3] = ["0", "0", "4294967295"];
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !map.split_whitespace().eq(ALL_USERS))
+}
+
 /// Returns freed heap pages to the kernel: parsing BTF leaves about 20 MiB of them.
 pub(super) fn trim_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: glibc's malloc_trim takes a number and touches only free memory.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_descriptors;
+    use rustix::process::{Resource, getrlimit};
+    use std::{fs::File, process::Command};
+
+    /// In a process of its own: the limit holds for all threads, and other tests open files.
+    #[test]
+    fn no_file_is_opened_meanwhile_and_the_limit_is_restored() {
+        const INSIDE: &str = "RSTMON_TEST_INSIDE";
+        if std::env::var_os(INSIDE).is_some() {
+            let before = getrlimit(Resource::Nofile);
+            let error = without_descriptors(|| File::open("/dev/null")).expect_err("no descriptor");
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+            assert_eq!(getrlimit(Resource::Nofile), before);
+            File::open("/dev/null").expect("a descriptor");
+            return;
+        }
+        let name = "probe::sys::tests::no_file_is_opened_meanwhile_and_the_limit_is_restored";
+        let status = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", name, "--test-threads=1"])
+            .env(INSIDE, "1")
+            .status();
+        assert!(status.expect("it starts").success());
     }
 }

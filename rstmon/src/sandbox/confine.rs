@@ -15,7 +15,7 @@ const TERMINAL: [&str; 5] =
     ["/etc/localtime", "/usr/share/zoneinfo", "/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo"];
 
 /// Gives up privileges, and access to everything but `reach` unless the sandbox is turned off. This cannot be undone;
-/// it must be called before other threads are started.
+/// it must be called before other threads are started, but that of the log.
 pub(crate) fn confine(is_enabled: bool, reach: &Reach) -> Result<Sandbox, ConfineError> {
     privileges::drop_privileges()?;
     let sandbox = sandbox(is_enabled, reach);
@@ -23,6 +23,14 @@ pub(crate) fn confine(is_enabled: bool, reach: &Reach) -> Result<Sandbox, Confin
         tracing::debug!(protection, %state, "sandbox");
     }
     Ok(sandbox)
+}
+
+/// The same for the thread of the log, which is started before all of this: it keeps no file. System calls are
+/// restricted together with those of the main thread.
+pub(crate) fn confine_log_thread(is_enabled: bool) -> Result<(), ConfineError> {
+    privileges::drop_privileges()?;
+    super::enter_early(is_enabled);
+    Ok(())
 }
 
 /// Enters the sandbox with `reach`, unless it is turned off.

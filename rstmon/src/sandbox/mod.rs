@@ -4,7 +4,8 @@
 //!
 //! Contract: [`enter`] never fails and takes away nothing that rstmon needs. The log and `rstmon doctor` show the state
 //! of each [`Protection`], including those that the kernel does not support. The restrictions cannot be undone, and
-//! threads that are started afterwards inherit them; call [`enter`] while the process has one thread.
+//! threads that are started afterwards inherit them; call [`enter`] while the process has one thread, besides that of
+//! the log, which has entered by itself.
 
 mod calls;
 mod checks;
@@ -97,6 +98,15 @@ pub(crate) struct Reach {
 #[must_use]
 pub(crate) fn enter_nothing() -> Sandbox {
     Sandbox { no_new_privileges: no_new_privileges(), files: Protection::Off, calls: Protection::Off }
+}
+
+/// For a thread that is started before [`enter`]: forbids new privileges and, unless it is turned off, all files.
+fn enter_early(is_enabled: bool) {
+    // The state is that of the whole process, which `enter` reports.
+    let _ = no_new_privileges();
+    if is_enabled {
+        let _ = files::restrict(&Reach::default());
+    }
 }
 
 fn no_new_privileges() -> Protection {

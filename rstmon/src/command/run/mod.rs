@@ -11,9 +11,9 @@ use crate::{
         Config, Overrides,
         logging::{self, LogWay, Logging},
     },
-    host::{log_output::LogOutput, terminal},
+    host::{boot_clock::TimeNamespace, log_output::LogOutput, terminal},
     monitor::{
-        Monitor,
+        Monitor, doctor,
         liveness::{self, LivenessRounds},
         signals::{IgnoredSignals, Termination},
     },
@@ -52,7 +52,13 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         }
         return Ok(terminal::print("the configuration is valid")?);
     }
-    let log_output = LogOutput::new();
+    let is_sandboxed = config.security.sandbox;
+    let log_output = LogOutput::start(move || {
+        if let Err(error) = confine::confine_log_thread(is_sandboxed) {
+            tracing::error!(%error, "the thread of the log keeps its privileges");
+        }
+    });
+    let _log_output = log_output.map_err(Failure::io("cannot start a thread"))?;
     let logging = logging::start(&config.log, LogWay::Queued);
     logging::log_panics();
     let notifier = Notifier::from_environment();
@@ -65,7 +71,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         .build()
         .map_err(Failure::io("cannot start the runtime"))?;
     let setup = DaemonSetup { overrides, config, options, web_files: web.files, inherited, logging };
-    let result = runtime.block_on(serve(setup, &notifier, &log_output));
+    let result = runtime.block_on(serve(setup, &notifier));
     // A thread of the pool that hangs must not keep the process from ending.
     runtime.shutdown_background();
     result
@@ -94,7 +100,7 @@ fn server_options(config: &Config) -> Result<ServerOptions, Failure> {
     })
 }
 
-async fn serve(setup: DaemonSetup, notifier: &Notifier, log_output: &LogOutput) -> Result<(), Failure> {
+async fn serve(setup: DaemonSetup, notifier: &Notifier) -> Result<(), Failure> {
     let started = Instant::now();
     let mut termination = Termination::catch().map_err(Failure::io("cannot handle signals"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("cannot handle SIGHUP"))?;
@@ -102,6 +108,18 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier, log_output: &LogOutput) 
     let DaemonSetup { overrides, config, options, web_files, inherited, logging } = setup;
 
     let limit = descriptors::raise_limit()?;
+    if let Some(found) = doctor::low_memory() {
+        tracing::warn!("memory is {found}");
+    }
+    match TimeNamespace::own() {
+        TimeNamespace::Host => {}
+        TimeNamespace::Shifted { ahead_ns } => {
+            tracing::info!(ahead_ns, "in a time namespace: the times of resets are translated");
+        }
+        TimeNamespace::Unknown => {
+            tracing::warn!("in a time namespace whose offsets cannot be read: the times of resets are not known");
+        }
+    }
     let mut server = Server::bind(options, inherited).await?;
     let (monitor, events) = Monitor::attach(&config.monitor_options()?)?;
     let monitor = Arc::new(monitor);
@@ -109,7 +127,6 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier, log_output: &LogOutput) 
     let notify = notifier.path();
     let reach = confine::serving(read_again, server.socket_path(), notify.as_deref());
     let sandbox = confine::confine(config.security.sandbox, &reach)?;
-    log_output.start().map_err(Failure::io("cannot start a thread"))?;
 
     let ConnectionShares { each, followers } = descriptors::shares(limit, ConnectionLimits::tcp().connections)?;
     if each < ConnectionLimits::tcp().connections {

@@ -15,6 +15,7 @@
 //!   enum with variants.
 
 mod error;
+mod excerpt;
 mod header;
 mod kernel;
 mod member;
