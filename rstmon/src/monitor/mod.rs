@@ -9,6 +9,7 @@ pub(crate) mod liveness;
 mod pipeline;
 mod reconciliation;
 pub(crate) mod signals;
+pub(crate) mod store;
 
 use crate::{
     attribute::{Controller, Placement, ProcessRef, Procfs, Resolver, ResolverLimits},
@@ -25,7 +26,10 @@ use crate::{
     },
     model::{Clock, Reasons, Reset},
     probe::{self, AttachedPrograms, CountReader, EventSource, HookStatus, Probe, aspect::Aspect, netns::NetnsTasks},
-    sink::{SinkLosses, Sinks},
+    sink::{
+        SinkLosses, Sinks,
+        store::{CountReading, StoreStatus},
+    },
     sync::lock,
 };
 pub(crate) use error::MonitorError;
@@ -136,6 +140,26 @@ impl Monitor {
         Ok(exporter.sums().map(|(_, sum)| sum).sum())
     }
 
+    /// The exact counts, for the store.
+    pub(crate) fn count_reading(&self) -> Result<CountReading, MonitorError> {
+        self.read_counts()?;
+        let exporter = lock(&self.exporter);
+        let kernel_lost = exporter.lost();
+        Ok(CountReading {
+            sums: exporter.sums().map(|(series, sum)| (series.clone(), sum)).collect(),
+            lost: vec![
+                ("ring_full", kernel_lost[lost::RING_FULL as usize]),
+                ("rate_limited", kernel_lost[lost::RATE_LIMITED as usize]),
+            ],
+        })
+    }
+
+    /// When counting began.
+    #[must_use]
+    pub(crate) fn started(&self) -> Timestamp {
+        self.started.1
+    }
+
     /// Compares the counts with the kernel's own in every network namespace that can be read. The difference is the
     /// number of resets that the kernel sends and no hook sees.
     pub(crate) fn reconcile(&self) -> Result<Reconciliation, MonitorError> {
@@ -195,6 +219,7 @@ impl Monitor {
         &self,
         sink_losses: SinkLosses,
         subscribers_cut: u64,
+        store: Option<StoreStatus>,
         format: Format,
     ) -> Result<String, MonitorError> {
         self.read_counts()?;
@@ -207,6 +232,7 @@ impl Monitor {
             programs: self.programs.stats(),
             sink_losses,
             subscribers_cut,
+            store: store.map(store::figures),
         };
         Ok(lock(&self.exporter).render(&health, format)?)
     }

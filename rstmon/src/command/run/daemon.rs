@@ -3,12 +3,13 @@
 use crate::{
     event::{filter::Filter, line::event_line, snapshot::Snapshot},
     metrics::Format,
-    monitor::{Monitor, doctor::DoctorReport},
+    monitor::{Monitor, doctor::DoctorReport, store},
     sandbox::Sandbox,
     serve::{NotReady, Source, SourceError},
     sink::{
-        History, Hub, Sinks,
+        History, Hub, Sink, Sinks, Store,
         hub::{Subscription, TooManySubscribers},
+        store::StoreStatus,
     },
 };
 use jiff::Timestamp;
@@ -19,15 +20,21 @@ pub(super) struct DaemonSource {
     monitor: Arc<Monitor>,
     history: Arc<History>,
     hub: Arc<Hub>,
+    store: Option<Arc<Store>>,
     sinks: Arc<Sinks>,
     sandbox: Sandbox,
 }
 
 impl DaemonSource {
-    pub(super) fn new(monitor: Arc<Monitor>, history: usize, sandbox: Sandbox) -> Self {
+    pub(super) fn new(monitor: Arc<Monitor>, history: usize, store: Option<Arc<Store>>, sandbox: Sandbox) -> Self {
         let (history, hub) = (Arc::new(History::new(history)), Arc::new(Hub::default()));
-        let sinks = Arc::new(Sinks::new(vec![Arc::clone(&hub) as _, Arc::clone(&history) as _]));
-        Self { monitor, history, hub, sinks, sandbox }
+        let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&hub) as _, Arc::clone(&history) as _];
+        sinks.extend(store.clone().map(|store| store as _));
+        Self { monitor, history, hub, store, sinks: Arc::new(Sinks::new(sinks)), sandbox }
+    }
+
+    fn store_status(&self) -> Option<StoreStatus> {
+        self.store.as_ref().map(|store| store.status())
     }
 
     pub(super) fn sinks(&self) -> Arc<Sinks> {
@@ -41,7 +48,8 @@ impl DaemonSource {
 
 impl Source for DaemonSource {
     fn metrics(&self, format: Format) -> Result<String, SourceError> {
-        Ok(self.monitor.metrics(self.sinks.losses(), self.hub.subscribers_cut(), format)?)
+        let (losses, cut) = (self.sinks.losses(), self.hub.subscribers_cut());
+        Ok(self.monitor.metrics(losses, cut, self.store_status(), format)?)
     }
 
     fn ready(&self) -> Result<(), NotReady> {
@@ -52,6 +60,7 @@ impl Source for DaemonSource {
     fn doctor(&self) -> serde_json::Value {
         let report =
             DoctorReport::of_daemon(self.monitor.hooks(), self.monitor.missing_fields(), self.monitor.aspects())
+                .with([store::check(self.store_status().as_ref())])
                 .with(self.sandbox.checks());
         serde_json::to_value(report).unwrap_or_default()
     }

@@ -3,6 +3,7 @@
 mod daemon;
 mod notify;
 mod reload;
+mod store;
 
 use super::{Failure, cli::RunArguments};
 use crate::{
@@ -31,6 +32,7 @@ use std::{
     sync::Arc,
     time::Instant,
 };
+use store::PreparedStore;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::{JoinHandle, spawn_blocking},
@@ -100,10 +102,14 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier) -> Result<(), Failure> {
     let monitor = Arc::new(monitor);
     let read_again = web_files.iter().map(PathBuf::as_path).chain(iter::once(overrides.file()));
     let notify = notifier.path();
-    let reach = confine::serving(read_again, server.socket_path(), notify.as_deref());
+    let store = PreparedStore::open(&config)?;
+    let kept = store.as_ref().and_then(PreparedStore::descriptor);
+    let reach = confine::serving(read_again, server.socket_path(), notify.as_deref(), kept);
     let sandbox = confine::confine(config.security.sandbox, &reach)?;
 
-    let daemon = Arc::new(DaemonSource::new(Arc::clone(&monitor), config.history.events, sandbox.clone()));
+    let store = store.map(|store| store.start(&monitor));
+    let daemon =
+        Arc::new(DaemonSource::new(Arc::clone(&monitor), config.history.events, store.clone(), sandbox.clone()));
     let event_path = monitor.watch(events, daemon.sinks())?;
     let status = announce(&server, &monitor, &sandbox, started);
     let reload = Arc::new(ConfigReload::new(
@@ -149,7 +155,11 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier) -> Result<(), Failure> {
         let _ = serving.await;
     }
     drop(liveness);
+    // The events in the ring are handed to the sinks; then the store has all that it will get.
     drop(event_path);
+    if let Some(store) = store {
+        store.finish();
+    }
     tracing::info!("stopped, all hooks detached");
     if why == SERVER_ENDED { Err(Failure::ServerEnded) } else { Ok(()) }
 }
