@@ -127,6 +127,12 @@ impl SmallDisk {
     fn path(&self) -> &Path {
         self.0.path()
     }
+
+    fn remount(&self, how: &str) {
+        let option = format!("remount,{how}");
+        let status = Command::new("mount").args(["-o", &option]).arg(self.path()).status().unwrap();
+        assert!(status.success(), "mount -o {option}: {status}");
+    }
 }
 
 impl Drop for SmallDisk {
@@ -172,6 +178,33 @@ fn a_full_disk_costs_stored_events_and_nothing_else() {
     let lines = history(&store, &["export"]);
     assert!(lines.lines().any(|line| line.starts_with("{\"schema\":1,\"lost\":")), "the loss is in its place: {lines}");
     history(&store, &["check"]);
+    daemon.stop().unwrap();
+}
+
+#[test]
+fn a_read_only_file_system_is_used_as_soon_as_it_can_be_written() {
+    if !daemon::unless_ready("read-only disk") || !skip::unless_installed("read-only disk", &["mount", "umount"]) {
+        return;
+    }
+    let disk = SmallDisk::mount();
+    let store = disk.path().join("store");
+    fs::create_dir(&store).unwrap();
+    disk.remount("ro");
+    let daemon = DaemonProcess::configured(&format!(
+        "{CONFIGURATION}[store]\ndirectory = \"{}\"\nmin_free = \"0\"\n",
+        store.display()
+    ))
+    .unwrap();
+    wait::until_true("the daemon to say so", SOON, || Ok(daemon.said().contains("Read-only file system"))).unwrap();
+    assert_eq!(count(&daemon, "rstmon_store_up", &[]), 0);
+    disk.remount("rw");
+    let stage = Stage::loopback(Family::V4).unwrap();
+    wait::until_true("storing to begin", SOON, || {
+        scenario::close::with_unread_data(&stage)?;
+        Ok(count(&daemon, "rstmon_store_up", &[]) == 1)
+    })
+    .unwrap();
+    provoke(&store);
     daemon.stop().unwrap();
 }
 

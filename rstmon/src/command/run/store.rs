@@ -53,9 +53,7 @@ impl PreparedStore {
                 None
             }
         };
-        if let Err(error) = store.start(directory, options, started, Box::new(counts)) {
-            tracing::error!(%error, "cannot start the store's thread: events are not stored");
-        }
+        store.start(directory, options, started, Box::new(counts));
         store
     }
 }

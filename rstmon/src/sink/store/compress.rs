@@ -104,10 +104,10 @@ pub(super) fn coarsen(directory: &StoreDirectory, fine: SegmentName) -> Result<K
     while let Some(found) = lines.next_line() {
         buffer.clear();
         if let Ok(counts) = serde_json::from_slice::<CountsLine>(found.text) {
-            coarse.push(counts).iter().for_each(|sum| line::push(&mut buffer, sum));
+            coarse.push(counts).into_iter().for_each(|sum| line::push_counts(&mut buffer, sum));
         } else {
             // The header, and lines of a later version.
-            coarse.finish().iter().for_each(|sum| line::push(&mut buffer, sum));
+            coarse.finish().into_iter().for_each(|sum| line::push_counts(&mut buffer, sum));
             buffer.extend_from_slice(found.text);
             buffer.push(b'\n');
         }
@@ -117,7 +117,7 @@ pub(super) fn coarsen(directory: &StoreDirectory, fine: SegmentName) -> Result<K
         tracing::warn!(segment = name, damage, "a segment of counts is damaged: what could be read is kept");
     }
     buffer.clear();
-    coarse.finish().iter().for_each(|sum| line::push(&mut buffer, sum));
+    coarse.finish().into_iter().for_each(|sum| line::push_counts(&mut buffer, sum));
     out.write_all(&buffer).and_then(|()| out.flush()).map_err(io_error("write to", &path))?;
     drop(out);
     let (summary, _) = summarise(directory, &scratch)?;

@@ -13,7 +13,10 @@ pub(crate) enum StoreError {
     },
     #[error("{} is in use by another rstmon; give each its own store.directory", path.display())]
     Locked { path: PathBuf },
-    #[error("{} is on a file system with {available} free bytes, less than store.min_free, and holds nothing to remove", path.display())]
+    #[error(
+        "no room in {}: {available} bytes are free, store.min_free has to stay free, and there is nothing older to remove",
+        path.display()
+    )]
     NoRoom { path: PathBuf, available: u64 },
     #[error("{} was removed; restart rstmon, which makes it anew", path.display())]
     Removed { path: PathBuf },

@@ -5,6 +5,9 @@ use crate::event::EVENT_SCHEMA;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Rows of a line of counts: some 400 KiB, less than the longest line that a reader takes.
+const MOST_ROWS: usize = 2000;
+
 /// Version of the segments' form. Under one number, lines and fields are only added.
 pub(crate) const FORMAT: u32 = 1;
 
@@ -122,6 +125,16 @@ pub(super) fn push(buffer: &mut Vec<u8>, line: &impl Serialize) {
     }
 }
 
+/// Appends the lines of a span of counts: one, but for a very great number of kinds. Of several, the first has the
+/// length of the span, so that lengths can be added up.
+pub(super) fn push_counts(buffer: &mut Vec<u8>, counts: CountsLine) {
+    let CountsLine { schema, time, mut seconds, counts } = counts;
+    for rows in counts.chunks(MOST_ROWS) {
+        push(buffer, &CountsLine { schema, time, seconds, counts: rows.to_vec() });
+        seconds = 0;
+    }
+}
+
 /// Appends an event's line with its number in the run.
 pub(super) fn push_event(buffer: &mut Vec<u8>, event: &impl Serialize, seq: u64) -> bool {
     let before = buffer.len();
@@ -140,7 +153,7 @@ pub(super) fn push_event(buffer: &mut Vec<u8>, event: &impl Serialize, seq: u64)
 
 #[cfg(test)]
 mod tests {
-    use super::{Mark, MarkLine, push, push_event};
+    use super::{CountKind, CountRow, CountsLine, Mark, MarkLine, push, push_counts, push_event};
     use crate::event::{Event, testing::event};
     use serde_json::Value;
 
@@ -151,6 +164,32 @@ mod tests {
         let text = buffer.strip_suffix(b"\n").expect("a line");
         assert_eq!(serde_json::from_slice::<Event>(text).expect("an event"), event());
         assert_eq!(serde_json::from_slice::<Value>(text).expect("JSON")["seq"], 17);
+    }
+
+    #[test]
+    fn very_many_counts_are_several_lines_of_one_span() {
+        let row = |port| CountRow {
+            kind: CountKind {
+                direction: "sent".to_owned(),
+                cause: "refused".to_owned(),
+                severity: "notice".to_owned(),
+                process: String::new(),
+                unit: String::new(),
+                port: Some(port),
+            },
+            count: 1,
+        };
+        let time = "2026-11-28T03:12:00Z".parse().expect("a time");
+        let counts = CountsLine { schema: 1, time, seconds: 60, counts: (0..4500).map(row).collect() };
+        let mut buffer = Vec::new();
+        push_counts(&mut buffer, counts);
+        let lines: Vec<CountsLine> = buffer
+            .trim_ascii_end()
+            .split(|byte| *byte == b'\n')
+            .map(|line| serde_json::from_slice(line).expect("a line"))
+            .collect();
+        let sizes: Vec<(u64, usize)> = lines.iter().map(|line| (line.seconds, line.counts.len())).collect();
+        assert_eq!(sizes, [(60, 2000), (0, 2000), (0, 500)]);
     }
 
     #[test]

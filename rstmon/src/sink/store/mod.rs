@@ -42,7 +42,6 @@ use share::{ResetKind, Shares};
 use status::SharedStatus;
 pub(crate) use status::{StoreState, StoreStatus};
 use std::{
-    io,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -105,8 +104,8 @@ impl Store {
         options: StoreOptions,
         started: Timestamp,
         counts: CountSource,
-    ) -> io::Result<()> {
-        let Some(receiver) = lock(&self.receiver).take() else { return Ok(()) };
+    ) {
+        let Some(receiver) = lock(&self.receiver).take() else { return };
         let host = rustix::system::uname();
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let run = RunFacts {
@@ -117,8 +116,10 @@ impl Store {
         };
         let shared = Arc::clone(&self.shared);
         let writer = StoreWriter::new(directory, options, run, counts, Arc::clone(&shared), Moment::now());
-        thread::Builder::new().name("rstmon-store".into()).spawn(move || work(writer, &receiver, &shared))?;
-        Ok(())
+        let thread = thread::Builder::new().name("rstmon-store".into());
+        if let Err(error) = thread.spawn(move || work(writer, &receiver, &shared)) {
+            self.shared.change(StoreState::Failing { reason: format!("cannot start its thread: {error}") });
+        }
     }
 
     /// The store cannot be started at all.

@@ -2,11 +2,13 @@
 
 use crate::sync::lock;
 use std::{
+    mem,
     path::PathBuf,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 /// Whether the store can write.
@@ -39,10 +41,22 @@ pub(crate) struct StoreStatus {
     pub(crate) withheld: u64,
 }
 
+/// Least time between two failures that are logged.
+const LOG_AGAIN: Duration = Duration::from_mins(10);
+
+#[derive(Debug)]
+struct CurrentState {
+    state: StoreState,
+    /// When a failure was last logged.
+    logged: Option<Instant>,
+    /// Whether that is the failure that lasts, so that its end is logged, too.
+    is_failure_logged: bool,
+}
+
 /// The parts of a status that the threads of the daemon share.
 #[derive(Debug)]
 pub(super) struct SharedStatus {
-    state: Mutex<StoreState>,
+    state: Mutex<CurrentState>,
     pub(super) events_bytes: AtomicU64,
     pub(super) counts_bytes: AtomicU64,
     pub(super) stored: AtomicU64,
@@ -55,7 +69,7 @@ pub(super) struct SharedStatus {
 impl SharedStatus {
     pub(super) fn new() -> Self {
         Self {
-            state: Mutex::new(StoreState::Starting),
+            state: Mutex::new(CurrentState { state: StoreState::Starting, logged: None, is_failure_logged: false }),
             events_bytes: AtomicU64::new(0),
             counts_bytes: AtomicU64::new(0),
             stored: AtomicU64::new(0),
@@ -66,27 +80,51 @@ impl SharedStatus {
     }
 
     pub(super) fn state(&self) -> StoreState {
-        lock(&self.state).clone()
+        lock(&self.state).state.clone()
     }
 
     pub(super) fn is_failing(&self) -> bool {
-        matches!(*lock(&self.state), StoreState::Failing { .. })
+        matches!(lock(&self.state).state, StoreState::Failing { .. })
     }
 
-    /// Changes the state, and logs the change: a failure once, and the recovery.
+    /// Changes the state, and logs the change: a failure and the recovery from it, not more often than [`LOG_AGAIN`]. A
+    /// disk that is nearly full may fail and work again each second.
     pub(super) fn change(&self, new: StoreState) {
-        let mut state = lock(&self.state);
+        let mut current = lock(&self.state);
+        let CurrentState { state, logged, is_failure_logged } = &mut *current;
         let lost = self.lost.load(Ordering::Relaxed);
         match (&*state, &new) {
-            (StoreState::Failing { .. }, StoreState::Working) => {
+            (StoreState::Failing { .. }, StoreState::Working) if mem::take(is_failure_logged) => {
                 tracing::info!(lost, "the store works again");
             }
-            (StoreState::Failing { reason: old }, StoreState::Failing { reason }) if old == reason => {}
-            (_, StoreState::Failing { reason }) => {
+            (StoreState::Starting | StoreState::Working, StoreState::Failing { reason })
+                if logged.is_none_or(|logged| logged.elapsed() >= LOG_AGAIN) =>
+            {
                 tracing::warn!(reason, "the store cannot write: events are lost for later, counting goes on");
+                (*logged, *is_failure_logged) = (Some(Instant::now()), true);
             }
             _ => {}
         }
         *state = new;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SharedStatus, StoreState};
+    use crate::sync::lock;
+
+    #[test]
+    fn a_store_that_fails_again_and_again_says_so_once() {
+        let shared = SharedStatus::new();
+        let failing = |reason: &str| StoreState::Failing { reason: reason.to_owned() };
+        shared.change(failing("a"));
+        let logged = lock(&shared.state).logged;
+        for state in [failing("b"), StoreState::Working, failing("c")] {
+            shared.change(state);
+            assert_eq!(lock(&shared.state).logged, logged);
+        }
+        assert!(logged.is_some() && !lock(&shared.state).is_failure_logged);
+        assert_eq!(shared.state(), failing("c"));
     }
 }

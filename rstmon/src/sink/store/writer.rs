@@ -179,7 +179,7 @@ impl StoreWriter {
             let seconds = now.instant.duration_since(self.counted).as_secs().max(1);
             let mut lines = Vec::new();
             let counts = CountsLine { schema: EVENT_SCHEMA, time: now.time, seconds, counts: rows };
-            line::push(&mut lines, &counts);
+            line::push_counts(&mut lines, counts);
             if !self.write(SegmentKind::Counts, &lines, now) {
                 // The next line has this minute, too.
                 return;
