@@ -64,6 +64,12 @@ pub fn program_with_switches(name: &str) -> Option<PathBuf> {
     has_switches.then_some(path)
 }
 
+/// Environment variable: the directory that a service manager has made for the daemon's store.
+pub(crate) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
+/// Name of the store's directory below that of a daemon.
+pub(crate) const STATE: &str = "state";
+
 /// Runs `rstmon` with these arguments until it exits.
 ///
 /// # Errors
@@ -161,6 +167,8 @@ impl DaemonProcess {
             .arg(format!("--web.listen-address={address}"))
             .arg(format!("--socket={}", directory.path().join("rstmon.sock").display()))
             .arg(format!("--config={}", config.display()))
+            // A store of its own: by default, all daemons of a host share one.
+            .env(STATE_DIRECTORY, directory.path().join(STATE))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -208,6 +216,12 @@ impl DaemonProcess {
         self.directory.path().join("rstmon.sock")
     }
 
+    /// The directory of its store, unless the configuration names another.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.directory.path().join(STATE)
+    }
+
     /// Its standard error so far.
     #[must_use]
     pub fn said(&self) -> String {
@@ -236,11 +250,20 @@ impl DaemonProcess {
     ///
     /// # Errors
     /// When it does not exit in time, exits with another status, or leaves its socket behind.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(self) -> Result<()> {
+        self.stop_and(|| {})
+    }
+
+    /// The same, and looks at what it has left before its directory is removed.
+    ///
+    /// # Errors
+    /// As [`DaemonProcess::stop`].
+    pub fn stop_and(mut self, look: impl FnOnce()) -> Result<()> {
         let status = signal_and_wait(&mut self.child, rustix::process::Signal::TERM)
             .with_context(|| format!("stopping rstmon, whose stderr is:\n{}", self.said.text()))?;
         ensure!(status.code() == Some(0), "rstmon run ended with {status}; stderr:\n{}", self.said.text());
         ensure!(!self.socket().exists(), "rstmon left its socket {}", self.socket().display());
+        look();
         Ok(())
     }
 

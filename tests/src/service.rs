@@ -87,6 +87,7 @@ impl ServiceProcess {
             .arg(format!("--socket={}", directory.path().join("run/rstmon.sock").display()))
             .arg(format!("--config={}", config.display()))
             .env("NOTIFY_SOCKET", name)
+            .env(daemon::STATE_DIRECTORY, directory.path().join(daemon::STATE))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());

@@ -18,6 +18,7 @@ const EXAMPLES: &str = "Examples:
   rstmon tail process=java severity=harmful
   rstmon why --since 1h               what reset connections in the last hour, why, and what to do
   rstmon why --for 30s port=8080      the same of the next half a minute; needs no daemon
+  rstmon history                      what the store on disk has
   rstmon causes keepalive_race        one cause, with its remedies
   rstmon doctor                       what this host's kernel can show rstmon
   rstmon run --check                  validate the configuration and exit";
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Tail(TailArguments),
     /// The diagnosis: resets grouped by cause and owner, with evidence and remedies
     Why(WhyArguments),
+    /// What is kept on disk: days, gaps, sizes; check it, or export a part of it
+    History(HistoryArguments),
     /// What this host's kernel can and cannot show rstmon, with the fix
     Doctor(DoctorArguments),
     /// The catalogue of causes; with an ID, one cause and its remedies
@@ -272,6 +275,52 @@ pub(crate) struct WhyArguments {
     /// Which resets to look at
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
+}
+
+const HISTORY_EXAMPLES: &str = "Examples:
+  rstmon history                                   days, gaps and sizes
+  rstmon history --json | jq '.segments[].file'
+  rstmon history check                             verify every line; 1 = something is damaged
+  rstmon history export --since 12h process=java > night.json
+  rstmon why --replay night.json
+  rstmon history --store ./copy-of-another-host
+
+Filter: words field=value are ANDed; field!=value negates; several values with commas.
+Fields: process unit container port cause reason direction family local remote severity";
+
+#[derive(Debug, Args)]
+#[command(after_help = HISTORY_EXAMPLES)]
+pub(crate) struct HistoryArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+    /// Directory of the store [default: store.directory of the configuration, or /var/lib/rstmon]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// From this time on: how long ago, such as 90s or 12h, or a time in RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Up to this time, likewise
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Print one JSON document (schema: docs/history.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What to do
+    #[arg(value_name = "ACTION", default_value = "list")]
+    pub(crate) action: HistoryAction,
+    /// Which events to export
+    #[arg(value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistoryAction {
+    /// List days, gaps and sizes
+    List,
+    /// Read and verify everything
+    Check,
+    /// Write events to standard output, as a recording
+    Export,
 }
 
 #[derive(Debug, Args)]

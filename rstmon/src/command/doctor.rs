@@ -4,7 +4,10 @@ use super::{Failure, cli::DoctorArguments};
 use crate::{
     config::Config,
     host::terminal::{self, note},
-    monitor::doctor::{CheckState, DoctorReport},
+    monitor::{
+        doctor::{CheckState, DoctorCheck, DoctorReport},
+        store,
+    },
     probe::{aspect::Aspect, privileges},
     query,
     sandbox::confine,
@@ -18,7 +21,10 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     // A process without the capabilities to check the kernel asks the daemon, which has them.
     let of_daemon = if privileges::missing_capabilities().is_empty() { None } else { from_daemon(&config)? };
     let report = of_daemon.unwrap_or_else(|| {
-        let report = DoctorReport::of_host(&config.probe_options());
+        let directory = config.store_directory(None);
+        let stored =
+            store_of_daemon(&config).unwrap_or_else(|| store::check_directory(config.store.enabled, &directory));
+        let report = DoctorReport::of_host(&config.probe_options()).with([stored]);
         // Only printing is left to do, so this process can enter the daemon's sandbox to check it.
         report.with(confine::sandbox(config.security.sandbox, &confine::watching()).checks())
     });
@@ -32,6 +38,13 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
         None => Ok(()),
         Some(check) => Err(Failure::Host { reason: format!("{}: {}", check.name, check.found) }),
     }
+}
+
+/// What a daemon that runs says of its store.
+fn store_of_daemon(config: &Config) -> Option<DoctorCheck> {
+    let report = query::runtime().ok()?.block_on(Client::new(&config.socket.path).doctor()).ok()?;
+    let report: DoctorReport = serde_json::from_value(report).ok()?;
+    report.checks.into_iter().find(|check| check.name == store::NAME)
 }
 
 /// Gets the daemon's report; `None` if no daemon runs.

@@ -10,6 +10,7 @@ use crate::{
     query::{self, local::LocalError},
     sandbox::confine::ConfineError,
     serve::{self, ServeError},
+    sink::store::StoreError,
 };
 use std::{io, process::ExitCode};
 
@@ -53,6 +54,11 @@ pub(crate) enum Failure {
     Output(#[from] OutputError),
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// `rstmon history check` found something.
+    #[error("the store is damaged in {problems} {}; what can be read is not affected", if *problems == 1 { "place" } else { "places" })]
+    DamagedStore { problems: usize },
     /// The server ended without being stopped. If it panicked, the panic hook has logged it.
     #[error("the server ended unexpectedly; see the log above")]
     ServerEnded,

@@ -23,8 +23,9 @@ const EXIT_STATUS: [(&str, &str); 4] = [
     ("3", "This host cannot be monitored; rstmon doctor says what is missing."),
 ];
 
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     ("/etc/rstmon/rstmon.toml", "The configuration, see rstmon.toml(5). Absent or empty: the defaults."),
+    ("/var/lib/rstmon", "The store: events and counts of the last days. The members of its group may read it."),
     ("/run/rstmon/rstmon.sock", "Socket of the daemon. The members of its group may read every event."),
 ];
 

@@ -5,6 +5,7 @@ mod cli;
 mod doctor;
 mod failure;
 mod generate;
+mod history;
 mod run;
 mod suggest;
 mod tail;
@@ -40,6 +41,7 @@ fn dispatch(cli: CommandLine) -> Result<(), Failure> {
         cli::Command::Top(arguments) => top::run(&arguments),
         cli::Command::Tail(arguments) => tail::run(&arguments),
         cli::Command::Why(arguments) => why::run(&arguments),
+        cli::Command::History(arguments) => history::run(&arguments),
         cli::Command::Doctor(arguments) => doctor::run(&arguments),
         cli::Command::Causes(arguments) => causes::run(&arguments),
         cli::Command::Completions(arguments) => generate::completions(&arguments),

@@ -5,6 +5,7 @@ mod error;
 pub(crate) mod logging;
 pub(crate) mod reload;
 mod sections;
+pub(crate) mod store;
 
 use crate::{
     event::expect::{Expectation, Expectations},
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) use error::ConfigError;
 pub(crate) use sections::{
     CountsSection, EventsSection, ExpectSection, HistorySection, LogSection, MetricsSection, ProbeSection,
-    SecuritySection, SocketSection, ThresholdsSection, TombstonesSection, WebSection,
+    SecuritySection, SocketSection, StoreSection, ThresholdsSection, TombstonesSection, WebSection,
 };
 use serde::Deserialize;
 use std::{
@@ -80,6 +81,7 @@ pub(crate) struct Config {
     pub(crate) metrics: MetricsSection,
     pub(crate) probe: ProbeSection,
     pub(crate) history: HistorySection,
+    pub(crate) store: StoreSection,
     pub(crate) log: LogSection,
     pub(crate) security: SecuritySection,
     pub(crate) expect: Vec<ExpectSection>,
@@ -205,6 +207,7 @@ impl Config {
         if !["text", "json"].contains(&self.log.format.as_str()) {
             return value("log.format", &self.log.format, "it must be text or json");
         }
+        self.store_options(None)?;
         self.expectations()?;
         self.labels().map(drop)
     }

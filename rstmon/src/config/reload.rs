@@ -2,7 +2,7 @@
 
 use super::{
     Config, CountsSection, EventsSection, HistorySection, LogSection, MetricsSection, ProbeSection, SecuritySection,
-    SocketSection, ThresholdsSection, TombstonesSection, WebSection,
+    SocketSection, StoreSection, ThresholdsSection, TombstonesSection, WebSection,
 };
 
 /// What a reload changes in a running daemon.
@@ -32,6 +32,7 @@ impl ReloadPlan {
             metrics,
             probe,
             history,
+            store,
             log,
             security,
             expect,
@@ -84,6 +85,19 @@ impl ReloadPlan {
         plan.wait("thresholds.keepalive_idle_seconds", &before.keepalive_idle_seconds, keepalive_idle_seconds);
         plan.wait("thresholds.race_window_seconds", &before.race_window_seconds, race_window_seconds);
 
+        // Another directory is out of the sandbox's reach, and the store's thread has its limits.
+        let StoreSection { enabled, directory, max_bytes, counts_max_bytes, max_age, min_free, sync_interval, remotes } =
+            store;
+        let before = &old.store;
+        plan.wait("store.enabled", &before.enabled, enabled);
+        plan.wait("store.directory", &before.directory, directory);
+        plan.wait("store.max_bytes", &before.max_bytes, max_bytes);
+        plan.wait("store.counts_max_bytes", &before.counts_max_bytes, counts_max_bytes);
+        plan.wait("store.max_age", &before.max_age, max_age);
+        plan.wait("store.min_free", &before.min_free, min_free);
+        plan.wait("store.sync_interval", &before.sync_interval, sync_interval);
+        plan.wait("store.remotes", &before.remotes, remotes);
+
         // A process cannot leave its sandbox.
         // A count keeps the series that it was first given, so that counters never shrink.
         plan.wait("expect", &old.expect, expect);
@@ -124,7 +138,7 @@ mod tests {
     }
 
     /// One changed value for each key, as in the file.
-    const CHANGES: [(&str, &str, &str); 22] = [
+    const CHANGES: [(&str, &str, &str); 30] = [
         ("web", "listen_address", "[\"[::1]:1\"]"),
         ("web", "telemetry_path", "\"/other\""),
         ("web", "config_file", "\"/etc/rstmon/web.yml\""),
@@ -143,6 +157,14 @@ mod tests {
         ("metrics", "labels", "[\"direction\"]"),
         ("probe", "follow_writers", "true"),
         ("history", "events", "7"),
+        ("store", "enabled", "false"),
+        ("store", "directory", "\"/srv/rstmon\""),
+        ("store", "max_bytes", "7000000"),
+        ("store", "counts_max_bytes", "7000000"),
+        ("store", "max_age", "\"7d\""),
+        ("store", "min_free", "\"7%\""),
+        ("store", "sync_interval", "\"7s\""),
+        ("store", "remotes", "\"none\""),
         ("log", "level", "\"debug\""),
         ("log", "format", "\"json\""),
         ("security", "sandbox", "false"),
@@ -177,7 +199,7 @@ mod tests {
             "log.format = \"json\": applied",
         ];
         assert_eq!(applied, expected.iter().collect::<Vec<_>>());
-        assert_eq!(outcomes.iter().filter(|outcome| outcome.ends_with(": restart")).count(), 16, "{outcomes:#?}");
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.ends_with(": restart")).count(), 24, "{outcomes:#?}");
     }
 
     #[test]

@@ -91,6 +91,26 @@ section! {
     }
 }
 section! {
+    StoreSection {
+        /// Keep events and counts on disk.
+        enabled: bool = true,
+        /// Where; the service manager's directory, or the default one, if not set.
+        directory: Option<PathBuf> = None,
+        /// Limit of the events on disk.
+        max_bytes: u64 = 256 * 1024 * 1024,
+        /// Limit of the counts on disk.
+        counts_max_bytes: u64 = 64 * 1024 * 1024,
+        /// Age at which events and counts are removed.
+        max_age: String = "14d".to_owned(),
+        /// Free space of the file system below which the store does not grow.
+        min_free: String = "5%".to_owned(),
+        /// Longest time that a power loss may take.
+        sync_interval: String = "30s".to_owned(),
+        /// How much of a remote address is stored: `full`, `network` or `none`.
+        remotes: String = "full".to_owned(),
+    }
+}
+section! {
     SecuritySection {
         /// Forbid all files and system calls that are not needed once the hooks are attached.
         sandbox: bool = true,

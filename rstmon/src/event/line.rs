@@ -1,7 +1,10 @@
 //! Lines of NDJSON: what the daemon's socket streams, `rstmon tail --json` prints and a recording holds.
 
 use super::{EVENT_SCHEMA, Event};
-use serde::{Deserialize, Serialize, de::Error as _};
+use serde::{
+    Deserialize, Serialize,
+    de::{Error as _, IgnoredAny},
+};
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -34,6 +37,23 @@ impl StreamLine {
     }
 }
 
+/// Whether a line that is neither an event nor a gap is one that a store's segment has besides: its header, the start
+/// or stop of a run, counts.
+#[must_use]
+pub(crate) fn is_mark(line: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct MarkFields {
+        schema: u32,
+        segment: Option<IgnoredAny>,
+        start: Option<IgnoredAny>,
+        stop: Option<IgnoredAny>,
+        counts: Option<IgnoredAny>,
+    }
+    serde_json::from_slice(line).is_ok_and(|MarkFields { schema, segment, start, stop, counts }| {
+        schema == EVENT_SCHEMA && [segment, start, stop, counts].iter().any(Option::is_some)
+    })
+}
+
 /// An event as a line, without the line end. Serialisation does not fail for any event; if it ever did, the failure is
 /// logged and the event is left out of the stream.
 #[must_use]
@@ -56,7 +76,7 @@ pub(crate) fn lost_line(lost: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{StreamLine, event_line, lost_line};
+    use super::{StreamLine, event_line, is_mark, lost_line};
     use crate::event::testing::event;
 
     #[test]
@@ -66,6 +86,17 @@ mod tests {
         assert!(StreamLine::parse(br#"{"schema":1}"#).is_err());
         let other = line.replace("\"schema\":1", "\"schema\":2");
         assert!(StreamLine::parse(other.as_bytes()).is_err(), "another schema is refused");
+    }
+
+    #[test]
+    fn marks_of_a_segment_are_known() {
+        for line in [r#"{"schema":1,"stop":"2026-11-28T03:12:00Z"}"#, r#"{"schema":1,"segment":{"format":1}}"#] {
+            assert!(is_mark(line.as_bytes()), "{line}");
+            assert!(StreamLine::parse(line.as_bytes()).is_err(), "{line}");
+        }
+        for line in ["", "x", "{}", r#"{"schema":1}"#, r#"{"schema":2,"stop":1}"#, r#"{"schema":1,"lost":1}"#] {
+            assert!(!is_mark(line.as_bytes()), "{line}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Under one schema number, fields are only added. A field whose value is not known is left out.
 
+pub(crate) mod counted;
 mod evidence;
 pub(crate) mod expect;
 pub(crate) mod filter;

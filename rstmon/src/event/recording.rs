@@ -1,7 +1,7 @@
 //! Reads recordings, which are output of `rstmon tail --json`. Lines that are not events are skipped and counted, so
 //! that a file with other text in it, or one that was cut off, can still be read.
 
-use super::line::StreamLine;
+use super::line::{StreamLine, is_mark};
 use crate::host::regular_file;
 use std::{
     io::{self, BufRead, BufReader, Read as _},
@@ -69,6 +69,8 @@ impl Recording {
                     self.events += u64::from(matches!(line, StreamLine::Event(_)));
                     return Ok(Some(line));
                 }
+                // A recording may come out of a store.
+                Err(_) if is_mark(text) => {}
                 Err(_) => self.pass_over(),
             }
         }

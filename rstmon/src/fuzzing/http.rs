@@ -8,7 +8,7 @@
 //! answers, so that it notices the follower's leaving only at the next event that passes the filter.
 
 use crate::{
-    event::{filter::Filter, snapshot::Snapshot, span::SpanCounts},
+    event::{counted::SpanCounts, filter::Filter, snapshot::Snapshot},
     metrics::Format,
     serve::{NotReady, Source, SourceError, fuzzing::Servers},
     sink::hub::{Hub, Subscription, TooManySubscribers},

@@ -40,12 +40,38 @@ pub(crate) fn width() -> usize {
 /// Writes a text and a line end to standard output. Exits with success when the reader has closed the pipe.
 pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     let mut out = io::stdout().lock();
-    match out
+    let written = out
         .write_all(text.trim_end_matches('\n').as_bytes())
         .and_then(|()| out.write_all(b"\n"))
-        .and_then(|()| out.flush())
-    {
-        // `rstmon tail | head` is no failure.
+        .and_then(|()| out.flush());
+    ended(written)
+}
+
+/// Many lines on standard output, buffered. Exits with success when the reader has closed the pipe.
+pub(crate) struct OutputLines {
+    out: io::BufWriter<io::Stdout>,
+}
+
+impl OutputLines {
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        Self { out: io::BufWriter::new(io::stdout()) }
+    }
+
+    /// Writes a line, given without its line end.
+    pub(crate) fn line(&mut self, line: &[u8]) -> Result<(), OutputError> {
+        ended(self.out.write_all(line).and_then(|()| self.out.write_all(b"\n")))
+    }
+
+    /// Writes what is in the buffer.
+    pub(crate) fn finish(mut self) -> Result<(), OutputError> {
+        ended(self.out.flush())
+    }
+}
+
+/// `rstmon tail | head` is no failure.
+fn ended(result: io::Result<()>) -> Result<(), OutputError> {
+    match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
         result => Ok(result?),
     }

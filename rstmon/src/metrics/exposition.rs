@@ -36,6 +36,22 @@ pub(crate) struct Health {
     pub(crate) subscribers_cut: u64,
     /// Lines that the log's reader was too slow for, since the start.
     pub(crate) log_lines_dropped: u64,
+    /// Absent where there is no store.
+    pub(crate) store: Option<StoreFigures>,
+}
+
+/// The state of the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoreFigures {
+    /// Whether the last write succeeded.
+    pub(crate) is_working: bool,
+    /// Bytes on disk.
+    pub(crate) events_bytes: u64,
+    pub(crate) counts_bytes: u64,
+    /// Events written since the start.
+    pub(crate) stored: u64,
+    /// Events counted and not stored, because their kind had its share.
+    pub(crate) withheld: u64,
 }
 
 /// The sums and histograms of all resets, rendered at each scrape.
@@ -140,6 +156,7 @@ impl MetricsRegistry {
         let mut families = vec![self.resets()];
         families.extend(self.losses(health));
         families.extend(self.own(health));
+        families.extend(health.store.iter().flat_map(store_families));
         families.extend(self.registry.gather());
         families.retain(|family| !family.get_metric().is_empty());
         format.encode(&families)
@@ -259,6 +276,37 @@ impl MetricsRegistry {
             family("rstmon_build_info", "1; the version in a label.", MetricType::GAUGE, [gauge(1, build)]),
         ]
     }
+}
+
+fn store_families(store: &StoreFigures) -> Vec<MetricFamily> {
+    let StoreFigures { is_working, events_bytes, counts_bytes, stored, withheld } = *store;
+    let bytes = [("events", events_bytes), ("counts", counts_bytes)];
+    vec![
+        family(
+            "rstmon_store_up",
+            "1 while the store can write.",
+            MetricType::GAUGE,
+            [gauge(i64::from(is_working), NO_LABELS)],
+        ),
+        family(
+            "rstmon_store_bytes",
+            "Bytes on disk of the store.",
+            MetricType::GAUGE,
+            bytes.map(|(kind, bytes)| gauge(i64::try_from(bytes).unwrap_or(i64::MAX), [("kind", kind)])),
+        ),
+        family(
+            "rstmon_store_events_total",
+            "Events written to the store.",
+            MetricType::COUNTER,
+            [counter(stored, NO_LABELS)],
+        ),
+        family(
+            "rstmon_store_withheld_total",
+            "Events counted and not stored, because resets of their kind had their share of the minute.",
+            MetricType::COUNTER,
+            [counter(withheld, NO_LABELS)],
+        ),
+    ]
 }
 
 /// The series of a key, with every label.

@@ -14,7 +14,7 @@ mod series;
 mod snapshot_counts;
 pub(crate) mod trend;
 
-pub(crate) use exposition::{Health, MetricsRegistry};
+pub(crate) use exposition::{Health, MetricsRegistry, StoreFigures};
 use fold::Fold;
 pub(crate) use format::Format;
 pub(crate) use growth::Growth;

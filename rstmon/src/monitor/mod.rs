@@ -11,14 +11,15 @@ mod pipeline;
 mod readiness;
 mod reconciliation;
 pub(crate) mod signals;
+pub(crate) mod store;
 
 use crate::{
     attribute::{Controller, Placement, ProcessRef, Procfs, Resolver, ResolverLimits},
     event::{
         Event,
+        counted::{SPAN_SCHEMA, SpanCounts},
         expect::Expectations,
         snapshot::{Degraded, EventsLost, SNAPSHOT_SCHEMA, Snapshot},
-        span::{SPAN_SCHEMA, SpanCounts},
     },
     explain::Verdict,
     host::{counters, listeners, log_output},
@@ -31,7 +32,10 @@ use crate::{
         self, AttachedPrograms, CountReader, EventSource, HookStatus, Probe, aspect::Aspect, listeners::ListenerTimes,
         netns::NetnsTasks,
     },
-    sink::{History, SinkLosses, Sinks},
+    sink::{
+        History, SinkLosses, Sinks,
+        store::{CountReading, StoreStatus},
+    },
     sync::lock,
 };
 pub(crate) use error::MonitorError;
@@ -187,6 +191,26 @@ impl Monitor {
         self.last_reading.complaint(Instant::now())
     }
 
+    /// The exact counts, for the store.
+    pub(crate) fn count_reading(&self) -> Result<CountReading, MonitorError> {
+        self.read_counts()?;
+        let exporter = lock(&self.exporter);
+        let kernel_lost = exporter.lost();
+        Ok(CountReading {
+            sums: exporter.sums().map(|(series, sum)| (series.clone(), sum)).collect(),
+            lost: vec![
+                ("ring_full", kernel_lost[lost::RING_FULL as usize]),
+                ("rate_limited", kernel_lost[lost::RATE_LIMITED as usize]),
+            ],
+        })
+    }
+
+    /// When counting began.
+    #[must_use]
+    pub(crate) fn started(&self) -> Timestamp {
+        self.started.1
+    }
+
     /// Compares the counts with the kernel's own in every network namespace that can be read. The difference is the
     /// number of resets that the kernel sends and no hook sees.
     pub(crate) fn reconcile(&self) -> Result<Reconciliation, MonitorError> {
@@ -275,6 +299,7 @@ impl Monitor {
         &self,
         sink_losses: SinkLosses,
         subscribers_cut: u64,
+        store: Option<StoreStatus>,
         format: Format,
     ) -> Result<String, MonitorError> {
         self.read_counts()?;
@@ -288,6 +313,7 @@ impl Monitor {
             sink_losses,
             subscribers_cut,
             log_lines_dropped: log_output::dropped_lines(),
+            store: store.map(store::figures),
         };
         Ok(lock(&self.exporter).render(&health, format)?)
     }

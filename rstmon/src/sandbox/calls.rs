@@ -61,6 +61,15 @@ const PLAIN: &[libc::c_long] = &[
     libc::SYS_getcwd,
     libc::SYS_fadvise64,
     libc::SYS_unlinkat,
+    // The store's files; Landlock decides on the directory.
+    libc::SYS_fchmod,
+    libc::SYS_fdatasync,
+    libc::SYS_flock,
+    libc::SYS_fsync,
+    libc::SYS_ftruncate,
+    libc::SYS_mkdirat,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
     // Incoming connections, netlink, the service manager.
     libc::SYS_accept,
     libc::SYS_accept4,
@@ -129,6 +138,7 @@ const OLD_FORMS: &[libc::c_long] = &[
     libc::SYS_access,
     libc::SYS_epoll_wait,
     libc::SYS_lstat,
+    libc::SYS_mkdir,
     libc::SYS_open,
     libc::SYS_pipe,
     libc::SYS_poll,

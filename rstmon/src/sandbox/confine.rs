@@ -2,7 +2,11 @@
 
 use super::{Reach, Sandbox, enter, enter_nothing};
 use crate::{attribute::Mounts, probe::privileges};
-use std::path::{Path, PathBuf};
+use std::{
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot give up privileges: {0}; run rstmon with CAP_BPF and CAP_PERFMON only")]
@@ -48,6 +52,14 @@ pub(crate) fn watching() -> Reach {
     reach
 }
 
+/// The reach of a command that reads a store and writes to a terminal.
+#[must_use]
+pub(crate) fn reading(store: &Path) -> Reach {
+    let mut reach = Reach { read: vec![store.into()], ..Reach::default() };
+    reach.read.extend(TERMINAL.map(PathBuf::from));
+    reach
+}
+
 /// The reach of the daemon: the kernel's files, and those that a reload reads again. The latter by directory, because a
 /// file that is replaced is a new file; for a link, its target's directory as well.
 #[must_use]
@@ -55,6 +67,7 @@ pub(crate) fn serving<'a>(
     read_again: impl IntoIterator<Item = &'a Path>,
     socket: Option<&Path>,
     notify: Option<&Path>,
+    store: Option<Arc<OwnedFd>>,
 ) -> Reach {
     let mut reach = kernel();
     for file in read_again {
@@ -64,6 +77,7 @@ pub(crate) fn serving<'a>(
     // The daemon removes its socket file when it ends.
     reach.remove.extend(socket.and_then(directory));
     reach.connect.extend(notify.map(Path::to_path_buf));
+    reach.keep = store;
     reach
 }
 
@@ -98,7 +112,7 @@ mod tests {
         }
         std::fs::write(archive.join("cert1.pem"), "").expect("a file");
         symlink("../archive/cert1.pem", live.join("cert.pem")).expect("a link");
-        let reach = serving([live.join("cert.pem").as_path()], Some(Path::new("/run/rstmon/s")), None);
+        let reach = serving([live.join("cert.pem").as_path()], Some(Path::new("/run/rstmon/s")), None, None);
         let archive = archive.canonicalize().expect("it exists");
         assert!(reach.read.contains(&live) && reach.read.contains(&archive), "{reach:?}");
         assert!(reach.read.contains(&"/proc".into()), "{reach:?}");

@@ -5,8 +5,9 @@
 
 use super::{Protection, Reach};
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, RestrictionStatus,
-    Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, PathBeneath,
+    RestrictionStatus, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
+    path_beneath_rules,
 };
 use std::{error::Error, io};
 
@@ -22,8 +23,10 @@ pub(super) fn restrict(reach: &Reach) -> Protection {
 }
 
 fn apply(reach: &Reach) -> Result<RestrictionStatus, RulesetError> {
-    let Reach { read, write, remove, connect } = reach;
+    let Reach { read, write, remove, connect, keep } = reach;
     let reading = AccessFs::ReadFile | AccessFs::ReadDir;
+    // Renaming within a directory needs the rights to make and to remove.
+    let keeping = reading | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(WANTED))?
@@ -35,6 +38,7 @@ fn apply(reach: &Reach) -> Result<RestrictionStatus, RulesetError> {
         .add_rules(path_beneath_rules(write, reading | AccessFs::WriteFile | AccessFs::IoctlDev))?
         .add_rules(path_beneath_rules(remove, BitFlags::from(AccessFs::RemoveFile)))?
         .add_rules(path_beneath_rules(connect, BitFlags::from(AccessFs::ResolveUnix)))?
+        .add_rules(keep.iter().map(|directory| Ok::<_, RulesetError>(PathBeneath::new(directory, keeping))))?
         .restrict_self()
 }
 

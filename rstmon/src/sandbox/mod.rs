@@ -14,7 +14,7 @@ mod files;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, os::fd::OwnedFd, path::PathBuf, sync::Arc};
 
 /// State of one protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Sandbox {
 }
 
 /// Files that stay accessible, each with everything below it. Files that do not exist are ignored.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reach {
     pub(crate) read: Vec<PathBuf>,
     /// Devices to read and write.
@@ -92,6 +92,9 @@ pub(crate) struct Reach {
     pub(crate) remove: Vec<PathBuf>,
     /// Unix sockets to connect to.
     pub(crate) connect: Vec<PathBuf>,
+    /// A directory in which files are made, written, renamed and removed, by descriptor: whatever its path leads to
+    /// later, this one stays accessible and no other.
+    pub(crate) keep: Option<Arc<OwnedFd>>,
 }
 
 /// Forbids new privileges only: the sandbox is turned off.

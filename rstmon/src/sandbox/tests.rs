@@ -5,7 +5,9 @@ use std::{
     fs,
     io::{self, Write as _},
     net::{TcpListener, UdpSocket},
+    os::fd::OwnedFd,
     process::Command,
+    sync::Arc,
     thread,
 };
 
@@ -65,6 +67,32 @@ fn a_file_can_be_removed_where_that_is_wanted_but_not_made() {
         || {
             fs::remove_file(&socket).expect("removing is allowed");
             assert_eq!(errno(fs::write(&socket, "")), Some(libc::EACCES));
+        },
+    );
+}
+
+#[test]
+fn one_directory_is_kept_by_descriptor_and_no_other_of_its_name() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (kept, moved) = (place.path().join("kept"), place.path().join("moved"));
+    fs::create_dir(&kept).expect("a directory");
+    let descriptor = Arc::new(OwnedFd::from(fs::File::open(&kept).expect("it is there")));
+    let reach = Reach { keep: Some(descriptor), ..Reach::default() };
+    fs::rename(&kept, &moved).expect("it is moved");
+    fs::create_dir(&kept).expect("another of its name");
+    confined(
+        "landlock",
+        || files::restrict(&reach),
+        || {
+            let mut file = fs::File::create_new(moved.join("new")).expect("making a file");
+            file.write_all(b"text").expect("writing it");
+            file.set_len(2).expect("cutting it");
+            fs::rename(moved.join("new"), moved.join("old")).expect("renaming it");
+            assert_eq!(fs::read(moved.join("old")).expect("reading it"), b"te");
+            fs::remove_file(moved.join("old")).expect("removing it");
+            assert_eq!(errno(fs::create_dir(moved.join("directory"))), Some(libc::EACCES));
+            assert_eq!(errno(fs::write(kept.join("new"), "")), Some(libc::EACCES));
+            assert_eq!(errno(fs::write(place.path().join("new"), "")), Some(libc::EACCES));
         },
     );
 }

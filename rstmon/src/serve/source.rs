@@ -2,7 +2,7 @@
 //! from.
 
 use crate::{
-    event::{filter::Filter, snapshot::Snapshot, span::SpanCounts},
+    event::{counted::SpanCounts, filter::Filter, snapshot::Snapshot},
     metrics::Format,
     sink::hub::{Subscription, TooManySubscribers},
 };

@@ -3,6 +3,7 @@
 pub(crate) mod history;
 pub(crate) mod hub;
 pub(crate) mod queue;
+pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
+pub(crate) use store::Store;
 
 pub(crate) trait Sink: Send + Sync {
     /// The value of the label `why` in `rstmon_events_lost_total`, and the key in the snapshot's `events_lost`, for

@@ -1,14 +1,15 @@
 //! The data that the daemon serves.
 
 use crate::{
-    event::{filter::Filter, line::event_line, snapshot::Snapshot, span::SpanCounts},
+    event::{counted::SpanCounts, filter::Filter, line::event_line, snapshot::Snapshot},
     metrics::Format,
-    monitor::{Monitor, doctor::DoctorReport, liveness::LivenessCheck},
+    monitor::{Monitor, doctor::DoctorReport, liveness::LivenessCheck, store},
     sandbox::Sandbox,
     serve::{NotReady, Source, SourceError},
     sink::{
-        History, Hub, Sinks,
+        History, Hub, Sink, Sinks, Store,
         hub::{DEFAULT_QUEUE_LINES, Subscription, TooManySubscribers},
+        store::StoreStatus,
     },
 };
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ pub(super) struct DaemonSource {
     monitor: Arc<Monitor>,
     history: Arc<History>,
     hub: Arc<Hub>,
+    store: Option<Arc<Store>>,
     sinks: Arc<Sinks>,
     sandbox: Sandbox,
     /// Absent until the event path has begun.
@@ -29,11 +31,23 @@ pub(super) struct DaemonSource {
 }
 
 impl DaemonSource {
-    pub(super) fn new(monitor: Arc<Monitor>, history: usize, followers: usize, sandbox: Sandbox) -> Self {
+    pub(super) fn new(
+        monitor: Arc<Monitor>,
+        history: usize,
+        followers: usize,
+        store: Option<Arc<Store>>,
+        sandbox: Sandbox,
+    ) -> Self {
         let history = Arc::new(History::new(history));
         let hub = Arc::new(Hub::new(followers, DEFAULT_QUEUE_LINES));
-        let sinks = Arc::new(Sinks::new(vec![Arc::clone(&hub) as _, Arc::clone(&history) as _]));
-        Self { monitor, history, hub, sinks, sandbox, event_path: OnceLock::new() }
+        let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::clone(&hub) as _, Arc::clone(&history) as _];
+        sinks.extend(store.clone().map(|store| store as _));
+        let sinks = Arc::new(Sinks::new(sinks));
+        Self { monitor, history, hub, store, sinks, sandbox, event_path: OnceLock::new() }
+    }
+
+    fn store_status(&self) -> Option<StoreStatus> {
+        self.store.as_ref().map(|store| store.status())
     }
 
     pub(super) fn sinks(&self) -> Arc<Sinks> {
@@ -52,7 +66,8 @@ impl DaemonSource {
 
 impl Source for DaemonSource {
     fn metrics(&self, format: Format) -> Result<String, SourceError> {
-        Ok(self.monitor.metrics(self.sinks.losses(), self.hub.subscribers_cut(), format)?)
+        let (losses, cut) = (self.sinks.losses(), self.hub.subscribers_cut());
+        Ok(self.monitor.metrics(losses, cut, self.store_status(), format)?)
     }
 
     fn ready(&self) -> Result<(), NotReady> {
@@ -64,6 +79,7 @@ impl Source for DaemonSource {
     fn doctor(&self) -> serde_json::Value {
         let report =
             DoctorReport::of_daemon(self.monitor.hooks(), self.monitor.missing_fields(), self.monitor.aspects())
+                .with([store::check(self.store_status().as_ref())])
                 .with(self.sandbox.checks());
         serde_json::to_value(report).unwrap_or_default()
     }

@@ -4,6 +4,7 @@ mod daemon;
 mod descriptors;
 mod notify;
 mod reload;
+mod store;
 
 use super::{Failure, cli::RunArguments};
 use crate::{
@@ -34,6 +35,7 @@ use std::{
     sync::Arc,
     time::Instant,
 };
+use store::PreparedStore;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::{JoinHandle, spawn_blocking},
@@ -125,7 +127,9 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier) -> Result<(), Failure> {
     let monitor = Arc::new(monitor);
     let read_again = web_files.iter().map(PathBuf::as_path).chain(iter::once(overrides.file()));
     let notify = notifier.path();
-    let reach = confine::serving(read_again, server.socket_path(), notify.as_deref());
+    let store = PreparedStore::open(&config)?;
+    let kept = store.as_ref().and_then(PreparedStore::descriptor);
+    let reach = confine::serving(read_again, server.socket_path(), notify.as_deref(), kept);
     let sandbox = confine::confine(config.security.sandbox, &reach)?;
 
     let ConnectionShares { each, followers } = descriptors::shares(limit, ConnectionLimits::tcp().connections)?;
@@ -133,7 +137,9 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier) -> Result<(), Failure> {
         tracing::warn!(limit, connections = each, followers, "fewer connections: RLIMIT_NOFILE (LimitNOFILE=) is low");
     }
     server.limit_connections(each);
-    let daemon = DaemonSource::new(Arc::clone(&monitor), config.history.events, followers, sandbox.clone());
+    let store = store.map(|store| store.start(&monitor));
+    let history = config.history.events;
+    let daemon = DaemonSource::new(Arc::clone(&monitor), history, followers, store.clone(), sandbox.clone());
     let daemon = Arc::new(daemon);
     let event_path = monitor.watch(events, daemon.sinks())?;
     daemon.begun(event_path.liveness());
@@ -182,7 +188,11 @@ async fn serve(setup: DaemonSetup, notifier: &Notifier) -> Result<(), Failure> {
         let _ = serving.await;
     }
     drop(liveness);
+    // The events in the ring are handed to the sinks; then the store has all that it will get.
     drop(event_path);
+    if let Some(store) = store {
+        store.finish();
+    }
     tracing::info!("stopped, all hooks detached");
     if why == SERVER_ENDED { Err(Failure::ServerEnded) } else { Ok(()) }
 }

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     event::{
+        counted::SpanCounts,
         filter::{Filter, FilterSubject as _, same_container},
         snapshot::SeriesCount,
-        span::SpanCounts,
     },
     explain::{CauseId, Severity},
     model::Direction,

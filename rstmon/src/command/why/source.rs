@@ -3,7 +3,7 @@
 use crate::{
     command::Failure,
     config::Config,
-    event::{Event, filter::Filter, line::StreamLine, recording::Recording, span::SpanCounts},
+    event::{Event, counted::SpanCounts, filter::Filter, line::StreamLine, recording::Recording},
     host::{
         counters, listeners,
         terminal::{end_with_reader, note},

@@ -2,10 +2,12 @@
 //! several values are separated by commas. Letters match without case.
 
 mod error;
+mod required;
 mod subject;
 mod word;
 
 pub(crate) use error::FilterError;
+pub(crate) use required::{Required, RequiredField};
 use std::fmt;
 pub(crate) use subject::FilterSubject;
 use word::FilterWord;
@@ -34,6 +36,12 @@ impl Filter {
     #[must_use]
     pub(crate) fn matches(&self, subject: &impl FilterSubject) -> bool {
         self.words.iter().all(|word| word.matches(subject))
+    }
+
+    /// What every matching event has: one entry for each word that requires a value.
+    #[must_use]
+    pub(crate) fn required(&self) -> Vec<Required> {
+        self.words.iter().filter_map(FilterWord::required).collect()
     }
 
     #[must_use]

@@ -1,6 +1,6 @@
 //! One word of a filter, `field=value`: parsed, and applied to an event or a count.
 
-use super::{FilterError, FilterSubject, same_container};
+use super::{FilterError, FilterSubject, Required, RequiredField, same_container};
 use crate::{
     explain::{Cause, CauseId, Severity},
     model::{Direction, Family, nearest::nearest},
@@ -34,6 +34,33 @@ enum FieldTest {
 impl FilterWord {
     pub(super) fn matches(&self, subject: &impl FilterSubject) -> bool {
         self.test.matches(subject) != self.negated
+    }
+
+    /// What an event must have to match; `None` where that is no equality.
+    pub(super) fn required(&self) -> Option<Required> {
+        if self.negated {
+            return None;
+        }
+        let names = |values: &mut dyn Iterator<Item = &str>| values.map(str::to_owned).collect();
+        let (field, values) = match &self.test {
+            FieldTest::Process(values) => (RequiredField::Process, values.clone()),
+            FieldTest::Unit(values) => (RequiredField::Unit, values.clone()),
+            FieldTest::Port(values) => (RequiredField::Port, values.iter().map(u16::to_string).collect()),
+            FieldTest::Cause(values) => (RequiredField::Cause, names(&mut values.iter().map(|cause| cause.id()))),
+            FieldTest::Reason(values) => (RequiredField::Reason, values.clone()),
+            FieldTest::Direction(values) => {
+                (RequiredField::Direction, names(&mut values.iter().map(|direction| direction.as_str())))
+            }
+            FieldTest::Family(values) => {
+                (RequiredField::Family, names(&mut values.iter().map(|family| family.as_str())))
+            }
+            FieldTest::Severity(values) => {
+                (RequiredField::Severity, names(&mut values.iter().map(|severity| severity.word())))
+            }
+            // A container matches by the beginning of its id, an address by its network.
+            FieldTest::Container(_) | FieldTest::Local(_) | FieldTest::Remote(_) => return None,
+        };
+        Some(Required { field, values })
     }
 
     pub(super) fn is_about_severity(&self) -> bool {

@@ -10,7 +10,7 @@ mod socket_routes;
 
 use super::{http::shutdown::Stopper, *};
 use crate::{
-    event::{Event, filter::Filter, snapshot::Snapshot, span::SpanCounts, testing::event_with},
+    event::{Event, counted::SpanCounts, filter::Filter, snapshot::Snapshot, testing::event_with},
     metrics::Format,
     sink::{
         Hub, Sink as _,

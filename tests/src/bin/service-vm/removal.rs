@@ -11,6 +11,8 @@ use std::{fs, path::Path};
 
 /// A later version, with another default configuration.
 const LATER: &str = "/mnt/rstmon-later.deb";
+/// The directory of the store.
+const STORE: &str = "/var/lib/rstmon";
 /// A line that the administrator adds to the configuration.
 const OWN_LINE: &str = "# The administrator was here.\n";
 
@@ -35,13 +37,14 @@ pub(crate) fn upgrade(guest: &mut ServiceGuest) -> Result<()> {
     Ok(())
 }
 
-/// `apt-get remove` stops the service and keeps the configuration.
+/// `apt-get remove` stops the service and keeps the configuration and the store.
 pub(crate) fn remove(guest: &mut ServiceGuest) -> Result<()> {
     let own = fs::read_to_string(CONFIGURATION)?;
     done(&["apt-get", "remove", "--yes", "rstmon"])?;
     ensure!(!Path::new("/usr/bin/rstmon").exists(), "the program is still there");
     ensure!(guest.unit.property("ActiveState")? == "inactive", "it still runs");
     ensure!(fs::read_to_string(CONFIGURATION)? == own, "the administrator's configuration was changed");
+    ensure!(fs::read_dir(STORE)?.count() > 1, "the store has no segment");
     let failed = tool(&["systemctl", "--failed", "--no-legend", "--plain"])?;
     ensure!(failed.stdout.is_empty(), "failed units: {}", text(&failed.stdout));
     life::gone()

@@ -12,7 +12,7 @@ use super::protocol::{
     SNAPSHOT_PATH, VERSION_PATH,
 };
 use crate::{
-    event::{filter::Filter, snapshot::Snapshot, span::SpanCounts},
+    event::{counted::SpanCounts, filter::Filter, snapshot::Snapshot},
     model::text::safe,
 };
 use http_body_util::{BodyExt, Empty, Limited};
