@@ -12,7 +12,7 @@ use crate::{
     task::KernelTask,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use rstmon_common::{OwnerRecord, SocketNote, Tuple, note::Reader};
+use rstmon_common::{OwnerRecord, SocketNote, Tuple, key::provenance, note::Reader};
 
 /// Slots that a process may have.
 const WAYS: u32 = 4;
@@ -48,6 +48,9 @@ fn slot_of(tgid: u32) -> Option<*mut Holder> {
 
 #[inline(always)]
 fn find(owner: &OwnerRecord) -> Option<*mut Holder> {
+    if owner.tgid == 0 {
+        return None;
+    }
     // SAFETY: a live map value.
     slot_of(owner.tgid).filter(|slot| unsafe { (&raw const (**slot).start_ns).read_volatile() } == owner.start_ns)
 }
@@ -133,19 +136,22 @@ pub fn holding_inherited(note: &SocketNote, acceptor_credentials: u64) -> Holdin
     }
 }
 
-/// Writes the owner in a note, so far as it still holds the socket.
+/// Removes from a note what is not known of its owner any more. In the note itself: the verifier would follow each case
+/// separately to the end of a program that kept it in a register.
 #[inline(always)]
-pub fn write_owner(note: &SocketNote, holding: Holding, owner: *mut OwnerRecord) {
-    // SAFETY: `owner` points to a whole record in a map value or on the stack.
+pub fn keep_what_holds(note: *mut SocketNote, holding: Holding) {
+    if holding == Holding::Alone {
+        return;
+    }
+    // SAFETY: the note of a socket that the hook holds.
     unsafe {
-        *owner = note.owner;
-        if holding != Holding::Alone {
-            (*owner).tgid = 0;
-            (*owner).start_ns = 0;
-        }
+        (*note).owner.tgid = 0;
+        (*note).owner.start_ns = 0;
+        (*note).provenance = provenance::INHERITED;
         if holding == Holding::Gone {
-            (*owner).comm = [0; 16];
-            (*owner).cgroup = 0;
+            (*note).owner.comm = [0; 16];
+            (*note).owner.cgroup = 0;
+            (*note).provenance = provenance::NONE;
         }
     }
 }

@@ -283,7 +283,8 @@ impl ResetBuilder {
         let (provenance, closed) = unsafe {
             ((&raw const self.work.key.provenance).read_volatile(), (&raw const self.work.closed_facts).read_volatile())
         };
-        if provenance == provenance::NONE || evidence::means_of(closed) != means::NONE {
+        let settled = self.work.note.owner.tgid == 0;
+        if provenance == provenance::NONE || settled || evidence::means_of(closed) != means::NONE {
             return;
         }
         // The owner is executing, with the socket's lock: it has not passed the socket on, and in its exit it counts as

@@ -10,7 +10,7 @@
 
 use crate::{
     facts::{EvidenceBits, is_same_act},
-    holders::{self, Holding},
+    holders,
     layout::TOMBSTONES_ON,
     listeners, note, opened,
     reset::is_some,
@@ -260,8 +260,10 @@ fn listener_ended(note: *mut SocketNote, tcp: Tcp) {
             task.describe_current(&raw mut owner);
             tombstone.owner = owner;
         } else {
-            let holding = if same { Holding::Alone } else { holders::holding(&*note) };
-            holders::write_owner(&*note, holding, &raw mut tombstone.owner);
+            if !same {
+                holders::keep_what_holds(note, holders::holding(&*note));
+            }
+            tombstone.owner = (*note).owner;
         }
     }
     note::add_gone_listener(&listener(tcp), &tombstone);
@@ -285,14 +287,14 @@ fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
         }
         facts.add_answered(tcp);
     }
-    let holding = owner_at_end(facts, note, tcp);
+    settle_owner(facts, note, tcp);
     add_end(facts, note);
     let mut tuple = Tuple::default();
     tcp.endpoints(&mut tuple);
     let number = tombstones::add(&tuple, |tombstone| {
         // SAFETY: room in a map value to which nothing else has a reference now.
         let (from, tombstone) = unsafe { (&*note, &mut *tombstone) };
-        holders::write_owner(from, holding, &raw mut tombstone.owner);
+        tombstone.owner = from.owner;
         tombstone.owner.extra = tcp.rcv_nxt();
         tombstone.closed_ns = from.closed_ns;
         tombstone.established_ns = from.established_ns;
@@ -313,13 +315,13 @@ fn connection_ended(note: *mut SocketNote, tcp: Tcp) {
     unsafe { (*note).tombstone = number };
 }
 
-/// Stores the executing task's process as the owner of a connection that it ends without a FIN, and returns whether the
-/// owner of an ended connection held it until then.
-#[inline(always)]
-fn owner_at_end(facts: EvidenceBits, note: *mut SocketNote, tcp: Tcp) -> Holding {
+/// Stores the executing task's process as the owner of a connection that it ends without a FIN; otherwise removes what
+/// is not known any more of the owner of a connection that no process had closed.
+#[inline(never)]
+fn settle_owner(facts: EvidenceBits, note: *mut SocketNote, tcp: Tcp) {
     let means = evidence::means_of(facts.get());
     if closed_ns_of(note) != 0 && means != means::NONE {
-        return Holding::Alone;
+        return;
     }
     // SAFETY: see `begin`.
     unsafe {
@@ -329,12 +331,10 @@ fn owner_at_end(facts: EvidenceBits, note: *mut SocketNote, tcp: Tcp) -> Holding
                 task.describe_current(&raw mut (*note).owner);
                 (*note).provenance = provenance::USED;
             }
-            return Holding::Alone;
-        }
-        if (*note).provenance == provenance::INHERITED {
-            holders::holding_inherited(&*note, tcp.file_credentials())
+        } else if (*note).provenance == provenance::INHERITED {
+            holders::keep_what_holds(note, holders::holding_inherited(&*note, tcp.file_credentials()));
         } else {
-            holders::holding(&*note)
+            holders::keep_what_holds(note, holders::holding(&*note));
         }
     }
 }

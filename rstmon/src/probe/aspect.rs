@@ -159,7 +159,7 @@ fn holder(hooks: &[HookStatus]) -> ReasonedClarity {
         Some(HookOutcome::Attached) => "known from its first write on",
         Some(HookOutcome::NotWanted) => {
             "the process that passed it on is named while it lives and has not forked since; with \
-             probe.follow_writers the holder is known from its first write on"
+             probe.follow_writers (Linux 6.3 on) the holder is known from its first write on"
         }
         _ => {
             "the process that passed it on is named while it lives and has not forked since: this kernel (before 6.3) \
