@@ -10,8 +10,9 @@ use crate::{
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     env,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
@@ -139,10 +140,31 @@ impl DaemonProcess {
     pub fn reached(toml: &str, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let directory = scratch::directory()?;
         std::fs::write(directory.path().join("rstmon.toml"), toml)?;
-        Self::spawn(directory, free_address()?, ready)
+        Self::spawn(directory, free_address()?, || Ok(()), ready)
     }
 
-    fn spawn(directory: TempDir, address: SocketAddr, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
+    /// Starts a daemon whose files, and `rstmon.toml` unless it is there, are in `directory`. `prepare` runs in the child
+    /// before the program is executed; it must allocate nothing.
+    ///
+    /// # Errors
+    /// As [`DaemonProcess::start`].
+    pub fn prepared(
+        directory: TempDir,
+        prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let config = directory.path().join("rstmon.toml");
+        if !config.exists() {
+            std::fs::write(&config, "")?;
+        }
+        Self::spawn(directory, free_address()?, prepare, answers_ready)
+    }
+
+    fn spawn(
+        directory: TempDir,
+        address: SocketAddr,
+        prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+        ready: impl Fn(SocketAddr) -> bool,
+    ) -> Result<Self> {
         let config = directory.path().join("rstmon.toml");
         let binary = binary().context("no rstmon binary")?;
         let mut command = Command::new(&binary);
@@ -154,6 +176,8 @@ impl DaemonProcess {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
+        // SAFETY: the callers' closures allocate nothing.
+        unsafe { command.pre_exec(prepare) };
         let mut child = child::spawn(&NetworkPlace::Host, &mut command)
             .with_context(|| format!("starting {}", binary.display()))?;
         let said = StderrLog::collect(child.stderr.take().context("no stderr")?);
@@ -267,7 +291,7 @@ impl KilledDaemon {
     /// # Errors
     /// As [`DaemonProcess::start`].
     pub fn replace(self) -> Result<DaemonProcess> {
-        DaemonProcess::spawn(self.directory, self.address, answers_ready)
+        DaemonProcess::spawn(self.directory, self.address, || Ok(()), answers_ready)
     }
 
     /// The same without waiting until it is ready: see [`DaemonProcess::ready`].
@@ -275,7 +299,7 @@ impl KilledDaemon {
     /// # Errors
     /// When it cannot be started.
     pub fn launch(self) -> Result<DaemonProcess> {
-        DaemonProcess::spawn(self.directory, self.address, |_| true)
+        DaemonProcess::spawn(self.directory, self.address, || Ok(()), |_| true)
     }
 }
 
