@@ -143,8 +143,8 @@ impl DaemonProcess {
         Self::spawn(directory, free_address()?, || Ok(()), ready)
     }
 
-    /// Starts a daemon whose files, and `rstmon.toml` unless it is there, are in `directory`. `prepare` runs in the child
-    /// before the program is executed; it must allocate nothing.
+    /// Starts a daemon whose files, and `rstmon.toml` unless it is there, are in `directory`. `prepare` runs in the
+    /// child before the program is executed, and must allocate nothing.
     ///
     /// # Errors
     /// As [`DaemonProcess::start`].
