@@ -10,8 +10,9 @@ use crate::{
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     env,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
@@ -145,7 +146,7 @@ impl DaemonProcess {
     pub fn reached(toml: &str, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
         let directory = scratch::directory()?;
         std::fs::write(directory.path().join("rstmon.toml"), toml)?;
-        Self::spawn(directory, free_address()?, Stdio::piped(), ready)
+        Self::spawn(directory, free_address()?, Stdio::piped(), || Ok(()), ready)
     }
 
     /// The same with another standard error than a pipe that is read at once; [`Self::said`] returns nothing.
@@ -155,10 +156,32 @@ impl DaemonProcess {
     pub fn logging_to(toml: &str, log: impl Into<Stdio>) -> Result<Self> {
         let directory = scratch::directory()?;
         std::fs::write(directory.path().join("rstmon.toml"), toml)?;
-        Self::spawn(directory, free_address()?, log.into(), answers_ready)
+        Self::spawn(directory, free_address()?, log.into(), || Ok(()), answers_ready)
     }
 
-    fn spawn(directory: TempDir, address: SocketAddr, log: Stdio, ready: impl Fn(SocketAddr) -> bool) -> Result<Self> {
+    /// Starts a daemon whose files, and `rstmon.toml` unless it is there, are in `directory`. `prepare` runs in the
+    /// child before the program is executed, and must allocate nothing.
+    ///
+    /// # Errors
+    /// As [`DaemonProcess::start`].
+    pub fn prepared(
+        directory: TempDir,
+        prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let config = directory.path().join("rstmon.toml");
+        if !config.exists() {
+            std::fs::write(&config, "")?;
+        }
+        Self::spawn(directory, free_address()?, Stdio::piped(), prepare, answers_ready)
+    }
+
+    fn spawn(
+        directory: TempDir,
+        address: SocketAddr,
+        log: Stdio,
+        prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+        ready: impl Fn(SocketAddr) -> bool,
+    ) -> Result<Self> {
         let config = directory.path().join("rstmon.toml");
         let binary = binary().context("no rstmon binary")?;
         let mut command = Command::new(&binary);
@@ -172,6 +195,8 @@ impl DaemonProcess {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
+        // SAFETY: the callers' closures allocate nothing.
+        unsafe { command.pre_exec(prepare) };
         let mut child = child::spawn(&NetworkPlace::Host, &mut command)
             .with_context(|| format!("starting {}", binary.display()))?;
         let said = child.stderr.take().map(StderrLog::collect).unwrap_or_default();
@@ -300,7 +325,7 @@ impl KilledDaemon {
     /// # Errors
     /// As [`DaemonProcess::start`].
     pub fn replace(self) -> Result<DaemonProcess> {
-        DaemonProcess::spawn(self.directory, self.address, Stdio::piped(), answers_ready)
+        DaemonProcess::spawn(self.directory, self.address, Stdio::piped(), || Ok(()), answers_ready)
     }
 
     /// The same without waiting until it is ready: see [`DaemonProcess::ready`].
@@ -308,7 +333,7 @@ impl KilledDaemon {
     /// # Errors
     /// When it cannot be started.
     pub fn launch(self) -> Result<DaemonProcess> {
-        DaemonProcess::spawn(self.directory, self.address, Stdio::piped(), |_| true)
+        DaemonProcess::spawn(self.directory, self.address, Stdio::piped(), || Ok(()), |_| true)
     }
 }
 

@@ -3,18 +3,30 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
-    daemon,
+    daemon::{self, DaemonProcess},
     scenario::victim,
+    scratch,
     service::{ServiceProcess, ServiceSetup},
     skip,
     stage::{Family, Stage},
     wait::{self, SOON},
 };
+use rustix::{
+    fs::{CWD, Gid, Mode, RenameFlags, Uid, renameat_with},
+    process::umask,
+    thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
+};
 use std::{
     fs::{self, Permissions},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The id of a user and the ids of groups that own nothing on any system.
@@ -161,4 +173,123 @@ fn other_users_are_refused_with_the_fix() {
     let output = tool.as_member(OTHER, &["tail", "--standalone"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("CAP_BPF"));
+}
+
+/// Makes the calling thread, and no other, that user without any group or capability.
+fn become_user() {
+    let (user, group) = (Uid::from_raw(USER.parse().unwrap()), Gid::from_raw(OTHER.parse().unwrap()));
+    set_thread_groups(&[]).unwrap();
+    set_thread_res_gid(group, group, group).unwrap();
+    set_thread_res_uid(user, user, user).unwrap();
+}
+
+/// Runs `attack` as that user in a loop, for as long as `work` takes.
+fn under_attack<T>(attack: impl Fn() + Sync, work: impl FnOnce() -> T) -> T {
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let attacker = scope.spawn(|| {
+            become_user();
+            while !ended.load(Ordering::Relaxed) {
+                attack();
+            }
+        });
+        let result = work();
+        ended.store(true, Ordering::Relaxed);
+        attacker.join().unwrap();
+        result
+    })
+}
+
+#[test]
+fn no_start_lets_another_user_in_whatever_the_umask() {
+    const STARTS: usize = 8;
+    if !daemon::unless_ready("umask") {
+        return;
+    }
+    for start in 0..STARTS {
+        let directory = scratch::directory().unwrap();
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
+        let socket = directory.path().join("rstmon.sock");
+        let new = directory.path().join("rstmon.sock.new");
+        let places = [socket.clone(), new.join("rstmon.sock"), new];
+        let got_in = AtomicBool::new(false);
+        let attack = || {
+            for place in &places {
+                if UnixStream::connect(place).is_ok() {
+                    got_in.store(true, Ordering::Relaxed);
+                }
+            }
+        };
+        let wide = || {
+            umask(Mode::empty());
+            Ok(())
+        };
+        let daemon = under_attack(attack, || DaemonProcess::prepared(directory, wide)).unwrap();
+        assert_eq!(mode(&socket).0, 0o660);
+        daemon.stop().unwrap();
+        assert!(!got_in.load(Ordering::Relaxed), "start {start} let another user in");
+    }
+}
+
+#[test]
+fn the_owner_of_the_directory_cannot_have_another_file_changed() {
+    const STARTS: usize = 6;
+    if !daemon::unless_ready("replaced names") {
+        return;
+    }
+    let (user, other) = (USER.parse().unwrap(), OTHER.parse().unwrap());
+    let precious = scratch::directory().unwrap();
+    fs::set_permissions(precious.path(), Permissions::from_mode(0o711)).unwrap();
+    let victims = [precious.path().join("file"), precious.path().join("directory")];
+    fs::write(&victims[0], "").unwrap();
+    fs::create_dir(&victims[1]).unwrap();
+    for victim in &victims {
+        fs::set_permissions(victim, Permissions::from_mode(0o600)).unwrap();
+    }
+    let mut published = 0;
+    for start in 0..STARTS {
+        let directory = scratch::directory().unwrap();
+        fs::write(directory.path().join("rstmon.toml"), format!("[socket]\ngroup = \"{GROUP}\"\n")).unwrap();
+        chown(directory.path(), Some(user), Some(other)).unwrap();
+        let (new, trap) = (directory.path().join("rstmon.sock.new"), directory.path().join("trap"));
+        let attack = || {
+            let _ = symlink(&victims[start % victims.len()], &trap);
+            if renameat_with(CWD, &trap, CWD, &new, RenameFlags::EXCHANGE).is_ok() {
+                let _ = fs::rename(&trap, new.with_extension("taken"));
+            }
+        };
+        match under_attack(attack, || DaemonProcess::prepared(directory, || Ok(()))) {
+            Ok(daemon) => {
+                published += 1;
+                // Without capabilities not even root can remove the socket from that directory.
+                daemon.end_by(rustix::process::Signal::TERM).unwrap();
+            }
+            // Without a socket, but then for this reason.
+            Err(error) => assert!(format!("{error:#}").contains("rstmon.sock"), "{error:#}"),
+        }
+        for victim in &victims {
+            assert_eq!(mode(victim), (0o600, 0), "{} after start {start}, {published} published", victim.display());
+        }
+    }
+}
+
+#[test]
+fn a_crowd_on_the_socket_keeps_no_member_out() {
+    const CROWD: usize = 130;
+    /// The deadline of a silent connection would be ten seconds.
+    const SOON_ENOUGH: Duration = Duration::from_secs(5);
+    if !unless_ready("crowd") {
+        return;
+    }
+    let (service, tool) = (service(), BinaryCopy::new());
+    let socket = socket(&service);
+    let crowd: Vec<UnixStream> = (0..CROWD).map(|_| UnixStream::connect(service.socket()).unwrap()).collect();
+    for arguments in [&["why", &socket][..], &["top", "--once", &socket]] {
+        let started = Instant::now();
+        let output = tool.as_member(GROUP, arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?} said:\n{said}");
+        assert!(started.elapsed() < SOON_ENOUGH * wait::slowness(), "{arguments:?} took {:?}", started.elapsed());
+    }
+    drop(crowd);
 }

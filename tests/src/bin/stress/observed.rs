@@ -31,15 +31,16 @@ pub(crate) struct ObservedDaemon {
 impl ObservedDaemon {
     /// Starts a daemon with this configuration, and provokes each sort of reset before anything is measured.
     pub(crate) fn start(testbed: &mut Testbed, toml: &str) -> Result<Self> {
-        Self::warmed(testbed, DaemonProcess::configured(toml)?)
+        Self::of(testbed, DaemonProcess::configured(toml)?)
     }
 
     /// The same with another standard error of the daemon than one that is read.
     pub(crate) fn logging_to(testbed: &mut Testbed, toml: &str, log: Stdio) -> Result<Self> {
-        Self::warmed(testbed, DaemonProcess::logging_to(toml, log)?)
+        Self::of(testbed, DaemonProcess::logging_to(toml, log)?)
     }
 
-    fn warmed(testbed: &mut Testbed, daemon: DaemonProcess) -> Result<Self> {
+    /// The same for a daemon that was started in another way.
+    pub(crate) fn of(testbed: &mut Testbed, daemon: DaemonProcess) -> Result<Self> {
         let mut storms = testbed.storms()?;
         let ledger = Ledger::open(testbed.place(), || daemon.scrape())?;
         let mut observed = Self { daemon, before: Vitals::default(), ledger };

@@ -5,6 +5,7 @@
 pub(super) const EXCLUDED: [(&str, &str); 12] = [
     ("formats", "the metrics' formats do not depend on the kernel; needs promtool and Python"),
     ("hostile_http", "the web server under attack: user space only"),
+    ("robustness", "signals, descriptors, passwords: user space only"),
     (
         "hostile_names",
         "floods of a hundred thousand connections: minutes under emulation; `counting` has a smaller one",

@@ -2,6 +2,7 @@
 
 mod churn;
 mod clock;
+mod crowds;
 mod flood;
 mod kill;
 mod limits;
@@ -34,7 +35,7 @@ const fn scenario(
 }
 
 /// All scenarios, in the order in which they are played.
-const ALL: [StressScenario; 12] = [
+const ALL: [StressScenario; 14] = [
     scenario("flood", "resets of every sort from tens of thousands of addresses and ports", flood::play),
     scenario("limits", "maps, ring and series at their limits", limits::full_maps),
     scenario("listeners", "more listeners than there is room for, and resets meanwhile", limits::listeners),
@@ -44,6 +45,8 @@ const ALL: [StressScenario; 12] = [
     scenario("namespaces", "network namespaces that come and go under load", namespaces::play),
     scenario("starvation", "hardly any processor time during a flood", starvation::play),
     scenario("paused reader of the log", "a log at level trace that is not read, during a flood", paused_log::play),
+    scenario("descriptor limit", "more clients than descriptors during a flood", crowds::descriptors),
+    scenario("crowd on the socket", "more silent members of the group than connections", crowds::socket),
     scenario("stalled", "subscribers that take nothing and come back", witness::stalled),
     StressScenario {
         needs_clock: true,
