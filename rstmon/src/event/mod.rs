@@ -7,6 +7,7 @@ pub(crate) mod expect;
 pub(crate) mod filter;
 pub(crate) mod join;
 pub(crate) mod line;
+pub(crate) mod pairs;
 pub(crate) mod recording;
 pub(crate) mod snapshot;
 pub(crate) mod span;
