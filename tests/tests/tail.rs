@@ -4,12 +4,18 @@
 
 use rstmon_tests::{
     daemon::{self, DaemonProcess},
-    scenario::{close, open},
+    scenario::{close, late, open},
+    scene::Direction,
     stage::{Family, Stage},
     tail::Tail,
-    wait::SOON,
+    wait::{self, SOON},
+    watched::WatchedDaemon,
 };
 use serde_json::Value;
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+};
 
 /// Fields of every event, whatever their value.
 const FIELDS: &[&str] = &[
@@ -158,4 +164,56 @@ fn a_barrier_is_passed() {
         assert_eq!(count, 1, "{reset:?} was reported {count} times");
     }
     tail.wait_for("an IPv6 event", SOON, |event| event["family"] == "ipv6").unwrap();
+}
+
+/// `rstmon tail` as text, through the daemon, ended on drop.
+struct TextTail(Child);
+
+impl Drop for TextTail {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn both_ends_of_a_reset_are_one_row_of_text() {
+    if !daemon::unless_ready("tail text") {
+        return;
+    }
+    let stage = Stage::loopback(Family::V4).unwrap();
+    let watched = WatchedDaemon::start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("rows");
+    let child = Command::new(daemon::binary().unwrap())
+        .args(["tail", "-f", "--socket"])
+        .arg(watched.daemon.socket())
+        .stdout(fs::File::create(&output).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _tail = TextTail(child);
+    let text = || fs::read_to_string(&output).map_err(anyhow::Error::from);
+    wait::until_true("the heading", SOON, || Ok(text()?.contains("PROCESS[PID]"))).unwrap();
+    // An active reset, whose received event comes first, and a passive one, whose sent event does.
+    for play in [close::with_unread_data, late::in_time_wait] {
+        let scene = play(&stage).unwrap();
+        watched.all_facts(&scene).unwrap();
+        let sent = scene.resets.iter().find(|reset| reset.direction == Direction::Sent).unwrap();
+        let (local, remote) = (sent.local.to_string(), sent.remote.to_string());
+        let rows = || -> anyhow::Result<Vec<String>> {
+            let rows = text()?;
+            let of_it = rows.lines().filter(|row| row.contains(&local) && row.contains(&remote));
+            Ok(of_it.map(str::to_owned).collect())
+        };
+        wait::until_true("a row", SOON, || Ok(!rows()?.is_empty())).unwrap();
+        // Another play ends after whatever else this one could print.
+        let next = open::refused(&stage).unwrap();
+        watched.all_facts(&next).unwrap();
+        let closed = next.resets[0].local.to_string();
+        wait::until_true("the row of the next", SOON, || Ok(text()?.contains(&closed))).unwrap();
+        let rows = rows().unwrap();
+        assert_eq!(rows.len(), 1, "{rows:#?}");
+        assert!(rows[0].contains(" sent ") && rows[0].contains("received here by "), "{rows:#?}");
+    }
 }

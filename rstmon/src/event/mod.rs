@@ -9,6 +9,7 @@ pub(crate) mod filter;
 pub(crate) mod found;
 pub(crate) mod join;
 pub(crate) mod line;
+pub(crate) mod pairs;
 pub(crate) mod recording;
 pub(crate) mod snapshot;
 pub(crate) mod span;

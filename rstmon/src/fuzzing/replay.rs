@@ -40,5 +40,5 @@ pub(crate) fn check_event(event: &Event) {
     // The numbers on the wire join events in the daemon; they are no part of the JSON.
     let written = Event { wire: None, ..event.clone() };
     assert_eq!(back, written, "changed by JSON: {json}");
-    assert_harmless("the line of text", &text::line(event, &TimeZone::UTC, false));
+    assert_harmless("the line of text", &text::line(event, None, &TimeZone::UTC, false));
 }

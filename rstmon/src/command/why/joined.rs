@@ -5,9 +5,9 @@
 //! the process that tried to connect.
 
 use crate::{
-    event::{Endpoint, Event, filter::Filter},
+    event::{Endpoint, Event, filter::Filter, pairs::is_unowned_refusal},
     explain::{
-        Cause, CauseId, Confidence, Severity,
+        CauseId, Confidence, Severity,
         present::{ProcessName, UNKNOWN_PROCESS},
     },
     model::Direction,
@@ -176,11 +176,6 @@ impl JoinedReset {
     pub(super) fn is_unowned_refusal(&self) -> bool {
         self.direction == Direction::Sent && is_unowned_refusal(self.cause, self.owner.process.as_deref())
     }
-}
-
-/// A closed port has no owner. Only a process that listened there shortly before is known now and then.
-fn is_unowned_refusal(cause: CauseId, process: Option<&str>) -> bool {
-    cause == Cause::Refused && process.is_none()
 }
 
 fn owner_name(event: &Event) -> String {

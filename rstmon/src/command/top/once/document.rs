@@ -47,6 +47,8 @@ struct TopDocument<'a> {
     filter: String,
     /// True if the rows are exact counts, false if they count the remembered events.
     exact: bool,
+    /// Resets of which both ends are counted in `sent` and `received`, and one in the rows.
+    at_both_ends: u64,
     rows: Vec<RowDocument<'a>>,
 }
 
@@ -114,6 +116,7 @@ pub(super) fn json(state: &ViewState) -> Result<String, Failure> {
         group: state.group.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned()),
         filter: state.filter.to_string(),
         exact: state.basis == Basis::Counted && !matches!(state.origin, Origin::Recording(_)),
+        at_both_ends: state.at_both_ends,
         rows: state.rows.iter().map(row_document).collect(),
     };
     serde_json::to_string_pretty(&document).map_err(Failure::json)

@@ -98,9 +98,19 @@ impl CountHistory {
         self.zeroed
     }
 
+    #[must_use]
+    pub(crate) fn has(&self, series: &SeriesId) -> bool {
+        self.series.contains_key(series)
+    }
+
     /// Every series with resets since the view was zeroed or counting began.
     pub(crate) fn series(&self) -> impl Iterator<Item = &Counted> {
-        self.series.values().filter(|counted| counted.total() > 0)
+        self.named_series().map(|(_, counted)| counted)
+    }
+
+    /// The same with their identities.
+    pub(crate) fn named_series(&self) -> impl Iterator<Item = (&SeriesId, &Counted)> {
+        self.series.iter().filter(|(_, counted)| counted.total() > 0)
     }
 
     /// Current resets per second in one direction; `None` before the second snapshot.

@@ -2,8 +2,9 @@
 
 pub(crate) use crate::command::cli::Group;
 use crate::{
-    event::{filter::FilterSubject, snapshot::SeriesCount},
-    explain::CauseId,
+    attribute::container,
+    event::{Event, filter::FilterSubject, snapshot::SeriesCount},
+    explain::{CauseId, Severity},
     model::{Direction, Family},
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -99,6 +100,7 @@ fn network(address: IpAddr) -> IpNet {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SeriesId {
     key: RowKey,
+    severity: Option<Severity>,
     reason: String,
     container: Option<String>,
     family: Option<Family>,
@@ -109,9 +111,22 @@ impl SeriesId {
     pub(crate) fn of(series: &SeriesCount) -> Self {
         Self {
             key: RowKey::of(series, Group::Who),
+            severity: series.severity(),
             reason: series.reason.clone(),
             container: series.container.clone(),
             family: series.family,
+        }
+    }
+
+    /// The series that the reset of an event is counted in.
+    #[must_use]
+    pub(crate) fn of_event(event: &Event) -> Self {
+        Self {
+            key: RowKey::of(event, Group::Who),
+            severity: Some(event.severity),
+            reason: event.reason.as_str().to_owned(),
+            container: event.container().map(|id| container::short(id).to_owned()),
+            family: event.family,
         }
     }
 }

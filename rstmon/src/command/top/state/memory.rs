@@ -1,8 +1,18 @@
 //! The last events in bounded memory.
 
 use super::group::{Group, RowKey};
-use crate::event::{Event, filter::Filter};
-use std::{collections::VecDeque, sync::Arc};
+use crate::{
+    event::{
+        Event,
+        filter::Filter,
+        pairs::{PairFinder, is_reported_at_receiver},
+    },
+    model::Direction,
+};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 /// Limit of the remembered events: the default of `history.events`.
 const CAPACITY: usize = 10_000;
@@ -35,4 +45,16 @@ impl EventMemory {
     pub(crate) fn of_row(&self, key: &RowKey, group: Group, filter: &Filter) -> impl Iterator<Item = &Arc<Event>> {
         self.newest(filter).filter(move |event| RowKey::of(&***event, group) == *key)
     }
+}
+
+/// The events without those that are the other ends of others among them.
+#[must_use]
+pub(crate) fn one_of_both_ends<'a>(events: &[&'a Arc<Event>]) -> Vec<&'a Arc<Event>> {
+    let (mut finder, mut hidden) = (PairFinder::default(), HashSet::new());
+    for (at, event) in events.iter().enumerate() {
+        let Some(other) = finder.push(at as u64, event).and_then(|other| usize::try_from(other).ok()) else { continue };
+        let (sent, received) = if event.direction == Direction::Sent { (at, other) } else { (other, at) };
+        hidden.insert(if is_reported_at_receiver(events[sent]) { sent } else { received });
+    }
+    events.iter().enumerate().filter(|(at, _)| !hidden.contains(at)).map(|(_, event)| *event).collect()
 }

@@ -6,6 +6,7 @@ pub(crate) mod memory;
 pub(crate) mod model;
 mod navigation;
 pub(crate) mod overlay;
+mod pairs;
 pub(crate) mod prompt;
 pub(crate) mod row;
 pub(crate) mod rows;
@@ -46,6 +47,8 @@ pub(crate) struct ViewState {
     /// The rows in the order in which they are shown, frozen ones first.
     pub(crate) rows: Vec<Row>,
     pub(crate) basis: Basis,
+    /// Resets of which both ends are counted, and which are in one row.
+    pub(crate) at_both_ends: u64,
     /// Rows that stay on top.
     frozen: Vec<Row>,
     /// The selected row; `None` selects the first one.
@@ -73,6 +76,7 @@ impl ViewState {
             sort: Sort::default(),
             rows: Vec::new(),
             basis: Basis::default(),
+            at_both_ends: 0,
             frozen: Vec::new(),
             selected: None,
             overlays: Vec::new(),
@@ -103,11 +107,15 @@ impl ViewState {
 
     /// The basis of the rows' numbers in words.
     #[must_use]
-    pub(crate) fn basis_in_words(&self) -> &'static str {
-        match (self.basis, &self.origin) {
+    pub(crate) fn basis_in_words(&self) -> String {
+        let basis = match (self.basis, &self.origin) {
             (Basis::Remembered, _) => "of the events remembered, not of all resets",
             (Basis::Counted, Origin::Recording(_)) => "of the events recorded",
             (Basis::Counted, Origin::Daemon(_) | Origin::Local) => "exact counts",
+        };
+        match self.at_both_ends {
+            0 => basis.to_owned(),
+            both => format!("{basis}, {both} at both ends and shown once"),
         }
     }
 
@@ -152,6 +160,11 @@ impl ViewState {
                 self.live.lost = self.live.lost.saturating_add(lost);
                 return is_live;
             }
+<<<<<<< HEAD
+=======
+            Update::Event(event) => self.stale |= self.live.remember(event),
+            Update::Lost(lost) => self.live.lost = self.live.lost.saturating_add(lost),
+>>>>>>> h/words
             Update::Note(note) => self.notice = Some(note),
         }
         true
@@ -172,7 +185,7 @@ impl ViewState {
             return;
         }
         let model = self.paused.as_deref().unwrap_or(&self.live);
-        let (mut rows, basis) = rows::rows(&model.counts, &model.memory, model.now(), self.group, &self.filter);
+        let rows::Rows { list: mut rows, basis, at_both_ends } = rows::rows(model, self.group, &self.filter);
         rows.sort_by(|one, other| self.sort.compare(one, other));
         for frozen in &mut self.frozen {
             match rows.iter().position(|row| row.key == frozen.key) {
@@ -183,6 +196,7 @@ impl ViewState {
         }
         self.rows = self.frozen.iter().cloned().chain(rows).collect();
         self.basis = basis;
+        self.at_both_ends = at_both_ends;
     }
 
     /// Changes the grouping. Frozen rows belong to the old grouping and are released.
@@ -212,7 +226,7 @@ impl ViewState {
 
     /// Sets the totals to zero.
     pub(crate) fn zero(&mut self) {
-        self.live.counts.zero();
+        self.live.zero();
         self.clear_frozen();
         if self.paused.is_some() {
             self.paused = Some(Box::new(self.live.clone()));

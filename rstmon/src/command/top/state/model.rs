@@ -1,6 +1,6 @@
 //! The data of the host or of a recording: the last snapshot, counts and events. Pure.
 
-use super::{counts::CountHistory, memory::EventMemory};
+use super::{counts::CountHistory, memory::EventMemory, pairs::PairCounts};
 use crate::{
     event::{
         Event,
@@ -21,6 +21,7 @@ pub(crate) struct Model {
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) counts: CountHistory,
     pub(crate) memory: EventMemory,
+    pub(crate) pairs: PairCounts,
     /// Events that are missing because the view was too slow.
     pub(crate) lost: u64,
 }
@@ -40,13 +41,27 @@ impl Model {
     /// Takes a snapshot. Returns whether counting began again.
     pub(crate) fn absorb(&mut self, mut snapshot: Snapshot) -> bool {
         let restarted = self.counts.absorb(&snapshot);
+        if restarted {
+            self.pairs.begin_at(snapshot.started);
+        }
         snapshot.series = Vec::new();
         self.snapshot = Some(snapshot);
         restarted
     }
 
-    pub(crate) fn remember(&mut self, event: Arc<Event>) {
+    /// Returns whether the event changes what is counted in one row.
+    pub(crate) fn remember(&mut self, event: Arc<Event>) -> bool {
+        let is_pair = self.pairs.push(&event);
         self.memory.push(event);
+        is_pair
+    }
+
+    /// Sets the totals to zero.
+    pub(crate) fn zero(&mut self) {
+        self.counts.zero();
+        if let Some(zeroed) = self.counts.zeroed() {
+            self.pairs.begin_at(zeroed);
+        }
     }
 
     /// The time of the last snapshot.

@@ -3,6 +3,7 @@
 use super::{
     ViewState,
     group::RowKey,
+    memory::one_of_both_ends,
     overlay::{Movement, Overlay, position_after},
     row::Row,
 };
@@ -41,7 +42,12 @@ impl ViewState {
     /// The last events of a row, newest first.
     #[must_use]
     pub(crate) fn events_of(&self, key: &RowKey, most: usize) -> Vec<&Arc<Event>> {
-        self.model().memory.of_row(key, self.group, &self.filter).take(most.min(LISTED)).collect()
+        let most = most.min(LISTED);
+        // Both ends of each may be of this row.
+        let events: Vec<_> = self.model().memory.of_row(key, self.group, &self.filter).take(2 * most).collect();
+        let mut events = one_of_both_ends(&events);
+        events.truncate(most);
+        events
     }
 
     /// Selects a row by its index.

@@ -150,8 +150,8 @@ pub(crate) fn status(state: &ViewState, look: &Look, columns: u16) -> Line<'stat
     // The basis comes before the filter, which may take all the room.
     parts.push(match state.basis {
         Basis::Remembered if columns < ROOMY => ("of remembered events".to_owned(), look.warning()),
-        Basis::Remembered => (state.basis_in_words().to_owned(), look.warning()),
-        Basis::Counted => (state.basis_in_words().to_owned(), FAINT),
+        Basis::Remembered => (state.basis_in_words(), look.warning()),
+        Basis::Counted => (state.basis_in_words(), FAINT),
     });
     if !state.filter.is_empty() {
         parts.push((format!("filter {}", safe(&state.filter.to_string())), look.label()));

@@ -1,4 +1,7 @@
-//! `rstmon tail`: one line for each reset as it happens, from the daemon or from a probe in this process.
+//! `rstmon tail`: one line for each reset as it happens, from the daemon or from a probe in this process. Text has one
+//! line for both ends of a RST on this host; JSON has both events.
+
+mod rows;
 
 use super::{Failure, cli::TailArguments};
 use crate::{
@@ -18,7 +21,12 @@ use crate::{
     sink::{EventQueue, Sinks},
 };
 use jiff::tz::TimeZone;
-use std::sync::{Arc, mpsc::RecvTimeoutError};
+use rows::{TailRow, TailRows};
+use std::{
+    sync::{Arc, mpsc::RecvTimeoutError},
+    time::Instant,
+};
+use tokio::time::timeout_at;
 
 /// Events that may wait for a slow terminal where there is no daemon.
 const QUEUE: usize = 4096;
@@ -26,9 +34,20 @@ const QUEUE: usize = 4096;
 pub(super) fn run(arguments: &TailArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
     let config = Config::load(&arguments.source.config.overrides())?;
+<<<<<<< HEAD:rstmon/src/command/tail.rs
     logging::start(&config.log, LogWay::Direct);
     let mut printer =
         Printer { filter, json: arguments.output.is_json(), colour: terminal::colour(), zone: TimeZone::system() };
+=======
+    logging::start(&config.log);
+    let mut printer = Printer {
+        filter,
+        json: arguments.output.is_json(),
+        colour: terminal::colour(),
+        zone: TimeZone::system(),
+        rows: TailRows::default(),
+    };
+>>>>>>> h/words:rstmon/src/command/tail/mod.rs
     if !arguments.source.standalone {
         match follow(&config, arguments.lines, &mut printer) {
             Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() => {}
@@ -43,6 +62,8 @@ struct Printer {
     json: bool,
     colour: bool,
     zone: TimeZone,
+    /// Rows of text that wait for their other ends.
+    rows: TailRows,
 }
 
 impl Printer {
@@ -68,7 +89,17 @@ impl Printer {
             let text = serde_json::to_string(event).map_err(Failure::json)?;
             return Ok(terminal::print(&text)?);
         }
-        Ok(terminal::print(&text::line(event, &self.zone, self.colour))?)
+        let now = Instant::now();
+        self.rows.push(event.clone(), now);
+        self.print_due(now)
+    }
+
+    /// Prints the rows that wait no longer.
+    fn print_due(&mut self, now: Instant) -> Result<(), Failure> {
+        while let Some(TailRow { event, other }) = self.rows.next_due(now) {
+            terminal::print(&text::line(&event, other.as_ref(), &self.zone, self.colour))?;
+        }
+        Ok(())
     }
 }
 
@@ -80,7 +111,18 @@ fn follow(config: &Config, history: usize, printer: &mut Printer) -> Result<(), 
         terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
         printer.begin(&format!("through the daemon at {}", config.socket.path.display()))?;
         loop {
-            match follow.next().await {
+            let due = printer.rows.due();
+            let next = async {
+                match due {
+                    Some(due) => timeout_at(due.into(), follow.next()).await.ok(),
+                    None => Some(follow.next().await),
+                }
+            };
+            let Some(next) = next.await else {
+                printer.print_due(Instant::now())?;
+                continue;
+            };
+            match next {
                 FollowEvent::Attached => note("the daemon is back"),
                 FollowEvent::Event(event) => printer.print(&event)?,
                 FollowEvent::Lost(lost) => printer.print_lost(lost)?,
@@ -99,9 +141,10 @@ fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
     terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
     printer.begin("on this host")?;
     loop {
-        match events.recv_timeout(READ_INTERVAL) {
+        let due = printer.rows.due().map(|due| due.saturating_duration_since(Instant::now()));
+        match events.recv_timeout(due.map_or(READ_INTERVAL, |due| due.min(READ_INTERVAL))) {
             Ok(event) => printer.print(&event)?,
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => printer.print_due(Instant::now())?,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         alone.read_counts_when_due()?;
