@@ -14,8 +14,8 @@ use rstmon_tests::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
-    os::unix::process::ExitStatusExt as _,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::{net::UnixListener, process::ExitStatusExt as _},
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -56,7 +56,7 @@ fn ended_replay() -> Pty {
 
 fn through(daemon: &DaemonProcess) -> Pty {
     let view = Pty::start(rstmon(&["top", "--socket", daemon.socket().to_str().unwrap()])).unwrap();
-    view.wait_for_screen("the counts", |screen| screen.contains("exact counts")).unwrap();
+    view.wait_for_screen("the counts", |screen| screen.contains("counting for")).unwrap();
     view
 }
 
@@ -138,6 +138,22 @@ fn a_stopped_daemon_is_shown_as_silent() {
     view.wait_for_screen("the silence", |screen| screen.contains("the daemon does not answer")).unwrap();
     drop(stopped);
     view.wait_for_screen("the return", |screen| !screen.contains("does not answer")).unwrap();
+}
+
+#[test]
+fn a_daemon_that_goes_before_its_first_numbers_is_reported() {
+    if !ready("a daemon that goes at once") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let view = Pty::start(rstmon(&["top", "--socket", socket.to_str().unwrap()])).unwrap();
+    // The answer to the question whether a daemon runs, and no more.
+    let (mut asked, _) = listener.accept().unwrap();
+    drop(listener);
+    asked.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+    view.wait_for_screen("the loss", |screen| screen.contains("no connection")).unwrap();
 }
 
 #[test]

@@ -51,25 +51,30 @@ async fn follow(client: Client, sender: &FeedSender) -> Result<(), ViewClosed> {
 async fn poll(client: &Client, sender: &FeedSender) -> Result<(), ViewClosed> {
     let mut tick = interval(POLL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_silent = false;
+    let (mut has_answered, mut is_down) = (false, false);
     loop {
         tick.tick().await;
         match timeout(ANSWER_LIMIT, client.snapshot()).await {
             Ok(Ok(snapshot)) => {
-                if std::mem::take(&mut is_silent) {
+                has_answered = true;
+                if std::mem::take(&mut is_down) {
                     sender.send(Update::Up)?;
                 }
                 sender.send_counts(snapshot)?;
             }
-            // The stream of events reports this as well.
-            Ok(Err(error)) if error.is_no_connection() => {}
+            Ok(Err(error)) if error.is_no_connection() => {
+                // Of a stream that has begun, the end is reported; one that never began has none.
+                if !has_answered && !std::mem::replace(&mut is_down, true) {
+                    sender.send(Update::Down(error.to_string()))?;
+                }
+            }
             Ok(Err(error)) => sender.send(Update::Note(error.to_string()))?,
             // A stopped daemon still has its connections: the stream of events does not end.
-            Err(Elapsed { .. }) if !is_silent => {
-                is_silent = true;
-                sender.send(Update::Down("the daemon does not answer".to_owned()))?;
+            Err(Elapsed { .. }) => {
+                if !std::mem::replace(&mut is_down, true) {
+                    sender.send(Update::Down("the daemon does not answer".to_owned()))?;
+                }
             }
-            Err(Elapsed { .. }) => {}
         }
     }
 }

@@ -112,7 +112,7 @@ fn round(effort: Effort, view: &RestingView) -> Result<[f64; 2]> {
             let (daemon, _) = daemon::start(DEFAULT)?;
             top.arg("--socket").arg(daemon.socket());
             let terminal = Pty::start(top)?;
-            terminal.wait_for_screen("the counts", |screen| screen.contains("exact counts"))?;
+            terminal.wait_for_screen("the counts", |screen| screen.contains("counting for"))?;
             if matches!(view, RestingView::Paused) {
                 terminal.press(b"p")?;
                 terminal.wait_for_screen("the pause", |screen| screen.contains("PAUSED"))?;
