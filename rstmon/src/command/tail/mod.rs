@@ -34,12 +34,7 @@ const QUEUE: usize = 4096;
 pub(super) fn run(arguments: &TailArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
     let config = Config::load(&arguments.source.config.overrides())?;
-<<<<<<< HEAD:rstmon/src/command/tail.rs
     logging::start(&config.log, LogWay::Direct);
-    let mut printer =
-        Printer { filter, json: arguments.output.is_json(), colour: terminal::colour(), zone: TimeZone::system() };
-=======
-    logging::start(&config.log);
     let mut printer = Printer {
         filter,
         json: arguments.output.is_json(),
@@ -47,7 +42,6 @@ pub(super) fn run(arguments: &TailArguments) -> Result<(), Failure> {
         zone: TimeZone::system(),
         rows: TailRows::default(),
     };
->>>>>>> h/words:rstmon/src/command/tail/mod.rs
     if !arguments.source.standalone {
         match follow(&config, arguments.lines, &mut printer) {
             Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() => {}

@@ -2,7 +2,7 @@
 //! under emulation they are slow, and their result is the same on every kernel.
 
 /// Files of `tests/tests` that are not part of the matrix, with the reason.
-pub(super) const EXCLUDED: [(&str, &str); 12] = [
+pub(super) const EXCLUDED: [(&str, &str); 13] = [
     ("formats", "the metrics' formats do not depend on the kernel; needs promtool and Python"),
     ("hostile_http", "the web server under attack: user space only"),
     ("robustness", "signals, descriptors, passwords: user space only"),

@@ -153,18 +153,13 @@ impl ViewState {
                 return is_live || restarted;
             }
             Update::Event(event) => {
-                self.live.remember(event);
+                self.stale |= self.live.remember(event);
                 return is_live;
             }
             Update::Lost(lost) => {
                 self.live.lost = self.live.lost.saturating_add(lost);
                 return is_live;
             }
-<<<<<<< HEAD
-=======
-            Update::Event(event) => self.stale |= self.live.remember(event),
-            Update::Lost(lost) => self.live.lost = self.live.lost.saturating_add(lost),
->>>>>>> h/words
             Update::Note(note) => self.notice = Some(note),
         }
         true
