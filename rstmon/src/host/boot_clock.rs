@@ -1,12 +1,12 @@
 //! The host's boot clock, which the kernel half and procfs use, as seen from this process.
 //!
 //! A time namespace adds an offset to `CLOCK_BOOTTIME` and to the start times in `/proc/<pid>/stat`
-//! (`timens_add_boottime()`, include/linux/time_namespace.h), and none to the clock of BPF programs
+//! (`timens_add_boottime()`, `include/linux/time_namespace.h`), and none to the clock of BPF programs
 //! (`ktime_get_boot_fast_ns()`). Without a translation, resets would be dated by that offset early or late.
 
 use std::{fs, path::Path, sync::OnceLock, time::Duration};
 
-/// `PROC_TIME_INIT_INO` of include/linux/proc_ns.h: the inode of the host's time namespace.
+/// `PROC_TIME_INIT_INO` of `include/linux/proc_ns.h`: the inode of the host's time namespace.
 const HOST_NAMESPACE: &str = "time:[4026531834]";
 
 /// The time namespace of this process.
@@ -49,7 +49,7 @@ impl TimeNamespace {
     }
 }
 
-/// The line `boottime SECONDS NANOSECONDS` (`proc_timens_show_offsets()`, kernel/time/namespace.c).
+/// The line `boottime SECONDS NANOSECONDS` (`proc_timens_show_offsets()`, `kernel/time/namespace.c`).
 fn boot_offset(text: &str) -> Option<i64> {
     let mut words = text.lines().find_map(|line| line.strip_prefix("boottime"))?.split_whitespace();
     let (seconds, nanoseconds) = (words.next()?.parse::<i64>().ok()?, words.next()?.parse::<i64>().ok()?);
