@@ -34,7 +34,7 @@ pub enum Orphan {
 ///
 /// # Errors
 /// When a table cannot be read.
-pub(crate) fn is_listened_to(port: u16) -> Result<bool> {
+pub fn is_listened_to(port: u16) -> Result<bool> {
     Ok(orphan(&NetworkPlace::Host, port, 0)? == Orphan::Full(TcpState::Listen as u8))
 }
 

@@ -1,13 +1,18 @@
-//! What only a program with test switches can show: a corrupt BPF object, and a panic of the view.
+//! What only a program with test switches can show: a corrupt BPF object, one that is refused, and a panic of the view.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rstmon_tests::{
     daemon::{self, DaemonProcess},
+    skip,
     terminal::{Modes, Terminal},
     wait::SOON,
 };
-use std::{fs, process::Command};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    process::Command,
+};
 
 /// The object of this checkout, embedded so that the test can run elsewhere.
 const WHOLE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../rstmon/bpf/rstmon.bpf.o"));
@@ -48,4 +53,37 @@ fn the_terminal_is_given_back_after_a_panic() {
     let screen = terminal.wait("the end", SOON, |screen| screen.contains("ended with 101")).unwrap();
     assert!(screen.contains("asked for by --panic"), "the message is readable:\n{screen}");
     assert_eq!(terminal.modes().unwrap(), Modes::SHELL);
+}
+
+#[test]
+fn a_privileged_program_refuses_another_bpf_object() {
+    let name = "AT_SECURE";
+    let Some(program) = daemon::program_with_switches(name) else { return };
+    if !skip::unless_installed(name, &["setcap"]) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (copy, object, config) =
+        (directory.path().join("rstmon"), directory.path().join("object"), directory.path().join("rstmon.toml"));
+    fs::copy(program, &copy).unwrap();
+    fs::write(&object, WHOLE).unwrap();
+    fs::write(&config, "").unwrap();
+    let granted = Command::new("setcap").arg("cap_bpf,cap_perfmon+ep").arg(&copy).output().unwrap();
+    if !granted.status.success() {
+        return skip::not_possible(name, "this file system has no capabilities");
+    }
+    let output = Command::new(&copy)
+        .arg("run")
+        .arg(format!("--bpf-object={}", object.display()))
+        .arg(format!("--web.listen-address={}", daemon::free_address().unwrap()))
+        .arg(format!("--socket={}", directory.path().join("s").display()))
+        .arg(format!("--config={}", config.display()))
+        .uid(63_001)
+        .gid(63_001)
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("AT_SECURE") && message.contains("--bpf-object"), "{message}");
 }

@@ -49,7 +49,7 @@ impl TimeNamespace {
     }
 }
 
-/// The line `boottime SECONDS NANOSECONDS` (`proc_timens_show_offsets()`, kernel/time/namespace.c).
+/// The line `boottime SECONDS NANOSECONDS` (`proc_timens_show_offsets()`, `kernel/time/namespace.c`).
 fn boot_offset(text: &str) -> Option<i64> {
     let mut words = text.lines().find_map(|line| line.strip_prefix("boottime"))?.split_whitespace();
     let (seconds, nanoseconds) = (words.next()?.parse::<i64>().ok()?, words.next()?.parse::<i64>().ok()?);
