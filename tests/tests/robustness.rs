@@ -210,8 +210,12 @@ fn guessed_passwords_keep_no_scrape_waiting() {
             scope.spawn(move || guess(address, client, ended, refused));
         }
         let end = Ended(&ended);
-        // All of them wait for their first answer.
-        let waiting = wait::until_true("the crowd", SOON, || Ok(descriptors(&daemon) >= calm + GUESSERS));
+        // Nearly all wait for their first answer; once one more is refused, the last have come, too.
+        let nearly_all = || Ok(descriptors(&daemon) + GUESSERS / 10 >= calm + GUESSERS);
+        let waiting = wait::until_true("the crowd", LATER, nearly_all).and_then(|()| {
+            let before = refused.load(Ordering::Relaxed);
+            wait::until_true("a refusal", LATER, || Ok(refused.load(Ordering::Relaxed) > before))
+        });
         let scrape = |right| {
             let (started, before) = (Instant::now(), refused.load(Ordering::Relaxed));
             let header = format!("Authorization: Basic {right}\r\n");

@@ -3,17 +3,17 @@
 //! bcrypt is slow on purpose, so that clients which guess passwords make others wait. The next turn goes to the address
 //! with the fewest wrong passwords lately. Among the requests of one address, those go last that came after another one
 //! of the address got its refusal, or left without one: most likely they are the next guess of the same client. Each
-//! refusal makes one later request such a repeated one. Among what is left the newest is next.
+//! refusal makes one later request such a repeated one. Among what is left the newest is next; where all are repeated,
+//! the oldest of the newest three, because each refusal brings a newer one.
 //!
 //! A scraper at an address of its own therefore waits for the check that is running and no other. So does one behind
 //! the same address as guessing clients (a proxy, this host), unless it comes in the moment in which one of them got
-//! its refusal. Requests that wait long are those of guessing clients; they end with the server's deadline for an
-//! answer, or give their slots to other connections.
+//! its refusal: then it waits for some more. Requests that wait long are those of guessing clients; they end with the
+//! server's deadline for an answer, or give their slots to other connections.
 
 use crate::sync::lock;
 use lru::LruCache;
 use std::{
-    cmp::Reverse,
     collections::VecDeque,
     net::{IpAddr, Ipv6Addr},
     num::NonZeroUsize,
@@ -28,6 +28,8 @@ const MAX_ADDRESSES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 const MEMORY: Duration = Duration::from_mins(10);
 /// How long after a refusal a request of the same address is taken for the same client's.
 const RETURN: Duration = Duration::from_secs(5);
+/// Of repeated requests, one of that many gets the next turn.
+const NEWEST_REPEATED: usize = 3;
 /// Refusals of one address that are remembered for that.
 const MAX_REFUSALS: usize = 256;
 /// An IPv6 client has at least this prefix for itself.
@@ -124,10 +126,11 @@ impl Turns {
 impl TurnState {
     fn next(&mut self, now: Instant) -> Option<WaitingCheck> {
         self.waiting.retain(|check| !check.grant.is_closed());
-        let rank = |(index, check): &(usize, &WaitingCheck)| {
-            (self.wrong_lately(check.address, now), check.repeated, Reverse(*index))
-        };
-        let (index, _) = self.waiting.iter().enumerate().min_by_key(rank)?;
+        let rank = |check: &WaitingCheck| (self.wrong_lately(check.address, now), check.repeated);
+        let first = self.waiting.iter().map(rank).min()?;
+        let newest_first = (0..self.waiting.len()).rev().filter(|index| rank(&self.waiting[*index]) == first);
+        let (_, repeated) = first;
+        let index = newest_first.take(if repeated { NEWEST_REPEATED } else { 1 }).last()?;
         Some(self.waiting.remove(index))
     }
 
@@ -261,6 +264,15 @@ mod tests {
         assert!(!state.comes_again(Some(address("192.0.2.1")), Instant::now() + RETURN));
         drop(state);
         drop(taken);
+    }
+
+    #[tokio::test]
+    async fn of_clients_that_all_come_again_the_third_newest_is_next() {
+        let turns = Turns::new();
+        for _ in 0..5 {
+            turns.wrong(Some(address("192.0.2.1")));
+        }
+        assert_eq!(order(&turns, &["192.0.2.1"; 5])[0], 2);
     }
 
     #[tokio::test]
