@@ -79,9 +79,9 @@ impl EvidenceBits {
     ///
     /// Losses come first: payload that the other end did not take. Then the clocks: `tcp_sock.lsndtime` is the time of
     /// the last payload sent (`tcp_event_data_sent`), `icsk_ack.lrcvtime` that of the last payload received
-    /// (`tcp_event_data_recv`); both have the time of the handshake before the first. Within a jiffy the sequence numbers
-    /// decide: an end whose last payload was acknowledged behind all payload of the other was last. Where they do not,
-    /// the end that accepted the connection was.
+    /// (`tcp_event_data_recv`); both have the time of the handshake before the first. Within a jiffy the last segment
+    /// of the peer decides ([`Tcp::last_segment`]); where that is not known, the end that accepted the connection was
+    /// last.
     #[inline(never)]
     pub fn add_phase(self, tcp: Tcp, before: u8, at_close: u64) {
         let now = jiffies();

@@ -337,9 +337,9 @@ impl Tcp {
         self.since(&ICSK_LRCVTIME, now)
     }
 
-    /// Whether the peer's last segment was an acknowledgement behind all of its payload, and whether it was payload: two
-    /// numbers, both 0 where that is not known or the last segment was a FIN. `snd_wl1` is the sequence number of the
-    /// last segment that acknowledged or carried payload (`tcp_update_wl`).
+    /// Whether the peer's last segment was an acknowledgement behind all of its payload, and whether it was payload:
+    /// two numbers, both 0 where that is not known or the last segment was a FIN. `snd_wl1` is the sequence number of
+    /// the last segment that acknowledged or carried payload (`tcp_update_wl`).
     #[inline(always)]
     pub fn last_segment(self) -> (u64, u64) {
         let Some(last) = self.get::<u32>(&TCP_SND_WL1) else { return (0, 0) };
