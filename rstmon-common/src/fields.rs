@@ -42,6 +42,7 @@ macro_rules! kernel_fields {
             TCP_RCV_NXT: u32 = "tcp_sock", "rcv_nxt";
             TCP_COPIED_SEQ: u32 = "tcp_sock", "copied_seq";
             TCP_SND_UNA: u32 = "tcp_sock", "snd_una";
+            TCP_SND_WL1: u32 = "tcp_sock", "snd_wl1";
             TCP_SND_NXT: u32 = "tcp_sock", "snd_nxt";
             TCP_WRITE_SEQ: u32 = "tcp_sock", "write_seq";
             TCP_LSNDTIME: u32 = "tcp_sock", "lsndtime";

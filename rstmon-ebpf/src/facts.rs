@@ -79,8 +79,9 @@ impl EvidenceBits {
     ///
     /// Losses come first: payload that the other end did not take. Then the clocks: `tcp_sock.lsndtime` is the time of
     /// the last payload sent (`tcp_event_data_sent`), `icsk_ack.lrcvtime` that of the last payload received
-    /// (`tcp_event_data_recv`); both have the time of the handshake before the first. Within a jiffy the end that
-    /// accepted the connection was last.
+    /// (`tcp_event_data_recv`); both have the time of the handshake before the first. Within a jiffy the last segment
+    /// of the peer decides ([`Tcp::last_segment`]); where that is not known, the end that accepted the connection was
+    /// last.
     #[inline(never)]
     pub fn add_phase(self, tcp: Tcp, before: u8, at_close: u64) {
         let now = jiffies();
@@ -103,7 +104,11 @@ impl EvidenceBits {
             at_close & is_old(quiet) & not(is_old(send_idle)) & at_least(FAREWELL_BYTES.into(), unsent + unacked);
         let spoke_before = at_least(sent, unacked + 1) & at_least(tcp.payload_segments().into(), 2);
         let answered = last_word & spoke_before | not(last_word) & some(sent);
-        let opener_last = is_known(send_idle) & is_known(quiet) & at_least(send_idle, quiet + 2);
+        let delivered = not(some(unacked)) & not(some(unsent));
+        let (_, payload_last) = tcp.last_segment();
+        let opener_last = is_known(send_idle)
+            & is_known(quiet)
+            & (at_least(send_idle, quiet + 2) | within_jiffy(send_idle, quiet) & delivered & some(sent) & payload_last);
         let owed = is_some(tcp.unread().into()) | not(some(sent)) | last_word & not(spoke_before) | opener_last;
         let phases = Phases::new(not(some(received)), owed, last_word | is_old(send_idle));
         let stream = phases.request & at_least(received, STREAM_BYTES + 1) & not(answered);
@@ -122,7 +127,10 @@ impl EvidenceBits {
         let (send_idle, quiet) = (u64::from(tcp.send_idle(now)), u64::from(tcp.receive_idle(now)));
         let (unsent, unacked) = tcp.outstanding(before);
         let (unsent, unacked) = (is_some(unsent.into()), is_some(unacked.into()));
-        let opener_last = is_known(send_idle) & is_known(quiet) & at_least(quiet, send_idle + 2);
+        let (acknowledged_last, _) = tcp.last_segment();
+        let opener_last = is_known(send_idle)
+            & is_known(quiet)
+            & (at_least(quiet, send_idle + 2) | within_jiffy(send_idle, quiet) & some(received) & acknowledged_last);
         let owed = unsent | unacked | not(some(received)) | opener_last;
         let phases = Phases::new(not(some(sent) | unsent), owed, is_old(quiet));
         let owed_now = phases.request & not(at_close);
@@ -197,6 +205,12 @@ fn is_known(number: u64) -> u64 {
 #[inline(always)]
 fn is_some(number: u64) -> u64 {
     some(number) & is_known(number)
+}
+
+/// Whether two times are no more than one jiffy apart.
+#[inline(always)]
+fn within_jiffy(one: u64, other: u64) -> u64 {
+    at_least(one + 1, other) & at_least(other + 1, one)
 }
 
 /// Whether a time in jiffies is known and at least the keep-alive threshold.

@@ -10,7 +10,7 @@ use crate::{
         SK_SOCKET, SKC_DADDR, SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR,
         SKC_V6_RCV_SADDR, SOCKET_FILE, TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_DATA_SEGS_OUT,
         TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_RCV_TSVAL, TCP_SND_NXT, TCP_SND_UNA,
-        TCP_SRTT_US, TCP_TS_RECENT, TCP_TS_RECENT_STAMP, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
+        TCP_SND_WL1, TCP_SRTT_US, TCP_TS_RECENT, TCP_TS_RECENT_STAMP, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
     },
     skb::{family, from_words, set_v4},
 };
@@ -348,6 +348,17 @@ impl Tcp {
     #[inline(always)]
     pub fn receive_idle(self, now: u32) -> u32 {
         self.since(&ICSK_LRCVTIME, now)
+    }
+
+    /// Whether the peer's last segment was an acknowledgement behind all of its payload, and whether it was payload:
+    /// two numbers, both 0 where that is not known or the last segment was a FIN. `snd_wl1` is the sequence number of
+    /// the last segment that acknowledged or carried payload (`tcp_update_wl`).
+    #[inline(always)]
+    pub fn last_segment(self) -> (u64, u64) {
+        let Some(last) = self.get::<u32>(&TCP_SND_WL1) else { return (0, 0) };
+        let known = self.fin_bit() ^ 1;
+        let payload = some(u64::from(last ^ self.rcv_nxt()));
+        ((payload ^ 1) & known, payload & known)
     }
 
     /// Jiffies since an acknowledgement was received from the peer, with payload or without.
