@@ -12,6 +12,7 @@ mod cgroupfs;
 pub(crate) mod container;
 mod membership;
 mod mountinfo;
+mod oom_kills;
 mod parse;
 mod process;
 mod resolver;
@@ -20,6 +21,7 @@ mod unit;
 mod walk;
 
 pub(crate) use cgroupfs::{Controller, Mounts};
+pub(crate) use oom_kills::OomKills;
 pub(crate) use parse::Placement;
 pub(crate) use process::{ProcessRef, Procfs};
 pub(crate) use resolver::{Resolver, ResolverLimits};

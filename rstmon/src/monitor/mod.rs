@@ -11,7 +11,7 @@ mod reconciliation;
 pub(crate) mod signals;
 
 use crate::{
-    attribute::{Controller, Placement, ProcessRef, Procfs, Resolver, ResolverLimits},
+    attribute::{Controller, Mounts, OomKills, Placement, ProcessRef, Procfs, Resolver, ResolverLimits},
     event::{
         Event,
         expect::Expectations,
@@ -37,7 +37,7 @@ use rstmon_common::{ResetRecord, limits::lost};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 #[derive(Clone, Debug)]
@@ -64,6 +64,7 @@ pub(crate) struct Monitor {
     /// When counting began, on both clocks.
     started: (Instant, Timestamp),
     resolver: Mutex<Resolver>,
+    oom_kills: Mutex<OomKills>,
     programs: AttachedPrograms,
     namespaces: Mutex<Namespaces>,
     listen_drops: Mutex<listeners::Drops>,
@@ -97,6 +98,7 @@ impl Monitor {
             trend: Mutex::default(),
             started: (Instant::now(), Timestamp::now()),
             resolver: Mutex::new(resolver(cgroup_v1)?),
+            oom_kills: Mutex::new(oom_kills(cgroup_v1)?),
             reasons,
             programs,
             namespaces,
@@ -119,14 +121,26 @@ impl Monitor {
     }
 
     fn explain(&self, record: &ResetRecord, clock: Clock, now: Instant) -> Event {
-        let reset = Reset::decode(record, &self.reasons, clock);
+        let mut reset = Reset::decode(record, &self.reasons, clock);
         let owner = reset.owner.as_ref().map(|owner| ProcessRef { pid: owner.pid, start_ns: owner.start_ns });
+        reset.evidence.oom_killed = self.is_oom_kill(&reset, owner);
         let placement = lock(&self.resolver).resolve(reset.cgroup, owner, now);
         let verdict = Verdict::on(&reset);
         lock(&self.exporter).observe(&reset, verdict.cause);
         let mut event = Event::new(&reset, placement.as_deref(), verdict);
         self.expectations.apply(&mut event);
         event
+    }
+
+    fn is_oom_kill(&self, reset: &Reset, owner: Option<ProcessRef>) -> bool {
+        let Some(owner) = owner.filter(|_| reset.evidence.exit_signal == Some(SIGKILL)) else { return false };
+        let died = reset.evidence.closed_ago.and_then(|ago| reset.time.checked_sub(ago)).unwrap_or(reset.time);
+        lock(&self.oom_kills).killed(reset.cgroup, owner, died, SystemTime::now())
+    }
+
+    /// Looks at the counts of the OOM killer's kills, so that it is known when they grew. Called every few seconds.
+    pub(crate) fn look_at_oom_kills(&self) {
+        lock(&self.oom_kills).look(SystemTime::now());
     }
 
     /// Reads the counts of the kernel half and returns their sum, all resets so far. Called at each scrape, and at
@@ -288,10 +302,21 @@ impl Monitor {
     }
 }
 
+/// The signal of the OOM killer.
+const SIGKILL: u8 = 9;
+
+fn v1_controller(cgroup_v1: Option<&'static str>) -> Option<Controller> {
+    cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name))
+}
+
+fn oom_kills(cgroup_v1: Option<&'static str>) -> Result<OomKills, MonitorError> {
+    let mounts = Mounts::discover(Procfs::default().root()).map_err(|source| MonitorError::Cgroups(source.into()))?;
+    Ok(OomKills::new(&mounts, v1_controller(cgroup_v1)))
+}
+
 /// A resolver that knows the units and containers of the present cgroups; later cgroups are looked up when they occur.
 fn resolver(cgroup_v1: Option<&'static str>) -> Result<Resolver, MonitorError> {
-    let controller =
-        cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name));
+    let controller = v1_controller(cgroup_v1);
     let mut resolver = Resolver::discover(Procfs::default(), controller, ResolverLimits::default())
         .map_err(|source| MonitorError::Cgroups(source.into()))?;
     if let Err(error) = resolver.prime(Instant::now()) {
