@@ -32,6 +32,32 @@ impl Cgroup {
         Self::below(v1_mount("pids")?, unit)
     }
 
+    /// The same in the hierarchy of the memory controller, v1 or v2; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn memory(unit: &str) -> Result<Option<Self>> {
+        if let Some(root) = v1_mount("memory")? {
+            return Self::below(Some(root), unit);
+        }
+        let Some(group) = Self::new(unit)? else { return Ok(None) };
+        for above in group.path.ancestors().skip(1).take(2).collect::<Vec<_>>().into_iter().rev() {
+            // Without the controller there is no limit, which the caller sees.
+            let _ = fs::write(above.join("cgroup.subtree_control"), "+memory");
+        }
+        Ok(group.path.join("memory.max").is_file().then_some(group))
+    }
+
+    /// Limits the memory of the group.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn limit_memory(&self, bytes: u64) -> Result<()> {
+        let files = ["memory.max", "memory.limit_in_bytes"].map(|name| self.path.join(name));
+        let file = files.iter().find(|file| file.is_file()).context("no limit of memory")?;
+        fs::write(file, bytes.to_string()).with_context(|| format!("writing {bytes} to {}", file.display()))
+    }
+
     fn below(root: Option<PathBuf>, unit: &str) -> Result<Option<Self>> {
         let Some(root) = root else { return Ok(None) };
         remove_stale(&root);

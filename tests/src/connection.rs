@@ -78,7 +78,7 @@ impl Connection {
     ///
     /// # Errors
     /// When they do not arrive.
-    pub(crate) fn client_writes(&mut self, bytes: u64) -> Result<()> {
+    pub fn client_writes(&mut self, bytes: u64) -> Result<()> {
         self.client.ask(&format!("send c {bytes}"))?;
         self.server.await_unread("c", bytes)?;
         self.client.await_acknowledged("c")

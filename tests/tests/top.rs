@@ -77,15 +77,18 @@ fn a_session_from_the_row_to_the_evidence_and_out_again() {
     }
     assert!(waited <= PROMPT, "a row appeared after {waited:?}");
 
-    // Filter: only the two rows of this port are left.
+    // Filter: the rows of two ports are left, one of each, though both ends of every reset are here.
     let (port, server, pid) = facts(scenes.last().unwrap());
-    open::refused(&stage).unwrap();
-    terminal.wait("the refused", SOON, |screen| screen.contains("refused")).unwrap();
+    let refused: Vec<u16> = (0..2).map(|_| open::refused(&stage).unwrap().resets[0].local.port()).collect();
+    let all_refused = |screen: &str| refused.iter().all(|port| screen.contains(&port.to_string()));
+    terminal.wait("the refused", SOON, all_refused).unwrap();
     terminal.press(&["/"]).unwrap();
-    terminal.enter(&format!("port={port}")).unwrap();
-    let filtered = format!("filter port={port}");
-    let is_filtered =
-        |screen: &str| screen.contains(&filtered) && screen.contains(" 2 rows") && !screen.contains("refused");
+    let filter = format!("port={port},{}", refused[0]);
+    terminal.enter(&filter).unwrap();
+    let filtered = format!("filter {filter}");
+    let is_filtered = |screen: &str| {
+        screen.contains(&filtered) && screen.contains(" 2 rows") && !screen.contains(&refused[1].to_string())
+    };
     terminal.wait("the filter", SOON, is_filtered).unwrap();
 
     // Sort by name, then in reverse.
@@ -234,7 +237,14 @@ fn once_is_what_the_metrics_say() {
     assert_eq!(document["exact"], true);
     // Also with labels that the metrics leave out.
     assert_eq!(total(&document, "web", "closed_with_unread_data"), 3);
-    assert_eq!(total(&document, "caller", "request_reset"), 3, "{document:#}");
+    // Both ends of each are here: one row, that of the sender.
+    assert_eq!(total(&document, "caller", "request_reset"), 0, "{document:#}");
+    assert_eq!(document["at_both_ends"], 3, "{document:#}");
+    let rows: u64 = document["rows"].as_array().unwrap().iter().map(|row| row["total"].as_u64().unwrap()).sum();
+    let [sent, received] = ["sent", "received"].map(|direction| document[direction]["total"].as_u64().unwrap());
+    assert_eq!(rows + 3, sent + received, "the numbers add up: {document:#}");
+    let callers = json(&["top", "--socket", socket, "--json", "process=caller"]);
+    assert_eq!(total(&callers, "caller", "request_reset"), 3, "its row where the filter hides the other: {callers:#}");
     let sent: f64 = daemon
         .scrape()
         .unwrap()

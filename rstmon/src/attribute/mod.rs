@@ -13,6 +13,7 @@ pub(crate) mod container;
 mod membership;
 mod memory;
 mod mountinfo;
+mod oom_kills;
 mod parse;
 mod process;
 mod resolver;
@@ -22,6 +23,7 @@ mod walk;
 
 pub(crate) use cgroupfs::{Controller, Mounts};
 pub(crate) use memory::memory_limit;
+pub(crate) use oom_kills::OomKills;
 pub(crate) use parse::Placement;
 pub(crate) use process::{ProcessRef, Procfs};
 pub(crate) use resolver::{Resolver, ResolverLimits};

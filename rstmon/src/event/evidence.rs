@@ -139,6 +139,7 @@ impl EventEvidence {
             retransmits,
             probes,
             exit_signal,
+            oom_killed,
         } = reset.evidence.clone();
         let whole = |duration: Option<Duration>| duration.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
         Self {
@@ -162,7 +163,7 @@ impl EventEvidence {
             retransmits,
             probes: (probes > 0).then_some(probes),
             exit_signal,
-            facts: facts(reset),
+            facts: facts(reset).into_iter().chain(oom_killed.then(|| "oom_killed".to_owned())).collect(),
         }
     }
 }

@@ -151,6 +151,8 @@ pub(crate) struct Evidence {
     pub(crate) probes: u8,
     /// Number of the signal that ends the owner.
     pub(crate) exit_signal: Option<u8>,
+    /// Whether that was the OOM killer's signal; user space finds out.
+    pub(crate) oom_killed: bool,
 }
 
 impl Evidence {
@@ -204,6 +206,7 @@ impl Evidence {
             retransmits: known(retransmits),
             probes,
             exit_signal: (exit_signal != 0).then_some(exit_signal),
+            oom_killed: false,
         }
     }
 

@@ -59,6 +59,7 @@ impl StandaloneMonitor {
     pub(crate) fn read_counts_when_due(&mut self) -> Result<(), MonitorError> {
         if self.read.elapsed() >= READ_INTERVAL {
             self.monitor.read_counts()?;
+            self.monitor.look_at_oom_kills();
             self.read = Instant::now();
         }
         Ok(())
@@ -74,6 +75,7 @@ impl StandaloneMonitor {
                 () = &mut end => return self.monitor.read_counts(),
                 _ = tick.tick() => {
                     self.monitor.read_counts()?;
+                    self.monitor.look_at_oom_kills();
                 }
             }
         }

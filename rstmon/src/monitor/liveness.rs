@@ -113,6 +113,7 @@ impl<C> Drop for LivenessRounds<C> {
 pub(crate) async fn check(monitor: Arc<Monitor>, event_path: LivenessCheck) -> Result<(), LivenessError> {
     let read = spawn_blocking(move || {
         monitor.read_counts()?;
+        monitor.look_at_oom_kills();
         // Also compares the counts of a namespace that exists only between two scrapes.
         monitor.reconcile()
     });

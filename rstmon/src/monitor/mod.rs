@@ -14,7 +14,7 @@ pub(crate) mod signals;
 pub(crate) mod store;
 
 use crate::{
-    attribute::{Controller, Placement, ProcessRef, Procfs, Resolver, ResolverLimits},
+    attribute::{Controller, Mounts, OomKills, Placement, ProcessRef, Procfs, Resolver, ResolverLimits},
     event::{
         Event,
         counted::{SPAN_SCHEMA, SpanCounts},
@@ -48,7 +48,7 @@ use rstmon_common::{ResetRecord, limits::lost};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 #[derive(Clone, Debug)]
@@ -76,6 +76,7 @@ pub(crate) struct Monitor {
     /// When counting began, on both clocks.
     started: (Instant, Timestamp),
     resolver: Mutex<Resolver>,
+    oom_kills: Mutex<OomKills>,
     programs: AttachedPrograms,
     namespaces: Mutex<Namespaces>,
     listen_drops: Mutex<listeners::Drops>,
@@ -123,6 +124,7 @@ impl Monitor {
             trend: Mutex::default(),
             started: (Instant::now(), Timestamp::now()),
             resolver: Mutex::new(resolver(cgroup_v1)?),
+            oom_kills: Mutex::new(oom_kills(cgroup_v1)?),
             reasons,
             programs,
             namespaces,
@@ -147,9 +149,10 @@ impl Monitor {
     }
 
     fn explain(&self, record: &ResetRecord, clock: Clock, now: Instant) -> Event {
-        let reset = Reset::decode(record, &self.reasons, clock);
+        let mut reset = Reset::decode(record, &self.reasons, clock);
         let owner = reset.owner.as_ref();
         let owner = owner.and_then(|owner| Some(ProcessRef { pid: owner.pid?, start_ns: owner.start_ns }));
+        reset.evidence.oom_killed = self.is_oom_kill(&reset, owner);
         let placement = lock(&self.resolver).resolve(reset.cgroup, owner, now);
         let verdict = Verdict::on(&reset);
         lock(&self.exporter).observe(&reset, verdict.cause);
@@ -164,6 +167,17 @@ impl Monitor {
         if let Some(found) = lock(&self.findings).about(event, &tables, Instant::now()) {
             event.add_finding(found);
         }
+    }
+
+    fn is_oom_kill(&self, reset: &Reset, owner: Option<ProcessRef>) -> bool {
+        let Some(owner) = owner.filter(|_| reset.evidence.exit_signal == Some(SIGKILL)) else { return false };
+        let died = reset.evidence.closed_ago.and_then(|ago| reset.time.checked_sub(ago)).unwrap_or(reset.time);
+        lock(&self.oom_kills).killed(reset.cgroup, owner, died, SystemTime::now())
+    }
+
+    /// Looks at the counts of the OOM killer's kills, so that it is known when they grew. Called every few seconds.
+    pub(crate) fn look_at_oom_kills(&self) {
+        lock(&self.oom_kills).look(SystemTime::now());
     }
 
     /// Reads the counts of the kernel half and returns their sum, all resets so far. Called at each scrape, and at
@@ -354,10 +368,21 @@ impl Monitor {
     }
 }
 
+/// The signal of the OOM killer.
+const SIGKILL: u8 = 9;
+
+fn v1_controller(cgroup_v1: Option<&'static str>) -> Option<Controller> {
+    cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name))
+}
+
+fn oom_kills(cgroup_v1: Option<&'static str>) -> Result<OomKills, MonitorError> {
+    let mounts = Mounts::discover(Procfs::default().root()).map_err(|source| MonitorError::Cgroups(source.into()))?;
+    Ok(OomKills::new(&mounts, v1_controller(cgroup_v1)))
+}
+
 /// A resolver that knows the units and containers of the present cgroups; later cgroups are looked up when they occur.
 fn resolver(cgroup_v1: Option<&'static str>) -> Result<Resolver, MonitorError> {
-    let controller =
-        cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name));
+    let controller = v1_controller(cgroup_v1);
     let mut resolver = Resolver::discover(Procfs::default(), controller, ResolverLimits::default())
         .map_err(|source| MonitorError::Cgroups(source.into()))?;
     if let Err(error) = resolver.prime(Instant::now()) {

@@ -117,10 +117,13 @@ pub(crate) fn duration(duration: Duration) -> String {
 
 /// How the process ended: `exited`, `was ended by SIGKILL`.
 pub(super) fn exit(reset: &Reset) -> String {
-    reset
-        .evidence
-        .exit_signal
-        .map_or_else(|| "exited".to_owned(), |signal| format!("was ended by {}", signal_name(signal)))
+    match reset.evidence.exit_signal {
+        None => "exited".to_owned(),
+        Some(_) if reset.evidence.oom_killed => {
+            "was killed by the kernel's OOM killer (oom_kill of its cgroup grew)".to_owned()
+        }
+        Some(signal) => format!("was ended by {}", signal_name(signal)),
+    }
 }
 
 fn signal_name(signal: u8) -> String {

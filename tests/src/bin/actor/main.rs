@@ -90,6 +90,7 @@ impl ActorState {
                 let stamp = Some(stamp.parse()?);
                 inject::segment(from.parse()?, to.parse()?, flags, seq.parse()?, ack.parse()?, len.parse()?, stamp)
             }
+            ["eat"] => eat(),
             ["exit", code] => std::process::exit(code.parse()?),
             _ => self.socket_command(&words),
         }
@@ -171,4 +172,13 @@ fn say(reply: &Reply) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{reply}")?;
     out.flush()
+}
+
+/// Takes memory until the kernel ends the process.
+fn eat() -> ! {
+    const PIECE: usize = 1 << 20;
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(vec![1_u8; PIECE]);
+    }
 }
