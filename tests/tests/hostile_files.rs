@@ -201,7 +201,8 @@ fn metrics_survive_what_replaces_the_web_configuration() {
         assert_serves(&daemon, last);
     }
     let used = Duration::from_nanos(CpuUsage::of(daemon.pid()).unwrap().since(before).cpu_ns);
-    assert!(used < Duration::from_secs(5), "{used:?} of CPU time for some scrapes");
+    // A hundred scrapes by a debug build. One parse of the brackets took ten seconds, and each scrape parsed.
+    assert!(used < Duration::from_secs(20), "{used:?} of CPU time for some scrapes");
     let grown = vitals::peak_kib(daemon.pid()).unwrap().saturating_sub(peak);
     assert!(grown < 8 << 10, "the peak of the memory grew by {grown} KiB");
     daemon.stop().unwrap();

@@ -6,7 +6,7 @@ use crate::{
     probe::{
         self, HookOutcome, HookStatus, Probe, ProbeError,
         aspect::{Aspect, ReasonsGiven},
-        btf, privileges,
+        btf, error, privileges,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,7 @@ fn kernel_types() -> DoctorCheck {
 fn capabilities() -> DoctorCheck {
     match privileges::check_capabilities() {
         Ok(()) => ok("capabilities", "CAP_BPF and CAP_PERFMON"),
-        Err(error) => DoctorCheck { fix: Some(privileges::ADVICE.to_owned()), ..failed("capabilities", &error) },
+        Err(error) => DoctorCheck { fix: Some(error::ADVICE.to_owned()), ..failed("capabilities", &error) },
     }
 }
 

@@ -1,12 +1,14 @@
 //! Why the probe cannot work, with the fix for each error.
 
-use super::{
-    btf::{BtfError, KernelBtfError},
-    privileges,
-};
+use super::btf::{BtfError, KernelBtfError};
 use std::io;
 #[cfg(feature = "test-switches")]
 use std::path::PathBuf;
+
+/// How to get the needed capabilities. The file must not be for all users: it loads programs into the kernel, and shows
+/// the connections of all users.
+pub(crate) const ADVICE: &str = "run as root, or as a member of one group: f=$(command -v rstmon); \
+                                 chgrp rstmon $f; chmod 0750 $f; setcap cap_bpf,cap_perfmon+ep $f";
 
 /// An error that keeps the probe from working.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +33,7 @@ pub(crate) enum ProbeError {
         fields: String,
     },
     /// The process may not use BPF.
-    #[error("not allowed to load BPF programs (missing {missing}); {}", privileges::ADVICE)]
+    #[error("not allowed to load BPF programs (missing {missing}); {}", ADVICE)]
     Capability {
         /// The capabilities that the process lacks.
         missing: String,

@@ -11,11 +11,6 @@ const NEEDED: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_PERFMON];
 /// for every `bpf(2)`, including reading a map. `CAP_PERFMON` is required only when a program is loaded.
 const KEPT: [Capability; 1] = [Capability::CAP_BPF];
 
-/// How to get the needed capabilities. The file must not be for all users: it loads programs into the kernel, and shows
-/// the connections of all users.
-pub(crate) const ADVICE: &str = "run as root, or as a member of one group: f=$(command -v rstmon); \
-                                 chgrp rstmon $f; chmod 0750 $f; setcap cap_bpf,cap_perfmon+ep $f";
-
 /// The oldest kernel that has what the kernel half needs; 5.14 is allowed because RHEL 9's has it.
 const OLDEST_KERNEL: (u32, u32) = (5, 14);
 
