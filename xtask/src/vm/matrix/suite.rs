@@ -2,7 +2,7 @@
 //! under emulation they are slow, and their result is the same on every kernel.
 
 /// Files of `tests/tests` that are not part of the matrix, with the reason.
-pub(super) const EXCLUDED: [(&str, &str); 11] = [
+pub(super) const EXCLUDED: [(&str, &str); 12] = [
     ("formats", "the metrics' formats do not depend on the kernel; needs promtool and Python"),
     ("hostile_http", "the web server under attack: user space only"),
     (
@@ -15,6 +15,7 @@ pub(super) const EXCLUDED: [(&str, &str); 11] = [
     ("access", "access to the daemon's socket: user space only; the service's virtual machine tests users and groups"),
     ("stress", "an interruption of the reliability suite: user space only"),
     ("service", "the life of a service: the service's own virtual machine tests it under systemd"),
+    ("store", "files of the daemon: user space only; needs mount"),
     ("top", "a terminal: user space only"),
     ("switches", "a program that no package has: user space only"),
 ];

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-const CONFIGURATION: &str = "[events]\nrate_per_second = 0\n";
+const CONFIGURATION: &str = "[events]\nrate_per_second = 0\n[store]\nmin_free = \"0\"\n";
 /// Longest time from a start to the kill.
 const WHILE: Duration = Duration::from_secs(3);
 /// An event is written within a second; twice that for a busy machine.
