@@ -13,7 +13,8 @@ use rstmon_tests::{
 use serde_json::Value;
 use std::{fs, path::Path, process::Command};
 
-const CONFIGURATION: &str = "[events]\nrate_per_second = 0\n";
+/// The rest of the section of the store may follow. The file system of the tests may be small.
+const CONFIGURATION: &str = "[events]\nrate_per_second = 0\n[store]\nmin_free = \"0\"\n";
 
 fn history(store: &Path, arguments: &[&str]) -> String {
     let output = rstmon(&[&["history"], arguments, &["--store", store.to_str().unwrap()]].concat()).unwrap();
@@ -148,11 +149,7 @@ fn a_full_disk_costs_stored_events_and_nothing_else() {
     }
     let disk = SmallDisk::mount();
     let store = disk.path().join("store");
-    let daemon = DaemonProcess::configured(&format!(
-        "{CONFIGURATION}[store]\ndirectory = \"{}\"\nmin_free = \"0\"\n",
-        store.display()
-    ))
-    .unwrap();
+    let daemon = DaemonProcess::configured(&format!("{CONFIGURATION}directory = \"{}\"\n", store.display())).unwrap();
     provoke(&store);
     let filler = disk.path().join("filler");
     // Ends with an error when no byte is left.
@@ -190,11 +187,7 @@ fn a_read_only_file_system_is_used_as_soon_as_it_can_be_written() {
     let store = disk.path().join("store");
     fs::create_dir(&store).unwrap();
     disk.remount("ro");
-    let daemon = DaemonProcess::configured(&format!(
-        "{CONFIGURATION}[store]\ndirectory = \"{}\"\nmin_free = \"0\"\n",
-        store.display()
-    ))
-    .unwrap();
+    let daemon = DaemonProcess::configured(&format!("{CONFIGURATION}directory = \"{}\"\n", store.display())).unwrap();
     wait::until_true("the daemon to say so", SOON, || Ok(daemon.said().contains("Read-only file system"))).unwrap();
     assert_eq!(count(&daemon, "rstmon_store_up", &[]), 0);
     disk.remount("rw");
@@ -215,7 +208,7 @@ fn of_two_daemons_on_one_directory_one_stores_and_both_count() {
     }
     let directory = scratch::directory().unwrap();
     let store = directory.path().join("store");
-    let toml = format!("{CONFIGURATION}[store]\ndirectory = \"{}\"\n", store.display());
+    let toml = format!("{CONFIGURATION}directory = \"{}\"\n", store.display());
     let first = DaemonProcess::configured(&toml).unwrap();
     provoke(&store);
     let second = DaemonProcess::configured(&toml).unwrap();

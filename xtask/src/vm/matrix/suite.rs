@@ -17,6 +17,7 @@ pub(super) const EXCLUDED: &[(&str, &str)] = &[
     ("access", "access to the daemon's socket: user space only; the service's virtual machine tests users and groups"),
     ("stress", "an interruption of the reliability suite: user space only"),
     ("service", "the life of a service: the service's own virtual machine tests it under systemd"),
+    ("store", "files of the daemon: user space only; needs mount"),
     ("top", "a terminal: user space only"),
     ("terminals", "signals and terminals: user space only"),
     ("switches", "a program that no package has: user space only"),

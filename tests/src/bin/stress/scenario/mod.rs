@@ -11,6 +11,7 @@ mod paused_log;
 mod scrapes;
 mod soak;
 mod starvation;
+mod store;
 pub(crate) mod witness;
 
 use crate::{arguments::StressArguments, outcome::ScenarioFinding, testbed::Testbed};
@@ -35,12 +36,13 @@ const fn scenario(
 }
 
 /// All scenarios, in the order in which they are played.
-const ALL: [StressScenario; 14] = [
+const ALL: [StressScenario; 15] = [
     scenario("flood", "resets of every sort from tens of thousands of addresses and ports", flood::play),
     scenario("limits", "maps, ring and series at their limits", limits::full_maps),
     scenario("listeners", "more listeners than there is room for, and resets meanwhile", limits::listeners),
     scenario("processes", "thousands of short processes whose names come again", churn::play),
     scenario("kill", "kill -9 at random moments, also of the start, under load", kill::play),
+    scenario("store", "kill -9 at random moments while events are stored", store::play),
     scenario("scrapes", "scrapes from several sides during a flood", scrapes::play),
     scenario("namespaces", "network namespaces that come and go under load", namespaces::play),
     scenario("starvation", "hardly any processor time during a flood", starvation::play),
