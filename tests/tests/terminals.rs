@@ -135,9 +135,9 @@ fn a_stopped_daemon_is_shown_as_silent() {
     let daemon = DaemonProcess::start().unwrap();
     let view = through(&daemon);
     let stopped = Stopped::new(daemon.pid());
-    view.wait_for_screen("the silence", |screen| screen.contains("the daemon does not answer")).unwrap();
+    view.wait_for_screen("the silence", |screen| screen.contains("is stopped")).unwrap();
     drop(stopped);
-    view.wait_for_screen("the return", |screen| !screen.contains("does not answer")).unwrap();
+    view.wait_for_screen("the return", |screen| !screen.contains("is stopped")).unwrap();
 }
 
 #[test]

@@ -131,13 +131,13 @@ pub(crate) fn overtaken_payload_with_timestamps(stage: &Stage) -> Result<Scene> 
     talk.forge(Side::Acceptor, "R", expected, 0, 0)?;
     talk.pair.client.await_state("c", TcpState::Close)?;
     talk.later(Side::Acceptor, STALE_MS)?;
+    talk.server("set c repair 1")?;
+    talk.server("close c")?;
     talk.forge_with(Side::Acceptor, "PA", expected, next, LATE, Some(stamp))?;
     let resets = vec![
         talk.received(Side::Opener, "established").judged("peer_reset", "notice").given(&["role=opened"]),
         talk.sent_by_none(Side::Opener).judged("already_reset", "benign").given(&["ended=reset_received"]),
     ];
-    talk.server("set c repair 1")?;
-    talk.server("close c")?;
     Ok(talk.ends(resets))
 }
 

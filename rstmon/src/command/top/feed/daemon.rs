@@ -10,11 +10,8 @@ use crate::{
     },
     serve::Client,
 };
-use std::{path::Path, sync::Arc, time::Duration};
-use tokio::time::{MissedTickBehavior, error::Elapsed, interval, timeout};
-
-/// A daemon that takes longer for a snapshot is shown as silent: the numbers on the screen are no longer those of now.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+use std::{path::Path, sync::Arc};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Connects once, so that the command fails at once if no daemon runs.
 pub(super) fn connect(
@@ -54,27 +51,27 @@ async fn poll(client: &Client, sender: &FeedSender) -> Result<(), ViewClosed> {
     let (mut has_answered, mut is_down) = (false, false);
     loop {
         tick.tick().await;
-        match timeout(ANSWER_LIMIT, client.snapshot()).await {
-            Ok(Ok(snapshot)) => {
+        match client.snapshot().await {
+            Ok(snapshot) => {
                 has_answered = true;
                 if std::mem::take(&mut is_down) {
                     sender.send(Update::Up)?;
                 }
                 sender.send_counts(snapshot)?;
             }
-            Ok(Err(error)) if error.is_no_connection() => {
+            Err(error) if error.is_no_connection() => {
                 // Of a stream that has begun, the end is reported; one that never began has none.
                 if !has_answered && !std::mem::replace(&mut is_down, true) {
                     sender.send(Update::Down(error.to_string()))?;
                 }
             }
-            Ok(Err(error)) => sender.send(Update::Note(error.to_string()))?,
             // A stopped daemon still has its connections: the stream of events does not end.
-            Err(Elapsed { .. }) => {
+            Err(error) if error.is_no_answer() => {
                 if !std::mem::replace(&mut is_down, true) {
-                    sender.send(Update::Down("the daemon does not answer".to_owned()))?;
+                    sender.send(Update::Down(error.to_string()))?;
                 }
             }
+            Err(error) => sender.send(Update::Note(error.to_string()))?,
         }
     }
 }

@@ -50,6 +50,12 @@ impl ClientError {
         matches!(self, Self::NoDaemon { .. } | Self::Connect { .. } | Self::Broken { .. } | Self::Document { .. })
     }
 
+    /// Whether there is a connection on which the daemon says nothing: the numbers that it sent before are not of now.
+    #[must_use]
+    pub(crate) fn is_no_answer(&self) -> bool {
+        matches!(self, Self::Silent { .. } | Self::Stopped { .. })
+    }
+
     /// Whether no daemon is running, so that a command may do its work without one.
     #[must_use]
     pub(crate) fn is_no_daemon(&self) -> bool {
