@@ -9,6 +9,7 @@ pub(crate) mod join;
 pub(crate) mod line;
 pub(crate) mod recording;
 pub(crate) mod snapshot;
+pub(crate) mod span;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod text;

@@ -15,19 +15,21 @@ mod http;
 mod memory;
 mod record;
 mod replay;
+mod time;
 mod web_config;
 
 /// The name and the function of a target.
 pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All targets, sorted by name.
-pub const TARGETS: [FuzzTarget; 7] = [
+pub const TARGETS: [FuzzTarget; 8] = [
     ("btf", btf::run),
     ("config", config::run),
     ("filter", filter::run),
     ("http", http::run),
     ("record", record::run),
     ("replay", replay::run),
+    ("time", time::run),
     ("web_config", web_config::run),
 ];
 
