@@ -4,6 +4,7 @@ pub(crate) mod duration;
 pub(crate) mod follow;
 pub(crate) mod local;
 mod origin;
+pub(crate) mod recordings;
 pub(crate) mod time;
 
 pub(crate) use duration::DurationError;
