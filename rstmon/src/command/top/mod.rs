@@ -15,8 +15,8 @@ mod view;
 use super::{Failure, cli::TopArguments, failure::UsageError};
 use crate::{
     config::{Config, logging},
-    event::filter::Filter,
-    query::duration,
+    event::{filter::Filter, span::TimeSpan},
+    query::{self, duration, recordings::files_and_filter},
 };
 use crossterm::event::{self, Event};
 use feed::Feed;
@@ -25,6 +25,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use state::{ViewState, overlay::Movement, sort::Sort};
 use std::{
     io::{self, IsTerminal as _},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -45,7 +46,13 @@ const ONCE: Duration = Duration::from_secs(1);
 
 /// Shows the view until the user quits, or prints it once.
 pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
-    let filter = Filter::parse(&arguments.filter)?;
+    let (recordings, words) = files_and_filter(&arguments.replay, &arguments.filter);
+    let filter = Filter::parse(&words)?;
+    let texts = arguments.time.texts();
+    texts.depend_on_now().map_err(UsageError::from)?;
+    if recordings.is_empty() && !texts.is_empty() {
+        return Err(UsageError::NoReplay.into());
+    }
     let span =
         arguments.watch_for.as_deref().map(duration::parse).transpose().map_err(UsageError::from)?.unwrap_or(ONCE);
     let once = arguments.once || arguments.json;
@@ -56,16 +63,18 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
         return Err(UsageError::NoTerminal.into());
     }
     let config = Config::load(&arguments.source.config.overrides())?;
-    let look = Look::of_environment(arguments.ascii);
+    let zone = query::zone(arguments.time.utc);
+    let played = query::asked(texts, &recordings, &zone)?.span();
+    let look = Look { zone, ..Look::of_environment(arguments.ascii) };
     if once {
         logging::start(&config.log);
-        let feed = feed(arguments, &config, 0.0)?;
+        let feed = feed(arguments, &config, Replay { recordings, span: played, speed: 0.0 })?;
         let mut state = ViewState::new(feed.origin.clone(), arguments.group, filter);
         once::gather(&feed, &mut state, span)?;
         return once::print(&state, &look, arguments.json);
     }
     // Logging is not started, because it would write over the view.
-    let feed = feed(arguments, &config, arguments.speed)?;
+    let feed = feed(arguments, &config, Replay { recordings, span: played, speed: arguments.speed })?;
     let state = ViewState::new(feed.origin.clone(), arguments.group, filter);
     let view = View {
         state,
@@ -78,9 +87,18 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     view.show()
 }
 
-fn feed(arguments: &TopArguments, config: &Config, speed: f64) -> Result<Feed, Failure> {
-    if let Some(path) = &arguments.replay {
-        return Feed::replay(path.clone(), speed, Filter::default());
+/// Recordings to play; none for a view of this host.
+struct Replay {
+    recordings: Vec<PathBuf>,
+    span: TimeSpan,
+    /// As a multiple of the recorded speed; 0 = all at once.
+    speed: f64,
+}
+
+fn feed(arguments: &TopArguments, config: &Config, replay: Replay) -> Result<Feed, Failure> {
+    let Replay { recordings, span, speed } = replay;
+    if !recordings.is_empty() {
+        return Feed::replay(recordings, span, speed, Filter::default());
     }
     if arguments.source.standalone {
         return Feed::alone(config);

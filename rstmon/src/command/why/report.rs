@@ -13,7 +13,7 @@ use crate::{
         Severity,
         catalogue::{ObservedSymptoms, Remedy},
     },
-    query::Origin,
+    query::{Origin, covered::CoveredSpan},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,6 +38,11 @@ pub(super) struct WhyReport {
     schema: u32,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
+    /// Whether the span ends at the present.
+    #[serde(skip)]
+    pub(super) ends_now: bool,
+    /// What the origin has; `None` where it has all of the span.
+    pub(super) covered: Option<CoveredSpan>,
     #[serde(rename = "source")]
     pub(super) origin: Origin,
     /// Resets that passed the filter.
@@ -64,7 +69,19 @@ pub(super) struct WhyReport {
 
 impl WhyReport {
     pub(super) fn new(seen: ObservedResets, filter: &Filter) -> Self {
-        let ObservedResets { events, origin, since, until, hidden, lost, memory_full, overflows, listeners } = seen;
+        let ObservedResets {
+            events,
+            origin,
+            since,
+            until,
+            ends_now,
+            covered,
+            hidden,
+            lost,
+            memory_full,
+            overflows,
+            listeners,
+        } = seen;
         let (resets, excluded) = joined_resets(&events, filter);
         let mut severities = BTreeMap::new();
         for reset in &resets {
@@ -86,6 +103,8 @@ impl WhyReport {
             schema: SCHEMA,
             since,
             until,
+            ends_now,
+            covered,
             origin,
             events: resets.len() as u64,
             excluded,
@@ -126,6 +145,8 @@ pub(super) mod testing {
             until: "2026-11-21T03:01:00Z".parse().expect("a time"),
             hidden: Vec::new(),
             lost: None,
+            ends_now: true,
+            covered: None,
             memory_full: false,
             overflows: BTreeMap::new(),
             listeners: Vec::new(),
@@ -199,7 +220,7 @@ mod tests {
         };
         assert_eq!(
             keys(&json),
-            "benign events excluded findings hidden listen_overflows listeners lost memory_full oldest schema severities \
+            "benign covered events excluded findings hidden listen_overflows listeners lost memory_full oldest schema severities \
              since source until"
         );
         assert_eq!(

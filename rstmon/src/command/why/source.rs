@@ -3,17 +3,17 @@
 use crate::{
     command::Failure,
     config::Config,
-    event::{Event, line::StreamLine, recording::Recording},
+    event::{Event, filter::Filter, line::StreamLine, span::TimeSpan},
     host::{counters, listeners, terminal::note},
     monitor::{doctor::DoctorReport, signals::Termination},
-    query::{self, Origin, local},
+    query::{self, Origin, RecordingNames, covered::CoveredSpan, local, recordings::Recordings},
     serve::Client,
     sink::{History, Sink as _, Sinks},
 };
 use futures_util::TryStreamExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 /// A port whose listeners dropped something, or whose accept queue is full now.
@@ -35,6 +35,10 @@ pub(super) struct ObservedResets {
     pub(super) origin: Origin,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
+    /// Whether the span ends at the present.
+    pub(super) ends_now: bool,
+    /// What the origin has; `None` where it has all of the span.
+    pub(super) covered: Option<CoveredSpan>,
     /// What this host cannot show.
     pub(super) hidden: Vec<String>,
     /// Events that are known to be missing; `None` where that is not known.
@@ -52,12 +56,13 @@ const OVERFLOWS: [&str; 2] = ["ListenOverflows", "ListenDrops"];
 /// Events kept while watching, whatever the daemon is configured to remember.
 const KEPT: usize = 50_000;
 
-/// The events that the daemon remembers.
-pub(super) fn remember(config: &Config, since: Duration) -> Result<ObservedResets, Failure> {
+/// The events of a span that the daemon remembers. They are not filtered by the daemon: both ends of a RST are needed,
+/// and the resets that the filter leaves out are counted.
+pub(super) fn remember(config: &Config, span: TimeSpan) -> Result<ObservedResets, Failure> {
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
         let mut lines = client
-            .history(since)
+            .history(span, &Filter::default())
             .await
             .map_err(|source| if source.is_no_daemon() { Failure::NoDaemon { source } } else { source.into() })?;
         let mut events = Vec::new();
@@ -67,7 +72,10 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<ObservedReset
                 Err(error) => tracing::warn!(%error, "the daemon sent an event that this version does not know"),
             }
         }
-        let until = Timestamp::now();
+        let now = Timestamp::now();
+        // A memory without room is full, whatever the span.
+        let has_room = config.history.events > 0;
+        let covered = lines.extent.filter(|_| has_room).map(|extent| CoveredSpan::of_memory(extent, now));
         let hidden = match serde_json::from_value::<DoctorReport>(client.doctor().await?) {
             Ok(report) => report.hidden(),
             Err(error) => {
@@ -76,12 +84,13 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<ObservedReset
             }
         };
         Ok(ObservedResets {
-            // More events than this configuration allows come from a daemon with another, unknown configuration.
-            memory_full: events.len() == config.history.events,
+            memory_full: !has_room || covered.is_some_and(|covered| covered.has_forgotten_of(span)),
             events,
             origin: Origin::Daemon(config.socket.path.clone()),
-            since: before(until, since),
-            until,
+            since: span.since,
+            until: span.until.min(now),
+            ends_now: span.until >= now,
+            covered,
             hidden,
             lost: None,
             overflows: BTreeMap::new(),
@@ -116,13 +125,15 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
     let growth =
         |name| after.get(name).zip(before.get(name)).map_or(0, |(after, before)| after.saturating_sub(*before));
     let until = Timestamp::now();
-    let events = history.since(Duration::MAX, until);
+    let (events, _) = history.within(TimeSpan::ALWAYS);
     Ok(ObservedResets {
         memory_full: history.taken() > events.len() as u64,
         events,
         origin: Origin::Local,
         since,
         until,
+        ends_now: true,
+        covered: None,
         hidden: DoctorReport::of_daemon(monitor.hooks(), monitor.missing_fields(), monitor.aspects()).hidden(),
         lost: Some(counted.saturating_sub(history.taken())),
         overflows: OVERFLOWS.into_iter().map(|name| (name, growth(name))).filter(|(_, grown)| *grown > 0).collect(),
@@ -130,29 +141,33 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
     })
 }
 
-/// The events of a recording.
-pub(super) fn replay(path: &Path) -> Result<ObservedResets, Failure> {
-    let mut recording = Recording::open(path)?;
+/// The events of recordings, of a span.
+pub(super) fn replay(paths: &[PathBuf], span: TimeSpan) -> Result<ObservedResets, Failure> {
+    let mut recordings = Recordings::open(paths, span)?;
     let history = History::new(KEPT);
     let mut lost = 0_u64;
-    while let Some(line) = recording.next_line()? {
+    while let Some(line) = recordings.next_line()? {
         match line {
             StreamLine::Event(event) => history.take(&Arc::from(event)),
             StreamLine::Lost(more) => lost = lost.saturating_add(more),
         }
     }
-    if let Some(complaint) = recording.complaint() {
-        note(&complaint);
+    for complaint in recordings.complaints() {
+        note(complaint);
     }
     let events = history.last(KEPT);
-    let times = || events.iter().map(|event| event.time);
-    let (since, until) = (times().min().unwrap_or(Timestamp::MIN), times().max().unwrap_or(Timestamp::MAX));
+    // An end that was not asked for is that of the recordings.
+    let extent = recordings.extent().unwrap_or(span);
+    let since = if span.since == TimeSpan::ALWAYS.since { extent.since.min(span.until) } else { span.since };
+    let until = if span.until == TimeSpan::ALWAYS.until { extent.until.max(since) } else { span.until };
     Ok(ObservedResets {
         memory_full: history.taken() > events.len() as u64,
         events,
-        origin: Origin::Recording(path.to_owned()),
+        origin: Origin::Recording(RecordingNames(paths.to_vec())),
         since,
         until,
+        ends_now: false,
+        covered: recordings.extent().map(CoveredSpan::of_recording),
         // What the recording's host could not show is not part of a recording.
         hidden: Vec::new(),
         lost: Some(lost),
@@ -178,22 +193,4 @@ fn overloaded_ports() -> Vec<OverloadedPort> {
         // A queue takes one more than its limit: `sk_acceptq_is_full()` in include/net/sock.h.
         .filter(|port| port.drops > 0 || port.backlog > port.limit)
         .collect()
-}
-
-fn before(until: Timestamp, span: Duration) -> Timestamp {
-    SignedDuration::try_from(span).ok().and_then(|span| until.checked_sub(span).ok()).unwrap_or(Timestamp::MIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Duration, Timestamp, before};
-
-    #[test]
-    fn a_span_longer_than_time_begins_with_it() {
-        let until: Timestamp = "2026-11-21T03:00:00Z".parse().expect("a time");
-        assert_eq!(before(until, Duration::from_mins(10)).to_string(), "2026-11-21T02:50:00Z");
-        for span in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 40)] {
-            assert_eq!(before(until, span), Timestamp::MIN, "{span:?}");
-        }
-    }
 }

@@ -1,11 +1,11 @@
 //! The routes on the Unix socket: live events, snapshot, history, doctor, version.
 
 use super::protocol::{
-    DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH,
-    VERSION_PATH,
+    AGE_PARAMETER, COMPLETE_SINCE_HEADER, DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HAS_FORGOTTEN_HEADER,
+    HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH, UNTIL_PARAMETER, VERSION_PATH,
 };
 use crate::{
-    event::{EVENT_SCHEMA, filter::Filter},
+    event::{EVENT_SCHEMA, filter::Filter, span::TimeSpan},
     serve::{
         http::{
             blocking::{BlockingWorkFailed, off_thread},
@@ -13,20 +13,21 @@ use crate::{
             shutdown::Stopping,
             state::ConnectionState,
         },
-        source::{Source, SourceError},
+        source::{Past, RememberedLines, Source, SourceError},
     },
-    sink::hub::Subscription,
+    sink::{history::HistoryExtent, hub::Subscription},
 };
 use axum::{
     Extension, Json, Router,
     body::{Body, Bytes},
     extract::{Query, State, rejection::QueryRejection},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures_util::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
     convert::Infallible,
@@ -66,8 +67,24 @@ struct VersionDocument {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HistoryQuery {
-    /// All remembered events if absent.
     since_seconds: Option<u64>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    /// A line in the filter grammar.
+    #[serde(default)]
+    filter: String,
+}
+
+impl HistoryQuery {
+    /// All of time without parameters.
+    fn span(&self, now: Timestamp) -> TimeSpan {
+        let age = self.since_seconds.map(|seconds| {
+            let age = SignedDuration::try_from(Duration::from_secs(seconds)).ok();
+            age.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN)
+        });
+        let TimeSpan { since, until } = TimeSpan::ALWAYS;
+        TimeSpan { since: age.max(self.since).unwrap_or(since), until: self.until.unwrap_or(until) }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,6 +92,8 @@ struct HistoryQuery {
 struct EventsQuery {
     /// How many remembered events come first; all of them if absent.
     history: Option<usize>,
+    /// The time of the first of them.
+    since: Option<Timestamp>,
     /// A line in the filter grammar.
     #[serde(default)]
     filter: String,
@@ -101,10 +120,12 @@ async fn events(
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, BlockingWorkFailed> {
     let bad_request = |error: &dyn std::fmt::Display| {
-        let usage = format_args!("{error}; ask {EVENTS_PATH}?{HISTORY_PARAMETER}=N&{FILTER_PARAMETER}=WORDS");
+        let usage = format_args!(
+            "{error}; ask {EVENTS_PATH}?{HISTORY_PARAMETER}=N&{FILTER_PARAMETER}=WORDS&{SINCE_PARAMETER}=TIME"
+        );
         Ok(text(StatusCode::BAD_REQUEST, usage))
     };
-    let EventsQuery { history, filter } = match query {
+    let EventsQuery { history, since, filter } = match query {
         Ok(Query(query)) => query,
         Err(rejection) => return bad_request(&rejection),
     };
@@ -112,9 +133,12 @@ async fn events(
         Ok(filter) => filter,
         Err(error) => return bad_request(&error),
     };
+    let past = Past { last: history.unwrap_or(usize::MAX), since: since.unwrap_or(Timestamp::MIN) };
     // The header is sent only after the subscription exists: a client that has received it misses no later event.
-    Ok(match off_thread(move || source.subscribe(history.unwrap_or(usize::MAX), filter)).await? {
-        Ok(lines) => content(NDJSON, stream_events(EventStream { lines, connection }, stopping)),
+    Ok(match off_thread(move || source.subscribe(past, filter)).await? {
+        Ok((extent, lines)) => {
+            with_extent(extent, content(NDJSON, stream_events(EventStream { lines, connection }, stopping)))
+        }
         Err(full) => text(StatusCode::SERVICE_UNAVAILABLE, full),
     })
 }
@@ -180,16 +204,37 @@ async fn history(
     State(SocketState { source, .. }): State<SocketState>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Response, BlockingWorkFailed> {
-    let since = match query {
-        Ok(Query(HistoryQuery { since_seconds })) => since_seconds.map_or(Duration::MAX, Duration::from_secs),
-        Err(rejection) => {
-            let usage = format_args!("{rejection}; ask {HISTORY_PATH}?{SINCE_PARAMETER}=N");
-            return Ok(text(StatusCode::BAD_REQUEST, usage));
-        }
+    let bad_request = |error: &dyn std::fmt::Display| {
+        let usage = format_args!(
+            "{error}; ask {HISTORY_PATH}?{AGE_PARAMETER}=N, or \
+             {HISTORY_PATH}?{SINCE_PARAMETER}=TIME&{UNTIL_PARAMETER}=TIME&{FILTER_PARAMETER}=WORDS"
+        );
+        Ok(text(StatusCode::BAD_REQUEST, usage))
     };
-    let mut lines = off_thread(move || source.history(since)).await?;
+    let query = match query {
+        Ok(Query(query)) => query,
+        Err(rejection) => return bad_request(&rejection),
+    };
+    let filter = match Filter::parse_line(&query.filter) {
+        Ok(filter) => filter,
+        Err(error) => return bad_request(&error),
+    };
+    let span = query.span(Timestamp::now());
+    let RememberedLines { extent, mut lines } = off_thread(move || source.history(span, filter)).await?;
     let batches = std::iter::from_fn(move || Some(Ok::<_, Infallible>(batch(lines.next()?, || lines.next()))));
-    Ok(content(NDJSON, Body::from_stream(stream::iter(batches))))
+    Ok(with_extent(extent, content(NDJSON, Body::from_stream(stream::iter(batches)))))
+}
+
+/// Adds the headers that say which events are remembered at all.
+fn with_extent(extent: HistoryExtent, mut answer: Response) -> Response {
+    let HistoryExtent { complete_since, has_forgotten } = extent;
+    // A timestamp is ASCII.
+    if let Ok(since) = HeaderValue::try_from(complete_since.to_string()) {
+        answer.headers_mut().insert(COMPLETE_SINCE_HEADER, since);
+    }
+    let forgotten = HeaderValue::from_static(if has_forgotten { "true" } else { "false" });
+    answer.headers_mut().insert(HAS_FORGOTTEN_HEADER, forgotten);
+    answer
 }
 
 async fn doctor(State(SocketState { source, .. }): State<SocketState>) -> Result<Response, BlockingWorkFailed> {

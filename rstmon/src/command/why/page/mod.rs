@@ -11,6 +11,7 @@ use super::{
     report::{AdvisedFinding, WhyReport},
 };
 use crate::{
+    event::span::TimeSpan,
     explain::{
         Severity,
         catalogue::symptom::Symptom,
@@ -20,7 +21,7 @@ use crate::{
         },
         sentence,
     },
-    query::Origin,
+    query::{Origin, time::AskedSpan},
 };
 use finding::EarlierFindings;
 use jiff::{Timestamp, tz::TimeZone};
@@ -112,12 +113,13 @@ impl WhyPage<'_> {
     fn summary(&mut self, report: &WhyReport) {
         let span = Duration::try_from(report.until.duration_since(report.since)).unwrap_or_default();
         let span = sentence::duration(span);
+        let last = if report.ends_now { "the last " } else { "" };
         let mut text = if report.events == 0 {
-            format!("No resets in the last {span}.")
+            format!("No resets in {last}{span}.")
         } else {
             let parts: Vec<String> =
                 report.severities.iter().rev().map(|(severity, count)| format!("{count} {severity}")).collect();
-            format!("{} in the last {span}: {}.", resets(report.events), parts.join(", "))
+            format!("{} in {last}{span}: {}.", resets(report.events), parts.join(", "))
         };
         if report.excluded > 0 {
             let _ = write!(text, " The filter left out {}.", resets(report.excluded));
@@ -142,11 +144,14 @@ impl WhyPage<'_> {
 
     /// What an empty report means.
     fn nothing(&mut self, report: &WhyReport) {
-        let since = match report.origin {
-            Origin::Daemon(_) => "since the daemon started",
-            Origin::Local => "meanwhile",
-            // A recording without events is refused before.
-            Origin::Recording(_) => "while it was recorded",
+        let since = match (&report.origin, report.covered) {
+            // What is not kept is said below.
+            (Origin::Daemon(_), Some(covered)) if covered.since > report.until => return,
+            (Origin::Daemon(_), Some(covered)) if covered.since <= report.since => "in this time",
+            (Origin::Daemon(_), _) => "since the daemon started",
+            (Origin::Local, _) => "meanwhile",
+            // What it covers depends on the filter of the command that recorded it.
+            (Origin::Recording(_), _) => return,
         };
         let but = if report.hidden.is_empty() { "" } else { ", but for what is hidden (see below)" };
         self.section(&format!(
@@ -225,7 +230,10 @@ impl WhyPage<'_> {
             let (events, are) = if lost == 1 { ("event", "is") } else { ("events", "are") };
             texts.push(format!("{lost} {events} came too fast and {are} missing: the counts here are too low."));
         }
-        if report.memory_full {
+        let span = TimeSpan { since: report.since, until: report.until };
+        let asked = AskedSpan { since: Some(report.since), until: Some(report.until) };
+        texts.extend(report.covered.iter().flat_map(|covered| covered.gaps(asked, |time| self.time(time))));
+        if report.memory_full && !report.covered.is_some_and(|covered| covered.has_forgotten_of(span)) {
             let oldest = report.oldest.map(|oldest| format!(" Its oldest event is of {}.", self.time(oldest)));
             texts.push(match oldest {
                 Some(oldest) => format!("The memory of events is full, older ones are forgotten.{oldest}"),

@@ -1,6 +1,7 @@
 //! An HTTP body as a stream of text lines, each of bounded length.
 
 use super::error::ClientError;
+use crate::sink::history::HistoryExtent;
 use futures_util::Stream;
 use hyper::body::{Body, Bytes, Incoming};
 use std::{
@@ -17,11 +18,13 @@ pub(crate) struct Lines {
     body: Incoming,
     splitter: LineSplitter,
     ended: bool,
+    /// Which events the daemon remembers at all; `None` if it does not say.
+    pub(crate) extent: Option<HistoryExtent>,
 }
 
 impl Lines {
-    pub(crate) fn new(body: Incoming) -> Self {
-        Self { body, splitter: LineSplitter::new(MAX_LINE_BYTES), ended: false }
+    pub(crate) fn new(body: Incoming, extent: Option<HistoryExtent>) -> Self {
+        Self { body, splitter: LineSplitter::new(MAX_LINE_BYTES), ended: false, extent }
     }
 }
 

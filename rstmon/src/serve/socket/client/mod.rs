@@ -7,18 +7,23 @@ pub(crate) use error::ClientError;
 pub(crate) use lines::Lines;
 
 use super::protocol::{
-    DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH,
-    VERSION_PATH,
+    COMPLETE_SINCE_HEADER, DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HAS_FORGOTTEN_HEADER, HISTORY_PARAMETER,
+    HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH, UNTIL_PARAMETER, VERSION_PATH,
 };
-use crate::event::{filter::Filter, snapshot::Snapshot};
+use crate::{
+    event::{filter::Filter, snapshot::Snapshot, span::TimeSpan},
+    serve::source::Past,
+    sink::history::HistoryExtent,
+};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1,
-    header::HOST,
+    header::{HOST, HeaderMap},
 };
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use std::{io, path::PathBuf, time::Duration};
@@ -42,13 +47,12 @@ impl Client {
         Self { path: path.into() }
     }
 
-    /// Those of the last `history` remembered events, oldest first, and of all events from now on that pass `filter`,
-    /// one JSON object per line. Once this returns, none is missed. The stream ends when the daemon stops.
-    pub(crate) async fn events(&self, history: usize, filter: &Filter) -> Result<Lines, ClientError> {
-        let filter = filter.to_string();
-        let filter = utf8_percent_encode(&filter, NON_ALPHANUMERIC);
-        let path = format!("{EVENTS_PATH}?{HISTORY_PARAMETER}={history}&{FILTER_PARAMETER}={filter}");
-        Ok(Lines::new(self.get(&path).await?))
+    /// Those of the remembered events of `past`, oldest first, and of all events from now on that pass `filter`, one
+    /// JSON object per line. Once this returns, none is missed. The stream ends when the daemon stops.
+    pub(crate) async fn events(&self, past: Past, filter: &Filter) -> Result<Lines, ClientError> {
+        let Past { last, since } = past;
+        let (filter, since) = (encoded(filter), bound(SINCE_PARAMETER, since));
+        self.lines(&format!("{EVENTS_PATH}?{HISTORY_PARAMETER}={last}&{FILTER_PARAMETER}={filter}{since}")).await
     }
 
     /// The exact totals, and what rstmon cannot see.
@@ -56,10 +60,16 @@ impl Client {
         self.document(SNAPSHOT_PATH).await
     }
 
-    /// The remembered events of the last `since` (whole seconds, rounded up), oldest first, one JSON object per line.
-    pub(crate) async fn history(&self, since: Duration) -> Result<Lines, ClientError> {
-        let seconds = since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0));
-        Ok(Lines::new(self.get(&format!("{HISTORY_PATH}?{SINCE_PARAMETER}={seconds}")).await?))
+    /// The remembered events of a span that pass `filter`, oldest first, one JSON object per line.
+    pub(crate) async fn history(&self, span: TimeSpan, filter: &Filter) -> Result<Lines, ClientError> {
+        let TimeSpan { since, until } = span;
+        let (since, until) = (bound(SINCE_PARAMETER, since), bound(UNTIL_PARAMETER, until));
+        self.lines(&format!("{HISTORY_PATH}?{FILTER_PARAMETER}={}{since}{until}", encoded(filter))).await
+    }
+
+    async fn lines(&self, path: &str) -> Result<Lines, ClientError> {
+        let (headers, body) = self.answer(path).await?;
+        Ok(Lines::new(body, history_extent(&headers)))
     }
 
     /// What the kernel of the daemon's host can and cannot show.
@@ -82,11 +92,15 @@ impl Client {
     }
 
     async fn get(&self, path: &str) -> Result<Incoming, ClientError> {
+        Ok(self.answer(path).await?.1)
+    }
+
+    async fn answer(&self, path: &str) -> Result<(HeaderMap, Incoming), ClientError> {
         let silent = |_| ClientError::Silent { path: self.path.clone() };
         let response = timeout(ANSWER_TIMEOUT, self.send(path)).await.map_err(silent)??;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::OK {
-            return Ok(body);
+            return Ok((head.headers, body));
         }
         let text = timeout(ANSWER_TIMEOUT, Limited::new(body, MAX_REASON_BYTES).collect()).await.map_err(silent)?;
         let text = text.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -118,4 +132,25 @@ impl Client {
             _ => ClientError::Connect { path, source },
         }
     }
+}
+
+fn encoded(filter: &Filter) -> String {
+    utf8_percent_encode(&filter.to_string(), NON_ALPHANUMERIC).to_string()
+}
+
+/// A parameter with a time; none for the ends of time, which older daemons have no parameter for.
+fn bound(parameter: &str, time: Timestamp) -> String {
+    if [Timestamp::MIN, Timestamp::MAX].contains(&time) {
+        return String::new();
+    }
+    format!("&{parameter}={}", utf8_percent_encode(&time.to_string(), NON_ALPHANUMERIC))
+}
+
+/// `None` from a daemon that does not say which events it remembers.
+fn history_extent(headers: &HeaderMap) -> Option<HistoryExtent> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    Some(HistoryExtent {
+        complete_since: text(COMPLETE_SINCE_HEADER)?.parse().ok()?,
+        has_forgotten: text(HAS_FORGOTTEN_HEADER)? == "true",
+    })
 }
