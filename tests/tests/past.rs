@@ -203,7 +203,7 @@ fn times_of_a_recording_count_from_its_end() {
     assert_eq!(none, "");
     assert!(said.contains("After 2026-11-21 03:12:40+00:00 nothing is recorded"), "{said}");
     let page = run(&["why", "--utc", "--replay", &all, "--at", "2026-11-21 03:17:10"]).0;
-    assert!(page.starts_with("4 resets in 10.0 min: 4 notice."), "{page}");
+    assert!(page.starts_with("5 resets in 10.0 min: 5 notice."), "{page}");
     assert!(page.contains("From 03:12:10 to 03:22:10"), "{page}");
     assert!(page.contains("After 03:12:40 nothing is recorded."), "{page}");
     // The zone of the environment, and of --utc.

@@ -44,6 +44,8 @@ struct WhyPage<'a> {
     zone: &'a TimeZone,
     /// The end of the span. Times of the same day are shown without a date.
     until: Timestamp,
+    /// Whether that is the present.
+    ends_now: bool,
     /// Number of the finding that has shown what programs log for a symptom.
     worded: BTreeMap<Symptom, usize>,
     explain: bool,
@@ -66,7 +68,7 @@ pub(super) fn page(report: &WhyReport, layout: PageLayout<'_>) -> String {
     let PageLayout { zone, colour, width, explain } = layout;
     let style = AnsiStyle { colour };
     let (out, until, worded) = (String::new(), report.until, BTreeMap::new());
-    let mut page = WhyPage { out, width, style, zone, until, worded, explain };
+    let mut page = WhyPage { out, width, style, zone, until, ends_now: report.ends_now, worded, explain };
     page.summary(report);
     for (index, advised) in report.findings.iter().take(FULL).enumerate() {
         page.out.push('\n');
