@@ -5,6 +5,8 @@ use std::{io, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordingError {
+    #[error("cannot read the recording {}: {source}; `-` reads standard input, which may be a pipe", path.display())]
+    Open { path: PathBuf, source: io::Error },
     #[error("cannot read the recording {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{} holds no events{}; record some with: rstmon tail --json > FILE", path.display(), first_wrong(*.wrong))]

@@ -199,7 +199,7 @@ fn a_span_that_has_passed_is_not_called_the_last_minutes() {
         &text,
         &[
             "1 reset in 10.0 min: 1 notice.",
-            "1 reset, at 03:00:01\n",
+            "how many 1 reset, at 03:00:01 with 10.0.0.2",
             "Before 02:55:00 nothing is kept: older events made room for newer ones",
         ],
     );
