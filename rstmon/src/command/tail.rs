@@ -128,7 +128,7 @@ impl Printer {
 
 /// Prints the events of recordings.
 fn replay(paths: &[PathBuf], asked: AskedSpan, printer: &mut Printer) -> Result<(), Failure> {
-    let mut recordings = Recordings::filtered(paths, asked.span(), printer.filter.clone())?;
+    let mut recordings = Recordings::open(paths, asked.span())?;
     printer.print_heading()?;
     while let Some(line) = recordings.next_line()? {
         printer.print_line(&line)?;

@@ -1,8 +1,7 @@
 //! The filter grammar: the input is one word a line.
 //!
 //! Holds: a refusal is one harmless line; a filter that is formatted parses to the same filter; for each event of a
-//! recorded minute, all words of a filter have to match, `!=` is the negation of `=`, and one of several values has to;
-//! no event that passes is left out by looking at its line.
+//! recorded minute, all words of a filter have to match, `!=` is the negation of `=`, and one of several values has to.
 
 use super::harmless::assert_harmless;
 use crate::event::{Event, filter::Filter};
@@ -33,8 +32,6 @@ pub(crate) fn run(bytes: &[u8]) {
             for event in &*EVENTS {
                 let expected = words.iter().all(|word| passes(word, event));
                 assert_eq!(filter.matches(event), expected, "{words:?} on {event:?}");
-                let line = serde_json::to_vec(event).expect("an event serialises");
-                assert!(filter.may_match_line(&line) || !expected, "{words:?} leaves out {event:?} unparsed");
             }
         }
     }

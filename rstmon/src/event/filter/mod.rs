@@ -36,14 +36,6 @@ impl Filter {
         self.words.iter().all(|word| word.matches(subject))
     }
 
-    /// Whether the event of a line of JSON can pass: `false` is certain, `true` is not. Looking for the values in the
-    /// line takes a fraction of the time of parsing it.
-    #[must_use]
-    pub(crate) fn may_match_line(&self, line: &[u8]) -> bool {
-        // With an escape, a text can be written in several ways.
-        self.words.is_empty() || line.contains(&b'\\') || self.words.iter().all(|word| word.may_match_line(line))
-    }
-
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.words.is_empty()
@@ -122,35 +114,6 @@ mod tests {
         assert_eq!(Filter::parse_line(&filter.to_string()), Ok(filter));
         assert_eq!(Filter::parse_line("  "), Ok(Filter::default()));
         assert!(matches!(Filter::parse_line("process='java"), Err(FilterError::Quotes { .. })));
-    }
-
-    #[test]
-    fn a_line_that_cannot_match_is_known_before_it_is_parsed() {
-        let line = serde_json::to_vec(&event()).expect("an event serialises");
-        let may = |words: &[&str]| Filter::parse(words).expect("a valid filter").may_match_line(&line);
-        for words in [
-            &["process=java"] as &[_],
-            &["process=JAVA"],
-            &["process=nginx,java", "unit=tomcat.service", "severity=harmful", "direction=sent", "port=8080"],
-            &["process!=nginx"],
-            &["cause=closed_with_unread_data", "reason=tcp_abort_on_close", "family=ipv4"],
-            &["process=a\"b,java"],
-        ] {
-            assert!(may(words), "{words:?}");
-        }
-        for words in [
-            &["process=ava"] as &[_],
-            &["process=nginx"],
-            &["process=java", "cause=refused"],
-            &["severity=benign"],
-            &["port=8081"],
-            &["direction=received"],
-            &["unit=a\"b"],
-        ] {
-            assert!(!may(words), "{words:?}");
-        }
-        let escaped = String::from_utf8_lossy(&line).replace("java", "j\\u0061va");
-        assert!(Filter::parse(&["process=java"]).expect("a filter").may_match_line(escaped.as_bytes()));
     }
 
     #[test]

@@ -36,27 +36,6 @@ impl FilterWord {
         self.test.matches(subject) != self.negated
     }
 
-    /// Whether the event of a line of JSON without escapes can match.
-    pub(super) fn may_match_line(&self, line: &[u8]) -> bool {
-        if self.negated {
-            return true;
-        }
-        let text = |value: &str| contains_ignoring_case(line, format!("\"{value}\"").as_bytes());
-        match &self.test {
-            FieldTest::Process(values) | FieldTest::Unit(values) | FieldTest::Reason(values) => {
-                values.iter().any(|value| text(value))
-            }
-            FieldTest::Port(ports) => {
-                ports.iter().any(|port| contains_ignoring_case(line, format!("\"service_port\":{port}").as_bytes()))
-            }
-            FieldTest::Cause(causes) => causes.iter().any(|cause| text(cause.id())),
-            FieldTest::Direction(directions) => directions.iter().any(|direction| text(direction.as_str())),
-            FieldTest::Family(families) => families.iter().any(|family| text(family.as_str())),
-            FieldTest::Severity(severities) => severities.iter().any(|severity| text(severity.word())),
-            FieldTest::Container(_) | FieldTest::Local(_) | FieldTest::Remote(_) => true,
-        }
-    }
-
     pub(super) fn is_about_severity(&self) -> bool {
         matches!(self.test, FieldTest::Severity(_))
     }
@@ -107,12 +86,6 @@ impl FromStr for FilterWord {
         };
         Ok(Self { text: word.to_owned(), negated, test })
     }
-}
-
-/// Whether `line` has `part` in it; letters of ASCII may be of either case. `part` begins with a character that is no
-/// letter.
-fn contains_ignoring_case(line: &[u8], part: &[u8]) -> bool {
-    line.windows(part.len()).any(|window| window[0] == part[0] && window.eq_ignore_ascii_case(part))
 }
 
 fn each<T>(

@@ -5,7 +5,6 @@ mod error;
 mod input;
 
 use super::{
-    filter::Filter,
     line::{StreamLine, quick_time},
     span::TimeSpan,
 };
@@ -31,7 +30,6 @@ pub(crate) struct Recording {
     /// Events so far, also those outside of the span.
     events: u64,
     span: TimeSpan,
-    filter: Filter,
     /// The first and the last time of an event so far, also outside of the span.
     extent: Option<TimeSpan>,
     /// Time of the last event, which dates a gap behind it.
@@ -65,7 +63,6 @@ impl Recording {
             line: 0,
             events: 0,
             span: TimeSpan::ALWAYS,
-            filter: Filter::default(),
             extent: None,
             last: None,
             bytes_without_event: 0,
@@ -77,11 +74,6 @@ impl Recording {
     /// Leaves out the events outside of a span from here on.
     pub(crate) fn set_span(&mut self, span: TimeSpan) {
         self.span = span;
-    }
-
-    /// Allows to leave out events that do not pass a filter. Others that do not pass it still come.
-    pub(crate) fn set_filter(&mut self, filter: Filter) {
-        self.filter = filter;
     }
 
     /// The times of the first and the last event so far, also outside of the span.
@@ -97,9 +89,9 @@ impl Recording {
             if text.is_empty() {
                 continue;
             }
-            // Most events that are not wanted are recognised without parsing them.
+            // Most events outside of the span are recognised without parsing them.
             if let Some(time) = quick_time(text)
-                && (!self.span.contains(time) || !self.filter.may_match_line(text))
+                && !self.span.contains(time)
             {
                 self.count_event(time);
                 continue;
@@ -186,7 +178,7 @@ impl Recording {
 
 #[cfg(test)]
 mod tests {
-    use super::{Filter, Recording, RecordingError, StreamLine, TimeSpan};
+    use super::{Recording, RecordingError, StreamLine, TimeSpan};
     use crate::event::{
         line::event_line,
         testing::{event, event_with},
@@ -328,18 +320,6 @@ mod tests {
         let mut recording = open(line_at(1));
         recording.set_span(TimeSpan { since: at(2), until: at(2) });
         assert_eq!(rest(&mut recording).expect("a recording").len(), 0);
-    }
-
-    #[test]
-    fn events_that_cannot_pass_the_filter_are_left_out_unparsed() {
-        let parsed = |filter: &[&str]| {
-            let mut recording = open(line_at(1));
-            recording.set_filter(Filter::parse(filter).expect("a filter"));
-            let lines = rest(&mut recording).expect("a recording with an event").len();
-            (lines, recording.extent().is_some())
-        };
-        assert_eq!(parsed(&["process=java"]), (1, true));
-        assert_eq!(parsed(&["process=nginx"]), (0, true));
     }
 
     #[test]

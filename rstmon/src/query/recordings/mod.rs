@@ -8,7 +8,6 @@ mod paths;
 use crate::{
     event::{
         Endpoint, Event,
-        filter::Filter,
         line::StreamLine,
         recording::{Recording, RecordingError},
         span::TimeSpan,
@@ -28,7 +27,6 @@ const MAX_OPEN: usize = 256;
 
 pub(crate) struct Recordings {
     span: TimeSpan,
-    filter: Filter,
     /// Those whose events come later, the earliest last.
     waiting: Vec<WaitingRecording>,
     open: Vec<OpenRecording>,
@@ -69,17 +67,11 @@ impl Recordings {
     /// Opens files, plain or gzip, standard input (`-`), and the recordings in directories, and leaves out the events
     /// outside of the span. Fails if one of them cannot be read, or if none holds an event.
     pub(crate) fn open(paths: &[PathBuf], span: TimeSpan) -> Result<Self, RecordingError> {
-        Self::filtered(paths, span, Filter::default())
-    }
-
-    /// As [`open`](Self::open); events that do not pass the filter may be left out, where that is quick.
-    pub(crate) fn filtered(paths: &[PathBuf], span: TimeSpan, filter: Filter) -> Result<Self, RecordingError> {
         let files = paths::expand(paths)?;
         let count = files.len();
         let (waiting, open, complaints) = (Vec::new(), Vec::new(), Vec::new());
         let mut this = Self {
             span,
-            filter,
             waiting,
             open,
             count,
@@ -167,7 +159,6 @@ impl Recordings {
             return Err(RecordingError::Overlap { most: MAX_OPEN });
         }
         recording.set_span(self.span);
-        recording.set_filter(self.filter.clone());
         match recording.next_line() {
             Ok(Some(next)) => {
                 self.is_any = true;
