@@ -59,15 +59,30 @@ impl TailRows {
     /// The next row that waits no longer.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<TailRow> {
         while self.due().is_some_and(|due| due <= now) || self.held.len() > HELD {
-            let HeldRow { row, .. } = self.held.pop_front()?;
-            let number = self.first;
-            self.first += 1;
-            if let Some(row) = row {
-                self.pairs.forget(number, &row.event);
+            if let Some(row) = self.pop()?.row {
                 return Some(row);
             }
         }
         None
+    }
+
+    /// The next row, however short it has waited.
+    pub(super) fn next(&mut self) -> Option<TailRow> {
+        loop {
+            if let Some(row) = self.pop()?.row {
+                return Some(row);
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<HeldRow> {
+        let held = self.held.pop_front()?;
+        let number = self.first;
+        self.first += 1;
+        if let Some(row) = &held.row {
+            self.pairs.forget(number, &row.event);
+        }
+        Some(held)
     }
 
     /// When the next row is due.

@@ -2,7 +2,7 @@
 //! under emulation they are slow, and their result is the same on every kernel.
 
 /// Files of `tests/tests` that are not part of the matrix, with the reason.
-pub(super) const EXCLUDED: [(&str, &str); 13] = [
+pub(super) const EXCLUDED: [(&str, &str); 14] = [
     ("formats", "the metrics' formats do not depend on the kernel; needs promtool and Python"),
     ("hostile_http", "the web server under attack: user space only"),
     ("robustness", "signals, descriptors, passwords: user space only"),
@@ -11,6 +11,7 @@ pub(super) const EXCLUDED: [(&str, &str); 13] = [
         "floods of a hundred thousand connections: minutes under emulation; `counting` has a smaller one",
     ),
     ("hostile_tls", "the web server's certificates: user space only"),
+    ("past", "times and recordings: user space only"),
     ("programs", "programs of others and a packet filter: they do the same on every kernel"),
     ("prometheus", "a real Prometheus: user space only"),
     ("access", "access to the daemon's socket: user space only; the service's virtual machine tests users and groups"),
