@@ -1,6 +1,6 @@
 //! `rstmon tail`: one line for each reset as it happens, from the daemon or from a probe in this process; and those of
-//! a span of time that has passed, from the daemon's memory or from recordings. Text has one line for both ends of a RST
-//! on this host; JSON has both events.
+//! a span of time that has passed, from the daemon's memory or from recordings. Text has one line for both ends of a
+//! RST on this host; JSON has both events.
 
 mod rows;
 

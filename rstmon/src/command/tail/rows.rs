@@ -155,6 +155,17 @@ mod tests {
     }
 
     #[test]
+    fn at_an_end_no_row_waits() {
+        let (mut held, now) = (TailRows::default(), Instant::now());
+        held.push(event("received", 80, 4000, "peer_aborted", Some("web")), now);
+        held.push(event("sent", 4000, 80, "linger_abort", Some("curl")), now);
+        held.push(event("sent", 7, 9, "idle_abort", Some("db")), now);
+        let rest: Vec<String> = std::iter::from_fn(|| held.next()).map(|row| row.event.cause.to_string()).collect();
+        assert_eq!(rest, ["linger_abort", "idle_abort"]);
+        assert_eq!(held.due(), None);
+    }
+
+    #[test]
     fn a_flood_is_not_held_and_loses_no_row() {
         let (mut held, now) = (TailRows::default(), Instant::now());
         let mut count = 0;

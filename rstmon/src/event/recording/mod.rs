@@ -325,6 +325,19 @@ mod tests {
     }
 
     #[test]
+    fn marks_of_a_store_are_no_complaint() {
+        let mark = r#"{"schema":1,"stop":"2026-11-28T03:12:00Z"}"#;
+        let (lines, complaint) = read(format!("{mark}\n{}\n{mark}\n", line()));
+        assert_eq!((lines.expect("a recording").len(), complaint), (1, None));
+    }
+
+    #[test]
+    fn only_a_regular_file_is_opened() {
+        let error = Recording::open(Path::new("/dev/null")).err().expect("an error").to_string();
+        assert!(error.contains("not a regular file; `-` reads standard input"), "{error}");
+    }
+
+    #[test]
     fn what_is_no_event_is_counted_with_the_first_line() {
         let event = line();
         let (lines, complaint) = read(format!("{event}\nrstmon: watching\n\u{1}\n{}", &event[..100]));

@@ -1,4 +1,4 @@
-//! The grammar of times: a text becomes a [`Moment`], without a clock.
+//! The grammar of times: a text becomes a [`WrittenTime`], without a clock.
 
 use super::error::{NoSuchTime, TimeError};
 use crate::query::duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The meaning of a text, not yet placed in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum WrittenTime {
     Now,
     /// `10m`: this long before the present.
     Ago(Duration),
@@ -26,7 +26,7 @@ pub(super) enum DayName {
     Date(civil::Date),
 }
 
-impl Moment {
+impl WrittenTime {
     pub(super) fn depends_on_now(&self) -> bool {
         match self {
             Self::Now | Self::Ago(_) | Self::TimeOfDay(_) | Self::Day(DayName::Today | DayName::Yesterday, _) => true,
@@ -36,7 +36,7 @@ impl Moment {
 }
 
 /// Reads a text. Letters may be of either case.
-pub(super) fn parse(text: &str) -> Result<Moment, TimeError> {
+pub(super) fn parse(text: &str) -> Result<WrittenTime, TimeError> {
     let lower = text.trim().to_ascii_lowercase();
     match read(&lower) {
         Some(Ok(moment)) => Ok(moment),
@@ -46,22 +46,22 @@ pub(super) fn parse(text: &str) -> Result<Moment, TimeError> {
 }
 
 /// `None` if the text does not have the form of a time.
-fn read(text: &str) -> Option<Result<Moment, NoSuchTime>> {
+fn read(text: &str) -> Option<Result<WrittenTime, NoSuchTime>> {
     if text == "now" {
-        return Some(Ok(Moment::Now));
+        return Some(Ok(WrittenTime::Now));
     }
     if let Ok(span) = duration::parse(text.strip_suffix("ago").map_or(text, str::trim_end)) {
-        return Some(Ok(Moment::Ago(span)));
+        return Some(Ok(WrittenTime::Ago(span)));
     }
     for (word, day) in [("today", DayName::Today), ("yesterday", DayName::Yesterday)] {
         match text.strip_prefix(word) {
-            Some("") => return Some(Ok(Moment::Day(day, None))),
-            Some(rest) => return Some(time_of_day(spaced(rest)?)?.map(|time| Moment::Day(day, Some(time)))),
+            Some("") => return Some(Ok(WrittenTime::Day(day, None))),
+            Some(rest) => return Some(time_of_day(spaced(rest)?)?.map(|time| WrittenTime::Day(day, Some(time)))),
             None => {}
         }
     }
     if let Some(time) = time_of_day(text) {
-        return Some(time.map(Moment::TimeOfDay));
+        return Some(time.map(WrittenTime::TimeOfDay));
     }
     let (day, rest) = date(text)?;
     let day = match day {
@@ -69,7 +69,7 @@ fn read(text: &str) -> Option<Result<Moment, NoSuchTime>> {
         Err(reason) => return Some(Err(reason)),
     };
     if rest.is_empty() {
-        return Some(Ok(Moment::Day(DayName::Date(day), None)));
+        return Some(Ok(WrittenTime::Day(DayName::Date(day), None)));
     }
     let rest = rest.strip_prefix('t').or_else(|| spaced(rest))?;
     // An offset begins with the first character that cannot be part of a time of day.
@@ -80,11 +80,11 @@ fn read(text: &str) -> Option<Result<Moment, NoSuchTime>> {
         Err(reason) => return Some(Err(reason)),
     };
     if offset_text.is_empty() {
-        return Some(Ok(Moment::Day(DayName::Date(day), Some(time))));
+        return Some(Ok(WrittenTime::Day(DayName::Date(day), Some(time))));
     }
     Some(offset(offset_text.trim_start())?.and_then(|offset| {
         // The first and the last day of the calendar are outside of the range of timestamps in some zones.
-        offset.to_timestamp(day.to_datetime(time)).map(Moment::Instant).map_err(|_| NoSuchTime::Day)
+        offset.to_timestamp(day.to_datetime(time)).map(WrittenTime::Instant).map_err(|_| NoSuchTime::Day)
     }))
 }
 
@@ -157,7 +157,7 @@ fn number(text: &str, digits: std::ops::RangeInclusive<usize>) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DayName, Moment, NoSuchTime, TimeError, civil, parse};
+    use super::{DayName, NoSuchTime, TimeError, WrittenTime, civil, parse};
     use std::time::Duration;
 
     fn time(hour: i8, minute: i8, second: i8, nanosecond: i32) -> civil::Time {
@@ -166,26 +166,26 @@ mod tests {
 
     #[test]
     fn times_are_written_as_people_write_them() {
-        let seconds = |seconds| Moment::Ago(Duration::from_secs(seconds));
+        let seconds = |seconds| WrittenTime::Ago(Duration::from_secs(seconds));
         let date = DayName::Date(civil::date(2026, 11, 27));
-        let instant = |text: &str| Moment::Instant(text.parse().expect("a timestamp"));
+        let instant = |text: &str| WrittenTime::Instant(text.parse().expect("a timestamp"));
         for (text, expected) in [
-            ("now", Moment::Now),
-            (" Now ", Moment::Now),
+            ("now", WrittenTime::Now),
+            (" Now ", WrittenTime::Now),
             ("90s", seconds(90)),
             ("1h30m", seconds(5400)),
             ("3d ago", seconds(3 * 86_400)),
-            ("03:12", Moment::TimeOfDay(time(3, 12, 0, 0))),
-            ("3:12", Moment::TimeOfDay(time(3, 12, 0, 0))),
-            ("03:12:30", Moment::TimeOfDay(time(3, 12, 30, 0))),
-            ("03:12:30.25", Moment::TimeOfDay(time(3, 12, 30, 250_000_000))),
-            ("23:59:60", Moment::TimeOfDay(time(23, 59, 59, 0))),
-            ("today", Moment::Day(DayName::Today, None)),
-            ("yesterday", Moment::Day(DayName::Yesterday, None)),
-            ("Yesterday  22:00", Moment::Day(DayName::Yesterday, Some(time(22, 0, 0, 0)))),
-            ("2026-11-27", Moment::Day(date, None)),
-            ("2026-11-27 03:12", Moment::Day(date, Some(time(3, 12, 0, 0)))),
-            ("2026-11-27T03:12:30.5", Moment::Day(date, Some(time(3, 12, 30, 500_000_000)))),
+            ("03:12", WrittenTime::TimeOfDay(time(3, 12, 0, 0))),
+            ("3:12", WrittenTime::TimeOfDay(time(3, 12, 0, 0))),
+            ("03:12:30", WrittenTime::TimeOfDay(time(3, 12, 30, 0))),
+            ("03:12:30.25", WrittenTime::TimeOfDay(time(3, 12, 30, 250_000_000))),
+            ("23:59:60", WrittenTime::TimeOfDay(time(23, 59, 59, 0))),
+            ("today", WrittenTime::Day(DayName::Today, None)),
+            ("yesterday", WrittenTime::Day(DayName::Yesterday, None)),
+            ("Yesterday  22:00", WrittenTime::Day(DayName::Yesterday, Some(time(22, 0, 0, 0)))),
+            ("2026-11-27", WrittenTime::Day(date, None)),
+            ("2026-11-27 03:12", WrittenTime::Day(date, Some(time(3, 12, 0, 0)))),
+            ("2026-11-27T03:12:30.5", WrittenTime::Day(date, Some(time(3, 12, 30, 500_000_000)))),
             ("2026-11-27T03:12:30Z", instant("2026-11-27T03:12:30Z")),
             ("2026-11-27t03:12:30.123456789z", instant("2026-11-27T03:12:30.123456789Z")),
             ("2026-11-27 03:12 UTC", instant("2026-11-27T03:12:00Z")),

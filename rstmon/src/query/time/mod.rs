@@ -15,7 +15,7 @@ mod tests;
 
 use crate::event::span::TimeSpan;
 pub(crate) use error::TimeError;
-use grammar::{Moment, parse};
+use grammar::{WrittenTime, parse};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use moment::{Occurrence, TimeBase};
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl TimeTexts<'_> {
         let Self { since, until, at } = self;
         let texts = [since, until, at].into_iter().flatten();
         let moments = texts.map(|text| parse(text)).collect::<Result<Vec<_>, _>>()?;
-        Ok(moments.iter().any(Moment::depends_on_now))
+        Ok(moments.iter().any(WrittenTime::depends_on_now))
     }
 }
 
@@ -105,7 +105,7 @@ impl TimeReader {
         // The last time of day that passed before the end of the span: `--since 22:00 --until 03:12` is a night.
         let end = until.unwrap_or(self.base.now).min(self.base.now);
         let base = match parse(text)? {
-            Moment::TimeOfDay(_) => TimeBase { now: end, zone: self.base.zone.clone() },
+            WrittenTime::TimeOfDay(_) => TimeBase { now: end, zone: self.base.zone.clone() },
             _ => self.base.clone(),
         };
         let since = read(text, &base, Occurrence::First)?;
@@ -119,7 +119,7 @@ impl TimeReader {
     fn around(&self, text: &str) -> Result<TimeSpan, TimeError> {
         let moment = parse(text)?;
         let range = || {
-            if let Moment::Day(day, None) = moment {
+            if let WrittenTime::Day(day, None) = moment {
                 return self.base.whole(day);
             }
             let [first, last] = [Occurrence::First, Occurrence::Last].map(|which| self.base.resolve(&moment, which));

@@ -1,6 +1,6 @@
 //! Places a moment in time, with the zone's changes of its clocks.
 
-use super::grammar::{DayName, Moment};
+use super::grammar::{DayName, WrittenTime};
 use crate::event::span::TimeSpan;
 use jiff::{
     SignedDuration, Timestamp, ToSpan as _,
@@ -24,21 +24,21 @@ pub(super) struct TimeBase {
 
 impl TimeBase {
     /// `None` beyond the range of timestamps. A duration that reaches beyond it is the beginning of time.
-    pub(super) fn resolve(&self, moment: &Moment, which: Occurrence) -> Option<Timestamp> {
+    pub(super) fn resolve(&self, moment: &WrittenTime, which: Occurrence) -> Option<Timestamp> {
         match *moment {
-            Moment::Now => Some(self.now),
-            Moment::Ago(span) => {
+            WrittenTime::Now => Some(self.now),
+            WrittenTime::Ago(span) => {
                 let earlier = SignedDuration::try_from(span).ok().and_then(|span| self.now.checked_sub(span).ok());
                 Some(earlier.unwrap_or(Timestamp::MIN))
             }
-            Moment::TimeOfDay(time) => self.last_passed(time, which),
-            Moment::Day(day, time) => {
+            WrittenTime::TimeOfDay(time) => self.last_passed(time, which),
+            WrittenTime::Day(day, time) => {
                 let date = self.date(day)?;
                 let (first, last) = self.occurrences(date.to_datetime(time.unwrap_or_else(Time::midnight)))?;
                 // A day begins once, even if its midnight comes twice.
                 Some(if which == Occurrence::First || time.is_none() { first } else { last })
             }
-            Moment::Instant(time) => Some(time),
+            WrittenTime::Instant(time) => Some(time),
         }
     }
 

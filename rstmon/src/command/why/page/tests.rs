@@ -8,9 +8,9 @@ use crate::{
         source::OverloadedPort,
         testing::{event, received_from},
     },
-    event::{Event, filter::Filter},
+    event::{Event, filter::Filter, span::TimeSpan},
     explain::{Cause, render::style::strip},
-    query::{Origin, covered::CoveredSpan},
+    query::{Origin, RecordingNames, covered::CoveredSpan},
     sink::history::HistoryExtent,
 };
 use jiff::tz::TimeZone;
@@ -212,6 +212,35 @@ fn a_span_that_has_passed_is_not_called_the_last_minutes() {
         ],
     );
     assert!(!text.contains("The memory of events is full"), "it is said once: {text}");
+}
+
+#[test]
+fn counts_from_the_start_of_the_daemon_leave_no_gap() {
+    let at = |time: &str| time.parse().expect("a time");
+    let series = json!([{"direction": "sent", "cause": "linger_abort", "severity": "notice", "reason": "tcp_state",
+        "process": "java", "port": 8080, "total": 1}]);
+    let mut seen = counted(vec![event(Some("java"), "linger_abort", "sent", 1, &json!({}))], &series);
+    // The memory began a moment after the counts.
+    let extent = HistoryExtent { complete_since: at("2026-11-21T02:55:00.1Z"), has_forgotten: false };
+    let mut covered = CoveredSpan::of_memory(extent, seen.until);
+    covered.begin_with(seen.since);
+    seen.covered = Some(covered);
+    let text = laid_out(&WhyReport::new(seen, &Filter::default()));
+    assert_says(&text, &["1 reset counted since 02:55:00, when the daemon started, all remembered"]);
+    assert!(!text.contains("nothing is kept"), "{text}");
+}
+
+#[test]
+fn a_recording_is_called_one_where_all_of_it_is_shown() {
+    let page = |since: &str| {
+        let mut seen = seen(vec![event(Some("java"), "linger_abort", "sent", 1, &json!({}))]);
+        (seen.origin, seen.ends_now) = (Origin::Recording(RecordingNames(vec!["night.json".into()])), false);
+        let since = since.parse().expect("a time");
+        seen.covered = Some(CoveredSpan::of_recording(TimeSpan { since, until: seen.until }));
+        laid_out(&WhyReport::new(seen, &Filter::default()))
+    };
+    assert_says(&page("2026-11-21T02:51:00Z"), &["1 reset in the 10.0 min of the recording: 1 notice."]);
+    assert_says(&page("2026-11-21T02:00:00Z"), &["1 reset in 10.0 min: 1 notice."]);
 }
 
 #[test]
