@@ -56,7 +56,7 @@ macro_rules! replays {
     };
 }
 
-replays!(btf, config, filter, http, record, replay, store, web_config);
+replays!(btf, config, filter, http, record, replay, store, time, web_config);
 
 /// One record for each of some real situations, and one that no kernel half would write.
 #[test]

@@ -1,6 +1,6 @@
 //! Commands, flags and help texts of the command line.
 
-use crate::config::Overrides;
+use crate::{config::Overrides, query::time::TimeTexts};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -17,6 +17,7 @@ const EXAMPLES: &str = "Examples:
   rstmon tail                         one line for each reset on this host, as it happens
   rstmon tail process=java severity=harmful
   rstmon why --since 1h               what reset connections in the last hour, why, and what to do
+  rstmon why --at 03:12               the same for last night at 03:12, five minutes either way
   rstmon why --for 30s port=8080      the same of the next half a minute; needs no daemon
   rstmon history                      what the store on disk has
   rstmon causes keepalive_race        one cause, with its remedies
@@ -163,6 +164,35 @@ impl OutputArguments {
     }
 }
 
+// The span of time that a command looks at.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TimeArguments {
+    /// From this time on: 10m, 03:12, "yesterday 22:00", 2026-11-27, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Up to this time, in the same forms
+    #[arg(long, value_name = "TIME", conflicts_with = "standalone")]
+    pub(crate) until: Option<String>,
+    /// Five minutes before and after this time; of a day, all of it
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "until", "standalone"])]
+    pub(crate) at: Option<String>,
+    /// Read and print times in UTC instead of the local time zone
+    #[arg(long)]
+    pub(crate) utc: bool,
+}
+
+impl TimeArguments {
+    #[must_use]
+    pub(crate) fn texts(&self) -> TimeTexts<'_> {
+        let Self { since, until, at, utc: _ } = self;
+        TimeTexts { since: since.as_deref(), until: until.as_deref(), at: at.as_deref() }
+    }
+}
+
+const TIME_HELP: &str = "Times: 90s, 10m, 2h, 3d (ago); 03:12 or 03:12:30 (the last one that passed); today, \
+\"yesterday 22:00\", 2026-11-27, \"2026-11-27 03:12\" (local, by TZ; UTC with --utc); 2026-11-27T03:12:30Z; now.
+In a recording, 10m and 03:12 count from its end.";
+
 const FILTER_HELP: &str = "Filter: words field=value are ANDed; field!=value negates; several values with commas.
 Fields: process unit container port cause reason direction family local remote severity
   (local and remote take an address or a network, such as 10.0.0.0/8; case does not matter)";
@@ -173,7 +203,9 @@ const TOP_EXAMPLES: &str = "Examples:
   rstmon top --group cause
   rstmon top --once > ticket.txt
   rstmon tail --json > incident.json; rstmon top --replay incident.json --speed 10
+  rstmon top --replay incident.json.gz --since 03:12
 
+Times of a recording: 03:12, \"2026-11-27 03:12\", RFC 3339; 10m counts from its end
 Filter: words field=value are ANDed; field!=value negates; several values with commas.
 Fields: process unit container port cause reason direction family local remote severity
 Keys: press ? in the view";
@@ -187,10 +219,12 @@ Keys: press ? in the view";
 pub(crate) struct TopArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,
-    /// Show a recording made by `rstmon tail --json` instead of this host; with --once or --json, - reads standard
-    /// input
+    /// Show recordings made by `rstmon tail --json`, plain or gzip, instead of this host: a file or a directory;
+    /// several times for more; with --once or --json, - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "standalone")]
-    pub(crate) replay: Option<PathBuf>,
+    pub(crate) replay: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) time: TimeArguments,
     /// Replay this many times as fast as it was recorded; 0 = all at once
     #[arg(long, value_name = "FACTOR", default_value = "1", requires = "replay")]
     pub(crate) speed: f64,
@@ -235,17 +269,30 @@ pub(crate) enum Group {
     Network,
 }
 
+const TAIL_EXAMPLES: &str = "Examples:
+  rstmon tail process=java severity=harmful
+  rstmon tail --since 10m                       the last ten minutes, then each reset as it happens
+  rstmon tail --at 03:12                        from 03:07 to 03:17
+  rstmon tail --json --since \"yesterday 22:00\" --until 06:00 > night.json
+  rstmon tail --replay night.json --at 03:12 port=8080";
+
 #[derive(Debug, Args)]
-#[command(after_help = FILTER_HELP)]
+#[command(after_help = format!("{TAIL_EXAMPLES}\n\n{TIME_HELP}\n\n{FILTER_HELP}"))]
 pub(crate) struct TailArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,
     /// Begin with the last N resets that the daemon remembers
-    #[arg(short = 'n', long, value_name = "N", default_value = "0", conflicts_with = "standalone")]
+    #[arg(short = 'n', long, value_name = "N", default_value = "0", conflicts_with_all = ["standalone", "since", "until", "at", "replay"])]
     pub(crate) lines: usize,
-    /// Accepted for the habit of tail(1): rstmon tail always follows
+    /// Accepted for the habit of tail(1): rstmon tail follows unless a span ends or a recording is read
     #[arg(short, long)]
     follow: bool,
+    #[command(flatten)]
+    pub(crate) time: TimeArguments,
+    /// Print the events of recordings, plain or gzip, and end: a file, a directory or - (standard input); several times
+    /// for more
+    #[arg(long, value_name = "FILE", conflicts_with = "standalone")]
+    pub(crate) replay: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
     /// Which resets to show
@@ -253,20 +300,27 @@ pub(crate) struct TailArguments {
     pub(crate) filter: Vec<String>,
 }
 
+const WHY_EXAMPLES: &str = "Examples:
+  rstmon why                                    the last ten minutes
+  rstmon why --at 03:12                         from 03:07 to 03:17, the last time that it was 03:12
+  rstmon why --since \"yesterday 22:00\" --until 06:00 process=java
+  rstmon why --for 30s port=8080                of the next half a minute; needs no daemon
+  rstmon why --replay night.json.gz --since 1h  the last hour of a recording";
+
 #[derive(Debug, Args)]
-#[command(after_help = FILTER_HELP)]
+#[command(after_help = format!("{WHY_EXAMPLES}\n\n{TIME_HELP}\n\n{FILTER_HELP}"))]
 pub(crate) struct WhyArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,
-    /// How far back to look in the daemon's memory, such as 90s, 10m or 2h
-    #[arg(long, value_name = "DURATION", default_value = "10m")]
-    pub(crate) since: String,
+    #[command(flatten)]
+    pub(crate) time: TimeArguments,
     /// Watch for this long, through the daemon or without one, then report
-    #[arg(long = "for", value_name = "DURATION", conflicts_with = "since")]
+    #[arg(long = "for", value_name = "DURATION", conflicts_with_all = ["since", "until", "at"])]
     pub(crate) watch_for: Option<String>,
-    /// Diagnose a recording made by `rstmon tail --json`; - reads standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "watch_for", "standalone"])]
-    pub(crate) replay: Option<PathBuf>,
+    /// Diagnose recordings made by `rstmon tail --json`, plain or gzip: a file, a directory or - (standard input);
+    /// several times for more
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["watch_for", "standalone"])]
+    pub(crate) replay: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
     /// Say which rule gave each verdict, and the facts that it took
@@ -296,12 +350,15 @@ pub(crate) struct HistoryArguments {
     /// Directory of the store [default: store.directory of the configuration, or /var/lib/rstmon]
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
-    /// From this time on: how long ago, such as 90s or 12h, or a time in RFC 3339
+    /// From this time on: 12h, 03:12, "yesterday 22:00", 2026-11-27, RFC 3339
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
-    /// Up to this time, likewise
+    /// Up to this time, in the same forms
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
+    /// Five minutes before and after this time; of a day, all of it
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "until"])]
+    pub(crate) at: Option<String>,
     /// Print one JSON document (schema: docs/history.md)
     #[arg(long)]
     pub(crate) json: bool,

@@ -7,7 +7,7 @@ use crate::{
     explain::cause::UnknownCause,
     host::terminal::OutputError,
     monitor::MonitorError,
-    query::{self, local::LocalError},
+    query::{self, AskedError, local::LocalError, time::TimeError},
     sandbox::confine::ConfineError,
     serve::{self, ServeError},
     sink::store::StoreError,
@@ -81,6 +81,14 @@ pub(crate) enum Failure {
 pub(crate) enum UsageError {
     #[error(transparent)]
     Duration(#[from] query::DurationError),
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// A probe in this process was asked for the past.
+    #[error("a probe in this process sees no past: leave out --standalone, or --since, --until and --at")]
+    NoPast,
+    /// `top` was asked for a time that it cannot go to.
+    #[error("--since, --until and --at of the view need a recording: --replay FILE")]
+    NoReplay,
     /// A speed that is negative or not a number.
     #[error("--speed is {factor}: it has to be 0 (all at once) or more")]
     Speed { factor: f64 },
@@ -95,6 +103,15 @@ pub(crate) enum UsageError {
     DumbTerminal,
     #[error(transparent)]
     Cause(#[from] UnknownCause),
+}
+
+impl From<AskedError> for Failure {
+    fn from(error: AskedError) -> Self {
+        match error {
+            AskedError::Time(error) => UsageError::from(error).into(),
+            AskedError::Recording(error) => error.into(),
+        }
+    }
 }
 
 impl Failure {

@@ -1,6 +1,7 @@
 //! Lines of NDJSON: what the daemon's socket streams, `rstmon tail --json` prints and a recording holds.
 
 use super::{EVENT_SCHEMA, Event};
+use jiff::Timestamp;
 use serde::{
     Deserialize, Serialize,
     de::{Error as _, IgnoredAny},
@@ -54,6 +55,16 @@ pub(crate) fn is_mark(line: &[u8]) -> bool {
     })
 }
 
+/// The time of an event's line as rstmon writes it, without parsing the rest; `None` if the line begins otherwise.
+#[must_use]
+pub(crate) fn quick_time(line: &[u8]) -> Option<Timestamp> {
+    /// Longer than a time to the nanosecond.
+    const LONGEST: usize = 40;
+    let rest = line.strip_prefix(br#"{"schema":1,"time":""#)?;
+    let end = rest.iter().take(LONGEST).position(|&byte| byte == b'"')?;
+    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
 /// An event as a line, without the line end. Serialisation does not fail for any event; if it ever did, the failure is
 /// logged and the event is left out of the stream.
 #[must_use]
@@ -76,7 +87,7 @@ pub(crate) fn lost_line(lost: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{StreamLine, event_line, is_mark, lost_line};
+    use super::{EVENT_SCHEMA, StreamLine, event_line, is_mark, lost_line, quick_time};
     use crate::event::testing::event;
 
     #[test]
@@ -97,6 +108,16 @@ mod tests {
         for line in ["", "x", "{}", r#"{"schema":1}"#, r#"{"schema":2,"stop":1}"#, r#"{"schema":1,"lost":1}"#] {
             assert!(!is_mark(line.as_bytes()), "{line}");
         }
+    }
+
+    #[test]
+    fn the_time_of_a_line_is_found_without_parsing_it() {
+        let line = event_line(&event()).expect("an event serialises");
+        assert_eq!(EVENT_SCHEMA, 1, "the beginning of a line has the number in it");
+        assert_eq!(quick_time(line.as_bytes()), Some(event().time));
+        assert_eq!(quick_time(&line.as_bytes()[1..]), None);
+        assert_eq!(quick_time(lost_line(3).as_bytes()), None);
+        assert_eq!(quick_time(br#"{"schema":1,"time":"soon"}"#), None);
     }
 
     #[test]

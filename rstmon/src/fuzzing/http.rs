@@ -8,11 +8,15 @@
 //! answers, so that it notices the follower's leaving only at the next event that passes the filter.
 
 use crate::{
-    event::{counted::SpanCounts, filter::Filter, snapshot::Snapshot},
+    event::{counted::SpanCounts, filter::Filter, snapshot::Snapshot, span::TimeSpan},
     metrics::Format,
-    serve::{NotReady, Source, SourceError, fuzzing::Servers},
-    sink::hub::{Hub, Subscription, TooManySubscribers},
+    serve::{NotReady, Past, RememberedLines, Source, SourceError, fuzzing::Servers},
+    sink::{
+        history::HistoryExtent,
+        hub::{Hub, Subscription, TooManySubscribers},
+    },
 };
+use jiff::Timestamp;
 use std::{
     pin::pin,
     sync::{Arc, LazyLock},
@@ -114,6 +118,8 @@ fn judge(answer: &[u8]) {
     assert!(text.contains("\r\n\r\n"), "the header of the answer has no end: {text:?}");
 }
 
+const EXTENT: HistoryExtent = HistoryExtent { complete_since: Timestamp::UNIX_EPOCH, has_forgotten: false };
+
 /// A source that has some data of every kind and never fails.
 #[derive(Default)]
 struct Fixed {
@@ -133,8 +139,9 @@ impl Source for Fixed {
         serde_json::json!({"kernel": "made up"})
     }
 
-    fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send> {
-        Box::new(std::iter::repeat_n(Arc::from(r#"{"schema":1}"#), if since.is_zero() { 0 } else { 3 }))
+    fn history(&self, span: TimeSpan, _filter: Filter) -> RememberedLines {
+        let count = if span.since == Timestamp::MIN { 0 } else { 3 };
+        RememberedLines { extent: EXTENT, lines: Box::new(std::iter::repeat_n(Arc::from(r#"{"schema":1}"#), count)) }
     }
 
     fn snapshot(&self) -> Result<Snapshot, SourceError> {
@@ -153,7 +160,7 @@ impl Source for Fixed {
         }))?)
     }
 
-    fn subscribe(&self, _history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {
-        self.hub.subscribe(filter, Vec::new())
+    fn subscribe(&self, _past: Past, filter: Filter) -> Result<(HistoryExtent, Subscription), TooManySubscribers> {
+        Ok((EXTENT, self.hub.subscribe(filter, Vec::new())?))
     }
 }

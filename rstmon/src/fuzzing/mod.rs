@@ -17,13 +17,14 @@ mod memory;
 mod record;
 mod replay;
 mod store;
+mod time;
 mod web_config;
 
 /// The name and the function of a target.
 pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All targets, sorted by name.
-pub const TARGETS: [FuzzTarget; 8] = [
+pub const TARGETS: [FuzzTarget; 9] = [
     ("btf", btf::run),
     ("config", config::run),
     ("filter", filter::run),
@@ -31,6 +32,7 @@ pub const TARGETS: [FuzzTarget; 8] = [
     ("record", record::run),
     ("replay", replay::run),
     ("store", store::run),
+    ("time", time::run),
     ("web_config", web_config::run),
 ];
 

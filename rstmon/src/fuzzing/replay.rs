@@ -10,7 +10,8 @@ use std::{io::Cursor, path::Path};
 
 /// Reads the whole recording, as `top --replay` and `why --replay` do.
 pub(crate) fn run(bytes: &[u8]) {
-    let mut recording = Recording::new(Box::new(Cursor::new(bytes.to_vec())), Path::new("recording"));
+    let mut recording =
+        Recording::new(Box::new(Cursor::new(bytes.to_vec())), Path::new("recording")).expect("memory can be read");
     let (mut events, mut lost) = (0, 0_u64);
     let ended = loop {
         match recording.next_line() {

@@ -270,7 +270,7 @@ impl Monitor {
     /// What was counted in the span `since` up to now, and what `history` remembers of all events.
     pub(crate) fn counts_since(&self, since: Duration, history: &History) -> Result<SpanCounts, MonitorError> {
         // Of an event that is remembered, the reset was counted before.
-        let (events_forgotten, oldest_event) = history.extent();
+        let (events_forgotten, oldest_event) = history.dropped_and_oldest();
         self.read_counts()?;
         let network_namespaces = self.reconcile()?.states().iter().map(|(_, count)| count).sum();
         let (elapsed, until) = (self.started.0.elapsed(), Timestamp::now());

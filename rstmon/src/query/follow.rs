@@ -3,7 +3,8 @@
 use crate::{
     event::{Endpoint, Event, filter::Filter, line::StreamLine},
     model::Direction,
-    serve::{Client, ClientError, Lines},
+    serve::{Client, ClientError, Lines, Past},
+    sink::history::HistoryExtent,
 };
 use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -37,7 +38,7 @@ pub(crate) enum FollowEvent {
 pub(crate) struct EventFollower {
     client: Client,
     filter: Filter,
-    history: usize,
+    past: Past,
     lines: Option<Lines>,
     recent: Recent,
     /// When the stream first began.
@@ -47,10 +48,10 @@ pub(crate) struct EventFollower {
 }
 
 impl EventFollower {
-    /// Connects, and begins with the last `history` events in the daemon's memory.
-    pub(crate) async fn connect(client: Client, filter: Filter, history: usize) -> Result<Self, ClientError> {
-        let mut follow = Self::later(client, filter, history);
-        follow.lines = Some(follow.client.events(history, &follow.filter).await?);
+    /// Connects, and begins with the events of `past` in the daemon's memory.
+    pub(crate) async fn connect(client: Client, filter: Filter, past: Past) -> Result<Self, ClientError> {
+        let mut follow = Self::later(client, filter, past);
+        follow.lines = Some(follow.client.events(past, &follow.filter).await?);
         follow.attached = Some(Timestamp::now());
         Ok(follow)
     }
@@ -58,9 +59,15 @@ impl EventFollower {
     /// As [`connect`](Self::connect), but leaves connecting to [`next`](Self::next), which reports it as
     /// [`FollowEvent::Attached`]. The daemon need not run yet.
     #[must_use]
-    pub(crate) fn later(client: Client, filter: Filter, history: usize) -> Self {
+    pub(crate) fn later(client: Client, filter: Filter, past: Past) -> Self {
         let (lines, recent) = (None, Recent::default());
-        Self { client, filter, history, lines, recent, attached: None, reported_refusal: false }
+        Self { client, filter, past, lines, recent, attached: None, reported_refusal: false }
+    }
+
+    /// Which events the connected daemon remembers; `None` if it does not say.
+    #[must_use]
+    pub(crate) fn extent(&self) -> Option<HistoryExtent> {
+        self.lines.as_ref()?.extent
     }
 
     /// Waits for the next event. Cancel safe.
@@ -95,8 +102,8 @@ impl EventFollower {
 
     async fn reconnect(&mut self) -> Option<FollowEvent> {
         // Events since the stream broke are in the daemon's memory, so a resumed stream asks for all of it.
-        let history = if self.attached.is_some() { usize::MAX } else { self.history };
-        match self.client.events(history, &self.filter).await {
+        let last = if self.attached.is_some() { usize::MAX } else { self.past.last };
+        match self.client.events(Past { last, ..self.past }, &self.filter).await {
             Ok(lines) => {
                 self.lines = Some(lines);
                 self.reported_refusal = false;

@@ -30,4 +30,4 @@ pub(crate) use exporter::{TelemetryPath, TelemetryPathError};
 pub(crate) use http::{ConnectionLimits, Inherited, ListenAddress, ListenError, stop_signal};
 pub(crate) use server::{ServeError, Server, ServerOptions, WebReload};
 pub(crate) use socket::{Client, ClientError, Lines, SocketOptions, connection_limits};
-pub(crate) use source::{NotReady, Source, SourceError};
+pub(crate) use source::{NotReady, Past, RememberedLines, Source, SourceError};

@@ -2,10 +2,14 @@
 //! from.
 
 use crate::{
-    event::{counted::SpanCounts, filter::Filter, snapshot::Snapshot},
+    event::{counted::SpanCounts, filter::Filter, snapshot::Snapshot, span::TimeSpan},
     metrics::Format,
-    sink::hub::{Subscription, TooManySubscribers},
+    sink::{
+        history::HistoryExtent,
+        hub::{Subscription, TooManySubscribers},
+    },
 };
+use jiff::Timestamp;
 use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 
 /// Any error of a [`Source`], kept whole so that its chain reaches the log.
@@ -25,6 +29,23 @@ impl NotReady {
     }
 }
 
+/// The remembered events of a span.
+pub(crate) struct RememberedLines {
+    pub(crate) extent: HistoryExtent,
+    /// Oldest first, one JSON object each without a line end. A line is serialised when the iterator yields it: a
+    /// client that reads slowly costs no more memory than the events.
+    pub(crate) lines: Box<dyn Iterator<Item = Arc<str>> + Send>,
+}
+
+/// Which remembered events come before the live ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// At most so many, the last ones.
+    pub(crate) last: usize,
+    /// None before this time.
+    pub(crate) since: Timestamp,
+}
+
 /// The data behind the routes.
 ///
 /// Every method may block: the server calls it on a blocking thread. A panic in a method fails that one request with
@@ -39,12 +60,8 @@ pub(crate) trait Source: Send + Sync + 'static {
     /// What this host's kernel can and cannot show.
     fn doctor(&self) -> serde_json::Value;
 
-    /// The remembered events no older than `since`, oldest first, one JSON object each without a line end.
-    /// [`Duration::MAX`] asks for all of them.
-    ///
-    /// A line is serialised when the iterator yields it: a client that reads slowly costs no more memory than the
-    /// events.
-    fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send>;
+    /// The remembered events of a span that pass `filter`.
+    fn history(&self, span: TimeSpan, filter: Filter) -> RememberedLines;
 
     /// The exact totals, and what rstmon cannot see. Never called twice at the same time.
     fn snapshot(&self) -> Result<Snapshot, SourceError>;
@@ -52,7 +69,7 @@ pub(crate) trait Source: Send + Sync + 'static {
     /// What was counted since then.
     fn counts(&self, since: Duration) -> Result<SpanCounts, SourceError>;
 
-    /// Those of the last `history` remembered events and of all events from now on that pass `filter`; none is missed
-    /// and none comes twice.
-    fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers>;
+    /// Those of the remembered events of `past` and of all events from now on that pass `filter`; none is missed and
+    /// none comes twice.
+    fn subscribe(&self, past: Past, filter: Filter) -> Result<(HistoryExtent, Subscription), TooManySubscribers>;
 }

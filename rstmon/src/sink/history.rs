@@ -1,15 +1,18 @@
 //! The last events in bounded memory, for `why` and for subscribers that ask for past events.
 
 use super::Sink;
-use crate::{event::Event, sync::lock};
-use jiff::{SignedDuration, Timestamp};
+use crate::{
+    event::{Event, span::TimeSpan},
+    sync::lock,
+};
+use jiff::Timestamp;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 pub(crate) struct History {
+    begun: Timestamp,
     buffer: Mutex<HistoryBuffer>,
 }
 
@@ -18,20 +21,33 @@ struct HistoryBuffer {
     events: VecDeque<Arc<Event>>,
     capacity: usize,
     taken: u64,
+    /// The latest time of an event that made room.
+    forgotten_until: Option<Timestamp>,
+}
+
+/// Which events are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HistoryExtent {
+    /// All events after this time are remembered.
+    pub(crate) complete_since: Timestamp,
+    /// Whether older events made room, in contrast to a memory that began then.
+    pub(crate) has_forgotten: bool,
 }
 
 impl History {
     #[must_use]
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { buffer: Mutex::new(HistoryBuffer { events: VecDeque::new(), capacity, taken: 0 }) }
+        let buffer = HistoryBuffer { events: VecDeque::new(), capacity, taken: 0, forgotten_until: None };
+        Self { begun: Timestamp::now(), buffer: Mutex::new(buffer) }
     }
 
     /// Changes the capacity. If it shrinks, the oldest events are dropped.
     pub(crate) fn resize(&self, capacity: usize) {
         let mut buffer = lock(&self.buffer);
         buffer.capacity = capacity;
-        let surplus = buffer.events.len().saturating_sub(capacity);
-        drop(buffer.events.drain(..surplus));
+        while buffer.events.len() > capacity {
+            buffer.forget();
+        }
         buffer.events.shrink_to(capacity);
     }
 
@@ -43,7 +59,7 @@ impl History {
 
     /// The number of events that were dropped to make room, and the time of the oldest that is remembered.
     #[must_use]
-    pub(crate) fn extent(&self) -> (u64, Option<Timestamp>) {
+    pub(crate) fn dropped_and_oldest(&self) -> (u64, Option<Timestamp>) {
         let buffer = lock(&self.buffer);
         (buffer.taken - buffer.events.len() as u64, buffer.events.front().map(|event| event.time))
     }
@@ -56,14 +72,29 @@ impl History {
         buffer.events.iter().skip(skipped).cloned().collect()
     }
 
-    /// The events of the time span `since` up to `now`, oldest first.
+    /// The events of a span, oldest first, and which events are remembered at all.
     #[must_use]
-    pub(crate) fn since(&self, since: Duration, now: Timestamp) -> Vec<Arc<Event>> {
-        let earliest = SignedDuration::try_from(since)
-            .ok()
-            .and_then(|since| now.checked_sub(since).ok())
-            .unwrap_or(Timestamp::MIN);
-        lock(&self.buffer).events.iter().filter(|event| event.time >= earliest).cloned().collect()
+    pub(crate) fn within(&self, span: TimeSpan) -> (Vec<Arc<Event>>, HistoryExtent) {
+        let buffer = lock(&self.buffer);
+        let events = buffer.events.iter().filter(|event| span.contains(event.time)).cloned().collect();
+        (events, buffer.extent(self.begun))
+    }
+
+    #[must_use]
+    pub(crate) fn extent(&self) -> HistoryExtent {
+        lock(&self.buffer).extent(self.begun)
+    }
+}
+
+impl HistoryBuffer {
+    fn extent(&self, begun: Timestamp) -> HistoryExtent {
+        let forgotten = self.forgotten_until;
+        HistoryExtent { complete_since: forgotten.unwrap_or(begun), has_forgotten: forgotten.is_some() }
+    }
+
+    fn forget(&mut self) {
+        let forgotten = self.events.pop_front().map(|event| event.time);
+        self.forgotten_until = self.forgotten_until.max(forgotten);
     }
 }
 
@@ -75,13 +106,10 @@ impl Sink for History {
     fn take(&self, event: &Arc<Event>) {
         let mut buffer = lock(&self.buffer);
         buffer.taken += 1;
-        if buffer.capacity == 0 {
-            return;
-        }
-        if buffer.events.len() >= buffer.capacity {
-            buffer.events.pop_front();
-        }
         buffer.events.push_back(Arc::clone(event));
+        if buffer.events.len() > buffer.capacity {
+            buffer.forget();
+        }
     }
 
     /// Old events that are dropped to make room do not count as lost.
@@ -92,11 +120,11 @@ impl Sink for History {
 
 #[cfg(test)]
 mod tests {
-    use super::{History, Sink as _};
-    use crate::event::testing::event_with;
+    use super::{History, HistoryExtent, Sink as _};
+    use crate::event::{span::TimeSpan, testing::event_with};
     use jiff::Timestamp;
     use serde_json::json;
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     fn filled(capacity: usize) -> History {
         let history = History::new(capacity);
@@ -104,6 +132,10 @@ mod tests {
             history.take(&Arc::new(event_with(json!({"time": format!("2026-11-21T03:00:0{second}Z")}))));
         }
         history
+    }
+
+    fn at(second: u8) -> Timestamp {
+        format!("2026-11-21T03:00:{second:02}Z").parse().expect("a time")
     }
 
     fn seconds(history: &History) -> Vec<i8> {
@@ -115,7 +147,7 @@ mod tests {
         let history = filled(3);
         assert_eq!(seconds(&history), [2, 3, 4]);
         assert_eq!(history.taken(), 5);
-        assert_eq!(history.extent(), (2, history.last(3).first().map(|event| event.time)));
+        assert_eq!(history.dropped_and_oldest(), (2, history.last(3).first().map(|event| event.time)));
         history.resize(1);
         assert_eq!(seconds(&history), [4]);
         assert!(filled(0).last(9).is_empty());
@@ -124,9 +156,22 @@ mod tests {
     #[test]
     fn the_past_is_bounded_by_time_and_by_number() {
         let history = filled(9);
-        let now: Timestamp = "2026-11-21T03:00:05Z".parse().expect("a time");
-        assert_eq!(history.since(Duration::from_secs(2), now).len(), 2);
-        assert_eq!(history.since(Duration::MAX, now).len(), 5);
+        let span = TimeSpan { since: at(2), until: at(3) };
+        assert_eq!(history.within(span).0.len(), 2);
+        assert_eq!(history.within(TimeSpan::ALWAYS).0.len(), 5);
         assert_eq!(history.last(2).len(), 2);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_known() {
+        let whole = filled(5).extent();
+        assert!(!whole.has_forgotten && whole.complete_since > at(59), "{whole:?}");
+        let history = filled(3);
+        assert_eq!(history.extent(), HistoryExtent { complete_since: at(1), has_forgotten: true });
+        history.resize(1);
+        assert_eq!(history.extent(), HistoryExtent { complete_since: at(3), has_forgotten: true });
+        history.resize(9);
+        assert_eq!(history.extent().complete_since, at(3), "room alone brings nothing back");
+        assert_eq!(filled(0).extent(), HistoryExtent { complete_since: at(4), has_forgotten: true });
     }
 }

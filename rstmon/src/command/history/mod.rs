@@ -2,7 +2,6 @@
 
 mod export;
 mod list;
-mod span;
 
 use super::{
     Failure,
@@ -16,15 +15,17 @@ use crate::{
     },
     event::{filter::Filter, span::TimeSpan},
     host::terminal,
+    query::{self, time::TimeTexts},
     sandbox::confine,
     sink::store::read::{CheckReport, StoreReader},
 };
-use jiff::Timestamp;
 use std::fmt::Write as _;
 
 pub(super) fn run(arguments: &HistoryArguments) -> Result<(), Failure> {
     let filter = Filter::parse(&arguments.filter)?;
-    let span = span::parse(arguments.since.as_deref(), arguments.until.as_deref(), Timestamp::now())?;
+    let HistoryArguments { since, until, at, .. } = arguments;
+    let texts = TimeTexts { since: since.as_deref(), until: until.as_deref(), at: at.as_deref() };
+    let span = query::asked(texts, &[], &query::zone(false))?.span();
     let config = Config::load(&arguments.config.overrides())?;
     logging::start(&config.log, LogWay::Direct);
     let directory = arguments.store.clone().unwrap_or_else(|| config.store_directory(directory_from_manager()));

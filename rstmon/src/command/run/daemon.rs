@@ -1,18 +1,18 @@
 //! The data that the daemon serves.
 
 use crate::{
-    event::{counted::SpanCounts, filter::Filter, line::event_line, snapshot::Snapshot},
+    event::{counted::SpanCounts, filter::Filter, line::event_line, snapshot::Snapshot, span::TimeSpan},
     metrics::Format,
     monitor::{Monitor, doctor::DoctorReport, liveness::LivenessCheck, store},
     sandbox::Sandbox,
-    serve::{NotReady, Source, SourceError},
+    serve::{NotReady, Past, RememberedLines, Source, SourceError},
     sink::{
         History, Hub, Sink, Sinks, Store,
+        history::HistoryExtent,
         hub::{DEFAULT_QUEUE_LINES, Subscription, TooManySubscribers},
         store::StoreStatus,
     },
 };
-use jiff::Timestamp;
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
@@ -84,9 +84,10 @@ impl Source for DaemonSource {
         serde_json::to_value(report).unwrap_or_default()
     }
 
-    fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send> {
-        let events = self.history.since(since, Timestamp::now());
-        Box::new(events.into_iter().filter_map(|event| event_line(&event)))
+    fn history(&self, span: TimeSpan, filter: Filter) -> RememberedLines {
+        let (events, extent) = self.history.within(span);
+        let passed = events.into_iter().filter(move |event| filter.matches(&**event));
+        RememberedLines { extent, lines: Box::new(passed.filter_map(|event| event_line(&event))) }
     }
 
     fn snapshot(&self) -> Result<Snapshot, SourceError> {
@@ -97,8 +98,12 @@ impl Source for DaemonSource {
         Ok(self.monitor.counts_since(since, &self.history)?)
     }
 
-    fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {
+    fn subscribe(&self, past: Past, filter: Filter) -> Result<(HistoryExtent, Subscription), TooManySubscribers> {
         // Between events, so that each event is either in the history or sent live, and never both.
-        self.sinks.between_events(|| self.hub.subscribe(filter, self.history.last(history)))
+        self.sinks.between_events(|| {
+            let mut remembered = self.history.last(past.last);
+            remembered.retain(|event| event.time >= past.since);
+            Ok((self.history.extent(), self.hub.subscribe(filter, remembered)?))
+        })
     }
 }

@@ -1,28 +1,39 @@
-//! `rstmon tail`: one line for each reset as it happens, from the daemon or from a probe in this process. Text has one
-//! line for both ends of a RST on this host; JSON has both events.
+//! `rstmon tail`: one line for each reset as it happens, from the daemon or from a probe in this process; and those of
+//! a span of time that has passed, from the daemon's memory or from recordings. Text has one line for both ends of a
+//! RST on this host; JSON has both events.
 
 mod rows;
 
-use super::{Failure, cli::TailArguments};
+use super::{Failure, UsageError, cli::TailArguments};
 use crate::{
     config::{
         Config,
         logging::{self, LogWay},
     },
-    event::{Event, filter::Filter, line::lost_line, text},
+    event::{
+        Event,
+        filter::Filter,
+        line::{StreamLine, lost_line},
+        text,
+    },
     host::terminal::{self, note},
     monitor::alone::READ_INTERVAL,
     query::{
         self,
+        covered::CoveredSpan,
         follow::{EventFollower, FollowEvent},
         local,
+        recordings::{Recordings, files_and_filter},
+        time::AskedSpan,
     },
-    serve::Client,
+    serve::{Client, Past},
     sink::{EventQueue, Sinks},
 };
-use jiff::tz::TimeZone;
+use futures_util::TryStreamExt as _;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use rows::{TailRow, TailRows};
 use std::{
+    path::PathBuf,
     sync::{Arc, mpsc::RecvTimeoutError},
     time::Instant,
 };
@@ -32,19 +43,35 @@ use tokio::time::timeout_at;
 const QUEUE: usize = 4096;
 
 pub(super) fn run(arguments: &TailArguments) -> Result<(), Failure> {
-    let filter = Filter::parse(&arguments.filter)?;
+    let (recordings, words) = files_and_filter(&arguments.replay, &arguments.filter);
+    let filter = Filter::parse(&words)?;
+    let zone = query::zone(arguments.time.utc);
+    let texts = arguments.time.texts();
+    if arguments.source.standalone && !texts.is_empty() {
+        return Err(UsageError::NoPast.into());
+    }
+    let asked = query::asked(texts, &recordings, &zone)?;
     let config = Config::load(&arguments.source.config.overrides())?;
     logging::start(&config.log, LogWay::Direct);
+    let today = Timestamp::now().to_zoned(zone.clone()).date();
     let mut printer = Printer {
         filter,
         json: arguments.output.is_json(),
         colour: terminal::colour(),
-        zone: TimeZone::system(),
+        zone,
+        day: today,
         rows: TailRows::default(),
     };
+    if !recordings.is_empty() {
+        return replay(&recordings, asked, &mut printer);
+    }
+    if asked.until.is_some() {
+        return remember(&config, asked, &mut printer);
+    }
     if !arguments.source.standalone {
-        match follow(&config, arguments.lines, &mut printer) {
-            Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() => {}
+        let last = if asked.since.is_some() { usize::MAX } else { arguments.lines };
+        match follow(&config, Past { last, since: asked.span().since }, &mut printer) {
+            Err(error) if error.is_no_daemon() && !arguments.source.requires_daemon() && texts.is_empty() => {}
             result => return result,
         }
     }
@@ -56,6 +83,8 @@ struct Printer {
     json: bool,
     colour: bool,
     zone: TimeZone,
+    /// The day of the last line of text, which shows only the time of day.
+    day: Date,
     /// Rows of text that wait for their other ends.
     rows: TailRows,
 }
@@ -63,7 +92,19 @@ struct Printer {
 impl Printer {
     fn begin(&self, source: &str) -> Result<(), Failure> {
         note(&format!("watching resets {source}; Ctrl-C ends"));
+        self.print_heading()
+    }
+
+    fn print_heading(&self) -> Result<(), Failure> {
         if self.json { Ok(()) } else { Ok(terminal::print(&text::heading())?) }
+    }
+
+    /// Notes what the source does not have of a span.
+    fn note_gaps(&self, covered: Option<CoveredSpan>, asked: AskedSpan) {
+        let written = |time: Timestamp| time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string();
+        for gap in covered.iter().flat_map(|covered| covered.gaps(asked, written)) {
+            note(gap.trim_end_matches('.'));
+        }
     }
 
     /// Prints a gap, in JSON as the same line that the daemon sends for one.
@@ -90,19 +131,86 @@ impl Printer {
 
     /// Prints the rows that wait no longer.
     fn print_due(&mut self, now: Instant) -> Result<(), Failure> {
-        while let Some(TailRow { event, other }) = self.rows.next_due(now) {
-            terminal::print(&text::line(&event, other.as_ref(), &self.zone, self.colour))?;
+        while let Some(row) = self.rows.next_due(now) {
+            self.print_row(&row)?;
         }
         Ok(())
     }
+
+    /// Prints the rows that wait, for which no other end can come any more.
+    fn print_rest(&mut self) -> Result<(), Failure> {
+        while let Some(row) = self.rows.next() {
+            self.print_row(&row)?;
+        }
+        Ok(())
+    }
+
+    fn print_row(&mut self, TailRow { event, other }: &TailRow) -> Result<(), Failure> {
+        let day = event.time.to_zoned(self.zone.clone()).date();
+        if day != self.day {
+            self.day = day;
+            terminal::print(&format!("--- {day} ---"))?;
+        }
+        Ok(terminal::print(&text::line(event, other.as_ref(), &self.zone, self.colour))?)
+    }
+
+    fn print_line(&mut self, line: &StreamLine) -> Result<(), Failure> {
+        match line {
+            StreamLine::Event(event) => self.print(event),
+            StreamLine::Lost(lost) if self.json => Ok(terminal::print(&lost_line(*lost))?),
+            StreamLine::Lost(lost) => {
+                self.print_rest()?;
+                note(&format!("{lost} events are missing here: they were lost while they were recorded"));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Prints the events of recordings.
+fn replay(paths: &[PathBuf], asked: AskedSpan, printer: &mut Printer) -> Result<(), Failure> {
+    // A recording on standard input may take long.
+    terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+    let mut recordings = Recordings::open(paths, asked.span())?;
+    printer.print_heading()?;
+    while let Some(line) = recordings.next_line()? {
+        printer.print_line(&line)?;
+    }
+    printer.print_rest()?;
+    for complaint in recordings.complaints() {
+        note(complaint);
+    }
+    printer.note_gaps(recordings.extent().map(CoveredSpan::of_recording), asked);
+    Ok(())
+}
+
+/// Prints the events of a span that the daemon remembers.
+fn remember(config: &Config, asked: AskedSpan, printer: &mut Printer) -> Result<(), Failure> {
+    query::runtime()?.block_on(async {
+        let mut lines = Client::new(&config.socket.path).history(asked.span(), &printer.filter).await?;
+        let covered = lines.extent.map(|extent| CoveredSpan::of_memory(extent, Timestamp::now()));
+        printer.note_gaps(covered, asked);
+        printer.print_heading()?;
+        while let Some(line) = lines.try_next().await? {
+            match StreamLine::parse(line.as_bytes()) {
+                Ok(line) => printer.print_line(&line)?,
+                Err(error) => tracing::warn!(%error, "the daemon sent an event that this version does not know"),
+            }
+        }
+        printer.print_rest()
+    })
 }
 
 /// Follows the daemon across its restarts until interrupted.
-fn follow(config: &Config, history: usize, printer: &mut Printer) -> Result<(), Failure> {
+fn follow(config: &Config, past: Past, printer: &mut Printer) -> Result<(), Failure> {
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
-        let mut follow = EventFollower::connect(client, printer.filter.clone(), history).await?;
+        let mut follow = EventFollower::connect(client, printer.filter.clone(), past).await?;
         terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+        if past.since > Timestamp::MIN {
+            let covered = follow.extent().map(|extent| CoveredSpan::of_memory(extent, Timestamp::now()));
+            printer.note_gaps(covered, AskedSpan { since: Some(past.since), until: None });
+        }
         printer.begin(&format!("through the daemon at {}", config.socket.path.display()))?;
         loop {
             let due = printer.rows.due();

@@ -59,15 +59,30 @@ impl TailRows {
     /// The next row that waits no longer.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<TailRow> {
         while self.due().is_some_and(|due| due <= now) || self.held.len() > HELD {
-            let HeldRow { row, .. } = self.held.pop_front()?;
-            let number = self.first;
-            self.first += 1;
-            if let Some(row) = row {
-                self.pairs.forget(number, &row.event);
+            if let Some(row) = self.pop()?.row {
                 return Some(row);
             }
         }
         None
+    }
+
+    /// The next row, however short it has waited.
+    pub(super) fn next(&mut self) -> Option<TailRow> {
+        loop {
+            if let Some(row) = self.pop()?.row {
+                return Some(row);
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<HeldRow> {
+        let held = self.held.pop_front()?;
+        let number = self.first;
+        self.first += 1;
+        if let Some(row) = &held.row {
+            self.pairs.forget(number, &row.event);
+        }
+        Some(held)
     }
 
     /// When the next row is due.
@@ -137,6 +152,17 @@ mod tests {
         assert_eq!(rows(&mut held, now + HOLD), ["linger_abort"]);
         held.push(event("received", 4000, 80, "peer_reset", Some("curl")), now + HOLD);
         assert_eq!(rows(&mut held, now + 2 * HOLD), ["peer_reset"]);
+    }
+
+    #[test]
+    fn at_an_end_no_row_waits() {
+        let (mut held, now) = (TailRows::default(), Instant::now());
+        held.push(event("received", 80, 4000, "peer_aborted", Some("web")), now);
+        held.push(event("sent", 4000, 80, "linger_abort", Some("curl")), now);
+        held.push(event("sent", 7, 9, "idle_abort", Some("db")), now);
+        let rest: Vec<String> = std::iter::from_fn(|| held.next()).map(|row| row.event.cause.to_string()).collect();
+        assert_eq!(rest, ["linger_abort", "idle_abort"]);
+        assert_eq!(held.due(), None);
     }
 
     #[test]

@@ -22,15 +22,16 @@ use crate::{
         Config,
         logging::{self, LogWay},
     },
-    event::filter::Filter,
+    event::{filter::Filter, span::TimeSpan},
     host,
-    query::duration,
+    query::{self, duration, recordings::files_and_filter},
 };
 use feed::Feed;
 use session::View;
 use state::ViewState;
 use std::{
     io::{self, IsTerminal as _},
+    path::PathBuf,
     time::Duration,
 };
 use view::{Regions, look::Look};
@@ -40,7 +41,13 @@ const ONCE: Duration = Duration::from_secs(1);
 
 /// Shows the view until the user quits, or prints it once.
 pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
-    let filter = Filter::parse(&arguments.filter)?;
+    let (recordings, words) = files_and_filter(&arguments.replay, &arguments.filter);
+    let filter = Filter::parse(&words)?;
+    let texts = arguments.time.texts();
+    texts.depend_on_now().map_err(UsageError::from)?;
+    if recordings.is_empty() && !texts.is_empty() {
+        return Err(UsageError::NoReplay.into());
+    }
     let span =
         arguments.watch_for.as_deref().map(duration::parse).transpose().map_err(UsageError::from)?.unwrap_or(ONCE);
     let once = arguments.once || arguments.json;
@@ -54,17 +61,19 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
         return Err(UsageError::DumbTerminal.into());
     }
     let config = Config::load(&arguments.source.config.overrides())?;
-    let look = Look::of_environment(arguments.ascii);
+    let zone = query::zone(arguments.time.utc);
+    let played = query::asked(texts, &recordings, &zone)?.span();
+    let look = Look { zone, ..Look::of_environment(arguments.ascii) };
     if once {
         logging::start(&config.log, LogWay::Direct);
-        let feed = feed(arguments, &config, 0.0)?;
+        let feed = feed(arguments, &config, Replay { recordings, span: played, speed: 0.0 })?;
         host::terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
         let mut state = ViewState::new(feed.origin.clone(), arguments.group, filter);
         once::gather(&feed, &mut state, span)?;
         return once::print(&state, &look, arguments.json);
     }
     // Logging is not started, because it would write over the view.
-    let feed = feed(arguments, &config, arguments.speed)?;
+    let feed = feed(arguments, &config, Replay { recordings, span: played, speed: arguments.speed })?;
     let state = ViewState::new(feed.origin.clone(), arguments.group, filter);
     let view = View {
         state,
@@ -77,9 +86,18 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     view.show()
 }
 
-fn feed(arguments: &TopArguments, config: &Config, speed: f64) -> Result<Feed, Failure> {
-    if let Some(path) = &arguments.replay {
-        return Feed::replay(path.clone(), speed, Filter::default());
+/// Recordings to play; none for a view of this host.
+struct Replay {
+    recordings: Vec<PathBuf>,
+    span: TimeSpan,
+    /// As a multiple of the recorded speed; 0 = all at once.
+    speed: f64,
+}
+
+fn feed(arguments: &TopArguments, config: &Config, replay: Replay) -> Result<Feed, Failure> {
+    let Replay { recordings, span, speed } = replay;
+    if !recordings.is_empty() {
+        return Feed::replay(recordings, span, speed, Filter::default());
     }
     if arguments.source.standalone {
         return Feed::alone(config);

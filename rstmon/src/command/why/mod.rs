@@ -23,12 +23,15 @@ use crate::{
     },
     event::filter::Filter,
     host::terminal,
-    query::duration,
+    query::{self, duration, recordings::files_and_filter},
 };
-use jiff::tz::TimeZone;
+use jiff::Timestamp;
 use page::PageLayout;
 use source::ObservedResets;
 use std::time::Duration;
+
+/// How far back to look unless a time is given.
+const SINCE: Duration = Duration::from_mins(10);
 
 /// Watches through the daemon where one answers, as `tail` does.
 fn watch(arguments: &WhyArguments, config: &Config, span: Duration) -> Result<ObservedResets, Failure> {
@@ -43,24 +46,35 @@ fn watch(arguments: &WhyArguments, config: &Config, span: Duration) -> Result<Ob
 
 /// Prints the diagnosis.
 pub(super) fn run(arguments: &WhyArguments) -> Result<(), Failure> {
-    let filter = Filter::parse(&arguments.filter)?;
-    let since = duration::parse(&arguments.since).map_err(UsageError::from)?;
+    let (recordings, words) = files_and_filter(&arguments.replay, &arguments.filter);
+    let filter = Filter::parse(&words)?;
+    let texts = arguments.time.texts();
+    // A mistake in a time is reported before anything is read.
+    texts.depend_on_now().map_err(UsageError::from)?;
     let watch_for = arguments.watch_for.as_deref().map(duration::parse).transpose().map_err(UsageError::from)?;
     let config = Config::load(&arguments.source.config.overrides())?;
     logging::start(&config.log, LogWay::Direct);
-    let seen = match (&arguments.replay, watch_for) {
-        (Some(path), _) => source::replay(path)?,
-        (None, Some(span)) => watch(arguments, &config, span)?,
+    let zone = query::zone(arguments.time.utc);
+    // Before the times are read, so that `--until now` is the present.
+    let now = Timestamp::now();
+    let seen = match watch_for {
+        _ if !recordings.is_empty() => source::replay(&recordings, query::asked(texts, &recordings, &zone)?.span())?,
+        Some(span) => watch(arguments, &config, span)?,
         // Alone there is no past to look at: watch for as long as asked.
-        (None, None) if arguments.source.standalone => source::watch(&config, since)?,
-        (None, None) => source::remember(&config, since)?,
+        None if arguments.source.standalone => {
+            source::watch(&config, texts.since.map_or(Ok(SINCE), duration::parse).map_err(|_| UsageError::NoPast)?)?
+        }
+        None => {
+            let span = query::asked(texts, &[], &zone)?.or_last(SINCE, now);
+            source::remember(&config, span, span.until >= now)?
+        }
     };
     let report = report::WhyReport::new(seen, &filter);
     let text = if arguments.output.is_json() {
         serde_json::to_string_pretty(&report).map_err(Failure::json)?
     } else {
         let (colour, width, explain) = (terminal::colour(), terminal::width(), arguments.explain);
-        page::page(&report, PageLayout { zone: &TimeZone::system(), colour, width, explain })
+        page::page(&report, PageLayout { zone: &zone, colour, width, explain })
     };
     Ok(terminal::print(&text)?)
 }

@@ -14,7 +14,7 @@ use crate::{
         Severity,
         catalogue::{ObservedSymptoms, Remedy},
     },
-    query::Origin,
+    query::{Origin, covered::CoveredSpan},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -39,8 +39,13 @@ pub(super) struct WhyReport {
     schema: u32,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
-    /// When the daemon began to count; `null` where that is not known, and for a recording.
+    /// When the daemon began to count; `null` where that is not known, and for a span that has passed or a recording.
     pub(super) started: Option<Timestamp>,
+    /// Whether the span ends at the present.
+    #[serde(skip)]
+    pub(super) ends_now: bool,
+    /// What the origin has; `None` where it has all of the span.
+    pub(super) covered: Option<CoveredSpan>,
     #[serde(rename = "source")]
     pub(super) origin: Origin,
     /// Resets that the counters counted, as far as they pass the filter; `null` where the counters do not know.
@@ -89,8 +94,20 @@ impl CountedResets {
 
 impl WhyReport {
     pub(super) fn new(seen: ObservedResets, filter: &Filter) -> Self {
-        let ObservedResets { events, origin, since, until, counts, hidden, lost, memory_full, overflows, listeners } =
-            seen;
+        let ObservedResets {
+            events,
+            origin,
+            since,
+            until,
+            counts,
+            ends_now,
+            covered,
+            hidden,
+            lost,
+            memory_full,
+            overflows,
+            listeners,
+        } = seen;
         let (resets, excluded) = joined_resets(&events, filter);
         let mut severities = BTreeMap::new();
         for reset in &resets {
@@ -118,6 +135,8 @@ impl WhyReport {
             started: counts.as_ref().map(|counts| counts.started),
             counted: counted.map(|(counts, [sent, received])| CountedResets { since: counts.since, sent, received }),
             remembered: events.iter().filter(|event| filter.matches(&***event)).count() as u64,
+            ends_now,
+            covered,
             origin,
             events: resets.len() as u64,
             excluded,
@@ -165,6 +184,8 @@ pub(super) mod testing {
             counts: None,
             hidden: Vec::new(),
             lost: None,
+            ends_now: true,
+            covered: None,
             memory_full: false,
             overflows: BTreeMap::new(),
             listeners: Vec::new(),
@@ -253,7 +274,7 @@ mod tests {
         };
         assert_eq!(
             keys(&json),
-            "benign counted events excluded findings hidden listen_overflows listeners lost memory_full \
+            "benign counted covered events excluded findings hidden listen_overflows listeners lost memory_full \
              namespaces_without_listeners oldest remembered schema severities since source started until"
         );
         assert_eq!(

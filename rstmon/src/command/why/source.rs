@@ -3,21 +3,21 @@
 use crate::{
     command::Failure,
     config::Config,
-    event::{Event, counted::SpanCounts, filter::Filter, line::StreamLine, recording::Recording},
+    event::{Event, counted::SpanCounts, filter::Filter, line::StreamLine, span::TimeSpan},
     host::{
         counters, listeners,
         terminal::{end_with_reader, note},
     },
     model::text::safe,
     monitor::{doctor::DoctorReport, signals::Termination},
-    query::{self, Origin, local},
-    serve::Client,
+    query::{self, Origin, RecordingNames, covered::CoveredSpan, local, recordings::Recordings},
+    serve::{Client, Past},
     sink::{History, Sink as _, Sinks},
 };
 use futures_util::TryStreamExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// A port whose listeners dropped something, or whose accept queue is full now.
@@ -39,7 +39,11 @@ pub(super) struct ObservedResets {
     pub(super) origin: Origin,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
-    /// What was counted meanwhile; `None` for a recording, and for a daemon of version 0.1.
+    /// Whether the span ends at the present.
+    pub(super) ends_now: bool,
+    /// What the origin has; `None` where it has all of the span.
+    pub(super) covered: Option<CoveredSpan>,
+    /// What was counted meanwhile; `None` for a span that has passed, a recording, and a daemon of version 0.1.
     pub(super) counts: Option<SpanCounts>,
     /// What this host cannot show.
     pub(super) hidden: Vec<String>,
@@ -61,37 +65,56 @@ const ON_THE_WAY: Duration = Duration::from_millis(250);
 /// Events kept while watching, whatever the daemon is configured to remember.
 const KEPT: usize = 50_000;
 
-/// The events that the daemon remembers.
-pub(super) fn remember(config: &Config, since: Duration) -> Result<ObservedResets, Failure> {
+/// The events of a span that the daemon remembers. They are not filtered by the daemon: both ends of a RST are needed,
+/// and the resets that the filter leaves out are counted.
+/// `ends_now`: the span ends at the present, for which the daemon has exact counts.
+pub(super) fn remember(config: &Config, span: TimeSpan, ends_now: bool) -> Result<ObservedResets, Failure> {
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
-        let mut lines = client
-            .history(since)
-            .await
-            .map_err(|source| if source.is_no_daemon() { Failure::NoDaemon { source } } else { source.into() })?;
+        let TimeSpan { since, until } = span;
+        let lines = if ends_now {
+            client.last_history(age(since, Timestamp::now())).await
+        } else {
+            client.history(span, &Filter::default()).await
+        };
+        let mut lines =
+            lines.map_err(|source| if source.is_no_daemon() { Failure::NoDaemon { source } } else { source.into() })?;
         let mut events = Vec::new();
         while let Some(line) = lines.try_next().await? {
             match serde_json::from_str::<Event>(&line) {
+                // The age of the oldest was rounded up.
+                Ok(event) if event.time < since => {}
                 Ok(event) => events.push(Arc::new(event)),
                 Err(error) => tracing::warn!(%error, "the daemon sent an event that this version does not know"),
             }
         }
+        let now = Timestamp::now();
         // After the events: of each of them, the reset is counted.
-        let counts = client.counts(since).await?;
-        let until = Timestamp::now();
-        let asked = before(until, since);
-        let begin = counts.as_ref().map_or(asked, |counts| asked.max(counts.started));
-        let memory_full = match &counts {
-            Some(counts) => counts.events_forgotten > 0 && counts.oldest_event.is_none_or(|oldest| oldest > begin),
+        let counts = if ends_now { client.counts(age(since, now)).await? } else { None };
+        let until = if ends_now { Timestamp::now() } else { until };
+        // A memory without room is full, whatever the span.
+        let has_room = config.history.events > 0;
+        let mut covered = lines.extent.filter(|_| has_room).map(|extent| CoveredSpan::of_memory(extent, now));
+        if let (Some(covered), Some(counts)) = (&mut covered, &counts) {
+            covered.begin_with(counts.started);
+        }
+        let begin = counts.as_ref().map_or(since, |counts| since.max(counts.started));
+        let has_forgotten = match (covered, &counts) {
+            (Some(covered), _) => covered.has_forgotten_of(TimeSpan { since: begin, until }),
+            (None, Some(counts)) => {
+                counts.events_forgotten > 0 && counts.oldest_event.is_none_or(|oldest| oldest > begin)
+            }
             // More events than this configuration allows come from a daemon with another, unknown configuration.
-            None => events.len() == config.history.events,
+            (None, None) => events.len() == config.history.events,
         };
         Ok(ObservedResets {
-            memory_full,
+            memory_full: !has_room || has_forgotten,
             events,
             origin: Origin::Daemon(config.socket.path.clone()),
             since: begin,
             until,
+            ends_now,
+            covered,
             hidden: hidden(&client).await?,
             lost: counts.as_ref().map(|counts| counts.events_lost),
             counts,
@@ -101,11 +124,16 @@ pub(super) fn remember(config: &Config, since: Duration) -> Result<ObservedReset
     })
 }
 
+/// How long `since` is before `now`.
+fn age(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
+}
+
 /// The daemon's events from now on. SIGINT and SIGTERM end it early, with a report.
 pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, Failure> {
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
-        let mut lines = client.events(0, &Filter::default()).await?;
+        let mut lines = client.events(Past { last: 0, since: Timestamp::MIN }, &Filter::default()).await?;
         let mut signals = Termination::catch().map_err(Failure::io("cannot handle signals"))?;
         let (begun, since, overflows) = (Instant::now(), Timestamp::now(), Overflows::read());
         let at = config.socket.path.display();
@@ -149,13 +177,15 @@ pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, 
             end = Some(Instant::now() + ON_THE_WAY);
         }
         let counts = client.counts(begun.elapsed()).await?;
-        let events = history.since(Duration::MAX, Timestamp::MAX);
+        let (events, _) = history.within(TimeSpan::ALWAYS);
         Ok(ObservedResets {
             memory_full: history.taken() > events.len() as u64,
             events,
             origin: Origin::Daemon(config.socket.path.clone()),
             since,
             until: until.unwrap_or_else(Timestamp::now),
+            ends_now: true,
+            covered: None,
             hidden: hidden(&client).await?,
             lost: Some(lost.saturating_add(counts.as_ref().map_or(0, |counts| counts.events_lost))),
             counts,
@@ -217,13 +247,15 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
     // Ends the threads, after they have drained the ring into the history.
     let monitor = alone.finish();
     let until = Timestamp::now();
-    let events = history.since(Duration::MAX, until);
+    let (events, _) = history.within(TimeSpan::ALWAYS);
     Ok(ObservedResets {
         memory_full: history.taken() > events.len() as u64,
         events,
         origin: Origin::Local,
         since,
         until,
+        ends_now: true,
+        covered: None,
         hidden: DoctorReport::of_daemon(monitor.hooks(), monitor.missing_fields(), monitor.aspects()).hidden(),
         lost: Some(counted.saturating_sub(history.taken())),
         counts: Some(monitor.counts_since(Duration::MAX, &history)?),
@@ -232,31 +264,35 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
     })
 }
 
-/// The events of a recording.
-pub(super) fn replay(path: &Path) -> Result<ObservedResets, Failure> {
-    let mut recording = Recording::open(path)?;
+/// The events of recordings, of a span.
+pub(super) fn replay(paths: &[PathBuf], span: TimeSpan) -> Result<ObservedResets, Failure> {
     // A recording on standard input may take long.
     end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+    let mut recordings = Recordings::open(paths, span)?;
     let history = History::new(KEPT);
     let mut lost = 0_u64;
-    while let Some(line) = recording.next_line()? {
+    while let Some(line) = recordings.next_line()? {
         match line {
             StreamLine::Event(event) => history.take(&Arc::from(event)),
             StreamLine::Lost(more) => lost = lost.saturating_add(more),
         }
     }
-    if let Some(complaint) = recording.complaint() {
-        note(&complaint);
+    for complaint in recordings.complaints() {
+        note(complaint);
     }
     let events = history.last(KEPT);
-    let times = || events.iter().map(|event| event.time);
-    let (since, until) = (times().min().unwrap_or(Timestamp::MIN), times().max().unwrap_or(Timestamp::MAX));
+    // An end that was not asked for is that of the recordings.
+    let extent = recordings.extent().unwrap_or(span);
+    let since = if span.since == TimeSpan::ALWAYS.since { extent.since.min(span.until) } else { span.since };
+    let until = if span.until == TimeSpan::ALWAYS.until { extent.until.max(since) } else { span.until };
     Ok(ObservedResets {
         memory_full: history.taken() > events.len() as u64,
         events,
-        origin: Origin::Recording(path.to_owned()),
+        origin: Origin::Recording(RecordingNames(paths.to_vec())),
         since,
         until,
+        ends_now: false,
+        covered: recordings.extent().map(CoveredSpan::of_recording),
         // What the recording's host could not show is not part of a recording.
         hidden: Vec::new(),
         lost: Some(lost),
@@ -283,22 +319,4 @@ fn overloaded_ports() -> Vec<OverloadedPort> {
         // A queue takes one more than its limit: `sk_acceptq_is_full()` in include/net/sock.h.
         .filter(|port| port.drops > 0 || port.backlog > port.limit)
         .collect()
-}
-
-fn before(until: Timestamp, span: Duration) -> Timestamp {
-    SignedDuration::try_from(span).ok().and_then(|span| until.checked_sub(span).ok()).unwrap_or(Timestamp::MIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Duration, Timestamp, before};
-
-    #[test]
-    fn a_span_longer_than_time_begins_with_it() {
-        let until: Timestamp = "2026-11-21T03:00:00Z".parse().expect("a time");
-        assert_eq!(before(until, Duration::from_mins(10)).to_string(), "2026-11-21T02:50:00Z");
-        for span in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 40)] {
-            assert_eq!(before(until, span), Timestamp::MIN, "{span:?}");
-        }
-    }
 }

@@ -1,11 +1,12 @@
 //! The routes on the Unix socket: live events, snapshot, history, doctor, version.
 
 use super::protocol::{
-    COUNTS_PATH, DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER,
-    SNAPSHOT_PATH, VERSION_PATH,
+    AGE_PARAMETER, COMPLETE_SINCE_HEADER, COUNTS_PATH, DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER,
+    HAS_FORGOTTEN_HEADER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH, UNTIL_PARAMETER,
+    VERSION_PATH,
 };
 use crate::{
-    event::{EVENT_SCHEMA, filter::Filter},
+    event::{EVENT_SCHEMA, filter::Filter, span::TimeSpan},
     serve::{
         http::{
             blocking::{BlockingWorkFailed, off_thread},
@@ -13,20 +14,21 @@ use crate::{
             shutdown::Stopping,
             state::ConnectionState,
         },
-        source::{Source, SourceError},
+        source::{Past, RememberedLines, Source, SourceError},
     },
-    sink::hub::Subscription,
+    sink::{history::HistoryExtent, hub::Subscription},
 };
 use axum::{
     Extension, Json, Router,
     body::{Body, Bytes},
     extract::{Query, State, rejection::QueryRejection},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures_util::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
     convert::Infallible,
@@ -65,9 +67,32 @@ struct VersionDocument {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SpanQuery {
+struct CountsQuery {
     /// All that is known if absent.
     since_seconds: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HistoryQuery {
+    since_seconds: Option<u64>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    /// A line in the filter grammar.
+    #[serde(default)]
+    filter: String,
+}
+
+impl HistoryQuery {
+    /// All of time without parameters.
+    fn span(&self, now: Timestamp) -> TimeSpan {
+        let age = self.since_seconds.map(|seconds| {
+            let age = SignedDuration::try_from(Duration::from_secs(seconds)).ok();
+            age.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN)
+        });
+        let TimeSpan { since, until } = TimeSpan::ALWAYS;
+        TimeSpan { since: age.max(self.since).unwrap_or(since), until: self.until.unwrap_or(until) }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,6 +100,8 @@ struct SpanQuery {
 struct EventsQuery {
     /// How many remembered events come first; all of them if absent.
     history: Option<usize>,
+    /// The time of the first of them.
+    since: Option<Timestamp>,
     /// A line in the filter grammar.
     #[serde(default)]
     filter: String,
@@ -102,10 +129,12 @@ async fn events(
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, BlockingWorkFailed> {
     let bad_request = |error: &dyn std::fmt::Display| {
-        let usage = format_args!("{error}; ask {EVENTS_PATH}?{HISTORY_PARAMETER}=N&{FILTER_PARAMETER}=WORDS");
+        let usage = format_args!(
+            "{error}; ask {EVENTS_PATH}?{HISTORY_PARAMETER}=N&{FILTER_PARAMETER}=WORDS&{SINCE_PARAMETER}=TIME"
+        );
         Ok(text(StatusCode::BAD_REQUEST, usage))
     };
-    let EventsQuery { history, filter } = match query {
+    let EventsQuery { history, since, filter } = match query {
         Ok(Query(query)) => query,
         Err(rejection) => return bad_request(&rejection),
     };
@@ -113,9 +142,12 @@ async fn events(
         Ok(filter) => filter,
         Err(error) => return bad_request(&error),
     };
+    let past = Past { last: history.unwrap_or(usize::MAX), since: since.unwrap_or(Timestamp::MIN) };
     // The header is sent only after the subscription exists: a client that has received it misses no later event.
-    Ok(match off_thread(move || source.subscribe(history.unwrap_or(usize::MAX), filter)).await? {
-        Ok(lines) => content(NDJSON, stream_events(EventStream::new(lines, connection), stopping)),
+    Ok(match off_thread(move || source.subscribe(past, filter)).await? {
+        Ok((extent, lines)) => {
+            with_extent(extent, content(NDJSON, stream_events(EventStream::new(lines, connection), stopping)))
+        }
         Err(full) => text(StatusCode::SERVICE_UNAVAILABLE, full),
     })
 }
@@ -185,21 +217,16 @@ async fn snapshot(
     })
 }
 
-/// The length of the span, or what is wrong with the query.
-fn span(query: Result<Query<SpanQuery>, QueryRejection>, path: &str) -> Result<Duration, String> {
-    match query {
-        Ok(Query(SpanQuery { since_seconds })) => Ok(since_seconds.map_or(Duration::MAX, Duration::from_secs)),
-        Err(rejection) => Err(format!("{rejection}; ask {path}?{SINCE_PARAMETER}=N")),
-    }
-}
-
 async fn counts(
     State(SocketState { source, .. }): State<SocketState>,
-    query: Result<Query<SpanQuery>, QueryRejection>,
+    query: Result<Query<CountsQuery>, QueryRejection>,
 ) -> Result<Response, BlockingWorkFailed> {
-    let since = match span(query, COUNTS_PATH) {
-        Ok(since) => since,
-        Err(usage) => return Ok(text(StatusCode::BAD_REQUEST, usage)),
+    let since = match query {
+        Ok(Query(CountsQuery { since_seconds })) => since_seconds.map_or(Duration::MAX, Duration::from_secs),
+        Err(rejection) => {
+            let usage = format_args!("{rejection}; ask {COUNTS_PATH}?{AGE_PARAMETER}=N");
+            return Ok(text(StatusCode::BAD_REQUEST, usage));
+        }
     };
     Ok(match off_thread(move || source.counts(since)).await? {
         Ok(counts) => Json(counts).into_response(),
@@ -212,15 +239,39 @@ async fn counts(
 
 async fn history(
     State(SocketState { source, .. }): State<SocketState>,
-    query: Result<Query<SpanQuery>, QueryRejection>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Response, BlockingWorkFailed> {
-    let since = match span(query, HISTORY_PATH) {
-        Ok(since) => since,
-        Err(usage) => return Ok(text(StatusCode::BAD_REQUEST, usage)),
+    let bad_request = |error: &dyn std::fmt::Display| {
+        let usage = format_args!(
+            "{error}; ask {HISTORY_PATH}?{AGE_PARAMETER}=N, or \
+             {HISTORY_PATH}?{SINCE_PARAMETER}=TIME&{UNTIL_PARAMETER}=TIME&{FILTER_PARAMETER}=WORDS"
+        );
+        Ok(text(StatusCode::BAD_REQUEST, usage))
     };
-    let mut lines = off_thread(move || source.history(since)).await?;
+    let query = match query {
+        Ok(Query(query)) => query,
+        Err(rejection) => return bad_request(&rejection),
+    };
+    let filter = match Filter::parse_line(&query.filter) {
+        Ok(filter) => filter,
+        Err(error) => return bad_request(&error),
+    };
+    let span = query.span(Timestamp::now());
+    let RememberedLines { extent, mut lines } = off_thread(move || source.history(span, filter)).await?;
     let batches = std::iter::from_fn(move || Some(Ok::<_, Infallible>(batch(lines.next()?, || lines.next()))));
-    Ok(content(NDJSON, Body::from_stream(stream::iter(batches))))
+    Ok(with_extent(extent, content(NDJSON, Body::from_stream(stream::iter(batches)))))
+}
+
+/// Adds the headers that say which events are remembered at all.
+fn with_extent(extent: HistoryExtent, mut answer: Response) -> Response {
+    let HistoryExtent { complete_since, has_forgotten } = extent;
+    // A timestamp is ASCII.
+    if let Ok(since) = HeaderValue::try_from(complete_since.to_string()) {
+        answer.headers_mut().insert(COMPLETE_SINCE_HEADER, since);
+    }
+    let forgotten = HeaderValue::from_static(if has_forgotten { "true" } else { "false" });
+    answer.headers_mut().insert(HAS_FORGOTTEN_HEADER, forgotten);
+    answer
 }
 
 async fn doctor(State(SocketState { source, .. }): State<SocketState>) -> Result<Response, BlockingWorkFailed> {

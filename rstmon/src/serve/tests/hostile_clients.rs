@@ -214,7 +214,8 @@ async fn a_crowd_on_the_socket_does_not_keep_its_members_out() {
         options.unix_limits.header = Duration::from_hours(1);
     })
     .await;
-    let mut follower = server.client().events(0, &Filter::default()).await.unwrap();
+    let mut follower =
+        server.client().events(Past { last: 0, since: Timestamp::MIN }, &Filter::default()).await.unwrap();
     let silent = |socket: PathBuf| async move {
         while let Ok(mut stream) = tokio::net::UnixStream::connect(&socket).await {
             let _ = stream.read(&mut [0]).await;

@@ -10,13 +10,15 @@ mod socket_routes;
 
 use super::{http::shutdown::Stopper, *};
 use crate::{
-    event::{Event, counted::SpanCounts, filter::Filter, snapshot::Snapshot, testing::event_with},
+    event::{Event, counted::SpanCounts, filter::Filter, snapshot::Snapshot, span::TimeSpan, testing::event_with},
     metrics::Format,
     sink::{
         Hub, Sink as _,
+        history::HistoryExtent,
         hub::{Subscription, TooManySubscribers},
     },
 };
+use jiff::Timestamp;
 use std::{
     net::SocketAddr,
     path::PathBuf,
@@ -45,6 +47,7 @@ struct FakeSource {
     history: Vec<&'static str>,
     remembered: Vec<Arc<Event>>,
     snapshots: AtomicUsize,
+    asked: Mutex<Option<(TimeSpan, Filter)>>,
     asked_since: Mutex<Option<Duration>>,
     not_ready: Option<&'static str>,
     failing: Mutex<Option<Failing>>,
@@ -59,6 +62,9 @@ struct FakeSource {
 
 /// The fake source's metrics in format 0.0.4.
 const TEXT: &str = "rstmon_build_info 1\n";
+
+/// Which events the fake source remembers.
+const EXTENT: HistoryExtent = HistoryExtent { complete_since: Timestamp::UNIX_EPOCH, has_forgotten: true };
 
 #[derive(Clone, Copy)]
 enum Failing {
@@ -94,9 +100,9 @@ impl Source for FakeSource {
         serde_json::json!({"kernel": "made up"})
     }
 
-    fn history(&self, since: Duration) -> Box<dyn Iterator<Item = Arc<str>> + Send> {
-        *self.asked_since.lock().unwrap() = Some(since);
-        Box::new(self.history.clone().into_iter().map(Arc::from))
+    fn history(&self, span: TimeSpan, filter: Filter) -> RememberedLines {
+        *self.asked.lock().unwrap() = Some((span, filter));
+        RememberedLines { extent: EXTENT, lines: Box::new(self.history.clone().into_iter().map(Arc::from)) }
     }
 
     fn snapshot(&self) -> Result<Snapshot, SourceError> {
@@ -115,9 +121,10 @@ impl Source for FakeSource {
         .unwrap())
     }
 
-    fn subscribe(&self, history: usize, filter: Filter) -> Result<Subscription, TooManySubscribers> {
-        let skipped = self.remembered.len().saturating_sub(history);
-        self.hub.subscribe(filter, self.remembered[skipped..].to_vec())
+    fn subscribe(&self, past: Past, filter: Filter) -> Result<(HistoryExtent, Subscription), TooManySubscribers> {
+        let skipped = self.remembered.len().saturating_sub(past.last);
+        let remembered = self.remembered[skipped..].iter().filter(|event| event.time >= past.since);
+        Ok((EXTENT, self.hub.subscribe(filter, remembered.cloned().collect())?))
     }
 }
 

@@ -3,11 +3,21 @@
 use super::*;
 use crate::event::EVENT_SCHEMA;
 use futures_util::{FutureExt as _, Stream, StreamExt};
+use jiff::SignedDuration;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use tokio::net::UnixStream;
 
 async fn next(lines: &mut (impl Stream<Item = Result<String, ClientError>> + Unpin)) -> Option<String> {
     timeout(PATIENCE, lines.next()).await.expect("a line").transpose().unwrap()
+}
+
+/// The last so many events.
+fn last(last: usize) -> Past {
+    Past { last, since: Timestamp::MIN }
+}
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
 }
 
 /// A line that has arrived already.
@@ -18,7 +28,7 @@ fn next_now(lines: &mut (impl Stream<Item = Result<String, ClientError>> + Unpin
 #[tokio::test]
 async fn events_arrive_as_they_happen_and_end_with_the_daemon() {
     let server = start(FakeSource::default()).await;
-    let mut events = server.client().events(0, &Filter::default()).await.unwrap();
+    let mut events = server.client().events(last(0), &Filter::default()).await.unwrap();
     for number in 0..3 {
         let line = format!(r#"{{"schema":1,"number":{number}}}"#);
         server.source.publish(&line);
@@ -34,7 +44,7 @@ async fn events_arrive_as_they_happen_and_end_with_the_daemon() {
 async fn many_events_arrive_in_order() {
     let source = FakeSource { hub: Hub::new(4, 100_000), ..FakeSource::default() };
     let server = start(source).await;
-    let mut events = server.client().events(0, &Filter::default()).await.unwrap();
+    let mut events = server.client().events(last(0), &Filter::default()).await.unwrap();
     for number in 0..20_000 {
         server.source.publish(&number.to_string());
     }
@@ -49,7 +59,7 @@ async fn remembered_events_come_first_and_the_daemon_filters() {
     let remembered = ["java", "curl", "java", "Web Content"].map(made_up_event).to_vec();
     let server = start(FakeSource { remembered, ..FakeSource::default() }).await;
     let filter = Filter::parse(&["process=java,Web Content"]).unwrap();
-    let mut events = server.client().events(3, &filter).await.unwrap();
+    let mut events = server.client().events(last(3), &filter).await.unwrap();
     server.source.hub.take(&made_up_event("curl"));
     server.source.hub.take(&made_up_event("java"));
     for process in ["java", "Web Content", "java"] {
@@ -99,7 +109,7 @@ async fn snapshots_asked_for_at_the_same_time_are_shared() {
 #[tokio::test]
 async fn a_subscriber_that_leaves_is_forgotten() {
     let server = start(FakeSource::default()).await;
-    let events = server.client().events(0, &Filter::default()).await.unwrap();
+    let events = server.client().events(last(0), &Filter::default()).await.unwrap();
     assert!(server.source.hub.has_subscribers());
     drop(events);
     eventually("the subscription ends", || !server.source.hub.has_subscribers()).await;
@@ -114,7 +124,7 @@ async fn a_subscriber_that_takes_nothing_is_cut_off_and_counted() {
         let source = FakeSource { hub: Hub::new(2, queue_lines), ..FakeSource::default() };
         let short = Some(Duration::from_millis(200));
         let server = start_with(source, |options, _| options.unix_limits.write = short).await;
-        let mut taking = server.client().events(0, &Filter::default()).await.unwrap();
+        let mut taking = server.client().events(last(0), &Filter::default()).await.unwrap();
         let mut stalled = UnixStream::connect(&server.socket).await.unwrap();
         stalled.write_all(&request("GET", "/v1/events?history=0", "")).await.unwrap();
         stalled.read_exact(&mut [0; 15]).await.unwrap();
@@ -134,7 +144,7 @@ async fn a_subscriber_that_takes_nothing_is_cut_off_and_counted() {
 #[tokio::test]
 async fn a_slow_subscriber_loses_lines_and_learns_how_many() {
     let server = start(FakeSource { hub: Hub::new(1, 16), ..FakeSource::default() }).await;
-    let mut events = server.client().events(0, &Filter::default()).await.unwrap();
+    let mut events = server.client().events(last(0), &Filter::default()).await.unwrap();
     let long = "x".repeat(4096);
     // Until the socket's buffers and the queue are full.
     while server.source.hub.lost().unwrap_or(0) < 100 {
@@ -159,8 +169,8 @@ async fn a_slow_subscriber_loses_lines_and_learns_how_many() {
 #[tokio::test]
 async fn subscribers_are_bounded() {
     let server = start(FakeSource { hub: Hub::new(1, 16), ..FakeSource::default() }).await;
-    let first = server.client().events(0, &Filter::default()).await.unwrap();
-    let error = server.client().events(0, &Filter::default()).await.unwrap_err();
+    let first = server.client().events(last(0), &Filter::default()).await.unwrap();
+    let error = server.client().events(last(0), &Filter::default()).await.unwrap_err();
     assert!(matches!(&error, ClientError::Busy { reason } if reason.contains("1 subscribers")), "found {error:?}");
     drop(first);
 }
@@ -168,17 +178,51 @@ async fn subscribers_are_bounded() {
 #[tokio::test]
 async fn history_comes_back_line_by_line() {
     let server = start(FakeSource { history: vec![r#"{"a":1}"#, r#"{"a":2}"#], ..FakeSource::default() }).await;
-    let mut lines = server.client().history(Duration::from_millis(90_500)).await.unwrap();
+    let span = TimeSpan { since: at("2026-11-21T03:00:00.5Z"), until: at("2026-11-21T04:00:00Z") };
+    let filter = Filter::parse(&["process=java,Web Content"]).unwrap();
+    let mut lines = server.client().history(span, &filter).await.unwrap();
+    assert_eq!(lines.extent, Some(EXTENT));
     assert_eq!(next(&mut lines).await.as_deref(), Some(r#"{"a":1}"#));
     assert_eq!(next(&mut lines).await.as_deref(), Some(r#"{"a":2}"#));
     assert_eq!(next(&mut lines).await, None);
-    assert_eq!(*server.source.asked_since.lock().unwrap(), Some(Duration::from_secs(91)));
+    assert_eq!(*server.source.asked.lock().unwrap(), Some((span, filter)));
+}
+
+#[tokio::test]
+async fn a_history_without_bounds_is_all_that_is_remembered() {
+    let server = start(FakeSource::default()).await;
+    let asked = || server.source.asked.lock().unwrap().take();
+    server.client().history(TimeSpan::ALWAYS, &Filter::default()).await.unwrap();
+    assert_eq!(asked(), Some((TimeSpan::ALWAYS, Filter::default())));
+    let ago = |seconds: i64| Timestamp::now() - SignedDuration::from_secs(seconds);
+    let (least, path) = (ago(91), request("GET", "/v1/history?since_seconds=90", ""));
+    assert_status(&exchange(UnixStream::connect(&server.socket).await.unwrap(), &path).await, 200);
+    let (TimeSpan { since, until }, _) = asked().unwrap();
+    assert!(least < since && since <= ago(90) && until == Timestamp::MAX, "{since}..{until}");
+    let least = ago(92);
+    server.client().last_history(Duration::from_millis(90_500)).await.unwrap();
+    let (TimeSpan { since, until }, filter) = asked().unwrap();
+    assert!(least < since && since <= ago(91) && until == Timestamp::MAX, "{since}..{until}");
+    assert_eq!(filter, Filter::default());
+}
+
+#[tokio::test]
+async fn events_begin_at_a_time() {
+    let remembered = |time: &str| Arc::new(event_with(serde_json::json!({"time": time})));
+    let remembered = ["2026-11-21T03:00:00Z", "2026-11-21T03:00:09Z"].map(remembered).to_vec();
+    let server = start(FakeSource { remembered, ..FakeSource::default() }).await;
+    let past = Past { last: usize::MAX, since: at("2026-11-21T03:00:05Z") };
+    let mut events = server.client().events(past, &Filter::default()).await.unwrap();
+    assert_eq!(events.extent, Some(EXTENT));
+    assert_contains(&next(&mut events).await.unwrap(), "03:00:09Z");
+    server.source.publish("live");
+    assert_eq!(next(&mut events).await.as_deref(), Some("live"));
 }
 
 #[tokio::test]
 async fn long_histories_arrive_whole() {
     let server = start(FakeSource { history: vec!["0123456789"; 50_000], ..FakeSource::default() }).await;
-    let lines = server.client().history(Duration::MAX).await.unwrap();
+    let lines = server.client().history(TimeSpan::ALWAYS, &Filter::default()).await.unwrap();
     assert_eq!(timeout(PATIENCE, lines.count()).await.unwrap(), 50_000);
 }
 
@@ -202,7 +246,12 @@ async fn doctor_and_version_are_documents() {
 #[tokio::test]
 async fn wrong_queries_are_refused_with_the_right_ones() {
     let server = start(FakeSource::default()).await;
-    for path in ["/v1/history?since_seconds=soon", "/v1/history?since=5", "/v1/history?since_seconds=-1"] {
+    for path in [
+        "/v1/history?since_seconds=soon",
+        "/v1/history?since=5",
+        "/v1/history?since_seconds=-1",
+        "/v1/history?filter=proces%3Djava",
+    ] {
         let answer = exchange(UnixStream::connect(&server.socket).await.unwrap(), &request("GET", path, "")).await;
         assert_status(&answer, 400);
         assert_contains(&answer, "/v1/history?since_seconds=N");
@@ -244,7 +293,7 @@ async fn a_broken_connection_is_an_error_not_an_end() {
     };
     let client = Client::new(&path);
     let filter = Filter::default();
-    let (events, ()) = tokio::join!(client.events(0, &filter), daemon);
+    let (events, ()) = tokio::join!(client.events(last(0), &filter), daemon);
     let mut events = events.unwrap();
     assert_eq!(next(&mut events).await.as_deref(), Some("one"));
     let last = timeout(PATIENCE, events.next()).await.unwrap();
@@ -266,7 +315,7 @@ async fn answered_with(answer: &'static [u8]) -> ClientError {
     };
     let client = Client::new(&path);
     let ask = async {
-        let mut lines = client.history(Duration::ZERO).await?;
+        let mut lines = client.history(TimeSpan::ALWAYS, &Filter::default()).await?;
         while futures_util::TryStreamExt::try_next(&mut lines).await?.is_some() {}
         Ok(())
     };

@@ -12,6 +12,7 @@ pub(super) const EXCLUDED: &[(&str, &str)] = &[
     ),
     ("hostile_tls", "the web server's certificates: user space only"),
     ("oom", "a cgroup with a memory limit, which the guest does not have: user space reads its count of kills"),
+    ("past", "times and recordings: user space only"),
     ("programs", "programs of others and a packet filter: they do the same on every kernel"),
     ("prometheus", "a real Prometheus: user space only"),
     ("access", "access to the daemon's socket: user space only; the service's virtual machine tests users and groups"),

@@ -8,8 +8,9 @@ use crate::{
         self,
         follow::{EventFollower, FollowEvent},
     },
-    serve::Client,
+    serve::{Client, Past},
 };
+use jiff::Timestamp;
 use std::{path::Path, sync::Arc};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -33,7 +34,7 @@ pub(super) fn connect(
 /// Follows the events without a filter. The view filters them itself, so that changing its filter needs no new
 /// connection.
 async fn follow(client: Client, sender: &FeedSender) -> Result<(), ViewClosed> {
-    let mut follow = EventFollower::later(client, Filter::default(), usize::MAX);
+    let mut follow = EventFollower::later(client, Filter::default(), Past { last: usize::MAX, since: Timestamp::MIN });
     loop {
         sender.send(match follow.next().await {
             FollowEvent::Attached => Update::Up,

@@ -9,8 +9,8 @@ use super::wake::ViewWaker;
 use crate::{
     command::Failure,
     config::Config,
-    event::{Event, filter::Filter, recording::Recording, snapshot::Snapshot},
-    query::Origin,
+    event::{Event, filter::Filter, snapshot::Snapshot, span::TimeSpan},
+    query::{Origin, RecordingNames, recordings::Recordings},
 };
 use std::{
     path::PathBuf,
@@ -98,10 +98,10 @@ impl Feed {
         Self::start(Origin::Local, alone::attach(config)?)
     }
 
-    /// Replays a recording, `speed` times as fast as it was made; 0 = all at once.
-    pub(crate) fn replay(path: PathBuf, speed: f64, filter: Filter) -> Result<Self, Failure> {
-        let recording = Recording::open(&path)?;
-        Self::start(Origin::Recording(path), replay::read(recording, speed, filter)?)
+    /// Replays a span of recordings, `speed` times as fast as they were made; 0 = all at once.
+    pub(crate) fn replay(paths: Vec<PathBuf>, span: TimeSpan, speed: f64, filter: Filter) -> Result<Self, Failure> {
+        let recordings = Recordings::open(&paths, span)?;
+        Self::start(Origin::Recording(RecordingNames(paths)), replay::read(recordings, speed, filter)?)
     }
 
     fn start(

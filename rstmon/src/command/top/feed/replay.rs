@@ -3,7 +3,8 @@
 use super::{FeedSender, POLL, Update, ViewClosed, recorded::Recorded};
 use crate::{
     command::Failure,
-    event::{Event, filter::Filter, line::StreamLine, recording::Recording},
+    event::{Event, filter::Filter, line::StreamLine, recording::RecordingError, span::TimeSpan},
+    query::recordings::Recordings,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{
@@ -11,13 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Reads up to the first event, so that the command fails at once if the file is not a recording.
+/// Reads up to the first event, so that the command fails at once if there is none.
 pub(super) fn read(
-    mut recording: Recording,
+    mut recordings: Recordings,
     speed: f64,
     filter: Filter,
 ) -> Result<impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + use<>, Failure> {
-    let first = next(&mut recording, &filter)?;
+    let first = next(&mut recordings, &filter)?;
+    if let (None, Some(TimeSpan { since, until })) = (&first, recordings.extent()) {
+        return Err(RecordingError::NotInSpan { since, until }.into());
+    }
     Ok(move |sender: FeedSender| {
         let mut player =
             Player { recorded: Recorded::default(), begun: Instant::now(), shown: Instant::now(), speed, sender };
@@ -30,10 +34,10 @@ pub(super) fn read(
                 Ok(None) => break None,
                 Err(error) => break Some(Update::Note(error.to_string())),
             }
-            line = next(&mut recording, &filter);
+            line = next(&mut recordings, &filter);
         };
         player.snapshot(Timestamp::MIN)?;
-        for note in failed.into_iter().chain(recording.complaint().map(Update::Note)) {
+        for note in failed.into_iter().chain(recordings.complaints().iter().cloned().map(Update::Note)) {
             player.sender.send(note)?;
         }
         player.sender.send(Update::Ended)
@@ -41,9 +45,9 @@ pub(super) fn read(
 }
 
 /// The next line that is a gap or passes the filter.
-fn next(recording: &mut Recording, filter: &Filter) -> Result<Option<StreamLine>, Failure> {
+fn next(recordings: &mut Recordings, filter: &Filter) -> Result<Option<StreamLine>, Failure> {
     loop {
-        match recording.next_line()? {
+        match recordings.next_line()? {
             Some(StreamLine::Event(event)) if !filter.matches(&*event) => {}
             line => return Ok(line),
         }

@@ -71,17 +71,16 @@ fn source(state: &ViewState) -> String {
     match &state.origin {
         Origin::Daemon(path) => format!("through {}", path.display()),
         Origin::Local => "watching alone".to_owned(),
-        Origin::Recording(path) => format!("replay of {}", path.display()),
+        Origin::Recording(names) => format!("replay of {names}"),
     }
 }
 
 fn host(state: &ViewState, snapshot: &Snapshot, look: &Look) -> Vec<Part> {
     let counting = snapshot.time.duration_since(snapshot.started).unsigned_abs();
     let now = time(snapshot.time, 0, look);
-    if let Origin::Recording(path) = &state.origin {
-        let file = path.file_name().map_or_else(|| "-".into(), |name| name.to_string_lossy());
+    if let Origin::Recording(names) = &state.origin {
         return vec![
-            (format!("replay {}", safe(&file)), STRONG),
+            (format!("replay {}", safe(&names.short())), STRONG),
             (now, Style::new()),
             (format!("{} recorded", span(counting)), FAINT),
         ];

@@ -10,7 +10,7 @@ use crate::{
     },
     event::{Event, filter::Filter},
     explain::Cause,
-    query::Origin,
+    query::{Origin, RecordingNames},
 };
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend};
@@ -164,8 +164,11 @@ fn paused_filtered_frozen_zeroed_and_the_daemon_gone() {
 
 #[test]
 fn a_recording_that_is_over() {
-    let mut state =
-        ViewState::new(Origin::Recording(PathBuf::from("/tmp/incident.json")), Group::Cause, Filter::default());
+    let mut state = ViewState::new(
+        Origin::Recording(RecordingNames(vec!["/tmp/incident.json".into()])),
+        Group::Cause,
+        Filter::default(),
+    );
     state.absorb(Update::Up);
     state.absorb(Update::Snapshot(Box::new(snapshot(9, [("java", 8080, 3)]))));
     state.absorb(Update::Ended);

@@ -76,17 +76,17 @@ impl WhyPage<'_> {
     }
 
     fn how_many(&self, finding: &ResetFinding) -> String {
-        let ago = ago(self.until, finding.last);
+        let ago = if self.ends_now { format!(" ({})", ago(self.until, finding.last)) } else { String::new() };
         if let Some(counted) = finding.counted.filter(|counted| *counted > finding.count) {
             let (first, last) = (self.time(finding.first), self.time(finding.last));
             let remembered = finding.count;
-            return format!("{counted} counted, {remembered} remembered since {first}, the last at {last} ({ago})");
+            return format!("{counted} counted, {remembered} remembered since {first}, the last at {last}{ago}");
         }
         if finding.count == 1 {
-            return format!("1 reset, at {} ({ago})", self.time(finding.last));
+            return format!("1 reset, at {}{ago}", self.time(finding.last));
         }
         let (first, last) = (self.time(finding.first), self.time(finding.last));
-        format!("{} since {first}, the last at {last} ({ago})", resets(finding.count))
+        format!("{} since {first}, the last at {last}{ago}", resets(finding.count))
     }
 
     /// Which of the resets the evidence is of.

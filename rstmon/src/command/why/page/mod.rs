@@ -11,6 +11,7 @@ use super::{
     report::{AdvisedFinding, CountedResets, WhyReport},
 };
 use crate::{
+    event::span::TimeSpan,
     explain::{
         Severity,
         catalogue::symptom::Symptom,
@@ -20,7 +21,7 @@ use crate::{
         },
         sentence,
     },
-    query::Origin,
+    query::{Origin, time::AskedSpan},
 };
 use finding::EarlierFindings;
 use jiff::{Timestamp, tz::TimeZone};
@@ -43,6 +44,8 @@ struct WhyPage<'a> {
     zone: &'a TimeZone,
     /// The end of the span. Times of the same day are shown without a date.
     until: Timestamp,
+    /// Whether that is the present.
+    ends_now: bool,
     /// Number of the finding that has shown what programs log for a symptom.
     worded: BTreeMap<Symptom, usize>,
     explain: bool,
@@ -65,7 +68,7 @@ pub(super) fn page(report: &WhyReport, layout: PageLayout<'_>) -> String {
     let PageLayout { zone, colour, width, explain } = layout;
     let style = AnsiStyle { colour };
     let (out, until, worded) = (String::new(), report.until, BTreeMap::new());
-    let mut page = WhyPage { out, width, style, zone, until, worded, explain };
+    let mut page = WhyPage { out, width, style, zone, until, ends_now: report.ends_now, worded, explain };
     page.summary(report);
     for (index, advised) in report.findings.iter().take(FULL).enumerate() {
         page.out.push('\n');
@@ -159,22 +162,30 @@ impl WhyPage<'_> {
         let span = sentence::duration(span);
         let begin = self.time(report.since);
         match report.origin {
-            Origin::Daemon(_) if report.started == Some(report.since) => {
+            Origin::Daemon(_) if begins_with_daemon(report) => {
                 format!("since {begin}, when the daemon started")
             }
-            Origin::Daemon(_) => format!("in the last {span}, since {begin}"),
+            Origin::Daemon(_) if report.ends_now => format!("in the last {span}, since {begin}"),
             Origin::Local => format!("in {span} of watching, since {begin}"),
-            Origin::Recording(_) => format!("in the {span} of the recording"),
+            Origin::Recording(_) if report.covered.is_none_or(|it| it.is(report.since, report.until)) => {
+                format!("in the {span} of the recording")
+            }
+            Origin::Daemon(_) | Origin::Recording(_) => format!("in {span}"),
         }
     }
 
     /// What an empty report means.
     fn nothing(&mut self, report: &WhyReport) {
-        let since = match report.origin {
-            Origin::Daemon(_) => "since the daemon started",
-            Origin::Local => "meanwhile",
-            // A recording without events is refused before.
-            Origin::Recording(_) => "while it was recorded",
+        let since = match (&report.origin, report.covered) {
+            // What is not kept is said below.
+            (Origin::Daemon(_), Some(covered)) if covered.since > report.until => return,
+            (Origin::Daemon(_), Some(covered)) if covered.since <= report.since && !begins_with_daemon(report) => {
+                "in this time"
+            }
+            (Origin::Daemon(_), _) => "since the daemon started",
+            (Origin::Local, _) => "meanwhile",
+            // What it covers depends on the filter of the command that recorded it.
+            (Origin::Recording(_), _) => return,
         };
         let but = if report.hidden.is_empty() { "" } else { ", but for what is hidden (see below)" };
         self.section(&format!(
@@ -261,7 +272,10 @@ impl WhyPage<'_> {
                 None => format!("{lost} {events} came too fast and {are} missing: the counts here are too low."),
             });
         }
-        if report.memory_full {
+        let span = TimeSpan { since: report.since, until: report.until };
+        let asked = AskedSpan { since: Some(report.since), until: Some(report.until) };
+        texts.extend(report.covered.iter().flat_map(|covered| covered.gaps(asked, |time| self.time(time))));
+        if report.memory_full && !report.covered.is_some_and(|covered| covered.has_forgotten_of(span)) {
             let oldest = report.oldest.map(|oldest| format!(" Its oldest event is of {}.", self.time(oldest)));
             texts.push(match oldest {
                 Some(oldest) => format!("The memory of events is full, older ones are forgotten.{oldest}"),
@@ -294,6 +308,11 @@ impl WhyPage<'_> {
             self.section(&texts.join(" "));
         }
     }
+}
+
+/// Whether the span begins with the start of the daemon.
+fn begins_with_daemon(report: &WhyReport) -> bool {
+    report.started == Some(report.since)
 }
 
 /// Whether each finding's number is exact, or all resets are remembered.

@@ -8,9 +8,10 @@ use crate::{
         source::OverloadedPort,
         testing::{event, received_from},
     },
-    event::{Event, filter::Filter},
+    event::{Event, filter::Filter, span::TimeSpan},
     explain::{Cause, render::style::strip},
-    query::Origin,
+    query::{Origin, RecordingNames, covered::CoveredSpan},
+    sink::history::HistoryExtent,
 };
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -191,6 +192,72 @@ fn full_queues_and_losses_are_said() {
         ],
     );
     assert!(!text.contains("/metrics"), "no daemon serves metrics here: {text}");
+}
+
+#[test]
+fn a_span_that_has_passed_is_not_called_the_last_minutes() {
+    let mut seen = seen(vec![event(Some("java"), "linger_abort", "sent", 1, &json!({}))]);
+    seen.ends_now = false;
+    let at = |time: &str| time.parse().expect("a time");
+    let extent = HistoryExtent { complete_since: at("2026-11-21T02:55:00Z"), has_forgotten: true };
+    seen.covered = Some(CoveredSpan::of_memory(extent, at("2026-11-22T00:00:00Z")));
+    seen.memory_full = true;
+    let text = laid_out(&WhyReport::new(seen, &Filter::default()));
+    assert_says(
+        &text,
+        &[
+            "1 reset in 10.0 min: 1 notice.",
+            "how many 1 reset, at 03:00:01 with 10.0.0.2",
+            "Before 02:55:00 no events are kept: they made room for newer ones",
+        ],
+    );
+    assert!(!text.contains("The memory of events is full"), "it is said once: {text}");
+}
+
+#[test]
+fn counts_from_the_start_of_the_daemon_leave_no_gap() {
+    let at = |time: &str| time.parse().expect("a time");
+    let series = json!([{"direction": "sent", "cause": "linger_abort", "severity": "notice", "reason": "tcp_state",
+        "process": "java", "port": 8080, "total": 1}]);
+    let mut seen = counted(vec![event(Some("java"), "linger_abort", "sent", 1, &json!({}))], &series);
+    // The memory began a moment after the counts.
+    let extent = HistoryExtent { complete_since: at("2026-11-21T02:55:00.1Z"), has_forgotten: false };
+    let mut covered = CoveredSpan::of_memory(extent, seen.until);
+    covered.begin_with(seen.since);
+    seen.covered = Some(covered);
+    let text = laid_out(&WhyReport::new(seen, &Filter::default()));
+    assert_says(&text, &["1 reset counted since 02:55:00, when the daemon started, all remembered"]);
+    assert!(!text.contains("nothing is kept"), "{text}");
+}
+
+#[test]
+fn a_recording_is_called_one_where_all_of_it_is_shown() {
+    let page = |since: &str| {
+        let mut seen = seen(vec![event(Some("java"), "linger_abort", "sent", 1, &json!({}))]);
+        (seen.origin, seen.ends_now) = (Origin::Recording(RecordingNames(vec!["night.json".into()])), false);
+        let since = since.parse().expect("a time");
+        seen.covered = Some(CoveredSpan::of_recording(TimeSpan { since, until: seen.until }));
+        laid_out(&WhyReport::new(seen, &Filter::default()))
+    };
+    assert_says(&page("2026-11-21T02:51:00Z"), &["1 reset in the 10.0 min of the recording: 1 notice."]);
+    assert_says(&page("2026-11-21T02:00:00Z"), &["1 reset in 10.0 min: 1 notice."]);
+}
+
+#[test]
+fn nothing_before_the_start_of_the_daemon_is_no_answer() {
+    let seen = |complete_since: &str| {
+        let complete_since = complete_since.parse().expect("a time");
+        let mut seen = seen(Vec::new());
+        let extent = HistoryExtent { complete_since, has_forgotten: false };
+        seen.covered = Some(CoveredSpan::of_memory(extent, seen.until));
+        laid_out(&WhyReport::new(seen, &Filter::default()))
+    };
+    let (whole, part, none) =
+        (seen("2026-11-21T02:51:00Z"), seen("2026-11-21T02:52:00Z"), seen("2026-11-21T03:02:00Z"));
+    assert_says(&whole, &["accepted in this time would be here"]);
+    assert_says(&part, &["accepted since the daemon started would be here", "Before 02:52:00 nothing is kept"]);
+    assert_says(&none, &["Before 03:02:00 nothing is kept: the daemon started then."]);
+    assert!(!none.contains("would be here") && !whole.contains("nothing is kept"), "{none}{whole}");
 }
 
 #[test]

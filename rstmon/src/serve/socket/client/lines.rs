@@ -4,6 +4,7 @@ use super::{
     error::ClientError,
     peer::{PATIENCE, PeerProcess},
 };
+use crate::sink::history::HistoryExtent;
 use futures_util::Stream;
 use hyper::body::{Body, Bytes, Incoming};
 use std::{
@@ -23,6 +24,8 @@ pub(crate) struct Lines {
     ended: bool,
     /// Of an answer that is complete soon.
     silence: Option<SilenceLimit>,
+    /// Which events the daemon remembers at all; `None` if it does not say.
+    pub(crate) extent: Option<HistoryExtent>,
 }
 
 /// How long the daemon may send nothing, and which process it is.
@@ -34,13 +37,13 @@ struct SilenceLimit {
 
 impl Lines {
     /// The lines of a stream that may be silent for ever.
-    pub(super) fn live(body: Incoming) -> Self {
-        Self { body, splitter: LineSplitter::new(MAX_LINE_BYTES), ended: false, silence: None }
+    pub(super) fn live(body: Incoming, extent: Option<HistoryExtent>) -> Self {
+        Self { body, splitter: LineSplitter::new(MAX_LINE_BYTES), ended: false, silence: None, extent }
     }
 
     /// The lines of an answer whose parts follow each other at once.
-    pub(super) fn finite(body: Incoming, peer: PeerProcess) -> Self {
-        Self { silence: Some(SilenceLimit { peer, end: Box::pin(sleep(PATIENCE)) }), ..Self::live(body) }
+    pub(super) fn finite(body: Incoming, extent: Option<HistoryExtent>, peer: PeerProcess) -> Self {
+        Self { silence: Some(SilenceLimit { peer, end: Box::pin(sleep(PATIENCE)) }), ..Self::live(body, extent) }
     }
 }
 

@@ -8,21 +8,25 @@ pub(crate) use error::ClientError;
 pub(crate) use lines::Lines;
 
 use super::protocol::{
-    COUNTS_PATH, DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER,
-    SNAPSHOT_PATH, VERSION_PATH,
+    AGE_PARAMETER, COMPLETE_SINCE_HEADER, COUNTS_PATH, DOCTOR_PATH, EVENTS_PATH, FILTER_PARAMETER,
+    HAS_FORGOTTEN_HEADER, HISTORY_PARAMETER, HISTORY_PATH, SINCE_PARAMETER, SNAPSHOT_PATH, UNTIL_PARAMETER,
+    VERSION_PATH,
 };
 use crate::{
-    event::{counted::SpanCounts, filter::Filter, snapshot::Snapshot},
+    event::{counted::SpanCounts, filter::Filter, snapshot::Snapshot, span::TimeSpan},
     model::text::safe,
+    serve::source::Past,
+    sink::history::HistoryExtent,
 };
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1,
-    header::HOST,
+    header::{HOST, HeaderMap},
 };
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use peer::{PATIENCE, PeerProcess};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -50,13 +54,14 @@ impl Client {
         Self { path: path.into() }
     }
 
-    /// Those of the last `history` remembered events, oldest first, and of all events from now on that pass `filter`,
-    /// one JSON object per line. Once this returns, none is missed. The stream ends when the daemon stops.
-    pub(crate) async fn events(&self, history: usize, filter: &Filter) -> Result<Lines, ClientError> {
-        let filter = filter.to_string();
-        let filter = utf8_percent_encode(&filter, NON_ALPHANUMERIC);
-        let path = format!("{EVENTS_PATH}?{HISTORY_PARAMETER}={history}&{FILTER_PARAMETER}={filter}");
-        Ok(Lines::live(self.get(&path).await?.0))
+    /// Those of the remembered events of `past`, oldest first, and of all events from now on that pass `filter`, one
+    /// JSON object per line. Once this returns, none is missed. The stream ends when the daemon stops.
+    pub(crate) async fn events(&self, past: Past, filter: &Filter) -> Result<Lines, ClientError> {
+        let Past { last, since } = past;
+        let (filter, since) = (encoded(filter), bound(SINCE_PARAMETER, since));
+        let path = format!("{EVENTS_PATH}?{HISTORY_PARAMETER}={last}&{FILTER_PARAMETER}={filter}{since}");
+        let Answer { body, extent, peer: _ } = self.get(&path).await?;
+        Ok(Lines::live(body, extent))
     }
 
     /// The exact totals, and what rstmon cannot see.
@@ -64,16 +69,29 @@ impl Client {
         self.document(SNAPSHOT_PATH).await
     }
 
-    /// The remembered events of the last `since` (whole seconds, rounded up), oldest first, one JSON object per line.
-    pub(crate) async fn history(&self, since: Duration) -> Result<Lines, ClientError> {
-        let (body, peer) = self.get(&span_path(HISTORY_PATH, since)).await?;
-        Ok(Lines::finite(body, peer))
+    /// The remembered events of a span that pass `filter`, oldest first, one JSON object per line.
+    pub(crate) async fn history(&self, span: TimeSpan, filter: &Filter) -> Result<Lines, ClientError> {
+        let TimeSpan { since, until } = span;
+        let (since, until) = (bound(SINCE_PARAMETER, since), bound(UNTIL_PARAMETER, until));
+        let path = format!("{HISTORY_PATH}?{FILTER_PARAMETER}={}{since}{until}", encoded(filter));
+        self.finite(&path).await
     }
 
-    /// What was counted in the last `since` (whole seconds, rounded up); `None` where the daemon is of version 0.1,
+    /// The remembered events of the last `age` (whole seconds, rounded up), in the form that a daemon of version 0.1
+    /// answers too.
+    pub(crate) async fn last_history(&self, age: Duration) -> Result<Lines, ClientError> {
+        self.finite(&aged(HISTORY_PATH, age)).await
+    }
+
+    async fn finite(&self, path: &str) -> Result<Lines, ClientError> {
+        let Answer { body, extent, peer } = self.get(path).await?;
+        Ok(Lines::finite(body, extent, peer))
+    }
+
+    /// What was counted in the last `age` (whole seconds, rounded up); `None` where the daemon is of version 0.1,
     /// which does not know.
-    pub(crate) async fn counts(&self, since: Duration) -> Result<Option<SpanCounts>, ClientError> {
-        match self.document(&span_path(COUNTS_PATH, since)).await {
+    pub(crate) async fn counts(&self, age: Duration) -> Result<Option<SpanCounts>, ClientError> {
+        match self.document(&aged(COUNTS_PATH, age)).await {
             Err(ClientError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
             result => result.map(Some),
         }
@@ -94,18 +112,18 @@ impl Client {
     }
 
     async fn bytes(&self, path: &str) -> Result<Bytes, ClientError> {
-        let (body, peer) = self.get(path).await?;
+        let Answer { body, peer, extent: _ } = self.get(path).await?;
         let body = timeout(PATIENCE, Limited::new(body, MAX_DOCUMENT_BYTES).collect()).await;
         let body = body.map_err(|_| peer.silent())?;
         Ok(body.map_err(|source| ClientError::Document { source })?.to_bytes())
     }
 
-    async fn get(&self, path: &str) -> Result<(Incoming, PeerProcess), ClientError> {
+    async fn get(&self, path: &str) -> Result<Answer, ClientError> {
         let mut peer = PeerProcess::behind(self.path.clone());
         let response = timeout(PATIENCE, self.send(path, &mut peer)).await;
         let (head, body) = response.map_err(|_| peer.silent())??.into_parts();
         if head.status == StatusCode::OK {
-            return Ok((body, peer));
+            return Ok(Answer { body, extent: history_extent(&head.headers), peer });
         }
         let text = timeout(PATIENCE, Limited::new(body, MAX_REASON_BYTES).collect()).await;
         let text = text.map_err(|_| peer.silent())?.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -150,7 +168,36 @@ impl Client {
     }
 }
 
-fn span_path(path: &str, since: Duration) -> String {
-    let seconds = since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0));
-    format!("{path}?{SINCE_PARAMETER}={seconds}")
+/// An answer whose header was read.
+struct Answer {
+    body: Incoming,
+    /// Which events the daemon remembers, where it says so.
+    extent: Option<HistoryExtent>,
+    peer: PeerProcess,
+}
+
+fn aged(path: &str, age: Duration) -> String {
+    let seconds = age.as_secs().saturating_add(u64::from(age.subsec_nanos() > 0));
+    format!("{path}?{AGE_PARAMETER}={seconds}")
+}
+
+fn encoded(filter: &Filter) -> String {
+    utf8_percent_encode(&filter.to_string(), NON_ALPHANUMERIC).to_string()
+}
+
+/// A parameter with a time; none for the ends of time, which older daemons have no parameter for.
+fn bound(parameter: &str, time: Timestamp) -> String {
+    if [Timestamp::MIN, Timestamp::MAX].contains(&time) {
+        return String::new();
+    }
+    format!("&{parameter}={}", utf8_percent_encode(&time.to_string(), NON_ALPHANUMERIC))
+}
+
+/// `None` from a daemon that does not say which events it remembers.
+fn history_extent(headers: &HeaderMap) -> Option<HistoryExtent> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    Some(HistoryExtent {
+        complete_since: text(COMPLETE_SINCE_HEADER)?.parse().ok()?,
+        has_forgotten: text(HAS_FORGOTTEN_HEADER)? == "true",
+    })
 }
