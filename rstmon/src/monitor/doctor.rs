@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The peak of a start with the default configuration on two CPUs, kernel memory included, and some room.
-const LEAST_MEMORY_MIB: u64 = 32;
+const LEAST_MEMORY_MIB: u64 = 40;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -248,9 +248,9 @@ mod tests {
 
     #[test]
     fn a_limit_below_the_least_memory_is_said() {
-        assert_eq!(too_low(32 << 20), None);
+        assert_eq!(too_low(40 << 20), None);
         assert_eq!(too_low(u64::MAX), None);
-        assert!(too_low((32 << 20) - 1).is_some_and(|found| found.starts_with("limited to 31 MiB")));
+        assert!(too_low((40 << 20) - 1).is_some_and(|found| found.starts_with("limited to 39 MiB")));
     }
 
     #[test]
