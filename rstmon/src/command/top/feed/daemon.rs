@@ -15,8 +15,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, error::Elapsed, interval, timeout};
 
 /// A daemon that takes longer for a snapshot is shown as silent: the numbers on the screen are no longer those of now.
-/// Less than the client's own limit, whose error would only be a note.
-const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Connects once, so that the command fails at once if no daemon runs.
 pub(super) fn connect(
