@@ -140,9 +140,10 @@ fn recordings_are_regular_files() {
     }
     let directory = tempfile::tempdir().unwrap();
     let hostile = directory.path().join("hostile");
-    for (kind, part) in &HOSTILE[..3] {
+    // A directory stands for the recordings in it.
+    for (kind, part) in [HOSTILE[0], HOSTILE[1], ("directory", "has no recordings")] {
         put(kind, &hostile);
-        for command in [vec!["why"], vec!["top", "--once"]] {
+        for command in [vec!["why"], vec!["tail"], vec!["top", "--once"]] {
             let mut arguments: Vec<String> = command.into_iter().map(str::to_owned).collect();
             arguments.extend(["--replay".to_owned(), text(&hostile)]);
             assert_refused(&arguments, USAGE, part);
