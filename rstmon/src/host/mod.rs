@@ -1,5 +1,5 @@
-//! The host besides BPF: the kernel's counters, its listening sockets, files named by users, and this process's terminal
-//! and descriptors.
+//! The host besides BPF: the kernel's counters, its listening sockets, files named by users, and this process's
+//! terminal and descriptors.
 
 pub(crate) mod boot_clock;
 pub(crate) mod counters;

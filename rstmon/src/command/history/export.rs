@@ -4,7 +4,7 @@ use crate::{
     command::Failure,
     event::{Event, filter::Filter, line::lost_line, span::TimeSpan},
     host::terminal::{self, note},
-    sink::store::read::{Found, Preselection, StoreReader},
+    sink::store::read::{Preselection, ScanItem, StoreReader},
 };
 
 pub(super) fn run(store: &StoreReader, span: TimeSpan, filter: &Filter) -> Result<(), Failure> {
@@ -12,14 +12,14 @@ pub(super) fn run(store: &StoreReader, span: TimeSpan, filter: &Filter) -> Resul
     let mut matches = store.scan(span, Preselection::of(filter))?;
     while let Some(found) = matches.next() {
         match found {
-            Found::Event(line) => {
+            ScanItem::Event(line) => {
                 let is_wanted = filter.is_empty()
                     || serde_json::from_slice::<Event>(line).is_ok_and(|event| filter.matches(&event));
                 if is_wanted {
                     out.line(line)?;
                 }
             }
-            Found::Lost(loss) => out.line(lost_line(loss.lost).as_bytes())?,
+            ScanItem::Lost(loss) => out.line(lost_line(loss.lost).as_bytes())?,
         }
     }
     out.finish()?;

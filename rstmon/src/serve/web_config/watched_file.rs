@@ -12,10 +12,10 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// At least one of these differs after the file was written, was replaced or got another mode or owner. `None` for a
 /// file that stat(2) does not find.
-pub(super) type FileStamp = Option<FileIdentity>;
+pub(super) type FileStamp = Option<StampedFile>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileIdentity {
+pub(super) struct StampedFile {
     device: u64,
     inode: u64,
     size: u64,
@@ -53,7 +53,7 @@ impl WatchedFile {
 
 fn stamp(path: &Path) -> FileStamp {
     let metadata = fs::metadata(path).ok()?;
-    Some(FileIdentity {
+    Some(StampedFile {
         device: metadata.dev(),
         inode: metadata.ino(),
         size: metadata.size(),

@@ -28,7 +28,7 @@ pub(crate) use check::CheckReport;
 pub(crate) use gaps::{Gap, GapReason};
 pub(crate) use inventory::{Inventory, SegmentInfo};
 pub(crate) use preselection::Preselection;
-pub(crate) use scan::{CountScan, Found, Scan};
+pub(crate) use scan::{CountScan, Scan, ScanItem};
 use std::path::Path;
 
 /// An open store, for reading.

@@ -33,7 +33,7 @@ pub(crate) struct Cursor {
 
 /// What a scan of the events finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Found<'a> {
+pub(crate) enum ScanItem<'a> {
     /// The line of an event in the span, without its line end, not parsed. It has a field `seq` besides those of an
     /// event.
     Event(&'a [u8]),
@@ -172,7 +172,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The next event or loss of the span; `None` at the end of what is written.
-    pub(crate) fn next(&mut self) -> Option<Found<'_>> {
+    pub(crate) fn next(&mut self) -> Option<ScanItem<'_>> {
         loop {
             if self.lines.current.is_none() {
                 let preselection = &self.preselection;
@@ -187,9 +187,9 @@ impl<'a> Scan<'a> {
             match self.step() {
                 ScanStep::End => self.lines.end_segment(),
                 ScanStep::Skip => {}
-                ScanStep::Lost(loss) => return Some(Found::Lost(loss)),
+                ScanStep::Lost(loss) => return Some(ScanItem::Lost(loss)),
                 ScanStep::Event => {
-                    return self.lines.current.as_ref().map(|(_, lines)| Found::Event(lines.last_line()));
+                    return self.lines.current.as_ref().map(|(_, lines)| ScanItem::Event(lines.last_line()));
                 }
             }
         }

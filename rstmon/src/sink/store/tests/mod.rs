@@ -10,7 +10,7 @@ use super::{
     files::RunFacts,
     line::{CountsLine, LossLine, RunId},
     options::{MinFree, Remotes, StoreOptions},
-    read::{Found, Preselection, StoreReader},
+    read::{Preselection, ScanItem, StoreReader},
     status::SharedStatus,
     writer::StoreWriter,
 };
@@ -165,8 +165,8 @@ fn read(directory: &Path, span: TimeSpan, preselection: Preselection) -> (Vec<St
     let (mut events, mut losses) = (Vec::new(), Vec::new());
     while let Some(found) = lines.next() {
         match found {
-            Found::Event(line) => events.push(String::from_utf8_lossy(line).into_owned()),
-            Found::Lost(loss) => losses.push(loss),
+            ScanItem::Event(line) => events.push(String::from_utf8_lossy(line).into_owned()),
+            ScanItem::Lost(loss) => losses.push(loss),
         }
     }
     (events, losses, !lines.damage().is_empty())

@@ -3,7 +3,7 @@
 use super::{TestStore, read, seqs, time};
 use crate::{
     event::{Event, filter::Filter, span::TimeSpan},
-    sink::store::read::{Found, GapReason, Preselection},
+    sink::store::read::{GapReason, Preselection, ScanItem},
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ fn a_cursor_survives_that_its_segment_is_compressed() {
     let reader = store.reader();
     let mut scan = reader.scan(TimeSpan::ALWAYS, Preselection::default()).expect("a scan").from(cursor);
     let mut rest = Vec::new();
-    while let Some(Found::Event(line)) = scan.next() {
+    while let Some(ScanItem::Event(line)) = scan.next() {
         rest.push(serde_json::from_slice::<Value>(line).expect("JSON")["seq"].as_u64().expect("seq"));
     }
     assert_eq!(rest, (400..=600).chain(1..=2).collect::<Vec<_>>());
