@@ -232,6 +232,22 @@ fn no_start_lets_another_user_in_whatever_the_umask() {
 }
 
 #[test]
+fn a_start_makes_files_that_it_can_open_whatever_the_umask() {
+    if !daemon::unless_ready("narrow umask") {
+        return;
+    }
+    let narrow = || {
+        umask(Mode::from_raw_mode(0o777));
+        Ok(())
+    };
+    let daemon = DaemonProcess::prepared(scratch::directory().unwrap(), narrow).unwrap();
+    let socket = daemon.socket();
+    assert_eq!(mode(&socket).0, 0o660);
+    assert_eq!(mode(&socket.with_extension("sock.lock")).0 & 0o600, 0o600);
+    daemon.stop().unwrap();
+}
+
+#[test]
 fn the_owner_of_the_directory_cannot_have_another_file_changed() {
     const STARTS: usize = 6;
     if !daemon::unless_ready("replaced names") {

@@ -29,7 +29,9 @@ fn signals_without_a_meaning_end_no_daemon() {
         return;
     }
     let daemon = DaemonProcess::start().unwrap();
-    for (number, name) in [(Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2"), (Signal::ALARM, "SIGALRM")] {
+    for (number, name) in
+        [(Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2"), (Signal::ALARM, "SIGALRM"), (Signal::XFSZ, "SIGXFSZ")]
+    {
         // The second one is not in the log.
         for _ in 0..2 {
             signal(&daemon, number);
@@ -37,6 +39,22 @@ fn signals_without_a_meaning_end_no_daemon() {
         }
         wait::until_true("the signal in the log", SOON, || Ok(daemon.said().contains(name))).unwrap();
     }
+    daemon.stop().unwrap();
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_ends_no_daemon() {
+    if !daemon::unless_ready("file size") {
+        return;
+    }
+    let limited = || {
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        Ok(setrlimit(Resource::Fsize, none)?)
+    };
+    let daemon = DaemonProcess::prepared(scratch::directory().unwrap(), limited).unwrap();
+    let message = "the store's failure in the log";
+    wait::until_true(message, SOON, || Ok(daemon.said().contains("store"))).unwrap();
+    assert_eq!(daemon.get(READY).unwrap().status, 200);
     daemon.stop().unwrap();
 }
 

@@ -278,13 +278,17 @@ fn a_report_on_a_blocked_terminal_can_be_interrupted() {
     if !ready("an interrupted report") {
         return;
     }
-    for signal in [Signal::INT, Signal::TERM] {
-        let mut terminal = Pty::start(rstmon(&["why", "--for", "1s"])).unwrap();
-        terminal.wait_for("Ctrl-C reports now").unwrap();
-        terminal.stop_output().unwrap();
-        wait::until_true("a blocked write", SOON, || terminal.is_blocked()).unwrap();
-        terminal.signal(signal).unwrap();
-        assert_eq!(terminal.end().unwrap().signal(), Some(signal.as_raw()));
+    let daemon = DaemonProcess::start().unwrap();
+    let socket = daemon.socket();
+    for arguments in [&["why", "--for", "1s"][..], &["why", "--for", "1s", "--socket", socket.to_str().unwrap()]] {
+        for signal in [Signal::INT, Signal::TERM] {
+            let mut terminal = Pty::start(rstmon(arguments)).unwrap();
+            terminal.wait_for("Ctrl-C reports now").unwrap();
+            terminal.stop_output().unwrap();
+            wait::until_true("a blocked write", SOON, || terminal.is_blocked()).unwrap();
+            terminal.signal(signal).unwrap();
+            assert_eq!(terminal.end().unwrap().signal(), Some(signal.as_raw()), "{arguments:?}");
+        }
     }
 }
 
@@ -443,6 +447,7 @@ fn a_command_ends_with_its_reader() {
     // Nothing is written before the end.
     for arguments in [
         &["why", "--for", "1h"][..],
+        &["why", "--for", "1h", "--socket", socket],
         &["top", "--once", "--for", "1h", "--socket", socket],
         &["top", "--standalone", "--once", "--for", "1h"],
     ] {

@@ -142,7 +142,7 @@ impl SourceArguments {
 // The format of what a command prints.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct OutputArguments {
-    /// Print JSON (schema: docs/events.md)
+    /// Print JSON (schemas: docs/events.md, docs/history.md)
     #[arg(long)]
     json: bool,
     /// Print text, or JSON as --json does
@@ -211,11 +211,7 @@ Fields: process unit container port cause reason direction family local remote s
 Keys: press ? in the view";
 
 #[derive(Debug, Args)]
-#[command(after_help = TOP_EXAMPLES, group(ArgGroup::new("printed").args(["once", "json"]).multiple(true)))]
-#[cfg_attr(
-    feature = "test-switches",
-    expect(clippy::struct_excessive_bools, reason = "one switch a flag of the command line")
-)]
+#[command(after_help = TOP_EXAMPLES, group(ArgGroup::new("printed").args(["once", "json", "output"]).multiple(true)))]
 pub(crate) struct TopArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,
@@ -237,9 +233,9 @@ pub(crate) struct TopArguments {
     /// With --once or --json: watch for this long before printing [default: 1s]
     #[arg(long = "for", value_name = "DURATION", requires = "printed")]
     pub(crate) watch_for: Option<String>,
-    /// Print one JSON document instead of the view (schema: docs/events.md); implies --once
-    #[arg(long)]
-    pub(crate) json: bool,
+    // JSON implies --once.
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
     /// Draw lines and bars in plain ASCII even in a UTF-8 locale; names are not changed
     #[arg(long)]
     pub(crate) ascii: bool,
@@ -359,9 +355,8 @@ pub(crate) struct HistoryArguments {
     /// Five minutes before and after this time; of a day, all of it
     #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "until"])]
     pub(crate) at: Option<String>,
-    /// Print one JSON document (schema: docs/history.md)
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
     /// What to do
     #[arg(value_name = "ACTION", default_value = "list")]
     pub(crate) action: HistoryAction,

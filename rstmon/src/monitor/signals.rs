@@ -43,8 +43,9 @@ impl Termination {
     }
 }
 
-/// Signals that mean nothing to rstmon, and that would end the process without a word (signal(7), "Term").
-const MEANINGLESS: [(libc::c_int, &str); 8] = [
+/// Signals that mean nothing to rstmon, and that would end the process without a word (signal(7), "Term" and "Core").
+/// With SIGXFSZ caught, a write beyond `RLIMIT_FSIZE` fails as on a full disk, and is counted as such.
+const MEANINGLESS: [(libc::c_int, &str); 10] = [
     (libc::SIGUSR1, "SIGUSR1"),
     (libc::SIGUSR2, "SIGUSR2"),
     (libc::SIGALRM, "SIGALRM"),
@@ -53,6 +54,8 @@ const MEANINGLESS: [(libc::c_int, &str); 8] = [
     (libc::SIGIO, "SIGIO"),
     (libc::SIGPWR, "SIGPWR"),
     (libc::SIGSTKFLT, "SIGSTKFLT"),
+    (libc::SIGXCPU, "SIGXCPU"),
+    (libc::SIGXFSZ, "SIGXFSZ"),
 ];
 
 /// The signals that a daemon ignores, with a line in the log for the first of each kind.

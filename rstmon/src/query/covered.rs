@@ -69,7 +69,7 @@ impl CoveredSpan {
             gaps.push(match self.limit {
                 CoveredLimit::Started => format!("Before {since} nothing is kept: the daemon started then."),
                 CoveredLimit::Forgotten => {
-                    format!("Before {since} no events are kept: they made room for newer ones (history.events).")
+                    format!("Before {since} no events are kept: the memory has no room for them (history.events).")
                 }
                 CoveredLimit::Recorded => format!("Before {since} nothing is recorded."),
             });
@@ -101,7 +101,7 @@ mod tests {
         };
         assert_eq!(gaps(memory(false), 100, 200), "");
         assert_eq!(gaps(memory(false), 99, 200), "Before 100 nothing is kept: the daemon started then.");
-        let made_room = "Before 100 no events are kept: they made room for newer ones (history.events).";
+        let made_room = "Before 100 no events are kept: the memory has no room for them (history.events).";
         assert_eq!(gaps(memory(true), 10, 20), made_room);
         assert_eq!(gaps(memory(true), 150, 999), "", "what is still to come is not missing");
         let asked = TimeSpan { since: second(99), until: second(200) };

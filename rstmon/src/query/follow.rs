@@ -101,6 +101,10 @@ impl EventFollower {
     }
 
     async fn reconnect(&mut self) -> Option<FollowEvent> {
+        if self.attached.is_some() {
+            // A daemon that ends each stream at once is asked again as seldom as one that is not there.
+            tokio::time::sleep(RETRY).await;
+        }
         // Events since the stream broke are in the daemon's memory, so a resumed stream asks for all of it.
         let last = if self.attached.is_some() { usize::MAX } else { self.past.last };
         match self.client.events(Past { last, ..self.past }, &self.filter).await {

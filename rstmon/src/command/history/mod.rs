@@ -33,8 +33,8 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<(), Failure> {
     // Files of a store may come from anywhere: this process can read them, and nothing else.
     let _ = confine::sandbox(config.security.sandbox, &confine::reading(&directory));
     match arguments.action {
-        HistoryAction::List => list(&store, span, arguments.json),
-        HistoryAction::Check => check(&store, arguments.json),
+        HistoryAction::List => list(&store, span, arguments.output.is_json()),
+        HistoryAction::Check => check(&store, arguments.output.is_json()),
         HistoryAction::Export => export::run(&store, span, &filter),
     }
 }

@@ -29,6 +29,7 @@ use descriptors::ConnectionShares;
 pub(crate) use descriptors::DescriptorError;
 use notify::Notifier;
 use reload::ConfigReload;
+use rustix::{fs::Mode, process::umask};
 use std::{
     env, iter,
     path::{Path, PathBuf},
@@ -54,6 +55,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), Failure> {
         }
         return Ok(terminal::print("the configuration is valid")?);
     }
+    // Under a narrower one, such as 0777, the daemon could not open what it makes. Files that other users must not read
+    // have their modes given.
+    umask(Mode::from_raw_mode(0o027));
     let is_sandboxed = config.security.sandbox;
     let log_output = LogOutput::start(move || {
         if let Err(error) = confine::confine_log_thread(is_sandboxed) {

@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     }
     let span =
         arguments.watch_for.as_deref().map(duration::parse).transpose().map_err(UsageError::from)?.unwrap_or(ONCE);
-    let once = arguments.once || arguments.json;
+    let once = arguments.once || arguments.output.is_json();
     if !arguments.speed.is_finite() || arguments.speed < 0.0 {
         return Err(UsageError::Speed { factor: arguments.speed }.into());
     }
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
         host::terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
         let mut state = ViewState::new(feed.origin.clone(), arguments.group, filter);
         once::gather(&feed, &mut state, span)?;
-        return once::print(&state, &look, arguments.json);
+        return once::print(&state, &look, arguments.output.is_json());
     }
     // Logging is not started, because it would write over the view.
     let feed = feed(arguments, &config, Replay { recordings, span: played, speed: arguments.speed })?;

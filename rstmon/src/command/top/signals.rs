@@ -2,8 +2,8 @@
 
 use signal_hook::{
     consts::{
-        SIGABRT, SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2,
-        SIGVTALRM, SIGXCPU,
+        SIGABRT, SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2,
+        SIGVTALRM, SIGXCPU, SIGXFSZ,
     },
     flag,
     low_level::pipe,
@@ -33,7 +33,7 @@ pub(super) enum ViewSignal {
 }
 
 /// In the order in which signals that arrived together are handled.
-const HANDLED: [(c_int, ViewSignal); 14] = [
+const HANDLED: [(c_int, ViewSignal); 16] = [
     (SIGTERM, ViewSignal::End),
     (SIGINT, ViewSignal::End),
     (SIGHUP, ViewSignal::End),
@@ -46,6 +46,8 @@ const HANDLED: [(c_int, ViewSignal); 14] = [
     (SIGVTALRM, ViewSignal::Default(SIGVTALRM)),
     (SIGPROF, ViewSignal::Default(SIGPROF)),
     (SIGXCPU, ViewSignal::Default(SIGXCPU)),
+    (SIGXFSZ, ViewSignal::Default(SIGXFSZ)),
+    (SIGSYS, ViewSignal::Default(SIGSYS)),
     (SIGIO, ViewSignal::Default(SIGIO)),
     (SIGTSTP, ViewSignal::Suspend),
     (SIGCONT, ViewSignal::Resume),

@@ -134,6 +134,7 @@ pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, 
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
         let mut lines = client.events(Past { last: 0, since: Timestamp::MIN }, &Filter::default()).await?;
+        end_with_reader().map_err(Failure::io("cannot start a thread"))?;
         let mut signals = Termination::catch().map_err(Failure::io("cannot handle signals"))?;
         let (begun, since, overflows) = (Instant::now(), Timestamp::now(), Overflows::read());
         let at = config.socket.path.display();
@@ -176,6 +177,7 @@ pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, 
             until = Some(Timestamp::now());
             end = Some(Instant::now() + ON_THE_WAY);
         }
+        signals.release().map_err(Failure::io("cannot handle signals"))?;
         let counts = client.counts(begun.elapsed()).await?;
         let (events, _) = history.within(TimeSpan::ALWAYS);
         Ok(ObservedResets {

@@ -158,9 +158,12 @@ impl WhyPage<'_> {
 
     /// The span that the report covers, to follow a number of resets.
     fn covered(&self, report: &WhyReport) -> String {
-        let span = Duration::try_from(report.until.duration_since(report.since)).unwrap_or_default();
+        // The daemon's counts begin a few seconds before what was asked for.
+        let counted = report.counted.map_or(report.since, |counted| counted.since);
+        let since = if matches!(report.origin, Origin::Daemon(_)) { report.since.min(counted) } else { report.since };
+        let span = Duration::try_from(report.until.duration_since(since)).unwrap_or_default();
         let span = sentence::duration(span);
-        let begin = self.time(report.since);
+        let begin = self.time(since);
         match report.origin {
             Origin::Daemon(_) if begins_with_daemon(report) => {
                 format!("since {begin}, when the daemon started")

@@ -208,7 +208,7 @@ fn a_span_that_has_passed_is_not_called_the_last_minutes() {
         &[
             "1 reset in 10.0 min: 1 notice.",
             "how many 1 reset, at 03:00:01 with 10.0.0.2",
-            "Before 02:55:00 no events are kept: they made room for newer ones",
+            "Before 02:55:00 no events are kept: the memory has no room for them",
         ],
     );
     assert!(!text.contains("The memory of events is full"), "it is said once: {text}");
