@@ -23,8 +23,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Searches in a second, at most.
-const SEARCHES_PER_SECOND: u32 = 4;
+/// Searches within [`BUDGET_LASTS`], at most. Resets of one incident come together, so they may be used at once.
+const SEARCHES: u32 = 40;
+const BUDGET_LASTS: Duration = Duration::from_secs(10);
 /// How long the list of network namespaces and their addresses is used.
 const PLACES_LAST: Duration = Duration::from_secs(10);
 /// Network namespaces that are looked at, at most.
@@ -88,7 +89,7 @@ pub(super) struct Findings {
     addresses: HashMap<u32, HashSet<IpAddr>>,
     /// When both were empty.
     began: Option<Instant>,
-    /// When the second of the budget began, and the searches in it.
+    /// When the budget began, and the searches since.
     budget: Option<(Instant, u32)>,
 }
 
@@ -138,11 +139,11 @@ impl Findings {
     /// Takes one search from the budget; `None` where it is used up.
     fn spend(&mut self, now: Instant) -> Option<()> {
         let (began, spent) = match self.budget {
-            Some((began, spent)) if now.duration_since(began) < Duration::from_secs(1) => (began, spent),
+            Some((began, spent)) if now.duration_since(began) < BUDGET_LASTS => (began, spent),
             _ => (now, 0),
         };
         self.budget = Some((began, spent + 1));
-        (spent < SEARCHES_PER_SECOND).then_some(())
+        (spent < SEARCHES).then_some(())
     }
 }
 
@@ -301,14 +302,14 @@ mod tests {
     }
 
     #[test]
-    fn a_storm_uses_the_budget_of_a_second_and_no_more() {
+    fn a_storm_uses_the_budget_and_no_more() {
         let reset = received(State::Established);
         let tables = host(socket("10.0.0.2:80", "10.0.0.1:4000", State::Established));
         let (mut findings, start) = (Findings::default(), Instant::now());
         let mut count = |now| (0..100).filter(|_| findings.about(&reset, &tables, now).is_some()).count();
-        let most = SEARCHES_PER_SECOND as usize;
+        let most = SEARCHES as usize;
         assert_eq!(count(start), most);
-        assert_eq!(count(start + Duration::from_millis(900)), 0);
-        assert_eq!(count(start + Duration::from_millis(1100)), most);
+        assert_eq!(count(start + Duration::from_millis(9_900)), 0);
+        assert_eq!(count(start + Duration::from_millis(10_100)), most);
     }
 }
