@@ -96,17 +96,39 @@ pub(super) struct Findings {
 impl Findings {
     /// What the tables say about an event that came a moment ago.
     pub(super) fn about(&mut self, event: &Event, tables: &impl Tables, now: Instant) -> Option<Found> {
-        let question = event.question()?;
-        let netns = event.netns?;
+        let (question, netns) = (event.question()?, event.netns?);
+        let mut is_new = false;
         if self.began.is_none_or(|began| now.duration_since(began) >= PLACES_LAST) {
             self.addresses.clear();
             self.places = tables.places();
             self.began = Some(now);
+            is_new = true;
         } else if !self.places.iter().any(|(of, _)| *of == netns) {
             // A namespace that is younger than the list.
             self.spend(now)?;
             self.places = tables.places();
+            is_new = true;
         }
+        let found = self.search(event, question, netns, tables, now);
+        if found.is_some() || is_new {
+            return found;
+        }
+        // The kernel gives the number of a namespace that has ended to the next one: what is listed may be gone.
+        self.spend(now)?;
+        self.addresses.clear();
+        self.places = tables.places();
+        self.began = Some(now);
+        self.search(event, question, netns, tables, now)
+    }
+
+    fn search(
+        &mut self,
+        event: &Event,
+        question: Question,
+        netns: u32,
+        tables: &impl Tables,
+        now: Instant,
+    ) -> Option<Found> {
         let (local, remote) = (SocketAddr::from(event.local), SocketAddr::from(event.remote));
         let here = question == Question::OtherConnection || remote.ip().is_loopback();
         let (listed, addresses) = (&self.places, &mut self.addresses);
