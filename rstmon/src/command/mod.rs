@@ -12,7 +12,7 @@ mod tail;
 mod top;
 mod why;
 
-use crate::host::terminal::{last_note, print_help};
+use crate::host::terminal::{self, last_note, print_help};
 use clap::Parser as _;
 use cli::CommandLine;
 use failure::{Failure, UsageError};
@@ -33,6 +33,11 @@ pub fn run() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// [`terminal::end_with_reader`], as commands need it.
+fn end_with_reader() -> Result<(), Failure> {
+    terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))
 }
 
 fn dispatch(cli: CommandLine) -> Result<(), Failure> {

@@ -98,9 +98,10 @@ impl ReloadPlan {
         plan.wait("store.sync_interval", &before.sync_interval, sync_interval);
         plan.wait("store.remotes", &before.remotes, remotes);
 
-        // A process cannot leave its sandbox.
         // A count keeps the series that it was first given, so that counters never shrink.
         plan.wait("expect", &old.expect, expect);
+
+        // A process cannot leave its sandbox.
         let SecuritySection { sandbox } = security;
         plan.wait("security.sandbox", &old.security.sandbox, sandbox);
         plan

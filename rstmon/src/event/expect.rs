@@ -57,6 +57,11 @@ impl Expectations {
         Self { list }
     }
 
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Makes an event that matches benign, and notes the reason in it.
     pub(crate) fn apply(&self, event: &mut Event) {
         if let Some(expectation) = self.list.iter().find(|expectation| expectation.filter.matches(event)) {

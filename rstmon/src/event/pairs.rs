@@ -66,11 +66,14 @@ fn ends(event: &Event) -> Ends {
     }
 }
 
-/// Whether the RST of a pair is reported at its receiver: a closed port has no process, the one that tried has. All
-/// others are reported at the sender, whose event has the cause.
+/// Whether the RST of a pair is reported at `one` of its ends. At the receiver if a closed port refused it, which has no
+/// process, while the one that tried has. All others are reported at the sender, whose event has the cause.
 #[must_use]
-pub(crate) fn is_reported_at_receiver(sent: &Event) -> bool {
-    is_unowned_refusal(sent.cause, sent.process())
+pub(crate) fn is_reported_at(one: &Event, other: &Event) -> bool {
+    match one.direction {
+        Direction::Sent => !is_unowned_refusal(one.cause, one.process()),
+        Direction::Received => is_unowned_refusal(other.cause, other.process()),
+    }
 }
 
 /// Whether no process refused the connection. Only one that listened on the port shortly before is known now and then.

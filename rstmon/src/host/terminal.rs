@@ -128,8 +128,5 @@ pub(crate) fn safe_lines(text: &str) -> String {
 
 /// Prints what a command line such as `--version` asks for instead of a command, in the terminal's colours.
 pub(crate) fn print_help(help: &clap::Error) -> Result<(), OutputError> {
-    match help.print().and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
-        result => Ok(result?),
-    }
+    ended(help.print().and_then(|()| io::stdout().flush()))
 }

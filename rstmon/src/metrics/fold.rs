@@ -97,7 +97,7 @@ impl Fold {
             let before = self.overflow.insert((direction, reason), hits).unwrap_or(0);
             let direction = Direction::from_record(direction).unwrap_or(Direction::Sent);
             let series = Series::overflow(direction, reasons.get(reason).as_str().into());
-            homeless.extend(self.grow(series, hits.saturating_sub(before), now));
+            homeless.extend(Self::grow(&mut self.sums, &series, hits.saturating_sub(before), now));
         }
         let mut silent = None;
         for (series, growth) in homeless {
@@ -121,23 +121,18 @@ impl Fold {
         let (series, before) = self.seen.entry(*key).or_insert_with(|| (label(key), 0));
         let growth = hits.saturating_sub(*before);
         *before = hits.max(*before);
-        let series = series.clone();
-        self.grow(series, growth, now)
+        Self::grow(&mut self.sums, series, growth, now)
     }
 
     /// Adds growth to a series, or returns both if the series is not present.
-    fn grow(&mut self, series: Series, growth: u64, now: Duration) -> Option<(Series, u64)> {
+    fn grow(sums: &mut BTreeMap<Series, Sum>, series: &Series, growth: u64, now: Duration) -> Option<(Series, u64)> {
         if growth == 0 {
             return None;
         }
-        match self.sums.get_mut(&series) {
-            Some(sum) => {
-                sum.hits += growth;
-                sum.grown = now;
-                None
-            }
-            None => Some((series, growth)),
-        }
+        let Some(sum) = sums.get_mut(series) else { return Some((series.clone(), growth)) };
+        sum.hits += growth;
+        sum.grown = now;
+        None
     }
 
     fn sum(&mut self, series: Series, now: Duration) -> &mut Sum {

@@ -4,7 +4,7 @@
 
 mod rows;
 
-use super::{Failure, UsageError, cli::TailArguments};
+use super::{Failure, UsageError, cli::TailArguments, end_with_reader};
 use crate::{
     config::{
         Config,
@@ -24,7 +24,7 @@ use crate::{
         follow::{EventFollower, FollowEvent},
         local,
         recordings::{Recordings, files_and_filter},
-        time::AskedSpan,
+        time::{AskedSpan, written},
     },
     serve::{Client, Past},
     sink::{EventQueue, Sinks},
@@ -101,8 +101,7 @@ impl Printer {
 
     /// Notes what the source does not have of a span.
     fn note_gaps(&self, covered: Option<CoveredSpan>, asked: AskedSpan) {
-        let written = |time: Timestamp| time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string();
-        for gap in covered.iter().flat_map(|covered| covered.gaps(asked, written)) {
+        for gap in covered.iter().flat_map(|covered| covered.gaps(asked, |time| written(time, &self.zone))) {
             note(gap.trim_end_matches('.'));
         }
     }
@@ -170,7 +169,7 @@ impl Printer {
 /// Prints the events of recordings.
 fn replay(paths: &[PathBuf], asked: AskedSpan, printer: &mut Printer) -> Result<(), Failure> {
     // A recording on standard input may take long.
-    terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+    end_with_reader()?;
     let mut recordings = Recordings::open(paths, asked.span())?;
     printer.print_heading()?;
     while let Some(line) = recordings.next_line()? {
@@ -206,7 +205,7 @@ fn follow(config: &Config, past: Past, printer: &mut Printer) -> Result<(), Fail
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
         let mut follow = EventFollower::connect(client, printer.filter.clone(), past).await?;
-        terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+        end_with_reader()?;
         if past.since > Timestamp::MIN {
             let covered = follow.extent().map(|extent| CoveredSpan::of_memory(extent, Timestamp::now()));
             printer.note_gaps(covered, AskedSpan { since: Some(past.since), until: None });
@@ -240,7 +239,7 @@ fn watch(config: &Config, printer: &mut Printer) -> Result<(), Failure> {
     let attached = local::attach(config)?;
     let (queue, events) = EventQueue::new(QUEUE);
     let mut alone = attached.watch(Arc::new(Sinks::new(vec![queue])))?;
-    terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+    end_with_reader()?;
     printer.begin("on this host")?;
     loop {
         let due = printer.rows.due().map(|due| due.saturating_duration_since(Instant::now()));

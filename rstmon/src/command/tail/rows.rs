@@ -2,12 +2,9 @@
 //!
 //! An event waits for [`HOLD`], so that its other end can still join its row. Rows come in the order of the events.
 
-use crate::{
-    event::{
-        Event,
-        pairs::{PairFinder, is_reported_at_receiver},
-    },
-    model::Direction,
+use crate::event::{
+    Event,
+    pairs::{PairFinder, is_reported_at},
 };
 use std::{
     collections::VecDeque,
@@ -92,12 +89,8 @@ impl TailRows {
 }
 
 fn joined(one: Event, other: Event) -> TailRow {
-    let (sent, received) = if one.direction == Direction::Sent { (one, other) } else { (other, one) };
-    if is_reported_at_receiver(&sent) {
-        TailRow { event: received, other: Some(sent) }
-    } else {
-        TailRow { event: sent, other: Some(received) }
-    }
+    let (event, other) = if is_reported_at(&one, &other) { (one, other) } else { (other, one) };
+    TailRow { event, other: Some(other) }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod testing;
 mod view;
 mod wake;
 
-use super::{Failure, cli::TopArguments, failure::UsageError};
+use super::{Failure, cli::TopArguments, end_with_reader, failure::UsageError};
 use crate::{
     config::{
         Config,
@@ -63,11 +63,11 @@ pub(super) fn run(arguments: &TopArguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.source.config.overrides())?;
     let zone = query::zone(arguments.time.utc);
     let played = query::asked(texts, &recordings, &zone)?.span();
-    let look = Look { zone, ..Look::of_environment(arguments.ascii) };
+    let look = Look::of_environment(arguments.ascii, zone);
     if once {
         logging::start(&config.log, LogWay::Direct);
         let feed = feed(arguments, &config, Replay { recordings, span: played, speed: 0.0 })?;
-        host::terminal::end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+        end_with_reader()?;
         let mut state = ViewState::new(feed.origin.clone(), arguments.group, filter);
         once::gather(&feed, &mut state, span)?;
         return once::print(&state, &look, arguments.output.is_json());
@@ -97,7 +97,7 @@ struct Replay {
 fn feed(arguments: &TopArguments, config: &Config, replay: Replay) -> Result<Feed, Failure> {
     let Replay { recordings, span, speed } = replay;
     if !recordings.is_empty() {
-        return Feed::replay(recordings, span, speed, Filter::default());
+        return Feed::replay(recordings, span, speed);
     }
     if arguments.source.standalone {
         return Feed::alone(config);

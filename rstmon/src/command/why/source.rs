@@ -1,13 +1,10 @@
 //! The events of a diagnosis: from a daemon, from a probe in this process, or from a recording.
 
 use crate::{
-    command::Failure,
+    command::{Failure, end_with_reader},
     config::Config,
     event::{Event, counted::SpanCounts, filter::Filter, line::StreamLine, span::TimeSpan},
-    host::{
-        counters, listeners,
-        terminal::{end_with_reader, note},
-    },
+    host::{counters, listeners, terminal::note},
     model::text::safe,
     monitor::{doctor::DoctorReport, signals::Termination},
     query::{self, Origin, RecordingNames, covered::CoveredSpan, local, recordings::Recordings},
@@ -134,7 +131,7 @@ pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, 
     query::runtime()?.block_on(async {
         let client = Client::new(&config.socket.path);
         let mut lines = client.events(Past { last: 0, since: Timestamp::MIN }, &Filter::default()).await?;
-        end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+        end_with_reader()?;
         let mut signals = Termination::catch().map_err(Failure::io("cannot handle signals"))?;
         let (begun, since, overflows) = (Instant::now(), Timestamp::now(), Overflows::read());
         let at = config.socket.path.display();
@@ -149,7 +146,7 @@ pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, 
                     None => std::future::pending().await,
                 }
             };
-            let ended = tokio::select! {
+            tokio::select! {
                 line = lines.try_next() => match line?.map(|line| StreamLine::parse(line.as_bytes())) {
                     Some(Ok(StreamLine::Event(event))) => {
                         if until.is_none_or(|until| event.time <= until) {
@@ -167,10 +164,10 @@ pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, 
                     }
                     None => return Err(Failure::DaemonStopped),
                 },
-                () = deadline => true,
-                _ = signals.received(), if until.is_none() => true,
-            };
-            if ended && until.is_some() {
+                () = deadline => {}
+                _ = signals.received(), if until.is_none() => {}
+            }
+            if until.is_some() {
                 break;
             }
             // Events of the span may still be on their way.
@@ -228,7 +225,7 @@ impl Overflows {
 pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, Failure> {
     let attached = local::attach(config)?;
     let runtime = query::runtime()?;
-    end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+    end_with_reader()?;
     // Before the note invites the user to press Ctrl-C.
     let mut signals = {
         let _in = runtime.enter();
@@ -269,7 +266,7 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
 /// The events of recordings, of a span.
 pub(super) fn replay(paths: &[PathBuf], span: TimeSpan) -> Result<ObservedResets, Failure> {
     // A recording on standard input may take long.
-    end_with_reader().map_err(Failure::io("cannot start a thread"))?;
+    end_with_reader()?;
     let mut recordings = Recordings::open(paths, span)?;
     let history = History::new(KEPT);
     let mut lost = 0_u64;

@@ -85,7 +85,7 @@ fn check(facts: &Facts) -> Result<Cause, TestCaseError> {
             remedy.action
         );
     }
-    // A benign verdict does not scare, and a harmful one has something to do.
+    // A harmful verdict is more than a guess.
     if judgement.severity == Severity::Harmful {
         prop_assert_ne!(judgement.confidence, Confidence::Guess, "{:?}", judgement);
     }

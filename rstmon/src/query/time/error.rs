@@ -43,6 +43,6 @@ fn shown(text: &str) -> String {
 }
 
 /// A time to the second, with the offset of its zone.
-pub(super) fn written(time: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn written(time: Timestamp, zone: &TimeZone) -> String {
     time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
 }

@@ -14,7 +14,7 @@ mod moment;
 mod tests;
 
 use crate::event::span::TimeSpan;
-pub(crate) use error::TimeError;
+pub(crate) use error::{TimeError, written};
 use grammar::{WrittenTime, parse};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use moment::{Occurrence, TimeBase};

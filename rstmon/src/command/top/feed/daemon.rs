@@ -60,14 +60,10 @@ async fn poll(client: &Client, sender: &FeedSender) -> Result<(), ViewClosed> {
                 }
                 sender.send_counts(snapshot)?;
             }
-            Err(error) if error.is_no_connection() => {
-                // Of a stream that has begun, the end is reported; one that never began has none.
-                if !has_answered && !std::mem::replace(&mut is_down, true) {
-                    sender.send(Update::Down(error.to_string()))?;
-                }
-            }
-            // A stopped daemon still has its connections: the stream of events does not end.
-            Err(error) if error.is_no_answer() => {
+            // The end of a stream of events that has begun is reported by `follow`.
+            Err(error) if error.is_no_connection() && has_answered => {}
+            // A stream that never began has no end, nor has that of a stopped daemon, which keeps its connections.
+            Err(error) if error.is_no_connection() || error.is_no_answer() => {
                 if !std::mem::replace(&mut is_down, true) {
                     sender.send(Update::Down(error.to_string()))?;
                 }

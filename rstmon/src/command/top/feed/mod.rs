@@ -9,7 +9,7 @@ use super::wake::ViewWaker;
 use crate::{
     command::Failure,
     config::Config,
-    event::{Event, filter::Filter, snapshot::Snapshot, span::TimeSpan},
+    event::{Event, snapshot::Snapshot, span::TimeSpan},
     query::{Origin, RecordingNames, recordings::Recordings},
 };
 use std::{
@@ -99,9 +99,9 @@ impl Feed {
     }
 
     /// Replays a span of recordings, `speed` times as fast as they were made; 0 = all at once.
-    pub(crate) fn replay(paths: Vec<PathBuf>, span: TimeSpan, speed: f64, filter: Filter) -> Result<Self, Failure> {
+    pub(crate) fn replay(paths: Vec<PathBuf>, span: TimeSpan, speed: f64) -> Result<Self, Failure> {
         let recordings = Recordings::open(&paths, span)?;
-        Self::start(Origin::Recording(RecordingNames(paths)), replay::read(recordings, speed, filter)?)
+        Self::start(Origin::Recording(RecordingNames(paths)), replay::read(recordings, speed)?)
     }
 
     fn start(

@@ -3,7 +3,7 @@
 use super::{FeedSender, POLL, Update, ViewClosed, recorded::Recorded};
 use crate::{
     command::Failure,
-    event::{Event, filter::Filter, line::StreamLine, recording::RecordingError, span::TimeSpan},
+    event::{Event, line::StreamLine, recording::RecordingError, span::TimeSpan},
     query::recordings::Recordings,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -16,9 +16,8 @@ use std::{
 pub(super) fn read(
     mut recordings: Recordings,
     speed: f64,
-    filter: Filter,
 ) -> Result<impl FnOnce(FeedSender) -> Result<(), ViewClosed> + Send + use<>, Failure> {
-    let first = next(&mut recordings, &filter)?;
+    let first = recordings.next_line()?;
     if let (None, Some(TimeSpan { since, until })) = (&first, recordings.extent()) {
         return Err(RecordingError::NotInSpan { since, until }.into());
     }
@@ -26,7 +25,7 @@ pub(super) fn read(
         let mut player =
             Player { recorded: Recorded::default(), begun: Instant::now(), shown: Instant::now(), speed, sender };
         player.sender.send(Update::Up)?;
-        let mut line: Result<_, Failure> = Ok(first);
+        let mut line: Result<_, RecordingError> = Ok(first);
         let failed = loop {
             match line {
                 Ok(Some(StreamLine::Event(event))) => player.play(Arc::from(event))?,
@@ -34,7 +33,7 @@ pub(super) fn read(
                 Ok(None) => break None,
                 Err(error) => break Some(Update::Note(error.to_string())),
             }
-            line = next(&mut recordings, &filter);
+            line = recordings.next_line();
         };
         player.snapshot(Timestamp::MIN)?;
         for note in failed.into_iter().chain(recordings.complaints().iter().cloned().map(Update::Note)) {
@@ -42,16 +41,6 @@ pub(super) fn read(
         }
         player.sender.send(Update::Ended)
     })
-}
-
-/// The next line that is a gap or passes the filter.
-fn next(recordings: &mut Recordings, filter: &Filter) -> Result<Option<StreamLine>, Failure> {
-    loop {
-        match recordings.next_line()? {
-            Some(StreamLine::Event(event)) if !filter.matches(&*event) => {}
-            line => return Ok(line),
-        }
-    }
 }
 
 struct Player {

@@ -3,7 +3,7 @@
 use super::group::SeriesId;
 use crate::event::snapshot::{SeriesCount, Snapshot};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 /// The current rate is the growth over this time, which is long enough for the user to notice a single reset.
 const WINDOW: SignedDuration = SignedDuration::from_secs(2);
@@ -70,13 +70,14 @@ impl CountHistory {
         }
         self.started = Some(snapshot.started);
         // A series that has folded away is counted elsewhere, and counts from zero when it comes back.
-        let present: HashSet<SeriesId> = snapshot.series.iter().map(SeriesId::of).collect();
-        self.series.retain(|id, _| present.contains(id));
+        let mut before = std::mem::take(&mut self.series);
         for series in &snapshot.series {
-            let counted = self.series.entry(SeriesId::of(series)).or_insert_with(|| {
-                // The previous snapshot did not have the series, so its total was zero.
-                let recent = self.taken.map(|before| (before, 0)).into_iter().collect();
-                Counted { series: series.clone(), baseline: 0, recent }
+            let counted = self.series.entry(SeriesId::of(series)).or_insert_with_key(|id| {
+                before.remove(id).unwrap_or_else(|| {
+                    // The previous snapshot did not have the series, so its total was zero.
+                    let recent = self.taken.map(|before| (before, 0)).into_iter().collect();
+                    Counted { series: series.clone(), baseline: 0, recent }
+                })
             });
             counted.take(snapshot.time, series.clone());
         }

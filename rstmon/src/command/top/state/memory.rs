@@ -1,13 +1,10 @@
 //! The last events in bounded memory.
 
 use super::group::{Group, RowKey};
-use crate::{
-    event::{
-        Event,
-        filter::Filter,
-        pairs::{PairFinder, is_reported_at_receiver},
-    },
-    model::Direction,
+use crate::event::{
+    Event,
+    filter::Filter,
+    pairs::{PairFinder, is_reported_at},
 };
 use std::{
     collections::{HashSet, VecDeque},
@@ -53,8 +50,7 @@ pub(crate) fn one_of_both_ends<'a>(events: &[&'a Arc<Event>]) -> Vec<&'a Arc<Eve
     let (mut finder, mut hidden) = (PairFinder::default(), HashSet::new());
     for (at, event) in events.iter().enumerate() {
         let Some(other) = finder.push(at as u64, event).and_then(|other| usize::try_from(other).ok()) else { continue };
-        let (sent, received) = if event.direction == Direction::Sent { (at, other) } else { (other, at) };
-        hidden.insert(if is_reported_at_receiver(events[sent]) { sent } else { received });
+        hidden.insert(if is_reported_at(event, events[other]) { other } else { at });
     }
     events.iter().enumerate().filter(|(at, _)| !hidden.contains(at)).map(|(_, event)| *event).collect()
 }

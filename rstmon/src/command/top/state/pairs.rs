@@ -4,12 +4,9 @@
 //! with a rate limit, therefore stays in its own row: the rows and the resets seen at both ends add up to the counts.
 
 use super::group::SeriesId;
-use crate::{
-    event::{
-        Event,
-        pairs::{PairFinder, is_reported_at_receiver},
-    },
-    model::Direction,
+use crate::event::{
+    Event,
+    pairs::{PairFinder, is_reported_at},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{
@@ -59,8 +56,7 @@ impl PairCounts {
             other.and_then(|other| self.open.get(usize::try_from(other.checked_sub(self.first)?).ok()?)).cloned();
         self.open.push_back(Arc::clone(event));
         let Some(other) = other else { return false };
-        let (sent, received) = if event.direction == Direction::Sent { (event, &other) } else { (&other, event) };
-        let (shown, hidden) = if is_reported_at_receiver(sent) { (received, sent) } else { (sent, received) };
+        let (shown, hidden) = if is_reported_at(event, &other) { (event, &other) } else { (&other, event) };
         let ends = self.folded.entry(SeriesId::of_event(hidden)).or_default();
         let ends = ends.entry(SeriesId::of_event(shown)).or_insert_with(|| FoldedEnds {
             shown: Arc::clone(shown),

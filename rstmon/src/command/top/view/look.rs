@@ -34,13 +34,13 @@ impl Look {
     /// Reads `NO_COLOR` and the locale (the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set). `ascii` overrides
     /// the locale.
     #[must_use]
-    pub(crate) fn of_environment(ascii: bool) -> Self {
+    pub(crate) fn of_environment(ascii: bool, zone: TimeZone) -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
         // A modifier may follow the encoding, as in `de_DE.UTF-8@euro`.
         let encoding = locale.split('@').next().unwrap_or_default();
         let utf8 = encoding.ends_with("utf-8") || encoding.ends_with("utf8");
-        Self { colour: set("NO_COLOR").is_none(), unicode: utf8 && !ascii, zone: TimeZone::system() }
+        Self { colour: set("NO_COLOR").is_none(), unicode: utf8 && !ascii, zone }
     }
 
     #[must_use]
