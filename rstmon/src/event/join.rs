@@ -10,7 +10,7 @@
 //! segment is delivered before the tracepoint fires. A received event therefore waits up to [`WAIT`] for the sent one.
 //! Joining does not change the counters: they count each end.
 
-use super::{Endpoint, Event, EventPeer};
+use super::{Endpoint, Event, EventPeer, pairs::ends};
 use crate::{
     explain::present::ProcessName,
     model::{Direction, Wire, WireKey},
@@ -90,11 +90,13 @@ impl Joiner {
 }
 
 fn keys(event: &Event) -> Vec<JoinKey> {
-    match (event.wire, event.direction) {
-        (Some(Wire::Sent(wire)), _) => vec![JoinKey::Wire(wire.key())],
-        (Some(Wire::Received(wire)), _) => wire.keys().map(JoinKey::Wire).collect(),
-        (None, Direction::Sent) => vec![JoinKey::Ends(event.local, event.remote)],
-        (None, Direction::Received) => vec![JoinKey::Ends(event.remote, event.local)],
+    match event.wire {
+        Some(Wire::Sent(wire)) => vec![JoinKey::Wire(wire.key())],
+        Some(Wire::Received(wire)) => wire.keys().map(JoinKey::Wire).collect(),
+        None => {
+            let (sender, receiver) = ends(event);
+            vec![JoinKey::Ends(sender, receiver)]
+        }
     }
 }
 

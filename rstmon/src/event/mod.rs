@@ -30,6 +30,9 @@ use std::net::{IpAddr, SocketAddr};
 /// Version of the event's JSON form; a line with another number must not be interpreted.
 pub(crate) const EVENT_SCHEMA: u32 = 1;
 
+/// No two resets share a nanosecond, a direction and both ends.
+pub(crate) type EventIdentity = (Timestamp, Direction, Endpoint, Endpoint);
+
 /// One reset, attributed and explained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Event {
@@ -190,6 +193,12 @@ impl Event {
             wire: reset.wire,
             peer: None,
         }
+    }
+
+    /// Distinguishes the event from all others.
+    #[must_use]
+    pub(crate) fn identity(&self) -> EventIdentity {
+        (self.time, self.direction, self.local, self.remote)
     }
 
     /// Comm of the owner.

@@ -59,15 +59,15 @@ impl PairFinder {
     }
 }
 
-fn ends(event: &Event) -> Ends {
+pub(super) fn ends(event: &Event) -> Ends {
     match event.direction {
         Direction::Sent => (event.local, event.remote),
         Direction::Received => (event.remote, event.local),
     }
 }
 
-/// Whether the RST of a pair is reported at `one` of its ends. At the receiver if a closed port refused it, which has no
-/// process, while the one that tried has. All others are reported at the sender, whose event has the cause.
+/// Whether the RST of a pair is reported at `one` of its ends. At the receiver if it came from a closed port, which has
+/// no process, while the one that tried has. All others are reported at the sender, whose event has the cause.
 #[must_use]
 pub(crate) fn is_reported_at(one: &Event, other: &Event) -> bool {
     match one.direction {

@@ -17,6 +17,17 @@ impl TimeSpan {
     pub(crate) fn contains(&self, time: Timestamp) -> bool {
         (self.since..=self.until).contains(&time)
     }
+
+    #[must_use]
+    pub(crate) fn overlaps(&self, other: Self) -> bool {
+        self.since <= other.until && other.since <= self.until
+    }
+
+    /// The span from the begin of the earlier to the end of the later.
+    #[must_use]
+    pub(crate) fn hull(self, other: Self) -> Self {
+        Self { since: self.since.min(other.since), until: self.until.max(other.until) }
+    }
 }
 
 #[cfg(test)]

@@ -152,6 +152,12 @@ impl MetricsRegistry {
         self.lost
     }
 
+    /// Events that the kernel half did not send, by cause.
+    #[must_use]
+    pub(crate) fn events_lost(&self) -> [(&'static str, u64); 2] {
+        [("ring_full", self.lost[lost::RING_FULL as usize]), ("rate_limited", self.lost[lost::RATE_LIMITED as usize])]
+    }
+
     pub(crate) fn render(&self, health: &Health, format: Format) -> Result<String, prometheus::Error> {
         let mut families = vec![self.resets()];
         families.extend(self.losses(health));
@@ -168,11 +174,7 @@ impl MetricsRegistry {
     }
 
     fn losses(&self, health: &Health) -> Vec<MetricFamily> {
-        let lost = [
-            ("ring_full", self.lost[lost::RING_FULL as usize]),
-            ("rate_limited", self.lost[lost::RATE_LIMITED as usize]),
-        ];
-        let lost = lost.into_iter().chain(health.sink_losses.iter().map(|(&name, &count)| (name, count)));
+        let lost = self.events_lost().into_iter().chain(health.sink_losses.iter().map(|(&name, &count)| (name, count)));
         vec![
             family(
                 "rstmon_events_lost_total",

@@ -19,5 +19,5 @@ use fold::Fold;
 pub(crate) use format::Format;
 pub(crate) use growth::Growth;
 pub(crate) use namespaces::{Namespaces, Reconciliation};
-pub(crate) use series::{LabelSet, Series};
+pub(crate) use series::{LabelSet, Series, is_reserved};
 pub(crate) use snapshot_counts::{SnapshotCounts, growth_counts};

@@ -87,7 +87,7 @@ pub(super) struct Findings {
     places: Vec<(u32, ProcNet)>,
     /// Addresses of the places that were looked at.
     addresses: HashMap<u32, HashSet<IpAddr>>,
-    /// When both were empty.
+    /// When the places were listed.
     began: Option<Instant>,
     /// When the budget began, and the searches since.
     budget: Option<(Instant, u32)>,
@@ -97,28 +97,27 @@ impl Findings {
     /// What the tables say about an event that came a moment ago.
     pub(super) fn about(&mut self, event: &Event, tables: &impl Tables, now: Instant) -> Option<Found> {
         let (question, netns) = (event.question()?, event.netns?);
-        let mut is_new = false;
         if self.began.is_none_or(|began| now.duration_since(began) >= PLACES_LAST) {
-            self.addresses.clear();
-            self.places = tables.places();
-            self.began = Some(now);
-            is_new = true;
+            self.list(tables, now);
         } else if !self.places.iter().any(|(of, _)| *of == netns) {
             // A namespace that is younger than the list.
             self.spend(now)?;
-            self.places = tables.places();
-            is_new = true;
+            self.list(tables, now);
         }
         let found = self.search(event, question, netns, tables, now);
-        if found.is_some() || is_new {
+        if found.is_some() || self.began == Some(now) {
             return found;
         }
         // The kernel gives the number of a namespace that has ended to the next one: what is listed may be gone.
         self.spend(now)?;
+        self.list(tables, now);
+        self.search(event, question, netns, tables, now)
+    }
+
+    fn list(&mut self, tables: &impl Tables, now: Instant) {
         self.addresses.clear();
         self.places = tables.places();
         self.began = Some(now);
-        self.search(event, question, netns, tables, now)
     }
 
     fn search(

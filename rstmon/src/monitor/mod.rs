@@ -115,6 +115,9 @@ impl Monitor {
             hooks.clone(),
         )?
         .expecting(options.expectations.clone());
+        let mounts =
+            Mounts::discover(Procfs::default().root()).map_err(|source| MonitorError::Cgroups(source.into()))?;
+        let controller = v1_controller(cgroup_v1);
         let monitor = Self {
             hooks,
             aspects,
@@ -123,8 +126,8 @@ impl Monitor {
             exporter: Mutex::new(exporter),
             trend: Mutex::default(),
             started: (Instant::now(), Timestamp::now()),
-            resolver: Mutex::new(resolver(cgroup_v1)?),
-            oom_kills: Mutex::new(oom_kills(cgroup_v1)?),
+            resolver: Mutex::new(resolver(&mounts, controller)),
+            oom_kills: Mutex::new(OomKills::new(&mounts, controller)),
             reasons,
             programs,
             namespaces,
@@ -194,8 +197,7 @@ impl Monitor {
         });
         let mut trend = lock(&self.trend);
         trend.absorb(elapsed, exporter.sums());
-        trend
-            .lose(elapsed, [lost::RING_FULL, lost::RATE_LIMITED].map(|why| exporter.lost()[why as usize]).iter().sum());
+        trend.lose(elapsed, exporter.events_lost().into_iter().map(|(_, lost)| lost).sum());
         self.last_reading.done();
         Ok(exporter.sums().map(|(_, sum)| sum).sum())
     }
@@ -209,13 +211,9 @@ impl Monitor {
     pub(crate) fn count_reading(&self) -> Result<CountReading, MonitorError> {
         self.read_counts()?;
         let exporter = lock(&self.exporter);
-        let kernel_lost = exporter.lost();
         Ok(CountReading {
             sums: exporter.sums().map(|(series, sum)| (series.clone(), sum)).collect(),
-            lost: vec![
-                ("ring_full", kernel_lost[lost::RING_FULL as usize]),
-                ("rate_limited", kernel_lost[lost::RATE_LIMITED as usize]),
-            ],
+            lost: exporter.events_lost().to_vec(),
         })
     }
 
@@ -375,20 +373,13 @@ fn v1_controller(cgroup_v1: Option<&'static str>) -> Option<Controller> {
     cgroup_v1.and_then(|name| Controller::PREFERENCE.into_iter().find(|controller| controller.name() == name))
 }
 
-fn oom_kills(cgroup_v1: Option<&'static str>) -> Result<OomKills, MonitorError> {
-    let mounts = Mounts::discover(Procfs::default().root()).map_err(|source| MonitorError::Cgroups(source.into()))?;
-    Ok(OomKills::new(&mounts, v1_controller(cgroup_v1)))
-}
-
 /// A resolver that knows the units and containers of the present cgroups; later cgroups are looked up when they occur.
-fn resolver(cgroup_v1: Option<&'static str>) -> Result<Resolver, MonitorError> {
-    let controller = v1_controller(cgroup_v1);
-    let mut resolver = Resolver::discover(Procfs::default(), controller, ResolverLimits::default())
-        .map_err(|source| MonitorError::Cgroups(source.into()))?;
+fn resolver(mounts: &Mounts, controller: Option<Controller>) -> Resolver {
+    let mut resolver = Resolver::new(Procfs::default(), mounts, controller, ResolverLimits::default());
     if let Err(error) = resolver.prime(Instant::now()) {
         tracing::warn!(%error, "cannot read the cgroups: units and containers may be missing");
     }
-    Ok(resolver)
+    resolver
 }
 
 /// The labels `unit` and `container` (short id) of a placement.

@@ -1,8 +1,7 @@
 //! Follows a daemon's events across its restarts, and returns each event once.
 
 use crate::{
-    event::{Endpoint, Event, filter::Filter, line::StreamLine},
-    model::Direction,
+    event::{Event, EventIdentity, filter::Filter, line::StreamLine},
     serve::{Client, ClientError, Lines, Past},
     sink::history::HistoryExtent,
 };
@@ -129,14 +128,11 @@ impl EventFollower {
     }
 }
 
-/// An event's identity: no two resets share a nanosecond, a direction and both ends.
-type Identity = (Timestamp, Direction, Endpoint, Endpoint);
-
 /// The last events, to recognise those that a resumed stream repeats.
 #[derive(Debug, Default)]
 struct Recent {
     newest: Option<Timestamp>,
-    last: VecDeque<Identity>,
+    last: VecDeque<EventIdentity>,
     resumed: Option<Resumed>,
 }
 
@@ -148,7 +144,7 @@ struct Resumed {
     /// Events newer than this cannot have been returned before.
     until: Timestamp,
     /// The events between both times that were returned.
-    returned: HashSet<Identity>,
+    returned: HashSet<EventIdentity>,
     /// Events after this moment count as new.
     deadline: Instant,
 }
@@ -166,7 +162,7 @@ impl Recent {
     }
 
     fn is_new(&mut self, event: &Event) -> bool {
-        let identity = (event.time, event.direction, event.local, event.remote);
+        let identity = event.identity();
         if let Some(Resumed { since, until, returned, deadline }) = &self.resumed {
             if event.time > *until || Instant::now() > *deadline {
                 self.resumed = None;

@@ -16,7 +16,7 @@
 //! fills free room in the cache, but evicts nothing for an id that was never looked up.
 
 use super::{
-    cgroupfs::{Controller, Hierarchy, MountError, Mounts},
+    cgroupfs::{Controller, Hierarchy, Mounts},
     membership::{self, HierarchyKind},
     parse::Placement,
     process::{ProcessRef, Procfs},
@@ -125,16 +125,6 @@ impl Resolver {
             #[cfg(test)]
             cost: tests::ResolverCost::default(),
         }
-    }
-
-    /// A resolver for the hierarchies that this process sees, by its mounts in `procfs`.
-    pub(crate) fn discover(
-        procfs: Procfs,
-        controller: Option<Controller>,
-        limits: ResolverLimits,
-    ) -> Result<Self, MountError> {
-        let mounts = Mounts::discover(procfs.root())?;
-        Ok(Self::new(procfs, &mounts, controller, limits))
     }
 
     /// Fills the cache with the cgroups that exist, so that the first resets need no walk and a cgroup that is removed

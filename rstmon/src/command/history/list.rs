@@ -95,18 +95,16 @@ impl HistoryList {
         span: TimeSpan,
     ) -> Self {
         let (mut counted, mut counted_by_day) = (BTreeMap::new(), BTreeMap::new());
+        let zone = TimeZone::system();
         for line in counts {
-            let day: &mut u64 = counted_by_day.entry(line.time.to_zoned(TimeZone::system()).date()).or_default();
+            let day: &mut u64 = counted_by_day.entry(line.time.to_zoned(zone.clone()).date()).or_default();
             for CountRow { kind, count } in line.counts {
                 *day = day.saturating_add(count);
                 let sum: &mut u64 = counted.entry(kind.cause).or_default();
                 *sum = sum.saturating_add(count);
             }
         }
-        let overlaps = |segment: &&SegmentInfo| {
-            let lines = segment.summary.span();
-            lines.since <= span.until && span.since <= lines.until
-        };
+        let overlaps = |segment: &&SegmentInfo| segment.summary.span().overlaps(span);
         let segments: Vec<ListedSegment> = inventory.segments.iter().filter(overlaps).map(listed).collect();
         let header =
             inventory.of(SegmentKind::Events).filter_map(|segment| segment.summary.header.as_ref()).next_back();
@@ -223,18 +221,14 @@ fn gap_text(gap: &Gap, zone: &TimeZone) -> String {
 }
 
 fn size(bytes: u64) -> String {
+    let (shift, unit) = match bytes {
+        0x4000_0000.. => (30, "GiB"),
+        0x0010_0000.. => (20, "MiB"),
+        _ => (10, "KiB"),
+    };
     #[expect(clippy::cast_precision_loss, reason = "rounded for people")]
-    let bytes = bytes as f64;
-    let unit = |shift: u32| bytes / f64::from(1_u32 << shift);
-    match bytes {
-        _ if bytes >= unit_limit(30) => format!("{:.1} GiB", unit(30)),
-        _ if bytes >= unit_limit(20) => format!("{:.1} MiB", unit(20)),
-        _ => format!("{:.1} KiB", unit(10)),
-    }
-}
-
-fn unit_limit(shift: u32) -> f64 {
-    f64::from(1_u32 << shift)
+    let number = bytes as f64 / f64::from(1_u32 << shift);
+    format!("{number:.1} {unit}")
 }
 
 #[cfg(test)]

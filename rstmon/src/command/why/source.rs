@@ -176,9 +176,9 @@ pub(super) fn follow(config: &Config, span: Duration) -> Result<ObservedResets, 
         }
         signals.release().map_err(Failure::io("cannot handle signals"))?;
         let counts = client.counts(begun.elapsed()).await?;
-        let (events, _) = history.within(TimeSpan::ALWAYS);
+        let (events, memory) = history.within(TimeSpan::ALWAYS);
         Ok(ObservedResets {
-            memory_full: history.taken() > events.len() as u64,
+            memory_full: memory.has_forgotten,
             events,
             origin: Origin::Daemon(config.socket.path.clone()),
             since,
@@ -246,9 +246,9 @@ pub(super) fn watch(config: &Config, span: Duration) -> Result<ObservedResets, F
     // Ends the threads, after they have drained the ring into the history.
     let monitor = alone.finish();
     let until = Timestamp::now();
-    let (events, _) = history.within(TimeSpan::ALWAYS);
+    let (events, memory) = history.within(TimeSpan::ALWAYS);
     Ok(ObservedResets {
-        memory_full: history.taken() > events.len() as u64,
+        memory_full: memory.has_forgotten,
         events,
         origin: Origin::Local,
         since,
@@ -279,13 +279,13 @@ pub(super) fn replay(paths: &[PathBuf], span: TimeSpan) -> Result<ObservedResets
     for complaint in recordings.complaints() {
         note(complaint);
     }
-    let events = history.last(KEPT);
+    let (events, memory) = history.within(TimeSpan::ALWAYS);
     // An end that was not asked for is that of the recordings.
     let extent = recordings.extent().unwrap_or(span);
     let since = if span.since == TimeSpan::ALWAYS.since { extent.since.min(span.until) } else { span.since };
     let until = if span.until == TimeSpan::ALWAYS.until { extent.until.max(since) } else { span.until };
     Ok(ObservedResets {
-        memory_full: history.taken() > events.len() as u64,
+        memory_full: memory.has_forgotten,
         events,
         origin: Origin::Recording(RecordingNames(paths.to_vec())),
         since,

@@ -27,8 +27,6 @@ pub(crate) struct Recording {
     input: RecordedInput,
     buffer: Vec<u8>,
     line: u64,
-    /// Events so far, also those outside of the span.
-    events: u64,
     span: TimeSpan,
     /// The first and the last time of an event so far, also outside of the span.
     extent: Option<TimeSpan>,
@@ -36,7 +34,7 @@ pub(crate) struct Recording {
     last: Option<Timestamp>,
     bytes_without_event: u64,
     /// The number of lines that were skipped, and the number of the first of them.
-    pub(crate) passed_over: Option<(u64, u64)>,
+    passed_over: Option<(u64, u64)>,
     /// Why the rest of the file was not read.
     damage: Option<String>,
 }
@@ -61,7 +59,6 @@ impl Recording {
             input,
             buffer: Vec::new(),
             line: 0,
-            events: 0,
             span: TimeSpan::ALWAYS,
             extent: None,
             last: None,
@@ -113,7 +110,7 @@ impl Recording {
                 Err(_) => self.pass_over(),
             }
         }
-        if self.events == 0 {
+        if self.extent.is_none() {
             let path = self.path.clone();
             return Err(match &self.damage {
                 Some(reason) => RecordingError::Damaged { path, reason: reason.clone() },
@@ -136,12 +133,10 @@ impl Recording {
     }
 
     fn count_event(&mut self, time: Timestamp) {
-        self.events += 1;
         self.bytes_without_event = 0;
         self.last = Some(time);
-        let extent = self.extent.get_or_insert(TimeSpan { since: time, until: time });
-        extent.since = extent.since.min(time);
-        extent.until = extent.until.max(time);
+        let at_once = TimeSpan { since: time, until: time };
+        self.extent = Some(self.extent.map_or(at_once, |extent| extent.hull(at_once)));
     }
 
     fn pass_over(&mut self) {

@@ -5,14 +5,11 @@
 
 mod paths;
 
-use crate::{
-    event::{
-        Endpoint, Event,
-        line::StreamLine,
-        recording::{Recording, RecordingError},
-        span::TimeSpan,
-    },
-    model::Direction,
+use crate::event::{
+    Event, EventIdentity,
+    line::StreamLine,
+    recording::{Recording, RecordingError},
+    span::TimeSpan,
 };
 use jiff::Timestamp;
 pub(crate) use paths::files_and_filter;
@@ -31,16 +28,11 @@ pub(crate) struct Recordings {
     waiting: Vec<WaitingRecording>,
     open: Vec<OpenRecording>,
     count: usize,
-    /// Whether any event was found, also outside of the span.
-    is_any: bool,
     extent: Option<TimeSpan>,
     complaints: Vec<String>,
-    /// The last events at the same time, to recognise those that several recordings have.
-    last: (Timestamp, Vec<EventEnds>),
+    /// The last events, all of the same time, to recognise those that several recordings have.
+    last: Vec<EventIdentity>,
 }
-
-/// No two resets share a nanosecond, a direction and both ends.
-type EventEnds = (Direction, Endpoint, Endpoint);
 
 /// A recording that is opened again when its first event is due.
 struct WaitingRecording {
@@ -70,19 +62,10 @@ impl Recordings {
         let files = paths::expand(paths)?;
         let count = files.len();
         let (waiting, open, complaints) = (Vec::new(), Vec::new(), Vec::new());
-        let mut this = Self {
-            span,
-            waiting,
-            open,
-            count,
-            is_any: false,
-            extent: None,
-            complaints,
-            last: (Timestamp::MIN, Vec::new()),
-        };
+        let mut this = Self { span, waiting, open, count, extent: None, complaints, last: Vec::new() };
         for path in files {
             let mut recording = Recording::open(&path)?;
-            if count == 1 || !is_regular(&path) {
+            if count == 1 || path == Path::new("-") {
                 this.add(recording)?;
                 continue;
             }
@@ -91,7 +74,7 @@ impl Recordings {
                 Err(error) => this.empty(error)?,
             }
         }
-        if this.waiting.is_empty() && this.open.is_empty() && !this.is_any {
+        if this.waiting.is_empty() && this.open.is_empty() && this.extent.is_none() {
             return Err(RecordingError::AllEmpty { count });
         }
         this.waiting.sort_by_key(|waiting| Reverse(waiting.first));
@@ -112,14 +95,12 @@ impl Recordings {
         if self.count == 1 {
             return false;
         }
-        let ends = (event.direction, event.local, event.remote);
-        let (time, same_time) = &mut self.last;
-        if *time != event.time {
-            *time = event.time;
-            same_time.clear();
+        let identity = event.identity();
+        if self.last.first().is_some_and(|(time, ..)| *time != event.time) {
+            self.last.clear();
         }
-        let is_repeated = same_time.contains(&ends);
-        same_time.push(ends);
+        let is_repeated = self.last.contains(&identity);
+        self.last.push(identity);
         is_repeated
     }
 
@@ -160,14 +141,8 @@ impl Recordings {
         }
         recording.set_span(self.span);
         match recording.next_line() {
-            Ok(Some(next)) => {
-                self.is_any = true;
-                self.open.push(OpenRecording { recording, next });
-            }
-            Ok(None) => {
-                self.is_any = true;
-                self.finish(&recording);
-            }
+            Ok(Some(next)) => self.open.push(OpenRecording { recording, next }),
+            Ok(None) => self.finish(&recording),
             Err(error) => self.empty(error)?,
         }
         Ok(())
@@ -193,9 +168,7 @@ impl Recordings {
     fn finish(&mut self, recording: &Recording) {
         self.complaints.extend(recording.complaint());
         self.extent = match (self.extent, recording.extent()) {
-            (Some(one), Some(other)) => {
-                Some(TimeSpan { since: one.since.min(other.since), until: one.until.max(other.until) })
-            }
+            (Some(one), Some(other)) => Some(one.hull(other)),
             (one, other) => one.or(other),
         };
     }
@@ -223,10 +196,6 @@ fn first_event(recording: &mut Recording) -> Result<Timestamp, RecordingError> {
             None => return Ok(Timestamp::MAX),
         }
     }
-}
-
-fn is_regular(path: &Path) -> bool {
-    path != Path::new("-") && fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
 /// Standard input, a pipe or the like. What does not exist is reported when it is opened.

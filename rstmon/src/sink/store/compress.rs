@@ -140,10 +140,7 @@ fn reading(file: File) -> SegmentLines {
 /// The summary of a plain file, and the bytes at its end that are no whole line.
 fn summarise(directory: &StoreDirectory, name: &str) -> Result<(Summary, Vec<u8>), StoreError> {
     let mut lines = reading(directory.open_file(name)?);
-    let mut summary = Summary::new();
-    while let Some(line) = lines.next_line() {
-        summary.add(line.text);
-    }
+    let summary = lines.summarise();
     Ok((summary, lines.tail().to_vec()))
 }
 

@@ -1,7 +1,10 @@
 //! Sums of the counts to growth by minute, and minutes to ten minutes. Pure.
 
 use super::line::{CountKind, CountRow, CountsLine};
-use crate::{event::EVENT_SCHEMA, metrics::Series};
+use crate::{
+    event::EVENT_SCHEMA,
+    metrics::{Series, is_reserved},
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -45,7 +48,7 @@ impl CountGrowth {
     /// What has grown since the last [`store`](Self::store).
     ///
     /// A series whose sum was moved into another one to save memory shrinks, and the other grows by as much: that is no
-    /// reset. The other one is of the same direction, and its process begins with an underscore, such as `_other`.
+    /// reset. The other one is of the same direction, and its process is a reserved name.
     pub(super) fn since_stored(&self, sums: &BTreeMap<CountKind, u64>) -> Vec<CountRow> {
         let mut moved: BTreeMap<&str, u64> = BTreeMap::new();
         for (kind, before) in &self.stored {
@@ -56,7 +59,7 @@ impl CountGrowth {
         let mut rows = Vec::new();
         for (kind, &sum) in sums {
             let mut count = growth(kind, sum);
-            if kind.process.starts_with('_')
+            if is_reserved(&kind.process)
                 && let Some(moved) = moved.get_mut(kind.direction.as_str())
             {
                 let not_new = count.min(*moved);

@@ -4,7 +4,7 @@
 //! or if the file ends within it: then the lines before the cut are what was written. Memory is bounded by
 //! [`MAX_MEMBER`], whatever the file holds.
 
-use super::summary::Summary;
+use super::{name::SegmentName, summary::Summary};
 use flate2::bufread::GzDecoder;
 use memchr::memchr;
 use std::{
@@ -57,6 +57,12 @@ impl SegmentLines {
         Self::new(reader, LineForm::Gzip)
     }
 
+    /// The lines of a segment of this name.
+    #[must_use]
+    pub(crate) fn of(name: &SegmentName, reader: Box<dyn BufRead + Send>) -> Self {
+        if name.is_plain() { Self::plain(reader) } else { Self::gzip(reader) }
+    }
+
     fn new(reader: Box<dyn BufRead + Send>, form: LineForm) -> Self {
         let (block, tail) = (Vec::new(), Vec::new());
         Self { reader, form, block, at: 0, offset: 0, last: 0..0, is_at_end: false, expected: None, damage: None, tail }
@@ -95,6 +101,22 @@ impl SegmentLines {
     #[must_use]
     pub(crate) fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
+    }
+
+    /// [`damage`](Self::damage), unless it is the end of a plain segment: a line that is being written, or is repaired
+    /// at the next start.
+    #[must_use]
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.damage().filter(|_| self.form == LineForm::Gzip)
+    }
+
+    /// Reads all lines.
+    pub(super) fn summarise(&mut self) -> Summary {
+        let mut summary = Summary::new();
+        while let Some(line) = self.next_line() {
+            summary.add(line.text);
+        }
+        summary
     }
 
     /// The bytes at the end that are no whole line: of an active segment, a line that is being written.

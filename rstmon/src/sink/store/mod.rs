@@ -58,13 +58,9 @@ use writer::StoreWriter;
 const QUEUE: usize = 4096;
 /// Longest time that the end of the daemon waits for the disk.
 const STOP: Duration = Duration::from_secs(5);
-/// Longest time that a reader waits for events that are not written yet.
-const FLUSH: Duration = Duration::from_secs(2);
 
 enum StoreMessage {
     Event(Arc<Event>),
-    /// Write what was sent before, and answer.
-    Flush(SyncSender<()>),
     /// Write everything, and answer.
     Stop(SyncSender<()>),
 }
@@ -127,15 +123,6 @@ impl Store {
         // Without a receiver, each event is counted as lost.
         drop(lock(&self.receiver).take());
         self.shared.change(StoreState::Failing { reason: error.to_string() });
-    }
-
-    #[allow(dead_code, reason = "for the daemon's answers out of the store")]
-    /// Waits until the events that were taken before are written, so that a reader finds them, but not for long.
-    pub(crate) fn flush(&self) {
-        let (answer, answered) = sync_channel(1);
-        if self.queue.try_send(StoreMessage::Flush(answer)).is_ok() {
-            let _ = answered.recv_timeout(FLUSH);
-        }
     }
 
     /// Writes everything, with a last reading of the counts, and ends the thread. A disk that hangs delays it by
@@ -227,11 +214,6 @@ fn work(mut writer: StoreWriter, queue: &Receiver<StoreMessage>, shared: &Shared
             Ok(StoreMessage::Event(event)) => {
                 shared.queued.fetch_sub(1, Ordering::Relaxed);
                 writer.take(&event, Instant::now());
-            }
-            Ok(StoreMessage::Flush(answer)) => {
-                writer.write_batch(Moment::now());
-                // The reader may have given up.
-                let _ = answer.try_send(());
             }
             Ok(StoreMessage::Stop(answer)) => {
                 writer.stop(Moment::now());

@@ -124,8 +124,7 @@ impl StoreWriter {
         }
     }
 
-    /// Writes the batch now, so that readers see every event that was taken.
-    pub(super) fn write_batch(&mut self, now: Moment) {
+    fn write_batch(&mut self, now: Moment) {
         let lost = self.shared.lost.load(Ordering::Relaxed);
         let new_losses = self.new_losses(why::STORE, lost);
         if let Some(new) = new_losses {

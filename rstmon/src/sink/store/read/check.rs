@@ -54,7 +54,7 @@ impl CheckReport {
     /// Checks one segment.
     pub(crate) fn check(&mut self, name: SegmentName, reader: Box<dyn std::io::BufRead + Send>) {
         let segment = name.to_string();
-        let mut lines = if name.is_plain() { SegmentLines::plain(reader) } else { SegmentLines::gzip(reader) };
+        let mut lines = SegmentLines::of(&name, reader);
         let (mut summary, mut wrong, mut last_seq) = (Summary::new(), 0, 0);
         while let Some(line) = lines.next_line() {
             summary.add(line.text);
@@ -80,8 +80,7 @@ impl CheckReport {
             }
             Some(_) => None,
         };
-        // The end of a plain segment is a line that is being written, or is repaired at the next start.
-        let damage = lines.damage().filter(|_| !name.is_plain()).map(str::to_owned);
+        let damage = lines.problem().map(str::to_owned);
         for problem in [further, header, damage].into_iter().flatten() {
             self.problems.push(SegmentProblem { segment: segment.clone(), problem });
         }

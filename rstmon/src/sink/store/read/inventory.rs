@@ -60,13 +60,7 @@ fn summary(directory: &StoreDirectory, name: &SegmentName) -> (Summary, Option<S
         Err(error) => return (Summary::default(), Some(error.to_string())),
     };
     match name.form {
-        SegmentForm::Plain => {
-            let (mut summary, mut lines) = (Summary::new(), SegmentLines::plain(Box::new(file)));
-            while let Some(line) = lines.next_line() {
-                summary.add(line.text);
-            }
-            (summary, None)
-        }
+        SegmentForm::Plain => (SegmentLines::plain(Box::new(file)).summarise(), None),
         SegmentForm::Closed { span, .. } => {
             if let Some(summary) = summary_of(file) {
                 return (summary, None);

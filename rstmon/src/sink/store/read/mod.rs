@@ -22,7 +22,10 @@ mod inventory;
 mod preselection;
 mod scan;
 
-use super::{StoreDirectory, StoreError, name::SegmentKind};
+use super::{
+    StoreDirectory, StoreError,
+    name::{SegmentKind, SegmentName},
+};
 use crate::event::span::TimeSpan;
 pub(crate) use check::CheckReport;
 pub(crate) use gaps::{Gap, GapReason};
@@ -68,7 +71,7 @@ impl StoreReader {
     }
 }
 
-/// The segments of one kind, with their sizes.
-fn segments(directory: &StoreDirectory, kind: SegmentKind) -> Result<Vec<super::retention::KeptSegment>, StoreError> {
-    Ok(directory.list()?.segments.into_iter().filter(|kept| kept.name.kind == kind).collect())
+/// The segments of one kind.
+fn segments(directory: &StoreDirectory, kind: SegmentKind) -> Result<Vec<SegmentName>, StoreError> {
+    Ok(directory.list()?.segments.into_iter().map(|kept| kept.name).filter(|name| name.kind == kind).collect())
 }

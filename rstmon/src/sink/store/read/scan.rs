@@ -11,15 +11,12 @@ use super::{
     preselection::Preselection,
     segments,
 };
-use crate::event::span::TimeSpan;
-use jiff::Timestamp;
+use crate::event::{line::quick_time, span::TimeSpan};
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
-    fmt,
     io::{BufReader, ErrorKind},
-    str,
 };
 
 /// A place between two lines of the events. It stays valid when its segment is compressed.
@@ -41,8 +38,6 @@ pub(crate) enum ScanItem<'a> {
     Lost(LossLine),
 }
 
-/// Where the time of an event's line is, as [`Event`](crate::event::Event) is written.
-const TIME: &[u8] = b"\"time\":\"";
 /// Begins every line of a loss: `LossLine` as it is written.
 const LOST: &[u8] = b"\"lost\":";
 
@@ -60,9 +55,9 @@ impl<'a> LineScan<'a> {
     fn new(directory: &'a StoreDirectory, kind: SegmentKind, span: TimeSpan) -> Result<Self, StoreError> {
         let overlaps = |name: &SegmentName| match name.form {
             SegmentForm::Plain => true,
-            SegmentForm::Closed { span: lines, .. } => lines.since <= span.until && span.since <= lines.until,
+            SegmentForm::Closed { span: lines, .. } => lines.overlaps(span),
         };
-        let segments = segments(directory, kind)?.into_iter().map(|kept| kept.name).filter(overlaps).collect();
+        let segments = segments(directory, kind)?.into_iter().filter(overlaps).collect();
         Ok(Self { directory, kind, segments, current: None, damage: Vec::new() })
     }
 
@@ -80,8 +75,7 @@ impl<'a> LineScan<'a> {
                             continue;
                         }
                     }
-                    let lines = if name.is_plain() { SegmentLines::plain } else { SegmentLines::gzip };
-                    self.current = Some((name, lines(Box::new(file))));
+                    self.current = Some((name, SegmentLines::of(&name, Box::new(file))));
                     return true;
                 }
                 Err(error) => {
@@ -99,7 +93,7 @@ impl<'a> LineScan<'a> {
             result => return Ok((name, BufReader::new(result?))),
         }
         // The daemon has closed the segment since the directory was listed, or has removed it.
-        let now = segments(self.directory, self.kind)?.into_iter().map(|kept| kept.name);
+        let now = segments(self.directory, self.kind)?;
         let name = now.into_iter().find(|now| now.number == name.number).unwrap_or(name);
         Ok((name, BufReader::new(self.directory.open_file(&name.to_string())?)))
     }
@@ -107,8 +101,7 @@ impl<'a> LineScan<'a> {
     /// Notes what was wrong with the segment that ends.
     fn end_segment(&mut self) {
         let Some((name, lines)) = self.current.take() else { return };
-        // What is at the end of a plain segment is a line that is being written.
-        if let Some(damage) = lines.damage().filter(|_| !name.is_plain()) {
+        if let Some(damage) = lines.problem() {
             self.damage.push(SegmentProblem { segment: name.to_string(), problem: damage.to_owned() });
         }
     }
@@ -122,14 +115,7 @@ pub(crate) struct Scan<'a> {
     cursor: Cursor,
     /// Where the scan begins.
     from: Cursor,
-    time: Finder<'static>,
     lost: Finder<'static>,
-}
-
-impl fmt::Debug for Scan<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scan").field("span", &self.span).field("cursor", &self.cursor).finish_non_exhaustive()
-    }
 }
 
 impl<'a> Scan<'a> {
@@ -144,7 +130,6 @@ impl<'a> Scan<'a> {
             preselection,
             cursor: Cursor::default(),
             from: Cursor::default(),
-            time: Finder::new(TIME),
             lost: Finder::new(LOST),
         })
     }
@@ -208,7 +193,7 @@ impl<'a> Scan<'a> {
         {
             return if self.span.contains(loss.time) { ScanStep::Lost(loss) } else { ScanStep::Skip };
         }
-        let is_in_span = time_of(head, &self.time).is_some_and(|time| self.span.contains(time));
+        let is_in_span = quick_time(text).is_some_and(|time| self.span.contains(time));
         if is_in_span && self.preselection.may_match(text) { ScanStep::Event } else { ScanStep::Skip }
     }
 }
@@ -218,13 +203,6 @@ enum ScanStep {
     Lost(LossLine),
     Skip,
     End,
-}
-
-/// The time in the beginning of an event's line.
-fn time_of(head: &[u8], time: &Finder<'_>) -> Option<Timestamp> {
-    let start = time.find(head)? + TIME.len();
-    let length = memchr::memchr(b'"', &head[start..])?;
-    str::from_utf8(&head[start..start + length]).ok()?.parse().ok()
 }
 
 /// The exact counts of a span.
