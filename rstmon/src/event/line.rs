@@ -55,13 +55,17 @@ pub(crate) fn is_mark(line: &[u8]) -> bool {
     })
 }
 
-/// The time of an event's line as rstmon writes it, without parsing the rest; `None` if the line begins otherwise.
+/// The time of an event's line as rstmon writes it, without parsing the rest; `None` if the line begins otherwise, as
+/// the other lines of a store's segment do, which have a time as well.
 #[must_use]
 pub(crate) fn quick_time(line: &[u8]) -> Option<Timestamp> {
     /// Longer than a time to the nanosecond.
     const LONGEST: usize = 40;
     let rest = line.strip_prefix(br#"{"schema":1,"time":""#)?;
     let end = rest.iter().take(LONGEST).position(|&byte| byte == b'"')?;
+    if !rest[end..].starts_with(br#"","direction":""#) {
+        return None;
+    }
     std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
 }
 
@@ -117,6 +121,8 @@ mod tests {
         assert_eq!(quick_time(line.as_bytes()), Some(event().time));
         assert_eq!(quick_time(&line.as_bytes()[1..]), None);
         assert_eq!(quick_time(lost_line(3).as_bytes()), None);
+        let of_a_store = br#"{"schema":1,"time":"2026-11-28T03:12:00Z","lost":3,"why":"share"}"#;
+        assert_eq!(quick_time(of_a_store), None, "a loss is no event");
         assert_eq!(quick_time(br#"{"schema":1,"time":"soon"}"#), None);
     }
 
