@@ -49,6 +49,9 @@ impl Event {
 
     /// Adds what was found to the sentence.
     pub(crate) fn add_finding(&mut self, found: Found) {
+        if let Found::OtherConnection(remote) = found {
+            self.named_end = Some(remote);
+        }
         let clause = match found {
             Found::OtherConnection(remote) => format!(
                 "; it has a living connection from that port to {remote}, for which the segment may be meant: passed on \

@@ -80,6 +80,9 @@ pub(crate) struct Event {
     /// The operator's reason, where an `[[expect]]` of the configuration made the event benign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expected: Option<String>,
+    /// An end of another connection that the sentence names.
+    #[serde(skip)]
+    pub(crate) named_end: Option<Endpoint>,
     /// The numbers on the wire, by which both ends of one RST are joined.
     #[serde(skip)]
     pub(crate) wire: Option<Wire>,
@@ -190,6 +193,7 @@ impl Event {
             sentence: verdict.sentence,
             verdict: Some(EventVerdict { rule: verdict.rule.to_owned(), facts: verdict.facts }),
             expected: None,
+            named_end: None,
             wire: reset.wire,
             peer: None,
         }

@@ -39,7 +39,7 @@ pub(crate) fn check_event(event: &Event) {
     assert!(!json.contains('\n'), "an event of two lines: {json}");
     let back: Event = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
     // The numbers on the wire join events in the daemon; they are no part of the JSON.
-    let written = Event { wire: None, ..event.clone() };
+    let written = Event { named_end: None, wire: None, ..event.clone() };
     assert_eq!(back, written, "changed by JSON: {json}");
     assert_harmless("the line of text", &text::line(event, None, &TimeZone::UTC, false));
 }

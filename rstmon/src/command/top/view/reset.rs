@@ -49,6 +49,7 @@ fn facts(prose: &mut Prose<'_>, event: &Event, look: &Look) {
         severity: _,
         sentence: _,
         expected,
+        named_end: _,
         wire: _,
         verdict,
         peer,
