@@ -3,6 +3,7 @@
 //! (`aspect`). `load` loads the object (`object`), `counts` reads counts, `ring` reads events.
 
 pub(crate) mod aspect;
+mod attach;
 pub(crate) mod btf;
 pub(crate) mod counts;
 pub(crate) mod error;
