@@ -4,10 +4,11 @@
 //! file that several processes share is the one with the lowest pid.
 
 use crate::{
+    clock::jiffies,
     holders,
     layout::{FILE_SOCKET_SK, SECOND_JIFFIES, field},
     listeners, note,
-    sock::{Sock, jiffies},
+    sock::Sock,
     task::KernelTask,
 };
 use aya_ebpf::helpers::generated::bpf_sock_from_file;

@@ -7,11 +7,13 @@
 //! reader; `probe::wakeup` in user space has the reader's half and explains why no event is overlooked.
 
 use crate::{
-    atomic, count,
+    atomic,
+    clock::{jiffies_to_ms, now_ns},
+    count,
     layout::{ICSK_PROBES_OUT, SK_UID, TCP_SRTT_US, TCP_TOTAL_RETRANS},
     maps::{EVENTS, UNTIL_WAKE, Work},
     reset::ResetBuilder,
-    sock::{Tcp, jiffies_to_ms, now_ns},
+    sock::Tcp,
     wire,
 };
 use aya_ebpf::helpers::generated::{bpf_ringbuf_reserve, bpf_ringbuf_submit};

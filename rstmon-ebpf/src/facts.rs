@@ -3,8 +3,9 @@
 
 use crate::{
     branchless::{at_least, not, some},
+    clock::jiffies,
     layout::KEEPALIVE_IDLE_JIFFIES,
-    sock::{Tcp, jiffies},
+    sock::Tcp,
     task::KernelTask,
 };
 use rstmon_common::{

@@ -6,9 +6,10 @@
 //! on which it acted before. A process that acts on a socket again holds it.
 
 use crate::{
+    clock::{jiffies, jiffies64, now_ns},
     layout::SECOND_JIFFIES,
     maps::{HOLDER_SLOTS, HOLDERS, Holder, READERS},
-    sock::{Tcp, jiffies, jiffies64, now_ns},
+    sock::Tcp,
     task::KernelTask,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -33,17 +34,24 @@ fn slot(tgid: u32, way: u32) -> Option<*mut Holder> {
     HOLDERS.get_ptr_mut((tgid ^ way) & (HOLDER_SLOTS - 1))
 }
 
-/// The slot of a process, whichever process had its id last.
+/// Of the slots that the process `tgid` may have, the one that the process `taken_by` has, whichever had that id last;
+/// 0 = a free one.
 #[inline(always)]
-fn slot_of(tgid: u32) -> Option<*mut Holder> {
+fn slot_among(tgid: u32, taken_by: u32) -> Option<*mut Holder> {
     for way in 0..WAYS {
         let slot = slot(tgid, way)?;
         // SAFETY: a live map value.
-        if unsafe { (&raw const (*slot).tgid).read_volatile() } == tgid {
+        if unsafe { (&raw const (*slot).tgid).read_volatile() } == taken_by {
             return Some(slot);
         }
     }
     None
+}
+
+/// The slot of a process.
+#[inline(always)]
+fn slot_of(tgid: u32) -> Option<*mut Holder> {
+    slot_among(tgid, tgid)
 }
 
 #[inline(always)]
@@ -73,7 +81,7 @@ pub fn acts(note: *mut SocketNote) {
 fn add(owner: &OwnerRecord) -> u32 {
     let mut taken = slot_of(owner.tgid);
     if taken.is_none() {
-        taken = slot_of_none(owner.tgid);
+        taken = slot_among(owner.tgid, 0);
     }
     #[expect(clippy::cast_possible_truncation, reason = "any number selects one of the ways")]
     let other = slot(owner.tgid, owner.start_ns as u32 & (WAYS - 1));
@@ -88,19 +96,6 @@ fn add(owner: &OwnerRecord) -> u32 {
         }
     }
     0
-}
-
-/// A slot that no process has, among those that a process may have.
-#[inline(always)]
-fn slot_of_none(tgid: u32) -> Option<*mut Holder> {
-    for way in 0..WAYS {
-        let slot = slot(tgid, way)?;
-        // SAFETY: a live map value.
-        if unsafe { (&raw const (*slot).tgid).read_volatile() } == 0 {
-            return Some(slot);
-        }
-    }
-    None
 }
 
 /// Whether the owner in a note still holds the socket, as far as that is known.

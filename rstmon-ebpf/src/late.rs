@@ -2,12 +2,12 @@
 //! minisock, and its tombstone says how it ended.
 
 use crate::{
+    clock::ns_to_ms,
     layout::{TOMBSTONES_ON, probe_or_default},
     listeners,
     maps::Work,
     note,
     reset::ResetBuilder,
-    sock::ns_to_ms,
     tombstones,
 };
 use rstmon_common::{

@@ -11,7 +11,8 @@
 //! | `facts` | phase of a conversation, means of a close |
 //! | `count`, `front`, `event` | the counting path, the table in front of its hashes, the event path |
 //! | `pending` | received resets that wait until they are proved true or false |
-//! | `sock`, `skb`, `task`, `layout`, `atomic` | reading and writing memory |
+//! | `sock`, `skb`, `task`, `layout`, `atomic`, `clock` | reading and writing memory, reading clocks |
+//! | `wire` | the sequence numbers of a reset |
 //! | `branchless` | conditions that the verifier does not follow |
 //! | `note`, `opened` | notes of sockets, and of connections opened here |
 //! | `tombstones`, `listeners` | tombstones of connections, ports with a listener |
@@ -31,6 +32,7 @@ mod answer;
 mod atomic;
 mod backfill;
 mod branchless;
+mod clock;
 mod conversation;
 mod count;
 mod event;

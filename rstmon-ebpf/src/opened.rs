@@ -8,9 +8,9 @@
 
 use crate::{
     atomic,
+    clock::jiffies,
     layout::{SKC_COOKIE, field},
     maps::{OPENED, OPENED_SLOTS},
-    sock::jiffies,
 };
 use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
 use rstmon_common::{SocketNote, limits::ABSENT_OFFSET, note::OpenedNote};

@@ -11,11 +11,13 @@
 //! the next hook of the same socket.
 
 use crate::{
-    atomic, count, event,
+    atomic,
+    clock::{jiffies, now_ns},
+    count, event,
     layout::{SK_LOCK_OWNED, probe},
     maps::{PENDING, Pending, UNDECIDED, UndecidedSockets},
     reset::ResetBuilder,
-    sock::{Tcp, jiffies, now_ns},
+    sock::Tcp,
 };
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use core::ffi::c_void;

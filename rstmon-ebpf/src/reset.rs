@@ -7,6 +7,7 @@
 //! the listener must be on the CPU.
 
 use crate::{
+    clock::{jiffies, now_ns},
     count,
     facts::EvidenceBits,
     holders::{self, Holding},
@@ -14,7 +15,7 @@ use crate::{
     maps::{DEPTH, WORK, WORK_DEPTH, Work},
     note,
     skb::{Header, Segment, family},
-    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies, now_ns},
+    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp},
     task::KernelTask,
 };
 use rstmon_common::{
@@ -360,13 +361,11 @@ impl ResetBuilder {
             self.set_owner(&owner);
             self.work.key.provenance = provenance::CURRENT;
             self.add(evidence::OWNER_RUNNING);
-        } else if set_to_close && running && locked {
+        } else if running && locked {
             // TCP_LINGER2, orphan limit: the rest of a close() that has already released the descriptor.
-            if closed_before {
+            if set_to_close && closed_before {
                 self.work.key.provenance = provenance::CURRENT;
             }
-            self.add(evidence::OWNER_RUNNING);
-        } else if running && locked {
             self.add(evidence::OWNER_RUNNING);
         }
         if self.has(evidence::OWNER_RUNNING) && task.is_exiting() {

@@ -4,20 +4,18 @@
 
 use crate::{
     branchless::{opaque, positive, some},
+    clock::jiffies_to_ms,
     layout::{
-        CGROUP_KN, FILE_CRED, ICSK_LRCVTIME, ICSK_RETRANSMITS, INET_SPORT, JIFFY_NS, KERNFS_ID, NET_INUM,
-        SK_ACK_BACKLOG, SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN,
-        SK_SOCKET, SKC_DADDR, SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR,
-        SKC_V6_RCV_SADDR, SOCKET_FILE, TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_DATA_SEGS_OUT,
-        TCP_IS_MPTCP, TCP_LINGER2, TCP_LSNDTIME, TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_RCV_TSVAL, TCP_SND_NXT, TCP_SND_UNA,
-        TCP_SND_WL1, TCP_SRTT_US, TCP_TS_RECENT, TCP_TS_RECENT_STAMP, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
+        CGROUP_KN, FILE_CRED, ICSK_LRCVTIME, ICSK_RETRANSMITS, INET_SPORT, KERNFS_ID, NET_INUM, SK_ACK_BACKLOG,
+        SK_CGROUP, SK_LINGERTIME, SK_LOCK_OWNED, SK_MAX_ACK_BACKLOG, SK_PROTOCOL, SK_SHUTDOWN, SK_SOCKET, SKC_DADDR,
+        SKC_DPORT, SKC_FAMILY, SKC_FLAGS, SKC_NET, SKC_RCV_SADDR, SKC_STATE, SKC_V6_DADDR, SKC_V6_RCV_SADDR,
+        SOCKET_FILE, TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_COPIED_SEQ, TCP_DATA_SEGS_OUT, TCP_IS_MPTCP, TCP_LINGER2,
+        TCP_LSNDTIME, TCP_RCV_NXT, TCP_RCV_TSTAMP, TCP_RCV_TSVAL, TCP_SND_NXT, TCP_SND_UNA, TCP_SND_WL1, TCP_SRTT_US,
+        TCP_TS_RECENT, TCP_TS_RECENT_STAMP, TCP_TYPE, TCP_WRITE_SEQ, cast, field,
     },
     skb::{family, from_words, set_v4},
 };
-use aya_ebpf::{
-    Global,
-    helpers::generated::{bpf_jiffies64, bpf_ktime_get_boot_ns, bpf_skc_to_tcp_sock},
-};
+use aya_ebpf::{Global, helpers::generated::bpf_skc_to_tcp_sock};
 use core::ptr::NonNull;
 use rstmon_common::{
     Tuple,
@@ -446,41 +444,4 @@ fn low(word: u64) -> u32 {
 #[inline(always)]
 fn smaller(a: u32, b: u32) -> u32 {
     if a < b { a } else { b }
-}
-
-/// The kernel's clock `tcp_jiffies32`.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "tcp_jiffies32 is the low half of the jiffies")]
-pub fn jiffies() -> u32 {
-    jiffies64() as u32
-}
-
-/// The kernel's clock `jiffies_64`.
-#[inline(always)]
-pub fn jiffies64() -> u64 {
-    // SAFETY: takes nothing, returns a number.
-    unsafe { bpf_jiffies64() }
-}
-
-/// The clock of records: `CLOCK_BOOTTIME`, in nanoseconds.
-#[inline(always)]
-pub fn now_ns() -> u64 {
-    // SAFETY: takes nothing, returns a number.
-    unsafe { bpf_ktime_get_boot_ns() }
-}
-
-/// Jiffies in milliseconds; `ABSENT_U32` for an unknown number.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "half the range of 32 bit jiffies is 99 days at HZ=250")]
-pub fn jiffies_to_ms(jiffies: u32) -> u32 {
-    if jiffies == ABSENT_U32 {
-        return ABSENT_U32;
-    }
-    (u64::from(jiffies) * u64::from(JIFFY_NS.load()) / 1_000_000) as u32
-}
-
-/// Nanoseconds in milliseconds; the greatest number that is known where there are more.
-#[inline(always)]
-pub fn ns_to_ms(ns: u64) -> u32 {
-    low((ns / 1_000_000).min(u64::from(ABSENT_U32 - 1)))
 }

@@ -9,12 +9,13 @@
 //! or `LAST_ACK`): that is the last close.
 
 use crate::{
+    clock::{jiffies, jiffies_to_ms, now_ns},
     facts::{EvidenceBits, is_same_act},
     holders,
     layout::TOMBSTONES_ON,
     listeners, note, opened,
     reset::is_some,
-    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp, jiffies, jiffies_to_ms, now_ns},
+    sock::{RCV_SHUTDOWN, SEND_SHUTDOWN, Sock, Tcp},
     task::KernelTask,
     tombstones,
 };
@@ -170,12 +171,9 @@ fn store_close(note: *mut SocketNote, tcp: Tcp, now: u8) {
         }
         (*note).closed_ns = now_ns();
         (*note).idle_before_close_ms = jiffies_to_ms(tcp.idle(jiffies()));
-        let role = (&raw const (*note).role).read_volatile();
-        let facts = EvidenceBits::at(&raw mut (*note).facts);
-        facts.put(evidence::with_role(0, if role == role::UNKNOWN { tcp.end() } else { role }));
-        facts
+        EvidenceBits::at(&raw mut (*note).facts)
     };
-    facts.set(evidence::PEER_FIN, tcp.fin_received());
+    put_ends(facts, note, tcp);
     if is_shut_down(tcp) {
         facts.add_means(task, means::CLOSE);
         let (unsent, _) = tcp.outstanding(now);
@@ -191,6 +189,15 @@ fn store_close(note: *mut SocketNote, tcp: Tcp, now: u8) {
         // SAFETY: see `begin`.
         unsafe { (*note).idle_before_close_ms = jiffies_to_ms(tcp.receive_idle(jiffies())) };
     }
+}
+
+/// Begins the facts of a connection: which end this is, and whether the other one has sent its FIN.
+#[inline(always)]
+fn put_ends(facts: EvidenceBits, note: *const SocketNote, tcp: Tcp) {
+    // SAFETY: see `begin`.
+    let role = unsafe { (&raw const (*note).role).read_volatile() };
+    facts.put(evidence::with_role(0, if role == role::UNKNOWN { tcp.end() } else { role }));
+    facts.set(evidence::PEER_FIN, tcp.fin_received());
 }
 
 /// Flags of a note; through memory, so that the verifier does not follow each value separately.
@@ -361,10 +368,7 @@ fn add_end(facts: EvidenceBits, note: *const SocketNote) {
 /// Adds what is known of a connection that is set to CLOSE without a FIN of this end.
 #[inline(always)]
 fn add_facts_unless_closed(facts: EvidenceBits, note: *const SocketNote, tcp: Tcp) {
-    // SAFETY: see `begin`.
-    let role = unsafe { (&raw const (*note).role).read_volatile() };
-    facts.put(evidence::with_role(0, if role == role::UNKNOWN { tcp.end() } else { role }));
-    facts.set(evidence::PEER_FIN, tcp.fin_received());
+    put_ends(facts, note, tcp);
     if state_of(note) == state::SYN_SENT {
         facts.phase(phase::HANDSHAKE);
     }
